@@ -1,0 +1,134 @@
+"""The one data unit: a Conversation is turns in Chinese or English about some images.
+
+Everything that is trained on, asked or answered takes this form. It knows nothing of tokens, pixels or torch, so looking
+at data, checking recipes and `skymm --help` stay instant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ROLES = ("system", "user", "assistant")
+POLARITIES = ("positive", "negative")
+LANGUAGES = ("en", "zh")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing said.
+
+    `images` names the images shown before the text, in order. `polarity`, `kind` and `language` belong to the answer:
+    "negative" means the answer says that something is NOT there, which is what a model has to be taught.
+    """
+
+    role: str
+    text: str
+    images: tuple[str, ...] = ()
+    polarity: str | None = None
+    kind: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Turns about images. `extra` carries whatever else a shard's JSON holds (scene facts, licence), untouched."""
+
+    key: str
+    turns: tuple[Turn, ...]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of all images, in the order in which the turns show them."""
+        return tuple(name for turn in self.turns for name in turn.images)
+
+    @property
+    def targets(self) -> tuple[Turn, ...]:
+        """What the model learns to say."""
+        return tuple(turn for turn in self.turns if turn.role == "assistant")
+
+    def as_prompt(self) -> Conversation:
+        """The same conversation up to the last question, for answering."""
+        last = max((index for index, turn in enumerate(self.turns) if turn.role == "user"), default=-1)
+        if last < 0:
+            raise ValueError(f"{self.key}: a prompt needs a user turn, and there is none")
+        return Conversation(self.key, self.turns[: last + 1], self.extra)
+
+    def to_json(self) -> str:
+        """One JSON object, as stored in a shard. Empty fields are left out."""
+        turns = [{"role": turn.role, "text": turn.text} | _given(turn) for turn in self.turns]
+        return json.dumps({**self.extra, "turns": turns}, ensure_ascii=False)
+
+
+def ask(question: str, *images: str, key: str = "question") -> Conversation:
+    """A conversation that asks one question about images (names; none for a text-only question)."""
+    return Conversation(key, (Turn("user", question, tuple(images)),))
+
+
+def parse(data: bytes | str | Mapping[str, Any], key: str, images: tuple[str, ...] = ()) -> Conversation:
+    """A Conversation from a shard's JSON.
+
+    `images` are the image members that stand beside it; when no turn names any, the first user turn shows them all.
+    Raises ValueError with the key, what was found and what is expected.
+    """
+    if not isinstance(data, Mapping):
+        try:
+            data = json.loads(data)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{key}: not UTF-8 JSON ({error})") from error
+    if not isinstance(data, Mapping) or not isinstance(data.get("turns"), list) or not data["turns"]:
+        found = sorted(data) if isinstance(data, Mapping) else type(data).__name__
+        raise ValueError(f'{key}: found {found}, expected an object with a non-empty list "turns"')
+    turns = [_parse_turn(turn, f"{key}: turn {index}") for index, turn in enumerate(data["turns"])]
+    if images and not any(turn.images for turn in turns):
+        first = next((index for index, turn in enumerate(turns) if turn.role == "user"), None)
+        if first is None:
+            raise ValueError(f"{key}: has images but no user turn to show them in")
+        fields = {name: getattr(turns[first], name) for name in Turn.__dataclass_fields__}
+        turns[first] = Turn(**{**fields, "images": tuple(images)})
+    _check_order(turns, key)
+    extra = {name: value for name, value in data.items() if name != "turns"}
+    return Conversation(key, tuple(turns), extra)
+
+
+def _given(turn: Turn) -> dict[str, Any]:
+    optional = {"images": list(turn.images), "polarity": turn.polarity, "kind": turn.kind, "language": turn.language}
+    return {name: value for name, value in optional.items() if value}
+
+
+def _parse_turn(turn: Any, where: str) -> Turn:
+    if not isinstance(turn, Mapping):
+        raise ValueError(f"{where}: found {type(turn).__name__}, expected an object with role and text")
+    unknown = set(turn) - set(Turn.__dataclass_fields__)
+    if unknown:
+        raise ValueError(f"{where}: unknown field {sorted(unknown)[0]!r}, expected {list(Turn.__dataclass_fields__)}")
+    if turn.get("role") not in ROLES:
+        raise ValueError(f"{where}: role is {turn.get('role')!r}, expected one of {ROLES}")
+    if not isinstance(turn.get("text"), str):
+        raise ValueError(f"{where}: text is {turn.get('text')!r}, expected a string")
+    if not turn["text"].strip() and turn["role"] != "system":
+        raise ValueError(f"{where}: the {turn['role']} says nothing")
+    images = turn.get("images", ())
+    if not isinstance(images, list | tuple) or not all(isinstance(name, str) for name in images):
+        raise ValueError(f"{where}: images is {images!r}, expected a list of member names")
+    for name, allowed in (("polarity", POLARITIES), ("language", LANGUAGES)):
+        if turn.get(name) not in (None, *allowed):
+            raise ValueError(f"{where}: {name} is {turn[name]!r}, expected one of {allowed}")
+    return Turn(
+        turn["role"], turn["text"], tuple(images), turn.get("polarity"), turn.get("kind"), turn.get("language")
+    )
+
+
+def _check_order(turns: list[Turn], key: str) -> None:
+    spoken = [turn.role for turn in turns if turn.role != "system"]
+    if any(turn.role == "system" for turn in turns[1:]):
+        raise ValueError(f"{key}: a system turn may only stand first")
+    expected = ["user", "assistant"] * (len(spoken) // 2 + 1)
+    for index, role in enumerate(spoken):
+        if role != expected[index]:
+            raise ValueError(f"{key}: found roles {spoken}, expected user and assistant in turn; is a turn missing?")
+    if any(turn.images for turn in turns if turn.role != "user"):
+        raise ValueError(f"{key}: only user turns may show images")
