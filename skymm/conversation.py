@@ -117,9 +117,7 @@ def _parse_turn(turn: Any, where: str) -> Turn:
     for name, allowed in (("polarity", POLARITIES), ("language", LANGUAGES)):
         if turn.get(name) not in (None, *allowed):
             raise ValueError(f"{where}: {name} is {turn[name]!r}, expected one of {allowed}")
-    return Turn(
-        turn["role"], turn["text"], tuple(images), turn.get("polarity"), turn.get("kind"), turn.get("language")
-    )
+    return Turn(turn["role"], turn["text"], tuple(images), turn.get("polarity"), turn.get("kind"), turn.get("language"))
 
 
 def _check_order(turns: list[Turn], key: str) -> None:

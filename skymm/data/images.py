@@ -1,0 +1,80 @@
+"""Encoded image bytes to pixels, one image at a time; whatever is no readable image becomes one kind of error."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+
+from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+MAX_PIXELS = 64 * 1024 * 1024
+"""Pixels that an image may have by default: 8192 x 8192, 192 MiB as RGB."""
+
+# The classes, not Image.open: that one applies its own limit and tells no size, and reads dozens of other formats.
+_READERS = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+}
+# What PIL raises on damaged data, format by format; anything else is a mistake of ours and must not look like bad data.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+
+
+class UnreadableImage(ValueError):
+    """Bytes that are no usable image. `reason` is the short name under which the sample is counted."""
+
+    reason = "unreadable image"
+
+
+def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Pixels of a JPEG, PNG or WebP, upright (EXIF orientation applied), as RGB, or RGBA where it has transparency.
+
+    `where` names the image in errors. Width x height is compared with `max_pixels` before anything is decompressed.
+    Raises UnreadableImage: too large, cut short, damaged, empty, or no image at all.
+    """
+    kind = _format(data)
+    if kind not in _READERS:
+        raise UnreadableImage(f"{where}: found {kind}, expected a JPEG, PNG or WebP image")
+    try:
+        with _READERS[kind](BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise UnreadableImage(
+                    f"{where}: {width} x {height} pixels, the limit is {max_pixels} in all; scale it down "
+                    "before packing, or raise max_pixels"
+                )
+            image.load()  # damage must show here, and not in _upright, which forgives
+            return _as_rgb(_upright(image))
+    except UnreadableImage:
+        raise
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise UnreadableImage(f"{where}: a {kind} that cannot be decoded ({len(data)} bytes; {error})") from error
+
+
+def _format(data: bytes) -> str:
+    """What the first bytes say; names are lies (an error page saved as photo.jpg is the most common one)."""
+    if not data:
+        return "no bytes"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WebP"
+    if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "an HTML page"
+    return f"{len(data)} bytes beginning {data[:8]!r}"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGED:
+        return image  # the pixels are fine, only the note about them is broken
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits a pixel, which PIL would cut off at 255
+        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")

@@ -1,0 +1,286 @@
+"""Shards on disk: tars of `KEY.jpg|jpeg|png|webp` members and one `KEY.json` each, written and read as encoded bytes.
+
+A sample with several images names its members `KEY.0.jpg`, `KEY.1.jpg`, ...; what follows the first dot is the name by
+which a Turn shows the image. Files written here are ordinary webdataset shards. They are read with the standard
+library's tarfile, with webdataset's rule for keys: webdataset passes over links and damaged headers without a word,
+and importing it loads torch, which looking at data should not have to wait for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from skymm.conversation import Conversation, parse
+
+IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
+CARD = "card.json"
+EXPECTED = "KEY.jpg|jpeg|png|webp and KEY.json (only KEY.json where its turns show no image)"
+_BLOCK = 512  # bytes; a tar is made of such blocks and ends with zeroed ones
+
+
+class ShardError(ValueError):
+    """A shard that cannot be read: damaged, unsafe, or with members of another schema. Names the file."""
+
+
+class BadSample(ValueError):
+    """One sample that cannot be used. `reason` is the short name under which it is counted."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The encoded members of one key, by suffix. `index` counts the samples of the shard from 0, in file order."""
+
+    key: str
+    members: dict[str, bytes]
+    shard: str
+    index: int
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of the image members, in file order."""
+        return tuple(name for name in self.members if is_image_name(name))
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a member suffix such as "webp" or "0.jpg" names an image."""
+    return name.rpartition(".")[2] in IMAGE_SUFFIXES
+
+
+def conversation_of(sample: Sample) -> Conversation:
+    """The sample's Conversation; every image that its turns show is a member of the sample.
+
+    Raises BadSample (reasons: missing json, bad json, missing image member), naming shard and key.
+    """
+    where = f"{sample.shard}: {sample.key}"
+    if "json" not in sample.members:
+        raise BadSample(f"{where}: found {sorted(sample.members)}, expected {EXPECTED}", "missing json")
+    try:
+        conversation = parse(sample.members["json"], sample.key, sample.images)
+    except ValueError as error:
+        raise BadSample(f"{sample.shard}: {error}", "bad json") from error
+    except RecursionError as error:
+        raise BadSample(f"{where}: nested too deeply to be a conversation", "bad json") from error
+    for name in conversation.images:
+        if name not in sample.members or not is_image_name(name):
+            found = list(sample.images) or "none"
+            raise BadSample(f"{where}: shows image {name!r}, its image members: {found}", "missing image member")
+    return conversation
+
+
+def expand(shards: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Shard files named by a file, a directory (searched with its subdirectories), a glob, a brace pattern
+    (`train-{00000..00099}.tar`), or a list of these; sorted within each, in the given order between them.
+
+    Raises ValueError naming what was looked for where nothing is found.
+    """
+    if not isinstance(shards, str | Path):
+        return [path for each in shards for path in expand(each)]
+    import braceexpand  # comes with webdataset, and brings no torch
+
+    # A name that exists is meant as it is written, even where it holds braces or brackets.
+    patterns = [str(shards)] if Path(shards).exists() else list(braceexpand.braceexpand(str(shards)))
+    found = [path for pattern in patterns for path in _expand_one(Path(pattern).expanduser())]
+    if not found:
+        raise ValueError(f"no shards found: looked for {str(shards)!r}; expected .tar files there")
+    return found
+
+
+def _expand_one(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.rglob("*.tar"))
+    if path.is_file():
+        return [path]
+    if has_magic(str(path)):
+        return sorted(Path(name) for name in glob(str(path), recursive=True) if Path(name).is_file())
+    raise ValueError(f"no shards found: {str(path)!r} does not exist; name a .tar file, a directory or a pattern")
+
+
+def write_shards(
+    samples: Iterable[tuple[Conversation, Mapping[str, bytes]]],
+    directory: str | Path,
+    prefix: str,
+    max_samples: int = 1000,
+    card: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Write conversations and their encoded images (by member suffix) as `PREFIX-00000.tar`, ... and a `card.json`.
+
+    The same samples give the same bytes on any machine. A shard appears under its name only when it is whole, and the
+    card (what `card` says: licences, source, recipe; and counts and a sha256 per shard) comes last: where there is a
+    card, the directory is complete. Shards of the same prefix without a card are leftovers and are replaced.
+
+    Raises ValueError where the directory already has a card, and for samples that could not be read back.
+    """
+    directory = Path(directory)
+    if (directory / CARD).exists():
+        raise ValueError(f"{directory} already holds finished shards ({CARD}): choose another directory or remove it")
+    if max_samples < 1:
+        raise ValueError(f"max_samples is {max_samples}, expected at least 1")
+    directory.mkdir(parents=True, exist_ok=True)
+    for leftover in chain(directory.glob(f"{prefix}-*.tar"), directory.glob(f"{prefix}-*.tar.partial")):
+        leftover.unlink()
+    entries: list[dict[str, Any]] = []
+    counts = {"images": Counter(), "languages": Counter(), "polarities": Counter()}
+    remaining = iter(samples)
+    for first in remaining:
+        path = directory / f"{prefix}-{len(entries):05d}.tar"
+        batch = chain([first], islice(remaining, max_samples - 1))
+        num_samples = _write_one(path, batch, counts)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        entries.append({"name": path.name, "num_samples": num_samples, "sha256": digest})
+    if not entries:
+        raise ValueError(f"nothing to write to {directory}: the source gave no samples")
+    totals = {
+        "num_samples": sum(entry["num_samples"] for entry in entries),
+        "num_images": sum(counts["images"].values()),
+        "languages": dict(sorted(counts["languages"].items())),
+        "polarities": dict(sorted(counts["polarities"].items())),
+        "shards": entries,
+    }
+    partial = directory / f"{CARD}.partial"
+    partial.write_text(json.dumps({**(card or {}), **totals}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    partial.rename(directory / CARD)
+    return [directory / entry["name"] for entry in entries]
+
+
+def _write_one(path: Path, samples: Iterable[tuple[Conversation, Mapping[str, bytes]]], counts: dict) -> int:
+    from webdataset import TarWriter
+
+    partial = path.with_name(f"{path.name}.partial")
+    written: set[str] = set()
+    # Owner, mode and time are fixed, so that equal samples are equal files.
+    fixed: dict[str, Any] = {"user": "", "group": "", "mode": 0o644, "mtime": 0}
+    with partial.open("wb") as file, TarWriter(file, compress=False, encoder=False, **fixed) as writer:
+        for conversation, images in samples:
+            _check_writable(conversation, images, written)
+            written.add(conversation.key)
+            text = conversation.to_json().encode("utf-8")
+            writer.write({"__key__": conversation.key, **images, "json": text})
+            counts["images"].update(images.keys())
+            for turn in conversation.targets:
+                counts["languages"][turn.language or "unknown"] += 1
+                counts["polarities"][turn.polarity or "unknown"] += 1
+    partial.rename(path)
+    return len(written)
+
+
+def _check_writable(conversation: Conversation, images: Mapping[str, bytes], written: set[str]) -> None:
+    key = conversation.key
+    if key in written:
+        raise ValueError(f"{key}: this key is already in the shard; every sample needs a key of its own")
+    split = None if _unsafe(key) or key.startswith("./") else _split(f"{key}.json")
+    if split != (key, "json"):
+        raise ValueError(f"{key!r} cannot be a key: it becomes a file name, so no dots, no leading '/' and no '..'")
+    for name in images:
+        if not is_image_name(name) or "/" in name or name.startswith("."):
+            raise ValueError(f"{key}: image name {name!r}, expected a suffix such as 'webp' or '0.jpg'")
+    if conversation.images and set(conversation.images) != set(images):
+        raise ValueError(f"{key}: the turns show {sorted(set(conversation.images))}, the images are {sorted(images)}")
+    # What is written must be readable: the reader's rules on turns hold here too.
+    parse(conversation.to_json(), key, tuple(images))
+
+
+def read_shard(path: str | Path, start: int = 0) -> Iterator[Sample]:
+    """The samples of one shard in file order, from the `start`-th on. Members stay encoded bytes, whatever they are.
+
+    Raises ShardError: for a first sample without the members of a shard, for member names and kinds that have no place
+    in one (absolute, `..`, links, devices), for an empty tar, and, after the samples before it, for damage.
+    """
+    path = Path(path)
+    count = 0
+    try:
+        with path.open("rb") as file:
+            for key, members in _samples(file, path, start):
+                if count == 0:
+                    _check_first(Sample(key, members, str(path), 0))
+                if count >= start:
+                    yield Sample(key, members, str(path), count)
+                count += 1
+    except (tarfile.TarError, EOFError) as error:
+        raise ShardError(
+            f"{path}: damaged or cut short ({error}); {count} samples before the damage are readable. "
+            "Fetch or write this shard again, or take it out of the list."
+        ) from error
+    if count == 0:
+        raise ShardError(f"{path}: an empty tar; expected members {EXPECTED}")
+
+
+def _samples(file: BinaryIO, path: Path, start: int) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """(key, members) in file order. Samples before `start` are not read, except the first, which is checked."""
+    key, members, index, end = "", {}, -1, 0
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        for info in tar:
+            end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK
+            _refuse_unsafe(info, path)
+            split = _split(info.name) if info.isreg() else None
+            if split is None:  # a directory, or a hidden file that some system left there
+                continue
+            if split[0] != key:
+                if key:
+                    yield key, members
+                key, members, index = split[0], {}, index + 1
+            if split[1] in members:
+                raise ShardError(f"{path}: {info.name} is there twice; expected each member once")
+            content = tar.extractfile(info)
+            assert content is not None, "a regular member has content"
+            members[split[1]] = content.read() if index == 0 or index >= start else b""
+    # tarfile stops without a word at a damaged header and at a cut between two members: look for the end mark.
+    file.seek(end)
+    if file.read(_BLOCK) != bytes(_BLOCK):
+        raise tarfile.ReadError(f"no end mark at byte {end}")
+    if key:
+        yield key, members
+
+
+def _refuse_unsafe(info: tarfile.TarInfo, path: Path) -> None:
+    if not (info.isreg() or info.isdir()):
+        raise ShardError(f"{path}: {info.name} is a link or a device; expected plain files only, {EXPECTED}")
+    if _unsafe(info.name):
+        raise ShardError(
+            f"{path}: member {info.name!r} leads outside of the shard; expected relative names, {EXPECTED}"
+        )
+
+
+def _unsafe(name: str) -> bool:
+    pure = PurePosixPath(name)
+    return pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name
+
+
+def _split(name: str) -> tuple[str, str] | None:
+    """Key and suffix (from the first dot of the file name on, as in webdataset); None for no part of a sample."""
+    folder, slash, base = name.removeprefix("./").rpartition("/")
+    stem, dot, suffix = base.partition(".")
+    return (f"{folder}{slash}{stem}", suffix.lower()) if stem and dot and suffix else None
+
+
+def _check_first(sample: Sample) -> None:
+    """Refuse a whole shard of the wrong schema at once, before all of its samples are skipped one by one."""
+    found = ", ".join(f"{sample.key}.{name}" for name in sample.members)
+    if "json" not in sample.members:
+        raise ShardError(f"{sample.shard}: its first sample has the members {found}; expected {EXPECTED}")
+    if sample.images:
+        return
+    try:
+        named = parse(sample.members["json"], sample.key).images
+    except (ValueError, RecursionError):
+        return  # one bad JSON is a matter for that sample, which is counted where it is used
+    if named:
+        raise ShardError(
+            f"{sample.shard}: its first sample shows the images {list(named)} but has only {found}; expected {EXPECTED}"
+        )

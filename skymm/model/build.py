@@ -1,0 +1,55 @@
+"""A new SkyMM from a recipe: frozen towers and LLM from where they live, a fresh resampler and LoRA between them."""
+
+from __future__ import annotations
+
+import torch
+
+from skymm import assets
+from skymm.model import language
+from skymm.model.configuration import SkyMMConfig
+from skymm.model.modeling import SkyMMForConditionalGeneration
+from skymm.model.processing import SkyMMProcessor
+from skymm.model.vision import Tower, load_tower
+from skymm.recipe import ModelRecipe
+
+
+def build_model(
+    recipe: ModelRecipe, *, seed: int = 0, device: str | torch.device = "cpu"
+) -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
+    """Model and processor, on the CPU, trained parts initialised from `seed`; dtype and attention chosen for `device`."""
+    import transformers
+
+    dtype = language.pick_dtype(device) if recipe.dtype == "auto" else getattr(torch, recipe.dtype)
+    attention = language.pick_attention(recipe.attention, device, dtype)
+    source = assets.resolve_llm(recipe.llm)
+    llm = language.load_llm(source, dtype=dtype, attention=attention, revision=recipe.llm_revision)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source, revision=recipe.llm_revision or "main")
+    towers = load_towers([tower if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers], dtype)
+    config = SkyMMConfig(
+        llm=recipe.llm,
+        llm_revision=recipe.llm_revision,
+        text_config=language.text_config_dict(llm),
+        towers=[tower.to_config() for tower in towers],
+        tower_fingerprints=[tower.fingerprint() for tower in towers],
+        resampler=recipe.resampler.model_dump(),
+        lora=recipe.lora.model_dump() if recipe.lora else None,
+        image_token_id=llm.get_input_embeddings().weight.shape[0],
+        dtype=dtype,
+    )
+    torch.manual_seed(seed)
+    model = SkyMMForConditionalGeneration(config, towers=towers, language_model=llm)
+    return model.eval(), new_processor(config, tokenizer, recipe.system)
+
+
+def load_towers(specs: list, dtype: torch.dtype) -> list[Tower]:
+    return [load_tower(spec, dtype=dtype) for spec in specs]
+
+
+def new_processor(config: SkyMMConfig, tokenizer, system: str | None) -> SkyMMProcessor:
+    return SkyMMProcessor(
+        tokenizer,
+        towers=config.towers,
+        num_latents=config.num_latents,
+        image_token_id=config.image_token_id,
+        system=system,
+    )

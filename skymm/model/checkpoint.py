@@ -1,0 +1,133 @@
+"""A checkpoint is a delta and is complete: one directory, one writer, one reader that names what is missing.
+
+config.json            names, revisions and hashes of the frozen parts; sizes of the trained ones
+resampler.safetensors  the resampler
+lora/                  the adapter, in peft's own format (absent when there is none)
+processor_config.json, tokenizer files   written by the processor
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from skymm import assets
+from skymm.model import language
+from skymm.model.configuration import SkyMMConfig
+
+RESAMPLER, LORA = "resampler.safetensors", "lora"
+
+
+def save_model(model, directory: str | Path) -> None:
+    """Write the delta. The processor saves itself beside it with its own `save_pretrained`."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    model.config.save_pretrained(directory)
+    model.generation_config.save_pretrained(directory)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.resampler.state_dict().items()}
+    save_file(state, directory / RESAMPLER, metadata={"format": "pt"})
+    if model.config.lora:
+        from peft import LoraConfig
+
+        lora = model.config.lora
+        adapter = LoraConfig(
+            r=lora["rank"],
+            lora_alpha=lora["alpha"],
+            lora_dropout=lora["dropout"],
+            target_modules=list(lora["targets"]),
+            base_model_name_or_path=model.config.llm,
+            task_type="CAUSAL_LM",
+            inference_mode=True,
+        )
+        adapter.save_pretrained(str(directory / LORA))
+        state = {name: tensor.detach().cpu() for name, tensor in language.lora_state(model.language_model).items()}
+        # The names that peft itself writes, so that the adapter also loads onto the bare LLM.
+        save_file(
+            {f"base_model.model.{n}": t for n, t in state.items()}, directory / LORA / "adapter_model.safetensors"
+        )
+
+
+def load_model(name: str, *, lora: bool = True, **kwargs: Any):
+    """A model from a directory (or hub id) written by `save_model`, in eval mode.
+
+    Args:
+        lora: False leaves the adapter out, to see the bare LLM behind the same resampler.
+        kwargs: dtype ("auto": as it was trained), attn_implementation, device_map ("cpu", "cuda", ...), config,
+            token/revision of a hub id.
+
+    Raises ValueError that names whatever is missing, and when a frozen part is not the one it was trained with.
+    """
+    from skymm.model.build import load_towers
+    from skymm.model.modeling import SkyMMForConditionalGeneration
+
+    directory = _local(name, kwargs)
+    config = kwargs.get("config")
+    if not isinstance(config, SkyMMConfig):
+        config = SkyMMConfig.from_pretrained(directory)
+    dtype = kwargs.get("dtype") or kwargs.get("torch_dtype") or "auto"
+    if dtype == "auto":
+        dtype = config.dtype or torch.float32
+    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    device = kwargs.get("device_map") or "cpu"
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if isinstance(device, dict):
+        device = device.get("", "cpu")
+    attention = language.pick_attention(kwargs.get("attn_implementation") or "auto", device, dtype)
+    llm = language.load_llm(
+        assets.resolve_llm(config.llm), dtype=dtype, attention=attention, revision=config.llm_revision
+    )
+    specs = [{key: tower[key] for key in ("name", "image_size", "layer", "revision")} for tower in config.towers]
+    for spec in specs:
+        if spec["name"] == assets.EMBEDDED_TOWER:
+            spec["revision"] = None
+    towers = load_towers(specs, config.dtype or torch.float32)
+    for tower, expected in zip(towers, config.tower_fingerprints):
+        if tower.fingerprint() != expected:
+            raise ValueError(
+                f"{name}: tower {tower.name} has fingerprint {tower.fingerprint()}, this model was trained with {expected}; "
+                "its weights or preprocessing have changed"
+            )
+    model = SkyMMForConditionalGeneration(config, towers=[tower.to(dtype) for tower in towers], language_model=llm)
+    model.resampler.load_state_dict(_read(directory / RESAMPLER))
+    if config.lora:
+        state = _read(directory / LORA / "adapter_model.safetensors")
+        state = {key.removeprefix("base_model.model."): tensor.to(dtype) for key, tensor in state.items()}
+        language.load_lora_state(model.language_model, state)
+        if not lora:
+            model.language_model.disable_adapters()
+    return model.to(device).eval()
+
+
+def load_processor(name: str | Path):
+    """The processor that stands beside a model."""
+    from skymm.model.processing import SkyMMProcessor
+
+    return SkyMMProcessor.from_pretrained(str(name))
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; a model directory holds config.json, {RESAMPLER} and, with LoRA, {LORA}/")
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises its own type for every kind of damage
+        raise ValueError(f"{path} is damaged ({error}); copy the model directory again") from error
+
+
+def _local(name: str, kwargs: dict[str, Any]) -> Path:
+    path = Path(name).expanduser()
+    if not path.is_dir() and name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        from huggingface_hub import snapshot_download
+
+        path = Path(snapshot_download(name, revision=kwargs.get("revision"), token=kwargs.get("token")))
+    config = path / "config.json"
+    if not config.is_file():
+        raise ValueError(f"{path} is not a model directory: {config.name} is missing")
+    if json.loads(config.read_text("utf-8")).get("model_type") != SkyMMConfig.model_type:
+        raise ValueError(f"{path} holds another kind of model, expected model_type {SkyMMConfig.model_type!r}")
+    return path

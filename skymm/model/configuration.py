@@ -1,0 +1,59 @@
+"""SkyMMConfig: what a SkyMM is made of. Names and hashes of the frozen parts, sizes of the trained ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers.configuration_utils import PreTrainedConfig
+
+
+class SkyMMConfig(PreTrainedConfig):
+    """Configuration of `SkyMMForConditionalGeneration`.
+
+    Args:
+        llm: name of the frozen LLM as in the recipe (hub id, directory, or the embedded default), and `llm_revision`.
+        text_config: the LLM's own configuration, as a dict.
+        towers: one dict per frozen vision encoder, as `Tower.to_config()` gives it (name, image size, preprocessing, ...).
+        tower_fingerprints: hash of each tower's weights and preprocessing; a checkpoint refuses other eyes.
+        resampler: num_latents, num_layers, num_heads, width.
+        lora: rank, alpha, dropout, targets; None for none.
+        image_token_id: stands for an image position in `input_ids`. It is one past the embedding table on purpose: no text
+            can produce it, and looking it up would be an error instead of a wrong word.
+    """
+
+    model_type = "skymm"
+
+    def __init__(
+        self,
+        llm: str = "",
+        llm_revision: str | None = None,
+        text_config: dict[str, Any] | None = None,
+        towers: list[dict[str, Any]] | None = None,
+        tower_fingerprints: list[str] | None = None,
+        resampler: dict[str, Any] | None = None,
+        lora: dict[str, Any] | None = None,
+        image_token_id: int = -1,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.llm = llm
+        self.llm_revision = llm_revision
+        self.text_config = text_config or {}
+        self.towers = towers or []
+        self.tower_fingerprints = tower_fingerprints or []
+        self.resampler = resampler or {}
+        self.lora = lora
+        self.image_token_id = image_token_id
+
+    @property
+    def num_latents(self) -> int:
+        """K: how many LLM positions one image takes."""
+        return self.resampler["num_latents"]
+
+    @property
+    def vocab_size(self) -> int:
+        return self.text_config["vocab_size"]
+
+    @property
+    def hidden_size(self) -> int:
+        return self.text_config["hidden_size"]

@@ -1,0 +1,154 @@
+"""The frozen LLM and its LoRA adapter: the only file that touches peft.
+
+LoRA goes into the LLM object before the LLM becomes part of SkyMM, so no name pattern can ever reach a vision tower.
+Everything asked of transformers here is public: from_pretrained / from_config, add_adapter, enable_adapters,
+disable_adapters, get_decoder, get_input_embeddings, get_output_embeddings, generate.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+
+# The projections of every Llama-like decoder layer; anything else is named in the recipe.
+LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def load_llm(source: str, *, dtype: torch.dtype, attention: str, revision: str | None = None) -> nn.Module:
+    """A frozen causal LLM from a local directory or hub id, in eval mode.
+
+    Raises ValueError, naming the source, when there is none or it scales its logits in a way the gathered loss lacks.
+    """
+    try:
+        llm = transformers.AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, attn_implementation=attention, revision=revision or "main"
+        )
+    except OSError as error:
+        raise ValueError(
+            f"llm {source!r} could not be loaded: {error}. Give a hub id or a directory with a saved LLM."
+        ) from error
+    return freeze(llm)
+
+
+def llm_from_config(text_config: transformers.PreTrainedConfig, *, dtype: torch.dtype, attention: str) -> nn.Module:
+    """The same architecture with random weights."""
+    return freeze(
+        transformers.AutoModelForCausalLM.from_config(text_config, dtype=dtype, attn_implementation=attention)
+    )
+
+
+def freeze(llm: nn.Module) -> nn.Module:
+    for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
+        if getattr(llm.config, name, None) not in (None, 1, 1.0):
+            raise ValueError(
+                f"this LLM changes its logits after the head ({name}); the gathered loss does not do that yet"
+            )
+    return llm.requires_grad_(False).eval()
+
+
+def pick_dtype(device: str | torch.device = "cpu") -> torch.dtype:
+    """bf16 where the device multiplies it in hardware, else fp32. On a CPU both are timed for a few milliseconds."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if device.type != "cpu":
+        return torch.float32
+    import time
+
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a, b = torch.ones(512, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
+        tries = []
+        for _ in range(6):
+            start = time.perf_counter()
+            a @ b
+            tries.append(time.perf_counter() - start)
+        seconds[dtype] = min(tries)
+    return min(seconds, key=seconds.get)
+
+
+def pick_attention(attention: str, device: str | torch.device, dtype: torch.dtype) -> str:
+    """`auto` -> flash-attention 2 where it is installed and usable, else SDPA; eager on a CPU.
+
+    Eager on a CPU because torch's CPU flash-attention backward takes a quarter of a training step at our lengths.
+    """
+    if attention != "auto":
+        return attention
+    if torch.device(device).type == "cpu":
+        return "eager"
+    usable = torch.device(device).type == "cuda" and dtype in (torch.bfloat16, torch.float16)
+    return "flash_attention_2" if usable and importlib.util.find_spec("flash_attn") else "sdpa"
+
+
+def add_lora(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: tuple[str, ...] | list[str]) -> int:
+    """Put a LoRA adapter into the LLM, in the LLM's dtype, and return how many matrices it adapts.
+
+    Raises ValueError when no module of the LLM has one of the target names.
+    """
+    from peft import LoraConfig
+
+    names = {name.rsplit(".", 1)[-1] for name, module in llm.named_modules() if isinstance(module, nn.Linear)}
+    missing = sorted(set(targets) - names)
+    if missing:
+        raise ValueError(f"lora targets {missing} are not in this LLM; its linear layers are {sorted(names)}")
+    llm.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets)))
+    for _, parameter in lora_parameters(llm):
+        # peft would keep them in fp32; mixing widths in every layer costs a tenth of a step. The optimizer has fp32 masters.
+        parameter.data = parameter.data.to(llm.dtype)
+    return sum("lora_A" in name for name, _ in lora_parameters(llm))
+
+
+def lora_parameters(llm: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, parameter) for name, parameter in llm.named_parameters() if "lora_" in name]
+
+
+def has_lora(llm: nn.Module) -> bool:
+    return bool(lora_parameters(llm))
+
+
+@contextmanager
+def lora_off(llm: nn.Module) -> Iterator[None]:
+    """Inside, the LLM answers exactly as it did before it was adapted."""
+    if not has_lora(llm):
+        yield
+        return
+    llm.disable_adapters()
+    try:
+        yield
+    finally:
+        llm.enable_adapters()
+
+
+def lora_state(llm: nn.Module) -> dict[str, torch.Tensor]:
+    """The adapter's weights under peft's own names."""
+    return {name: tensor.contiguous() for name, tensor in llm.get_adapter_state_dict("default").items()}
+
+
+def load_lora_state(llm: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Raises ValueError when names or shapes are not those of the adapter that is there."""
+    from peft import set_peft_model_state_dict
+
+    expected = {name: tuple(tensor.shape) for name, tensor in lora_state(llm).items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if expected != found:
+        different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise ValueError(
+            f"LoRA weights do not fit: {different[0]} is {found.get(different[0], 'missing')}, "
+            f"expected {expected.get(different[0], 'nothing of that name')} ({len(different)} such)"
+        )
+    set_peft_model_state_dict(llm, state, adapter_name="default")
+
+
+def embedding_rms(llm: nn.Module) -> float:
+    """Root mean square of the token embeddings: how loud a word is."""
+    return llm.get_input_embeddings().weight.detach().float().pow(2).mean().sqrt().item()
+
+
+def text_config_dict(llm: nn.Module) -> dict[str, Any]:
+    return llm.config.to_dict()

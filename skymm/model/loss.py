@@ -1,0 +1,48 @@
+"""Cross entropy over the labelled positions only, as (sum, count).
+
+Full logits of a training batch are the largest tensor there is (tokens x vocabulary, in fp32), and nine in ten of their
+rows have no label. So hidden states are gathered first, and the head and the cross entropy run in fp32-accurate chunks.
+
+The caller divides once, by the count of the whole global batch: cutting a batch into micro-batches, accumulation steps or
+ranks then changes nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+IGNORE = -100
+
+
+def gathered_cross_entropy(
+    hidden_BTE: Tensor, head: nn.Module, labels_BT: Tensor, *, chunk_rows: int = 2048
+) -> tuple[Tensor, Tensor]:
+    """Next-token loss: position t predicts label t + 1.
+
+    Args:
+        hidden_BTE: last hidden states of the decoder. head: hidden -> vocabulary logits. labels_BT: ids, IGNORE elsewhere.
+        chunk_rows: rows projected at once; more than one chunk recomputes its logits in the backward pass.
+
+    Returns:
+        losses of the labelled positions in row-major order, fp32, shape (count,), and their labels, shape (count,). Both
+        are empty, and the losses still have a graph, when nothing is labelled.
+    """
+    wanted = labels_BT[:, 1:] != IGNORE
+    rows = hidden_BTE[:, :-1][wanted]
+    labels = labels_BT[:, 1:][wanted]
+    if len(rows) <= chunk_rows:
+        return _row_losses(rows, labels, head), labels
+    parts = [
+        checkpoint(
+            _row_losses, rows[start : start + chunk_rows], labels[start : start + chunk_rows], head, use_reentrant=False
+        )
+        for start in range(0, len(rows), chunk_rows)
+    ]
+    return torch.cat(parts), labels
+
+
+def _row_losses(rows: Tensor, labels: Tensor, head: nn.Module) -> Tensor:
+    return F.cross_entropy(head(rows).float(), labels, reduction="none")

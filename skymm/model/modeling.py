@@ -1,0 +1,227 @@
+"""SkyMM: frozen towers, a trainable resampler, a frozen LLM with LoRA, as one transformers model.
+
+Shape legend: B conversations, T tokens, E embedding width, I images in the batch (in the order of their positions),
+K latents per image, N patches, C tower width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import GenerationMixin, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from skymm.model import language
+from skymm.model.configuration import SkyMMConfig
+from skymm.model.loss import gathered_cross_entropy
+from skymm.model.resampler import PerceiverResampler
+from skymm.model.vision import Tower, tower_from_config
+
+
+@dataclass
+class SkyMMOutput(ModelOutput):
+    """`loss` is the mean over this batch; a training loop divides `loss_sum` by the global count instead.
+
+    `token_losses` (count,) fp32, detached, in row-major order of the labelled positions.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    loss_sum: Tensor | None = None
+    loss_count: Tensor | None = None
+    token_losses: Tensor | None = None
+    past_key_values: Any | None = None
+
+
+class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """Answers questions about images. Build one with `skymm.model.build.build_model` or `from_pretrained(directory)`."""
+
+    config_class = SkyMMConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    def __init__(
+        self, config: SkyMMConfig, *, towers: list[Tower] | None = None, language_model: nn.Module | None = None
+    ):
+        """Without `towers` and `language_model` they are made from the configuration, with random weights."""
+        super().__init__(config)
+        if language_model is None:
+            text_config = transformers.AutoConfig.for_model(**config.text_config)
+            dtype = getattr(config, "dtype", None) or torch.float32
+            language_model = language.llm_from_config(text_config, dtype=dtype, attention="eager")
+        self.towers = nn.ModuleList(towers if towers is not None else map(tower_from_config, config.towers))
+        self.language_model = language_model
+        self.resampler = PerceiverResampler(
+            grids=[tower.grid for tower in self.towers],
+            context_widths=[tower.width for tower in self.towers],
+            embedding_width=language_model.get_input_embeddings().weight.shape[1],
+            embedding_rms=language.embedding_rms(language_model),
+            **config.resampler,
+        )
+        if config.lora and not language.has_lora(language_model):
+            language.add_lora(language_model, **config.lora)
+        self.generation_config = language_model.generation_config
+
+    def init_weights(self) -> None:
+        """Nothing: every part comes with its weights, and none may be initialised a second time."""
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.language_model.get_output_embeddings()
+
+    # --- seeing -------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode_images(self, pixel_values: list[Tensor]) -> list[Tensor]:
+        """Pixels of each tower, (I, 3, H, W), -> its frozen features, (I, N, C). This is what a feature cache stores."""
+        return [tower(pixels) for tower, pixels in zip(self.towers, pixel_values, strict=True)]
+
+    def get_image_features(self, *pixel_values: Tensor) -> Tensor:
+        """Pixels of each tower -> latents (I, K, E), as the LLM will read them."""
+        return self.resampler(self.encode_images(list(pixel_values)))
+
+    def embed(self, input_ids: Tensor, features: list[Tensor] | None) -> Tensor:
+        """Token ids (B, T) with image positions, and features (I, N, C) per tower -> LLM inputs (B, T, E).
+
+        Raises ValueError when the number of image positions is not I * K.
+        """
+        is_image_BT = input_ids == self.config.image_token_id
+        words_BTE = self.get_input_embeddings()(input_ids.masked_fill(is_image_BT, 0))
+        num_positions, num_latents = int(is_image_BT.sum()), self.config.num_latents
+        num_images = features[0].shape[0] if features else 0
+        if num_positions != num_images * num_latents:
+            raise ValueError(
+                f"{num_positions} image positions for {num_images} images of {num_latents} latents each; "
+                "build inputs with the processor that came with the model"
+            )
+        if num_images:
+            latents_IKE = self.resampler(features).to(words_BTE.dtype)
+            return words_BTE.masked_scatter(is_image_BT[..., None], latents_IKE)
+        if self.training and torch.is_grad_enabled():
+            # The graph is the same on every rank: a batch without images sees one blank image, with weight exactly 0.
+            blank = [tower.blank_features(input_ids.device) for tower in self.towers]
+            words_BTE = words_BTE + 0 * self.resampler(blank).sum().to(words_BTE.dtype)
+        return words_BTE
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        pixel_values: Tensor | list[Tensor] | None = None,
+        features: list[Tensor] | None = None,
+        inputs_embeds: Tensor | None = None,
+        logits_to_keep: int = 0,
+        objective: str = "answers",
+        **kwargs: Any,
+    ) -> SkyMMOutput:
+        """With `labels` (B, T): the loss over labelled positions, no logits. Without: logits (B, T or logits_to_keep, V).
+
+        `pixel_values` is one tensor per tower (a bare tensor for one tower); `features` replaces it where they are cached.
+        """
+        if inputs_embeds is None:
+            if features is None and pixel_values is not None:
+                features = self.encode_images(
+                    [pixel_values] if isinstance(pixel_values, Tensor) else list(pixel_values)
+                )
+            inputs_embeds = self.embed(input_ids, features)
+        if labels is None:
+            output = self.language_model(
+                inputs_embeds=inputs_embeds, attention_mask=attention_mask, logits_to_keep=logits_to_keep, **kwargs
+            )
+            return SkyMMOutput(logits=output.logits, past_key_values=output.get("past_key_values"))
+        # Padding stands right and attention is causal, so no real token ever sees it and no mask is needed.
+        if attention_mask is not None and bool((attention_mask[:, 1:] > attention_mask[:, :-1]).any()):
+            raise ValueError("training batches are padded on the right; this attention_mask has padding on the left")
+        decoder = self.language_model.get_decoder()
+        hidden_BTE = decoder(inputs_embeds=inputs_embeds, use_cache=False, **kwargs).last_hidden_state
+        token_losses, _ = gathered_cross_entropy(hidden_BTE, self.get_output_embeddings(), labels)
+        loss_sum, loss_count = token_losses.sum(), torch.tensor(token_losses.numel(), device=token_losses.device)
+        return SkyMMOutput(
+            loss=loss_sum / loss_count.clamp(min=1),
+            loss_sum=loss_sum,
+            loss_count=loss_count,
+            token_losses=token_losses.detach(),
+        )
+
+    @torch.no_grad()
+    def generate(  # type: ignore[override]
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | list[Tensor] | None = None,
+        features: list[Tensor] | None = None,
+        generation_config: Any | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Prompt ids (B, T), padded left, -> ids (B, T + new). Every keyword of transformers' `generate` works.
+
+        The LLM's own `generate` does the work, from embeddings. Image positions come back as the padding token: an id
+        that every tokenizer can decode and every logits processor can look up.
+        """
+        if features is None and pixel_values is not None:
+            features = self.encode_images([pixel_values] if isinstance(pixel_values, Tensor) else list(pixel_values))
+        filler = self.generation_config.pad_token_id
+        if filler is None:
+            eos = self.generation_config.eos_token_id
+            filler = eos[0] if isinstance(eos, list) else eos
+        return self.language_model.generate(
+            input_ids=input_ids.masked_fill(input_ids == self.config.image_token_id, filler),
+            inputs_embeds=self.embed(input_ids, features),
+            attention_mask=attention_mask if attention_mask is not None else torch.ones_like(input_ids),
+            generation_config=generation_config or self.generation_config,
+            **kwargs,
+        )
+
+    # --- training switches ----------------------------------------------------------------------------------------------
+
+    def freeze_for(self, trains: list[str]) -> dict[str, int]:
+        """The one switch of a stage: exactly the named parts ("resampler", "lora") get gradients.
+
+        Returns the number of trainable parameters per part. Raises ValueError for an unknown part or one that is not there.
+        """
+        parts = {
+            "resampler": list(self.resampler.parameters()),
+            "lora": [parameter for _, parameter in language.lora_parameters(self.language_model)],
+        }
+        unknown = sorted(set(trains) - set(parts))
+        if unknown:
+            raise ValueError(f"a stage can train {list(parts)}, found {unknown[0]!r}")
+        self.requires_grad_(False)
+        for name in trains:
+            if not parts[name]:
+                raise ValueError(f"the stage trains {name!r}, but the model has none; add [model.lora] to the recipe")
+            for parameter in parts[name]:
+                parameter.requires_grad_(True)
+        return {name: sum(parameter.numel() for parameter in parts[name]) for name in trains}
+
+    def lora_off(self):
+        """Context manager: inside, the LLM is exactly the untouched one."""
+        return language.lora_off(self.language_model)
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:  # type: ignore[override]
+        """Writes the delta: configuration, resampler, LoRA. The frozen parts stay where they came from."""
+        from skymm.model.checkpoint import save_model
+
+        save_model(self, save_directory)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str, *args: Any, **kwargs: Any):  # type: ignore[override]
+        """A directory (or hub id) written by `save_pretrained` -> the model, frozen parts fetched from where they live."""
+        from skymm.model.checkpoint import load_model
+
+        return load_model(str(pretrained_model_name_or_path), **kwargs)

@@ -1,0 +1,111 @@
+"""Perceiver resampler: any number of patch features in, exactly K latents out, ready to stand among word embeddings.
+
+Shape legend: B images, N patches (all towers together), K latents, D width, C tower width, E embedding width of the LLM,
+H heads.
+
+After Flamingo (Alayrac et al. 2022, arXiv 2204.14198): latents attend to the patches and to themselves, layer by layer.
+That K never changes is what makes an image a *structure* of the prompt instead of a number of placeholders to get right.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PerceiverResampler(nn.Module):
+    """Patch features (B, N, C) of one or several towers -> latents (B, K, E).
+
+    Args:
+        grids: (rows, columns) of each tower's patches; every patch position of every tower gets a learned vector.
+        context_widths: C of each tower; each has its own projection into the common width.
+        num_latents: K, the number of LLM positions an image takes.
+        width: D. num_heads: heads of D / num_heads. num_layers: cross-attention blocks.
+        embedding_width: E.
+        embedding_rms: root mean square of the LLM's token embeddings: latents start out as loud as words are.
+    """
+
+    def __init__(
+        self,
+        *,
+        grids: list[tuple[int, int]],
+        context_widths: list[int],
+        num_latents: int,
+        num_layers: int,
+        num_heads: int,
+        width: int,
+        embedding_width: int,
+        embedding_rms: float = 1.0,
+    ):
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(f"resampler: width {width} is not a multiple of num_heads {num_heads}")
+        self.num_latents = num_latents
+        self.context_norms = nn.ModuleList(nn.LayerNorm(size) for size in context_widths)
+        self.context_projections = nn.ModuleList(nn.Linear(size, width) for size in context_widths)
+        self.positions = nn.ParameterList(nn.Parameter(torch.empty(rows * columns, width)) for rows, columns in grids)
+        self.latents = nn.Parameter(torch.empty(num_latents, width))
+        self.layers = nn.ModuleList(_Block(width, num_heads) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, embedding_width, bias=False)
+        self.scale = nn.Parameter(torch.tensor(float(embedding_rms)))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=module.in_features**-0.5)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for positions in self.positions:
+            nn.init.trunc_normal_(positions, std=0.5)
+        # Far enough apart that each latent finds work of its own from the first step.
+        nn.init.trunc_normal_(self.latents, std=1.0)
+
+    def forward(self, features_BNC: list[Tensor]) -> Tensor:
+        """Features of each tower, in the order of `grids`, -> latents (B, K, E) in the resampler's own dtype.
+
+        Raises ValueError when a tower's patch count is not the one this resampler was built for.
+        """
+        context = []
+        for index, features in enumerate(features_BNC):
+            if features.shape[1] != self.positions[index].shape[0]:
+                raise ValueError(
+                    f"resampler: tower {index} gave {features.shape[1]} patches, expected {self.positions[index].shape[0]}; "
+                    "is the image size the one in the configuration?"
+                )
+            normed = self.context_norms[index](features.to(self.latents.dtype))
+            context.append(self.context_projections[index](normed) + self.positions[index])
+        context_BND = torch.cat(context, dim=1)
+        latents_BKD = self.latents.expand(context_BND.shape[0], -1, -1)
+        for layer in self.layers:
+            latents_BKD = layer(latents_BKD, context_BND)
+        return F.rms_norm(self.output(self.norm(latents_BKD)), (self.output.out_features,)) * self.scale
+
+
+class _Block(nn.Module):
+    """One round of looking: latents attend to patches and latents, then think. Pre-norm, residual."""
+
+    def __init__(self, width: int, num_heads: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.latent_norm = nn.LayerNorm(width)
+        self.context_norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.merge = nn.Linear(width, width, bias=False)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, latents_BKD: Tensor, context_BND: Tensor) -> Tensor:
+        normed = self.latent_norm(latents_BKD)
+        seen = torch.cat([self.context_norm(context_BND), normed], dim=1)
+        query = self._heads(self.query(normed))
+        key, value = (self._heads(part) for part in self.key_value(seen).chunk(2, dim=-1))
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        latents_BKD = latents_BKD + self.merge(attended)
+        return latents_BKD + self.mlp(self.mlp_norm(latents_BKD))
+
+    def _heads(self, x_BLD: Tensor) -> Tensor:
+        return x_BLD.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)

@@ -1,0 +1,92 @@
+"""The record of a run: one JSON line per step, and a progress bar with time left for whoever watches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+LOG = "log.jsonl"
+
+
+def progress(**kwargs: Any) -> Progress:
+    """The progress bar of everything that takes longer than two seconds, on stderr."""
+    return Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        **kwargs,
+    )
+
+
+class RunLog:
+    """Appends to DIR/log.jsonl; resuming at a step first drops the lines of later steps, which are about to come again."""
+
+    def __init__(self, directory: str | Path, *, step: int = 0):
+        self.path = Path(directory) / LOG
+        kept = [line for line in read_log(directory) if line["step"] <= step]
+        partial = self.path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept), "utf-8")
+        partial.rename(self.path)
+        self._file = self.path.open("a", encoding="utf-8")
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_log(directory: str | Path) -> list[dict[str, Any]]:
+    """The lines of a run, a half-written last one left out."""
+    path = Path(directory) / LOG
+    lines = []
+    for text in path.read_text("utf-8").splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def losses_by_group(token_losses: list[float], groups: list[tuple[str, str, int]]) -> dict[str, tuple[float, int]]:
+    """(sum, count) of the losses: "loss" of all, "loss_LANGUAGE", "loss_POLARITY"."""
+    totals: dict[str, tuple[float, int]] = {}
+    start = 0
+    for language, polarity, length in groups:
+        part = sum(token_losses[start : start + length])
+        start += length
+        for name in ("loss", f"loss_{language}", f"loss_{polarity}"):
+            total, tokens = totals.get(name, (0.0, 0))
+            totals[name] = (total + part, tokens + length)
+    assert start == len(token_losses), "every label belongs to an answer"
+    return totals
+
+
+def summed_over_ranks(totals: dict[str, tuple[float, int]], accelerator: Any) -> dict[str, tuple[float, int]]:
+    """The same totals of all ranks together, whichever groups each of them saw."""
+    if accelerator.num_processes == 1:
+        return totals
+    from accelerate.utils import gather_object
+
+    summed: dict[str, tuple[float, int]] = {}
+    for one in gather_object([totals]):
+        for name, (total, count) in one.items():
+            before = summed.get(name, (0.0, 0))
+            summed[name] = (before[0] + total, before[1] + count)
+    return summed
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    Console(stderr=True, highlight=False).print(text, markup=False)

@@ -1,0 +1,128 @@
+"""Image bytes: what decodes, what is refused, and with which words."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zlib
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from skymm.data.images import UnreadableImage, decode_image
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and has next to no pixels."""
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + body
+        + struct.pack(">I", zlib.crc32(body))
+        + struct.pack(">I", 9)
+        + b"IDATx"
+    )
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_formats_decode_to_rgb(kind):
+    image = decode_image(encoded(Image.new("RGB", (30, 20), (200, 10, 10)), kind), "a")
+    assert (image.mode, image.size) == ("RGB", (30, 20))
+    assert image.getpixel((3, 3))[0] > 180
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("L", "RGB"), ("1", "RGB"), ("P", "RGB"), ("RGBA", "RGBA"), ("LA", "RGBA"), ("I;16", "RGB")]
+)
+def test_modes_become_rgb_or_rgba(mode, expected):
+    assert decode_image(encoded(Image.new(mode, (8, 8)), "PNG"), "a").mode == expected
+
+
+def test_palette_transparency_is_kept():
+    palette = Image.new("P", (8, 8), 3)
+    palette.putpalette([value for level in range(256) for value in (level, level, level)])
+    image = decode_image(encoded(palette, "PNG", transparency=3), "a")
+    assert image.mode == "RGBA" and image.getpixel((0, 0))[3] == 0
+
+
+def test_cmyk_jpeg():
+    assert decode_image(encoded(Image.new("CMYK", (8, 8)), "JPEG"), "a").mode == "RGB"
+
+
+def test_sixteen_bits_are_scaled_not_cut_off():
+    data = encoded(Image.new("I;16", (4, 4), 0x8000), "PNG")
+    assert decode_image(data, "a").getpixel((0, 0)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_orientation_is_applied(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    assert decode_image(encoded(Image.new("RGB", (30, 20)), kind, exif=exif), "a").size == (20, 30)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("broken", [b"II*\x00\xff\xff\xff\xff", b"no header", b"MM\x00*\x00\x00"])
+def test_broken_exif_does_not_cost_the_image(kind, broken):
+    data = encoded(Image.new("RGB", (30, 20)), kind, exif=b"Exif\x00\x00" + broken)
+    assert decode_image(data, "a").size == (30, 20)
+
+
+def test_size_is_refused_from_the_header_alone():
+    with pytest.raises(UnreadableImage, match=r"s\.tar: k\.png: 30000 x 30000 pixels, the limit is 67108864"):
+        decode_image(png_header(30000, 30000), "s.tar: k.png")
+    # Within the limit the same file is read further, and only then found to have no pixels.
+    with pytest.raises(UnreadableImage, match="cannot be decoded"):
+        decode_image(png_header(300, 300), "a")
+
+
+def test_the_limit_is_the_callers():
+    data = encoded(Image.new("RGB", (30, 20)), "PNG")
+    assert decode_image(data, "a", max_pixels=600).size == (30, 20)
+    with pytest.raises(UnreadableImage, match="30 x 20 pixels, the limit is 599"):
+        decode_image(data, "a", max_pixels=599)
+
+
+NOISE = Image.effect_noise((64, 64), 90).convert("RGB")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_every_cut_is_refused_by_name(kind):
+    data = encoded(NOISE, kind)
+    for length in [1, 4, 11, 20, 40, len(data) // 2, len(data) * 9 // 10]:
+        with pytest.raises(UnreadableImage, match=r"s\.tar: k\.jpg"):
+            decode_image(data[:length], "s.tar: k.jpg")
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"", "no bytes"),
+        (b"  <!DOCTYPE html><html>404</html>", "an HTML page"),
+        (b"<html><body>moved", "an HTML page"),
+        (b"GIF89a" + bytes(40), "beginning b'GIF89a"),
+        (b"hello", "5 bytes beginning b'hello'"),
+        (b"\xff\xd8\xff" + bytes(200), "a JPEG that cannot be decoded"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(200), "a PNG that cannot be decoded"),
+        (b"RIFF\x10\x00\x00\x00WEBP" + bytes(200), "a WebP that cannot be decoded"),
+    ],
+)
+def test_what_is_no_image_is_named(data, found):
+    with pytest.raises(UnreadableImage, match=found) as caught:
+        decode_image(data, "somewhere.tar: 0001.jpg")
+    assert "somewhere.tar: 0001.jpg" in str(caught.value)
+    assert isinstance(caught.value, ValueError) and caught.value.reason == "unreadable image"
+
+
+def test_the_error_travels_between_processes():
+    error = pickle.loads(pickle.dumps(UnreadableImage("why")))
+    assert (str(error), error.reason) == ("why", "unreadable image")

@@ -1,0 +1,285 @@
+"""Shards: what is written is read back, equal samples are equal bytes, and every bad tar is named for what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from skymm.conversation import Conversation, Turn, ask
+from skymm.data.shards import BadSample, Sample, ShardError, conversation_of, expand, read_shard, write_shards
+
+TEXT = json.dumps({"turns": [{"role": "user", "text": "q"}, {"role": "assistant", "text": "a"}]}).encode()
+
+
+def conversation(key: str, *images: str, answer: str = "a", **fields) -> Conversation:
+    return Conversation(key, (Turn("user", "问", images), Turn("assistant", answer, **fields)))
+
+
+def several(count: int):
+    return [(conversation(f"{index:04d}", "jpg"), {"jpg": b"image %d" % index}) for index in range(count)]
+
+
+def tar_of(path: Path, members: list[tuple[str, bytes] | tarfile.TarInfo]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for member in members:
+            if isinstance(member, tarfile.TarInfo):
+                tar.addfile(member)
+            else:
+                info = tarfile.TarInfo(member[0])
+                info.size = len(member[1])
+                tar.addfile(info, io.BytesIO(member[1]))
+    return path
+
+
+def test_round_trip(tmp_path):
+    samples = [
+        (conversation("a", "webp", polarity="negative", language="zh"), {"webp": b"1"}),
+        (conversation("folder/b", "1.jpg", "0.jpg"), {"0.jpg": b"2", "1.jpg": b"3"}),
+        (conversation("c"), {}),
+    ]
+    (path,) = write_shards(samples, tmp_path, "train", card={"source": "hand"})
+    read = list(read_shard(path))
+    assert [conversation_of(sample) for sample in read] == [sample[0] for sample in samples]
+    assert [{name: sample.members[name] for name in sample.images} for sample in read] == [s[1] for s in samples]
+    assert [(sample.index, sample.shard) for sample in read] == [(index, str(path)) for index in range(3)]
+    assert [sample.key for sample in read_shard(path, start=1)] == ["folder/b", "c"]
+    assert list(read_shard(path, start=1)) == read[1:]
+    assert list(read_shard(path, start=9)) == []
+
+
+def test_images_that_no_turn_names_are_shown_first(tmp_path):
+    (path,) = write_shards([(conversation("a"), {"jpg": b"1"})], tmp_path, "p")
+    assert conversation_of(next(read_shard(path))).turns[0].images == ("jpg",)
+
+
+def test_webdataset_reads_the_same(tmp_path):
+    import webdataset
+
+    paths = write_shards(several(5), tmp_path, "p", max_samples=2)
+    theirs = [
+        (sample["__key__"], sample["jpg"], sample["json"])
+        for sample in webdataset.WebDataset([str(path) for path in paths], shardshuffle=False)
+    ]
+    ours = [
+        (sample.key, sample.members["jpg"], sample.members["json"]) for path in paths for sample in read_shard(path)
+    ]
+    assert ours == theirs
+
+
+def test_same_samples_same_bytes_and_a_card(tmp_path):
+    card = {"source": "hand", "licences": ["CC0-1.0"]}
+    digests = []
+    for name in ("one", "two"):
+        paths = write_shards(several(5), tmp_path / name, "p", max_samples=2, card=card)
+        assert [path.name for path in paths] == ["p-00000.tar", "p-00001.tar", "p-00002.tar"]
+        digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in paths])
+        os.utime(paths[0], (1, 1))
+    assert digests[0] == digests[1]
+    written = json.loads((tmp_path / "one/card.json").read_text())
+    assert (written["source"], written["licences"]) == ("hand", ["CC0-1.0"])
+    assert (written["num_samples"], written["num_images"]) == (5, 5)
+    assert [shard["num_samples"] for shard in written["shards"]] == [2, 2, 1]
+    assert [shard["sha256"] for shard in written["shards"]] == digests[0]
+    assert (written["languages"], written["polarities"]) == ({"unknown": 5}, {"unknown": 5})
+    with tarfile.open(tmp_path / "one/p-00000.tar") as tar:
+        assert {(info.mtime, info.uid, info.gid, info.uname, info.gname) for info in tar} == {(0, 0, 0, "", "")}
+
+
+def test_interrupted_writing_leaves_no_card_and_can_be_repeated(tmp_path):
+    def interrupted():
+        yield from several(5)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(interrupted(), tmp_path, "p", max_samples=2)
+    assert not (tmp_path / "card.json").exists()
+    assert sorted(path.name for path in tmp_path.glob("*.tar")) == ["p-00000.tar", "p-00001.tar"]  # whole ones only
+    write_shards(several(1), tmp_path, "p", max_samples=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "p-00000.tar"]
+    with pytest.raises(ValueError, match="already holds finished shards"):
+        write_shards(several(1), tmp_path, "p")
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        ([], "gave no samples"),
+        ([(conversation("a.b"), {})], "cannot be a key"),
+        ([(conversation("../a"), {})], "cannot be a key"),
+        ([(conversation("/a"), {})], "cannot be a key"),
+        ([(conversation(""), {})], "cannot be a key"),
+        ([(conversation("a", "jpg"), {})], r"the turns show \['jpg'\], the images are \[\]"),
+        ([(conversation("a", "jpg"), {"jpg": b"", "png": b""})], "the images are"),
+        ([(conversation("a"), {"gif": b""})], "image name 'gif'"),
+        ([(conversation("a"), {"x/y.jpg": b""})], "image name"),
+        ([(conversation("a"), {}), (conversation("a"), {})], "already in the shard"),
+        ([(conversation("a", answer=" "), {})], "says nothing"),
+    ],
+)
+def test_what_could_not_be_read_back_is_not_written(tmp_path, samples, words):
+    with pytest.raises(ValueError, match=words):
+        write_shards(samples, tmp_path, "p")
+    assert not list(tmp_path.glob("*.tar")) and not (tmp_path / "card.json").exists()
+
+
+def test_max_samples_is_checked(tmp_path):
+    with pytest.raises(ValueError, match="max_samples is 0"):
+        write_shards(several(1), tmp_path, "p", max_samples=0)
+
+
+def test_expand(tmp_path):
+    first = write_shards(several(3), tmp_path / "one", "p", max_samples=1)
+    second = write_shards(several(1), tmp_path / "two", "q")
+    assert expand(tmp_path) == [*first, *second]
+    assert expand(str(tmp_path / "one")) == first
+    assert expand(tmp_path / "one/p-{00000..00002}.tar") == first
+    assert expand(f"{tmp_path}/one/p-*.tar") == first
+    assert expand(f"{tmp_path}/**/*.tar") == [*first, *second]
+    assert expand(first[1]) == [first[1]]
+    assert expand([tmp_path / "two", first[0]]) == [*second, first[0]]
+    odd = write_shards(several(1), tmp_path / "odd{1,2}", "p")
+    assert expand(tmp_path / "odd{1,2}") == odd
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "nowhere.tar", "no*.tar", "p-{0..3}.tar", "empty"])
+def test_expand_says_what_it_looked_for(tmp_path, missing):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no shards found") as caught:
+        expand(tmp_path / missing)
+    assert missing.split("{")[0] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ([("a.cls", b"1")], r"members a\.cls; expected KEY\.jpg\|jpeg\|png\|webp and KEY\.json"),
+        ([("a.jpg", b"1"), ("a.txt", b"caption")], r"members a\.jpg, a\.txt; expected"),
+        ([("a.jpg", b"1")], r"a\.jpg; expected"),
+        ([], "empty tar"),
+        ([("README", b"1"), (".DS_Store", b"1")], "empty tar"),
+        ([("/etc/a.json", TEXT)], "leads outside"),
+        ([("../a.json", TEXT)], "leads outside"),
+        ([("x/../../a.json", TEXT)], "leads outside"),
+        ([("..\\a.json", TEXT)], "leads outside"),
+        ([("a.json", TEXT), ("a.json", TEXT)], "is there twice"),
+    ],
+)
+def test_shards_of_another_kind_are_refused(tmp_path, members, words):
+    path = tar_of(tmp_path / "x.tar", members)
+    with pytest.raises(ShardError, match=words) as caught:
+        list(read_shard(path))
+    assert str(path) in str(caught.value)
+
+
+def test_text_only_needs_a_json_without_images(tmp_path):
+    assert len(list(read_shard(tar_of(tmp_path / "ok.tar", [("a.json", TEXT)])))) == 1
+    shows = conversation("a", "jpg").to_json().encode()
+    with pytest.raises(ShardError, match=r"shows the images \['jpg'\] but has only a\.json"):
+        list(read_shard(tar_of(tmp_path / "x.tar", [("a.json", shows)])))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_are_refused(tmp_path, kind):
+    info = tarfile.TarInfo("b.jpg")
+    info.type, info.linkname = kind, "/etc/passwd"
+    path = tar_of(tmp_path / "x.tar", [("a.json", TEXT), info])
+    with pytest.raises(ShardError, match=r"b\.jpg is a link or a device"):
+        list(read_shard(path))
+
+
+def test_directories_hidden_files_and_leading_dots_do_no_harm(tmp_path):
+    folder = tarfile.TarInfo("./")
+    folder.type = tarfile.DIRTYPE
+    members = [folder, ("./._a.json", b"x"), ("./a.json", TEXT), ("./a.JPG", b"1"), ("./b.json", TEXT)]
+    read = list(read_shard(tar_of(tmp_path / "x.tar", members)))
+    assert [(sample.key, list(sample.members)) for sample in read] == [("a", ["json", "jpg"]), ("b", ["json"])]
+
+
+def test_other_members_stay_bytes(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    trap = pickle.dumps(Trap())
+    members = [("a.json", TEXT), *((f"a.{suffix}", trap) for suffix in ("pyd", "pickle", "pth", "npy"))]
+    (sample,) = read_shard(tar_of(tmp_path / "x.tar", members))
+    conversation_of(sample)
+    assert sample.members["pth"] == trap and sample.images == ()
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_any_cut_delivers_what_came_before_and_then_says_so(tmp_path):
+    (path,) = write_shards([(c, {"jpg": b"x" * 700}) for c, _ in several(4)], tmp_path / "whole", "p")
+    data = path.read_bytes()
+    block = 512 + 1024 + 512 + 512  # header and image, header and json
+    assert data[4 * block :].strip(b"\0") == b""
+    cut = tmp_path / "cut.tar"
+    for length in [1, 100, 512, 600, block, 2 * block + 10, 2 * block + 512, 3 * block, 4 * block - 300, 4 * block]:
+        cut.write_bytes(data[:length])
+        keys = []
+        with pytest.raises(ShardError, match=r"cut\.tar: damaged or cut short") as caught:
+            for sample in read_shard(cut):
+                keys.append(sample.key)
+        assert keys == [f"{index:04d}" for index in range(len(keys))]
+        assert len(keys) >= length // block - 1  # the last one may be incomplete
+        assert f"{len(keys)} samples before the damage are readable" in str(caught.value)
+    cut.write_bytes(data[: 4 * block + 512])
+    assert len(list(read_shard(cut))) == 4
+
+
+def test_a_damaged_header_in_the_middle_is_not_the_end(tmp_path):
+    (path,) = write_shards(several(4), tmp_path, "p")
+    data = bytearray(path.read_bytes())
+    data[2 * 4 * 512 : 2 * 4 * 512 + 100] = b"\xff" * 100
+    path.write_bytes(data)
+    with pytest.raises(ShardError, match="1 samples before the damage"):
+        list(read_shard(path))
+
+
+def test_a_file_that_is_no_tar(tmp_path):
+    (tmp_path / "x.tar").write_bytes(b"<html>404</html>" * 100)
+    with pytest.raises(ShardError, match=r"x\.tar: damaged"):
+        list(read_shard(tmp_path / "x.tar"))
+
+
+@pytest.mark.parametrize(
+    ("members", "reason", "words"),
+    [
+        ({"jpg": b""}, "missing json", "expected KEY.jpg"),
+        ({"json": b"{"}, "bad json", "not UTF-8 JSON"),
+        ({"json": b"\xff\xfe"}, "bad json", "not UTF-8 JSON"),
+        ({"json": b"[" * 100_000}, "bad json", "nested too deeply"),
+        ({"json": b'{"text": "no turns"}'}, "bad json", "turns"),
+        ({"json": conversation("k", "1.jpg").to_json().encode(), "0.jpg": b""}, "missing image member", "shows image"),
+        ({"json": conversation("k", "json").to_json().encode(), "0.jpg": b""}, "missing image member", "shows image"),
+    ],
+)
+def test_bad_samples_have_a_reason_and_a_place(members, reason, words):
+    with pytest.raises(BadSample, match=words) as caught:
+        conversation_of(Sample("key", members, "s.tar", 0))
+    assert caught.value.reason == reason and "s.tar: key" in str(caught.value)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.reason) == (str(caught.value), reason)
+
+
+def test_a_question_is_no_bad_sample():
+    sample = Sample("key", {"json": ask("q", "jpg").to_json().encode(), "jpg": b""}, "s.tar", 0)
+    assert conversation_of(sample).images == ("jpg",)
+
+
+def test_reading_needs_no_torch(tmp_path):
+    write_shards(several(1), tmp_path, "p")
+    code = (
+        "import sys, skymm.data.images, skymm.data.mixture; from skymm.data.shards import *;"
+        f"assert len(list(read_shard(expand({str(tmp_path)!r})[0]))) == 1; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

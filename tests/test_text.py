@@ -1,0 +1,82 @@
+"""Language, one form, and words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skymm.text import language_of, normalise, words
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Is there a dog?", "en"),
+        ("图中有狗吗？", "zh"),
+        ("What does 福 mean?", "en"),
+        ("这是一只 golden retriever 吗", "zh"),
+        ("OCR识别", "zh"),
+        ("是", "zh"),
+        ("沒有", "zh"),
+        ("二〇二三", "zh"),
+        ("𠮷", "zh"),
+        ("2023年有3只狗", "zh"),
+        ("12 34 56 只", "zh"),
+        ("", "en"),
+        ("123 ...", "en"),
+        ("，。！", "en"),
+    ],
+)
+def test_language(text, language):
+    assert language_of(text) == language
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("Ｙｅｓ！", "Yes!"),
+        ("是，的：１２", "是,的:12"),
+        ("没有。", "没有。"),
+        ("  a \t\n b\u3000c\u00a0d ", "a b c d"),
+        ("a\u200bb\ufeff", "ab"),
+        ("ﬁne", "fine"),
+        ("e\u0301", "é"),
+        ("", ""),
+    ],
+)
+def test_normalise(text, normal):
+    assert normalise(text) == normal
+
+
+@given(st.text())
+def test_normalising_twice_is_normalising_once(text):
+    assert normalise(normalise(text)) == normalise(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The dog's T-shirt isn't 3.5 m long.", ["the", "dog's", "t-shirt", "isn't", "3.5", "m", "long"]),
+        ("图中有一只红色的小狗。", ["图中", "有", "一只", "红色", "的", "小狗"]),
+        ("Ａ dog，和猫", ["a", "dog", "和", "猫"]),
+        ("看iPhone手机", ["看", "iphone", "手机"]),
+        ("snake_case naïve", ["snake", "case", "naïve"]),
+        ("... ，。", []),
+        ("", []),
+    ],
+)
+def test_words(text, expected):
+    assert words(text) == expected
+
+
+def test_jieba_is_loaded_when_needed_and_stays_silent():
+    code = (
+        "import sys; from skymm.text import words; words('english only');"
+        "assert 'jieba' not in sys.modules and 'torch' not in sys.modules; print(words('中文句子'))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True)
+    assert done.stderr == "" and "句子" in done.stdout
