@@ -93,6 +93,35 @@ class StageRecipe(_Strict):
     features: str | None = Field(None, description="directory of a feature cache; None: towers run in every step")
 
 
+class EmojiScenesRecipe(_Strict):
+    """Scenes of emoji with bilingual captions and questions, and a benchmark in MME's layout, made on this machine."""
+
+    source: Literal["emoji_scenes"]
+    concepts: list[str] = Field([], description="emoji characters; empty: all of them")
+    styles: list[Literal["twemoji", "openmoji"]] = ["twemoji", "openmoji"]
+    num_images: int = Field(1000, ge=1)
+    images_per_shard: int = Field(250, ge=1)
+    max_items: int = Field(4, ge=1, le=4)
+    word_share: float = Field(0.12, ge=0, le=1, description="images that show a written word")
+    sum_share: float = Field(0.05, ge=0, le=1, description="images that show a written sum")
+    questions_per_image: int = Field(8, ge=2)
+    kinds: dict[str, int] = Field(
+        {
+            "existence": 3,
+            "count": 1,
+            "position": 1,
+            "color": 1,
+            "OCR": 3,
+            "text_translation": 1,
+            "numerical_calculation": 3,
+        }
+        | {"name": 1, "layout": 0},
+        description="how often each kind of question is tried per image",
+    )
+    bench_images: int = Field(15, ge=1, description="per subtask of the benchmark; twice as many for existence")
+    seed: int = 0
+
+
 class EvalRecipe(_Strict):
     """How a benchmark is asked. `suffix` replaces the instruction that its questions end with; None leaves them alone."""
 

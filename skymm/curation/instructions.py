@@ -24,6 +24,8 @@ CELL_NAMES = {
     (1, 1): ("bottom right", "右下"),
 }
 YES, NO = ("Yes", "是"), ("No", "否")
+# Benchmarks in MME's layout hold their answers in English, whatever language asks.
+ENGLISH_VERDICT = {"positive": YES[0], "negative": NO[0]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,24 @@ class Fact:
 
 
 def caption(scene: Scene) -> Fact:
-    """What is there and where, in reading order. The only thing stage 1 learns to say."""
+    """What is there, in reading order. The words that stage 1 ties to what is seen."""
     if scene.writing:
         answer = (
-            f'The text "{scene.writing}" on {scene.colour}.',
-            f"{_zh_colour(scene.colour)}背景上的文字“{scene.writing}”。",
+            f'On {scene.colour}: the text "{scene.writing}".',
+            f"{_zh_colour(scene.colour)}底：文字“{scene.writing}”。",
         )
     else:
-        english = ", ".join(f"{item.concept.en} {CELL_NAMES[item.cell][0]}" for item in scene.items)
-        chinese = "，".join(f"{CELL_NAMES[item.cell][1]}{item.concept.zh}" for item in scene.items)
-        answer = (f"{english}, on {scene.colour}.", f"{chinese}，{_zh_colour(scene.colour)}背景。")
+        english = ", ".join(item.concept.en for item in scene.items)
+        chinese = "，".join(item.concept.zh for item in scene.items)
+        answer = (f"On {scene.colour}: {english}.", f"{_zh_colour(scene.colour)}底：{chinese}。")
     return Fact("caption", "positive", ("What is in the picture?", "图里有什么？"), answer)
+
+
+def layout(scene: Scene) -> Fact:
+    """What is there and where."""
+    english = ", ".join(f"{CELL_NAMES[item.cell][0]} {item.concept.en}" for item in scene.items)
+    chinese = "，".join(f"{CELL_NAMES[item.cell][1]}{item.concept.zh}" for item in scene.items)
+    return Fact("layout", "positive", ("What is where?", "什么在哪里？"), (f"{english}.".capitalize(), f"{chinese}。"))
 
 
 def name(rng: random.Random, scene: Scene) -> Fact:

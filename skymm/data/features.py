@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,20 +74,20 @@ class FeatureCache:
         encode: Callable[[list[Image.Image]], list[Tensor]],
         *,
         batch_size: int = 32,
-    ) -> int:
-        """Append features of the images (key, picture) that are missing; returns how many were added.
+    ) -> Iterator[int]:
+        """Append features of the images (key, picture) that are missing; yields how many are done, batch by batch.
 
         Rows are written before their keys: what a killed run leaves without a key is overwritten by the next one.
         """
-        added, batch = 0, {}
+        batch: dict[bytes, Image.Image] = {}
         for key, image in images:
-            if key in self._rows or key in batch:
-                continue
-            batch[key] = image
+            if key not in self._rows:
+                batch[key] = image
             if len(batch) == batch_size:
-                added += self._append(batch, encode)
+                yield self._append(batch, encode)
                 batch = {}
-        return added + (self._append(batch, encode) if batch else 0)
+        if batch:
+            yield self._append(batch, encode)
 
     def _append(self, batch: dict[bytes, Image.Image], encode: Callable[[list[Image.Image]], list[Tensor]]) -> int:
         features = encode(list(batch.values()))

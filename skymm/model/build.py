@@ -28,7 +28,7 @@ def build_model(
     config = SkyMMConfig(
         llm=recipe.llm,
         llm_revision=recipe.llm_revision,
-        text_config=language.text_config_dict(llm),
+        text_config=llm.config,
         towers=[tower.to_config() for tower in towers],
         tower_fingerprints=[tower.fingerprint() for tower in towers],
         resampler=recipe.resampler.model_dump(),

@@ -76,6 +76,31 @@ class ChatEncoder:
             return self._fit(conversation, max_length, add_generation_prompt=False, open_end=True)
         return self._fit(conversation.as_prompt(), max_length, add_generation_prompt=True)
 
+    def encode_words(self, conversation: Conversation) -> Encoded:
+        """For the "words" objective: one image's K positions, labelled with the words of the answers, in order.
+
+        The first three tenths are for the English answers and the others for the Chinese (which takes more tokens per word
+        in most vocabularies); one language alone gets all. What does not fit is cut, and what is left over is labelled with
+        a line break, a word that says nothing. Raises ValueError for anything but one image.
+        """
+        if len(conversation.images) != 1:
+            raise ValueError(f"{conversation.key}: {len(conversation.images)} images; the words objective needs one")
+        spoken: dict[str, list[Turn]] = {"en": [], "zh": []}
+        for turn in conversation.targets:
+            spoken["zh" if turn.language == "zh" else "en"].append(turn)
+        first = round(0.3 * self.num_latents) if all(spoken.values()) else self.num_latents * bool(spoken["en"])
+        encoded = Encoded(conversation.key, images=conversation.images)
+        for turns, room in zip(spoken.values(), (first, self.num_latents - first)):
+            if not turns or not room:
+                continue
+            # A blank before a word is how most vocabularies spell it inside a sentence, where questions will have it.
+            ids = [token for turn in turns for token in self._content_ids(_inside_sentence(turn))]
+            start = len(encoded.ids)
+            encoded.ids += [self.image_token_id] * room
+            encoded.labels += [*ids, *[self._content_ids("\n")[-1]] * room][:room]
+            encoded.targets.append((turns[0], start, start + room))
+        return encoded
+
     # --- the walk -----------------------------------------------------------------------------------------------------
 
     def _walk(self, conversation: Conversation, *, add_generation_prompt: bool, open_end: bool = False) -> Encoded:
@@ -151,6 +176,10 @@ class ChatEncoder:
             conversation = shorter
 
 
+def _inside_sentence(turn: Turn) -> str:
+    return turn.text if turn.language == "zh" else f" {turn.text}"
+
+
 def _without_oldest_pair(conversation: Conversation) -> Conversation | None:
     turns = list(conversation.turns)
     start = 1 if turns[0].role == "system" else 0
@@ -162,7 +191,10 @@ def _without_oldest_pair(conversation: Conversation) -> Conversation | None:
 
 
 def pad(examples: list[Encoded], *, pad_id: int, side: str) -> dict[str, Tensor]:
-    """A batch: input_ids, attention_mask and labels, each (B, T) int64, padded on `side` ("right" to train, "left" to answer)."""
+    """A batch: input_ids, attention_mask and labels, each (B, T) int64, padded on `side`.
+
+    "right" to train, "left" to answer.
+    """
     if side not in ("left", "right"):
         raise ValueError(f'side is {side!r}, expected "left" or "right"')
     length = max(len(example.ids) for example in examples)

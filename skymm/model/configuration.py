@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import transformers
 from transformers.configuration_utils import PreTrainedConfig
 
 
@@ -12,7 +13,7 @@ class SkyMMConfig(PreTrainedConfig):
 
     Args:
         llm: name of the frozen LLM as in the recipe (hub id, directory, or the embedded default), and `llm_revision`.
-        text_config: the LLM's own configuration, as a dict.
+        text_config: the LLM's own configuration.
         towers: one dict per frozen vision encoder, as `Tower.to_config()` gives it (name, image size, preprocessing, ...).
         tower_fingerprints: hash of each tower's weights and preprocessing; a checkpoint refuses other eyes.
         resampler: num_latents, num_layers, num_heads, width.
@@ -27,7 +28,7 @@ class SkyMMConfig(PreTrainedConfig):
         self,
         llm: str = "",
         llm_revision: str | None = None,
-        text_config: dict[str, Any] | None = None,
+        text_config: dict[str, Any] | PreTrainedConfig | None = None,
         towers: list[dict[str, Any]] | None = None,
         tower_fingerprints: list[str] | None = None,
         resampler: dict[str, Any] | None = None,
@@ -38,7 +39,9 @@ class SkyMMConfig(PreTrainedConfig):
         super().__init__(**kwargs)
         self.llm = llm
         self.llm_revision = llm_revision
-        self.text_config = text_config or {}
+        if isinstance(text_config, dict):
+            text_config = transformers.AutoConfig.for_model(**text_config)
+        self.text_config = text_config
         self.towers = towers or []
         self.tower_fingerprints = tower_fingerprints or []
         self.resampler = resampler or {}
@@ -49,11 +52,3 @@ class SkyMMConfig(PreTrainedConfig):
     def num_latents(self) -> int:
         """K: how many LLM positions one image takes."""
         return self.resampler["num_latents"]
-
-    @property
-    def vocab_size(self) -> int:
-        return self.text_config["vocab_size"]
-
-    @property
-    def hidden_size(self) -> int:
-        return self.text_config["hidden_size"]

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from skymm.model import language
 from skymm.model.configuration import SkyMMConfig
-from skymm.model.loss import gathered_cross_entropy
+from skymm.model.loss import gathered_cross_entropy, words_loss
 from skymm.model.resampler import PerceiverResampler
 from skymm.model.vision import Tower, tower_from_config
 
@@ -54,9 +53,8 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Without `towers` and `language_model` they are made from the configuration, with random weights."""
         super().__init__(config)
         if language_model is None:
-            text_config = transformers.AutoConfig.for_model(**config.text_config)
             dtype = getattr(config, "dtype", None) or torch.float32
-            language_model = language.llm_from_config(text_config, dtype=dtype, attention="eager")
+            language_model = language.llm_from_config(config.text_config, dtype=dtype, attention="eager")
         self.towers = nn.ModuleList(towers if towers is not None else map(tower_from_config, config.towers))
         self.language_model = language_model
         self.resampler = PerceiverResampler(
@@ -65,7 +63,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             embedding_width=language_model.get_input_embeddings().weight.shape[1],
             embedding_rms=language.embedding_rms(language_model),
             **config.resampler,
-        )
+        ).to(language_model.dtype)
         if config.lora and not language.has_lora(language_model):
             language.add_lora(language_model, **config.lora)
         self.generation_config = language_model.generation_config
@@ -130,6 +128,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """With `labels` (B, T): the loss over labelled positions, no logits. Without: logits (B, T or logits_to_keep, V).
 
         `pixel_values` is one tensor per tower (a bare tensor for one tower); `features` replaces it where they are cached.
+        `objective`: "answers" (next token, through the LLM) or "words" (each latent is its label's word; see `words_loss`).
         """
         if inputs_embeds is None:
             if features is None and pixel_values is not None:
@@ -145,9 +144,12 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         # Padding stands right and attention is causal, so no real token ever sees it and no mask is needed.
         if attention_mask is not None and bool((attention_mask[:, 1:] > attention_mask[:, :-1]).any()):
             raise ValueError("training batches are padded on the right; this attention_mask has padding on the left")
-        decoder = self.language_model.get_decoder()
-        hidden_BTE = decoder(inputs_embeds=inputs_embeds, use_cache=False, **kwargs).last_hidden_state
-        token_losses, _ = gathered_cross_entropy(hidden_BTE, self.get_output_embeddings(), labels)
+        if objective == "words":
+            token_losses, _ = words_loss(inputs_embeds, self.get_input_embeddings().weight, labels)
+        else:
+            decoder = self.language_model.get_decoder()
+            hidden_BTE = decoder(inputs_embeds=inputs_embeds, use_cache=False, **kwargs).last_hidden_state
+            token_losses, _ = gathered_cross_entropy(hidden_BTE, self.get_output_embeddings(), labels)
         loss_sum, loss_count = token_losses.sum(), torch.tensor(token_losses.numel(), device=token_losses.device)
         return SkyMMOutput(
             loss=loss_sum / loss_count.clamp(min=1),
@@ -177,11 +179,12 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if filler is None:
             eos = self.generation_config.eos_token_id
             filler = eos[0] if isinstance(eos, list) else eos
+        if generation_config is not None:
+            kwargs["generation_config"] = generation_config
         return self.language_model.generate(
             input_ids=input_ids.masked_fill(input_ids == self.config.image_token_id, filler),
             inputs_embeds=self.embed(input_ids, features),
             attention_mask=attention_mask if attention_mask is not None else torch.ones_like(input_ids),
-            generation_config=generation_config or self.generation_config,
             **kwargs,
         )
 

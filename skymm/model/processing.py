@@ -55,12 +55,9 @@ class SkyMMProcessor(ProcessorMixin):
         """One tensor (I, 3, H, W) per tower."""
         return [torch.stack([preprocess(image, tower) for image in images]) for tower in self.towers]
 
-    def prompts(
-        self, conversations: Sequence[Conversation], images: Sequence[Sequence[Image.Image]], **kwargs: Any
-    ) -> BatchFeature:
-        """Questions with their images -> one left-padded batch for `generate`."""
-        encoded = [self.chat.encode_prompt(conversation, **kwargs) for conversation in conversations]
-        return self._batch(encoded, [image for group in images for image in group])
+    def prompts(self, conversations: Sequence[Conversation], images: Sequence[Image.Image] = ()) -> BatchFeature:
+        """Questions -> one left-padded batch for `generate`; `images` of all of them in order, unless features are cached."""
+        return self._batch([self.chat.encode_prompt(conversation) for conversation in conversations], images)
 
     def _batch(self, encoded: list[Encoded], images: Sequence[Image.Image]) -> BatchFeature:
         batch = pad(encoded, pad_id=self.pad_id, side="left")
@@ -91,7 +88,7 @@ class SkyMMProcessor(ProcessorMixin):
             Conversation(f"question {index}", (Turn("user", question, _names(len(group))),))
             for index, (question, group) in enumerate(zip(questions, groups))
         ]
-        return self.prompts(conversations, groups)
+        return self.prompts(conversations, [image for group in groups for image in group])
 
     def apply_chat_template(  # type: ignore[override]
         self,

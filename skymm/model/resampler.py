@@ -42,9 +42,11 @@ class PerceiverResampler(nn.Module):
         if width % num_heads:
             raise ValueError(f"resampler: width {width} is not a multiple of num_heads {num_heads}")
         self.num_latents = num_latents
-        self.context_norms = nn.ModuleList(nn.LayerNorm(size) for size in context_widths)
+        # Without weights: the projection that follows has them, and frozen features then need no backward pass here.
+        self.context_norms = nn.ModuleList(nn.LayerNorm(size, elementwise_affine=False) for size in context_widths)
         self.context_projections = nn.ModuleList(nn.Linear(size, width) for size in context_widths)
         self.positions = nn.ParameterList(nn.Parameter(torch.empty(rows * columns, width)) for rows, columns in grids)
+        self.context_norm = nn.LayerNorm(width)
         self.latents = nn.Parameter(torch.empty(num_latents, width))
         self.layers = nn.ModuleList(_Block(width, num_heads) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
@@ -77,7 +79,7 @@ class PerceiverResampler(nn.Module):
                 )
             normed = self.context_norms[index](features.to(self.latents.dtype))
             context.append(self.context_projections[index](normed) + self.positions[index])
-        context_BND = torch.cat(context, dim=1)
+        context_BND = self.context_norm(torch.cat(context, dim=1))
         latents_BKD = self.latents.expand(context_BND.shape[0], -1, -1)
         for layer in self.layers:
             latents_BKD = layer(latents_BKD, context_BND)
@@ -91,7 +93,6 @@ class _Block(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.latent_norm = nn.LayerNorm(width)
-        self.context_norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, width, bias=False)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
         self.merge = nn.Linear(width, width, bias=False)
@@ -100,12 +101,19 @@ class _Block(nn.Module):
 
     def forward(self, latents_BKD: Tensor, context_BND: Tensor) -> Tensor:
         normed = self.latent_norm(latents_BKD)
-        seen = torch.cat([self.context_norm(context_BND), normed], dim=1)
+        seen = torch.cat([context_BND, normed], dim=1)
         query = self._heads(self.query(normed))
         key, value = (self._heads(part) for part in self.key_value(seen).chunk(2, dim=-1))
-        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        latents_BKD = latents_BKD + self.merge(attended)
+        latents_BKD = latents_BKD + self.merge(_attend(query, key, value).transpose(1, 2).flatten(2))
         return latents_BKD + self.mlp(self.mlp_norm(latents_BKD))
 
     def _heads(self, x_BLD: Tensor) -> Tensor:
         return x_BLD.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+def _attend(query_BHKd: Tensor, key_BHNd: Tensor, value_BHNd: Tensor) -> Tensor:
+    if query_BHKd.device.type != "cpu":
+        return F.scaled_dot_product_attention(query_BHKd, key_BHNd, value_BHNd)
+    # For a few dozen latents torch's fused CPU kernel is the slower one: its backward pass takes half of a step.
+    scores_BHKN = (query_BHKd * query_BHKd.shape[-1] ** -0.5) @ key_BHNd.transpose(-1, -2)
+    return scores_BHKN.softmax(dim=-1, dtype=torch.float32).to(value_BHNd.dtype) @ value_BHNd

@@ -25,6 +25,7 @@ from skymm.data.stream import Cursor, Item, Stream
 from skymm.model.build import build_model
 from skymm.model.chat import pad
 from skymm.model.checkpoint import load_model, load_processor
+from skymm.progress import progress, say
 from skymm.recipe import ModelRecipe, StageRecipe
 from skymm.train import runlog, state
 from skymm.train.optim import MasterAdamW, share_of_peak
@@ -46,33 +47,33 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     torch.set_float32_matmul_precision("medium")
 
     checkpoint = state.latest(out)
-    model, processor = _model(recipe, checkpoint)
+    model, processor = model_for(recipe, checkpoint)
     model.to(accelerator.device).train()
     sizes = model.freeze_for(recipe.trains)
     if main and not quiet:
-        runlog.say(f"{out}: training {', '.join(f'{name} ({size / 1e6:.1f}M)' for name, size in sizes.items())}")
-    optimizer = _optimizer(model, recipe)
+        say(f"{out}: training {', '.join(f'{name} ({size / 1e6:.1f}M)' for name, size in sizes.items())}")
+    optimizer = optimizer_for(model, recipe)
     step, cursor = 0, None
     if checkpoint is not None:
         saved = state.load(checkpoint, optimizer)
         step, cursor = saved["step"], Cursor.from_dict(saved["cursor"])
-    mixture = _mixture(recipe, model, processor, accelerator, cursor)
+    mixture = mixture_of(recipe, model, processor, accelerator, cursor)
     items = iter(item for item in mixture if item.value is not None)
     share = _share(recipe.batch_size, accelerator)
     # Only the model is prepared. The loader never is: accelerate would deal out samples that the stream has dealt out already.
     wrapped = accelerator.prepare_model(model)
     log = runlog.RunLog(out, step=step) if main else None
 
-    with runlog.progress(disable=quiet or not main) as bar:
+    with progress(disable=quiet or not main) as bar:
         task = bar.add_task(out.name, total=recipe.steps, completed=step, note="")
         while step < recipe.steps:
             step += 1
             started = time.perf_counter()
             torch.manual_seed(_step_seed(recipe.seed, step, accelerator.process_index))
             own = list(islice(items, share))
-            batches = _micro_batches(own, recipe, processor)
+            batches = micro_batches(own, recipe, processor)
             fetched = time.perf_counter()
-            line = _step(wrapped, optimizer, accelerator, recipe, batches, step)
+            line = take_step(wrapped, optimizer, accelerator, recipe, batches, step)
             mixture.cursor = mixture.cursor.after(own[-1])
             line |= {
                 "seconds": round(time.perf_counter() - started, 4),
@@ -97,7 +98,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     return out
 
 
-def _step(
+def take_step(
     wrapped: Any,
     optimizer: MasterAdamW,
     accelerator: Accelerator,
@@ -134,7 +135,7 @@ def _step(
     }
 
 
-def _micro_batches(items: list[Item], recipe: StageRecipe, processor: Any) -> list[Batch]:
+def micro_batches(items: list[Item], recipe: StageRecipe, processor: Any) -> list[Batch]:
     """Rows of similar length together: on a CPU nothing else costs as little and saves as much padding."""
     ordered = sorted((item.value for item in items), key=lambda example: len(example.encoded.ids))
     size = recipe.micro_batch_size or len(ordered)
@@ -142,7 +143,7 @@ def _micro_batches(items: list[Item], recipe: StageRecipe, processor: Any) -> li
     return [collate(group, lambda encoded: pad(encoded, pad_id=processor.pad_id, side="right")) for group in groups]
 
 
-def _model(recipe: StageRecipe, checkpoint: Path | None) -> tuple[Any, Any]:
+def model_for(recipe: StageRecipe, checkpoint: Path | None) -> tuple[Any, Any]:
     """From the latest checkpoint of this run, else from `init`, else new."""
     source = checkpoint or recipe.init
     if source is not None:
@@ -152,7 +153,7 @@ def _model(recipe: StageRecipe, checkpoint: Path | None) -> tuple[Any, Any]:
     return build_model(recipe.model or ModelRecipe(), seed=recipe.seed)
 
 
-def _optimizer(model: Any, recipe: StageRecipe) -> MasterAdamW:
+def optimizer_for(model: Any, recipe: StageRecipe) -> MasterAdamW:
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     lora = [(name, parameter) for name, parameter in trained if name.startswith("language_model.")]
     rest = [(name, parameter) for name, parameter in trained if not name.startswith("language_model.")]
@@ -160,7 +161,7 @@ def _optimizer(model: Any, recipe: StageRecipe) -> MasterAdamW:
     return MasterAdamW(groups, weight_decay=recipe.weight_decay, clip=recipe.clip)
 
 
-def _mixture(
+def mixture_of(
     recipe: StageRecipe, model: Any, processor: Any, accelerator: Accelerator, cursor: Cursor | None
 ) -> Mixture:
     cache = None
@@ -168,7 +169,9 @@ def _mixture(
         shapes = [(tower.num_patches, tower.width) for tower in model.towers]
         cache = FeatureCache(recipe.features, fingerprints=model.config.tower_fingerprints, shapes=shapes)
     prepare = Prepare(
-        encode=partial(processor.chat.encode, max_length=recipe.max_length),
+        encode=processor.chat.encode_words
+        if recipe.objective == "words"
+        else partial(processor.chat.encode, max_length=recipe.max_length),
         see=processor.pixels,
         cache=cache,
         negative_share=recipe.negative_share,

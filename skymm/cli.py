@@ -1,0 +1,160 @@
+"""The one door: `skymm quickstart | data | look | train | eval | ask`.
+
+Everything heavy is imported inside the command that needs it, so help and mistakes are instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Build, judge and show multimodal LLMs that do not make things up, in Chinese and English.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Write shards and caches.")
+eval_app = typer.Typer(no_args_is_help=True, help="Ask benchmarks and score answers.")
+app.add_typer(data_app, name="data")
+app.add_typer(eval_app, name="eval")
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Option(help="Where everything goes; a second run reuses what is there.")] = Path(
+        "runs/quickstart"
+    ),
+    minutes: Annotated[float, typer.Option(min=1, help="Time for the whole story, downloads aside.")] = 10,
+) -> None:
+    """Watch a frozen vision encoder and a frozen LLM learn to look: shards, three trainings, a benchmark, a table."""
+    from skymm.quickstart import quickstart as story
+
+    story(out, minutes=minutes)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A stage, such as training/stage1.toml.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, as in steps=10 or model.lora.rank=8")
+    ] = None,
+) -> None:
+    """Run a stage, or go on with it where it was stopped."""
+    from skymm.recipe import StageRecipe, load
+
+    stage = load(recipe, StageRecipe, overrides or [])
+    from skymm.train.loop import train as run
+
+    print(run(stage))
+
+
+@app.command()
+def ask(
+    model: Annotated[str, typer.Argument(help="A model directory, such as runs/quickstart/stage2.")],
+    image: Annotated[Path, typer.Argument(help="An image file; - asks without one.")],
+    question: Annotated[str, typer.Argument(help="In English or Chinese.")],
+    max_new_tokens: int = 64,
+) -> None:
+    """Ask a model one question about an image."""
+    data = None
+    if str(image) != "-":
+        from skymm.data.images import decode_image
+
+        if not image.is_file():
+            raise ValueError(f"no image at {image}; give a file, or - to ask without one")
+        data = image.read_bytes()
+        decode_image(data, str(image))
+    from skymm.evaluation.answerers import SkyMMAnswerer
+
+    print(SkyMMAnswerer.from_directory(model, max_new_tokens=max_new_tokens).answer([(data, question)])[0])
+
+
+@app.command()
+def look(
+    shards: Annotated[list[str], typer.Argument(help="Shard files, a directory or a pattern.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many samples to show.")] = 3,
+    key: Annotated[str | None, typer.Option(help="Show only the sample with this key.")] = None,
+    llm: Annotated[str | None, typer.Option(help="Also show the tokens that this LLM would read.")] = None,
+) -> None:
+    """Show samples of shards; what the model learns to say is coloured."""
+    from skymm.show import show
+
+    show(shards, count=count, key=key, llm=llm)
+
+
+@data_app.command("build")
+def data_build(
+    recipe: Annotated[Path, typer.Argument(help="A data recipe, such as data_recipes/quickstart.toml.")],
+    out: Annotated[Path, typer.Option(help="Directory for the shards.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in num_images=500")] = None,
+) -> None:
+    """Write the shards that a data recipe describes."""
+    from skymm.recipe import EmojiScenesRecipe, load
+
+    source = load(recipe, EmojiScenesRecipe, overrides or [])
+    from skymm.quickstart import build_data
+
+    print(build_data(source, out))
+
+
+@eval_app.command("run")
+def eval_run(
+    recipe: Annotated[Path, typer.Argument(help="An evaluation recipe, such as eval/mme.toml.")],
+    model: Annotated[str, typer.Option(help="A model directory.")],
+    out: Annotated[Path, typer.Option(help="Directory for predictions.jsonl; a second run goes on where it ends.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in root=MME_Benchmark")] = None,
+) -> None:
+    """Ask every question of a benchmark; answers go to OUT/predictions.jsonl."""
+    from skymm.evaluation.benchmarks import mme
+    from skymm.recipe import EvalRecipe, load
+
+    benchmark = load(recipe, EvalRecipe, overrides or [])
+    num_questions = len(mme.load(benchmark.root))
+    from skymm.evaluation.answerers import SkyMMAnswerer
+    from skymm.evaluation.run import run
+    from skymm.progress import progress
+
+    answerer = SkyMMAnswerer.from_directory(model, max_new_tokens=benchmark.max_new_tokens)
+    with progress() as bar:
+        task = bar.add_task(benchmark.benchmark, total=num_questions, note="")
+        print(run(benchmark, answerer, out, lambda answers: bar.advance(task, answers)))
+
+
+@eval_app.command("score")
+def eval_score(
+    benchmark: Annotated[str, typer.Argument(help="mme")],
+    path: Annotated[Path, typer.Argument(help="Our predictions (file or directory), or the official result files.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score answers: official rule, and beside it the strict bilingual reading."""
+    import json
+
+    from skymm.evaluation.benchmarks import mme
+    from skymm.evaluation.run import PREDICTIONS, score_predictions
+    from skymm.evaluation.table import score_table
+
+    if benchmark != "mme":
+        raise ValueError(f"unknown benchmark {benchmark!r}, expected mme")
+    ours = path.suffix == ".jsonl" or (path / PREDICTIONS).exists()
+    scores = score_predictions(path) if ours else mme.score(mme.read_results(path))
+    if as_json:
+        print(json.dumps(scores, ensure_ascii=False, indent=2))
+    else:
+        score_table(scores)
+
+
+def main() -> None:
+    """Console entry. What a user can mend is one sentence and exit code 1, not a traceback."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        print(f"skymm: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""The whole story on a laptop: data, a warm-up, three trainings, a benchmark after each, a table and a page.
+
+What is compared: after stage 1 (captions only), after stage 2 on positives only, and after stage 2 on as many negatives as
+positives. Both stage-2 runs start from the same stage 1 and take the same number of steps.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from skymm import recipe as recipes
+from skymm.conversation import LANGUAGES
+from skymm.progress import progress, say
+from skymm.recipe import EmojiScenesRecipe, EvalRecipe, StageRecipe
+
+# How the time for training is shared out. Both stage-2 runs get the same steps; those on positives alone are shorter.
+SHARES = {"words": 0.2, "stage1": 0.14, "stage2": 0.66}
+MODELS = {
+    "stage1": "stage 1: captions",
+    "positives": "stage 2: positives only",
+    "stage2": "stage 2: positives and negatives",
+}
+BENCHMARKS = ("bench", "bench_new_style", "bench_new_concept")
+
+
+def quickstart(out: Path, *, minutes: float = 10) -> None:
+    """Run the story in OUT. Whatever is finished there is reused; another `minutes` needs another OUT."""
+    from skymm import assets
+
+    begin = time.monotonic()
+    assets.default_llm_dir()  # a download, so not part of the minutes
+    start = time.monotonic()
+    story = _Story(out, deadline=start + 60 * minutes, minutes=minutes)
+    build_data(story.source, out / "data")
+    story.look_once()
+
+    from skymm.train.loop import train
+
+    words = train(story.stage("words"))
+    stage1 = train(story.stage("stage1", f"init={words}"))
+    story.judge("stage1")
+    train(story.stage("positives", f"init={stage1}", "negative_share=0.0"))
+    story.judge("positives")
+    stage2 = train(story.stage("stage2", f"init={stage1}"))
+    story.judge("stage2")
+    page = story.report()
+    say(f"\nA page with pictures, questions and answers: {page}")
+    say(f'Ask it yourself: skymm ask {stage2} {story.example_image()} "图里有熊猫吗？"')
+    say(f"{(time.monotonic() - start) / 60:.1f} minutes, after {(start - begin) / 60:.1f} for the LLM's weights")
+
+
+def build_data(source: EmojiScenesRecipe, out: Path) -> Path:
+    """Shards and benchmark of a data recipe, with a progress bar."""
+    from skymm.curation.emoji_data import build, num_bench_images
+
+    with progress() as bar:
+        task = bar.add_task("drawing scenes", total=2 * source.num_images + num_bench_images(source), note="")
+        return build(source, out, lambda images: bar.advance(task, images))
+
+
+def bundled_recipe(folder: str, name: str) -> Path:
+    """A recipe of the folders data_recipes, training and eval: in a checkout those, elsewhere the copies in the wheel."""
+    package = Path(__file__).parent
+    checkout = package.parent / folder / f"{name}.toml"
+    return checkout if checkout.is_file() else package / "recipes" / folder / f"{name}.toml"
+
+
+class _Story:
+    """Where things lie, and how much time is left."""
+
+    def __init__(self, out: Path, *, deadline: float, minutes: float):
+        self.out, self.deadline = out, deadline
+        self.data, self.features = out / "data", out / "features"
+        self.source = recipes.load(bundled_recipe("data_recipes", "quickstart"), EmojiScenesRecipe)
+        self.plan_file = out / "plan.json"
+        self.plan: dict[str, Any] = {"minutes": minutes, "steps": {}}
+        if self.plan_file.exists():
+            self.plan = json.loads(self.plan_file.read_text("utf-8"))
+            if self.plan["minutes"] != minutes:
+                raise ValueError(
+                    f"{out} holds a story of {self.plan['minutes']:g} minutes, asked for are {minutes:g}; give another --out"
+                )
+
+    # --- training -----------------------------------------------------------------------------------------------------
+
+    def stage(self, name: str, *overrides: str) -> StageRecipe:
+        """The recipe of a stage with the number of steps that fits into its share of the time that is left."""
+        self._plan_steps(name, overrides)
+        return self._recipe(name, *overrides, f"steps={self.plan['steps'][name]}")
+
+    def _recipe(self, name: str, *overrides: str) -> StageRecipe:
+        file = "stage2" if name == "positives" else name
+        source, shards = ("instructions", "stage2") if file == "stage2" else ("captions", "stage1")
+        places = [f"out={self.out / name}", f"features={self.features}", f"data.{source}.shards={self.data / shards}"]
+        return recipes.load(bundled_recipe("training", file), StageRecipe, [*places, *overrides])
+
+    def _plan_steps(self, name: str, overrides: tuple[str, ...]) -> None:
+        if name in self.plan["steps"]:
+            return
+        from skymm.train.probe import seconds_per_step
+
+        waiting = [stage for stage in SHARES if stage not in self.plan["steps"]]
+        if name == "positives":
+            both = tuple(override for override in overrides if not override.startswith("negative_share"))
+            seconds = seconds_per_step(self._recipe(name, *overrides)) + seconds_per_step(self._recipe("stage2", *both))
+            share, planned = 1.0, ("positives", "stage2")
+        else:
+            seconds = seconds_per_step(self._recipe(name, *overrides))
+            share, planned = SHARES[name] / sum(SHARES[stage] for stage in waiting), (name,)
+        left = self.deadline - time.monotonic() - self._judging_ahead(name) - 10
+        steps = max(10, int(share * left / seconds))
+        self.plan["steps"].update(dict.fromkeys(planned, steps))
+        self._write_plan()
+
+    def _judging_ahead(self, name: str) -> float:
+        """Seconds that the judgings still to come will take: as long as the last one did, or a guess."""
+        still = 3 if name in ("words", "stage1") else 2
+        return still * self.plan.get("seconds_of_judging", 25.0)
+
+    def _write_plan(self) -> None:
+        self.plan_file.write_text(json.dumps(self.plan, indent=2) + "\n", "utf-8")
+
+    # --- seeing -------------------------------------------------------------------------------------------------------
+
+    def look_once(self) -> None:
+        """Every training image through the frozen towers, once; the trainings read the features from disk."""
+        from skymm.data.features import image_key
+        from skymm.data.images import decode_image
+        from skymm.data.shards import expand, read_shard
+        from skymm.evaluation.answerers import SkyMMAnswerer
+        from skymm.model.build import build_model
+
+        model, processor = build_model(self._recipe("words").model)
+        cache, answerer = self._cache(model), SkyMMAnswerer(model, processor)
+        samples = [sample for shard in expand(self.data / "stage1") for sample in read_shard(shard)]
+        missing = [sample for sample in samples if image_key(sample.members["jpg"]) not in cache]
+        with progress(disable=not missing) as bar:
+            task = bar.add_task("looking once at every image", total=len(missing), note="")
+            pictures = (
+                (image_key(data), decode_image(data, f"{sample.shard}: {sample.key}"))
+                for sample in missing
+                for data in [sample.members["jpg"]]
+            )
+            for done in cache.add(pictures, answerer.look_at):
+                bar.advance(task, done)
+
+    def _cache(self, model: Any) -> Any:
+        from skymm.data.features import FeatureCache
+
+        shapes = [(tower.num_patches, tower.width) for tower in model.towers]
+        return FeatureCache(self.features, fingerprints=model.config.tower_fingerprints, shapes=shapes)
+
+    # --- judging ------------------------------------------------------------------------------------------------------
+
+    def judge(self, name: str) -> None:
+        """Answer every benchmark in both languages; what is answered already is not asked again."""
+        from skymm.evaluation.answerers import SkyMMAnswerer
+        from skymm.evaluation.benchmarks import mme
+        from skymm.evaluation.run import run
+
+        jobs = [(benchmark, language) for benchmark in BENCHMARKS for language in LANGUAGES]
+        asked = [self._eval_recipe(*job) for job in jobs]
+        began = time.monotonic()
+        answerer = SkyMMAnswerer.from_directory(self.out / name, max_new_tokens=asked[0].max_new_tokens)
+        answerer.cache = self._cache(answerer.model)
+        with progress() as bar:
+            total = sum(len(mme.load(recipe.root)) for recipe in asked)
+            task = bar.add_task(f"asking {name}", total=total, note="")
+            for (benchmark, language), recipe in zip(jobs, asked):
+                run(recipe, answerer, self._answers(name, benchmark, language), lambda n: bar.advance(task, n))
+        self.plan.setdefault("seconds_of_judging", time.monotonic() - began)
+        self._write_plan()
+
+    def _eval_recipe(self, benchmark: str, language: str) -> EvalRecipe:
+        path = bundled_recipe("eval", f"quickstart_{language}")
+        return recipes.load(path, EvalRecipe, [f"root={self.data / benchmark / language}"])
+
+    def _answers(self, name: str, benchmark: str, language: str) -> Path:
+        return self.out / "answers" / name / f"{benchmark}_{language}"
+
+    def report(self) -> Path:
+        """Print the table and write the page."""
+        from skymm.evaluation.page import write_page
+        from skymm.evaluation.run import score_predictions
+        from skymm.evaluation.table import print_comparison
+
+        scores = {
+            title: {
+                (benchmark, language): score_predictions(self._answers(name, benchmark, language))
+                for benchmark in BENCHMARKS
+                for language in LANGUAGES
+            }
+            for name, title in MODELS.items()
+        }
+        table = print_comparison(scores)
+        images = sorted((self.data / "bench" / "en").glob("*/00[01].jpg"))[:12]
+        return write_page(
+            self.out / "page.html",
+            "skymm quickstart",
+            f"{self.plan['minutes']:g} minutes of training on this machine, from scratch; scenes that were never trained on.",
+            table,
+            {title: self.out / "answers" / name for name, title in MODELS.items()},
+            {f"{path.parent.name}/{path.name}": path for path in images},
+        )
+
+    def example_image(self) -> Path:
+        return next(iter(sorted((self.data / "bench" / "en" / "existence").glob("*.jpg"))))

@@ -1,0 +1,31 @@
+"""How long a step takes on this machine, measured on the stage's own data, so that a run can be planned to fit a time."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+
+import torch
+from accelerate import Accelerator
+
+from skymm.recipe import StageRecipe
+from skymm.train.loop import micro_batches, mixture_of, model_for, optimizer_for, take_step
+
+
+def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 3) -> float:
+    """Mean seconds of steps 2..num_steps of the stage, data included, on throw-away weights. Nothing is written."""
+    accelerator = Accelerator()
+    model, processor = model_for(recipe, None)
+    model.to(accelerator.device).train()
+    model.freeze_for(recipe.trains)
+    optimizer = optimizer_for(model, recipe)
+    items = iter(mixture_of(recipe, model, processor, accelerator, None))
+    torch.set_float32_matmul_precision("medium")
+    seconds = []
+    for step in range(1, num_steps + 1):
+        start = time.perf_counter()
+        own = [item for item in islice(items, recipe.batch_size) if item.value is not None]
+        take_step(model, optimizer, accelerator, recipe, micro_batches(own, recipe, processor), step)
+        seconds.append(time.perf_counter() - start)
+    # The first step also allocates, compiles kernels and fills caches.
+    return sum(seconds[1:]) / len(seconds[1:])

@@ -1,0 +1,81 @@
+"""Features computed once are the ones that would be computed again, or are refused."""
+
+import pytest
+import torch
+from PIL import Image
+
+from skymm.data.features import KEYS, FeatureCache, image_key
+
+SHAPES = [(4, 3), (2, 5)]
+IMAGES = [(image_key(bytes([index])), Image.new("L", (2, 2), index)) for index in range(10)]
+
+
+def encode(images):
+    """Features that tell which picture they are of."""
+    values = torch.tensor([float(image.getpixel((0, 0))) for image in images])
+    return [values[:, None, None].expand(len(images), *shape) for shape in SHAPES]
+
+
+def cache(path, fingerprints=("a", "b"), shapes=SHAPES):
+    return FeatureCache(path, fingerprints=fingerprints, shapes=shapes)
+
+
+def fill(features, images, **options):
+    return sum(features.add(images, encode, **options))
+
+
+def check(features, images):
+    for key, image in images:
+        for tensor, shape in zip(features.get(key), SHAPES):
+            assert tensor.dtype == torch.bfloat16 and tuple(tensor.shape) == shape
+            assert (tensor == image.getpixel((0, 0))).all()
+
+
+def test_every_image_gets_its_own_features_also_after_reopening(tmp_path):
+    assert fill(cache(tmp_path), IMAGES[:7], batch_size=3) == 7
+    again = cache(tmp_path)
+    check(again, IMAGES[:7])
+    assert IMAGES[8][0] not in again and len(again) == 7
+
+
+def test_nothing_is_computed_twice(tmp_path):
+    features = cache(tmp_path)
+    assert fill(features, IMAGES[:4] + IMAGES[:4]) == 4
+    assert fill(features, IMAGES[2:8]) == 4
+    check(features, IMAGES[:8])
+    with pytest.raises(KeyError):
+        features.get(IMAGES[9][0])
+
+
+def test_a_killed_build_goes_on(tmp_path):
+    fill(cache(tmp_path), IMAGES[:5], batch_size=2)
+    with (tmp_path / "tower-0.bf16").open("ab") as file:
+        file.write(b"half a row")
+    with (tmp_path / KEYS).open("ab") as file:
+        file.write(b"half")
+    again = cache(tmp_path)
+    assert len(again) == 5 and fill(again, IMAGES) == 5
+    check(cache(tmp_path), IMAGES)
+
+
+def test_rows_lost_by_one_tower_are_computed_again(tmp_path):
+    fill(cache(tmp_path), IMAGES[:6])
+    data = (tmp_path / "tower-1.bf16").read_bytes()
+    (tmp_path / "tower-1.bf16").write_bytes(data[: 4 * 2 * 5 * 2 + 3])
+    again = cache(tmp_path)
+    assert len(again) == 4
+    fill(again, IMAGES)
+    check(again, IMAGES)
+
+
+def test_other_towers_are_refused(tmp_path):
+    cache(tmp_path)
+    with pytest.raises(ValueError, match="of other towers"):
+        cache(tmp_path, fingerprints=("a", "c"))
+    with pytest.raises(ValueError, match="of other towers"):
+        cache(tmp_path, shapes=[(4, 3), (2, 6)])
+
+
+def test_an_encoder_of_the_wrong_shape_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"tower 1 gave features of shape \(1, 2, 4\), expected \(1, 2, 5\)"):
+        list(cache(tmp_path).add(IMAGES[:1], lambda images: [torch.zeros(1, 4, 3), torch.zeros(1, 2, 4)]))

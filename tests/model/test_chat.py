@@ -1,0 +1,158 @@
+"""One walk gives ids, labels and image positions, and they cannot disagree."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skymm.conversation import Conversation, Turn
+from skymm.model.chat import ChatEncoder, pad
+from skymm.model.loss import IGNORE
+from tests.conftest import byte_tokenizer
+
+K, IMAGE = 4, 1000
+TOKENIZER = byte_tokenizer()
+END = TOKENIZER.eos_token_id
+
+
+def encoder(**options) -> ChatEncoder:
+    return ChatEncoder(TOKENIZER, num_latents=K, image_token_id=IMAGE, **options)
+
+
+def chat(*pairs: tuple[str, str], images: int = 1, system: str | None = None) -> Conversation:
+    turns = [Turn("system", system)] if system is not None else []
+    for index, (question, answer) in enumerate(pairs):
+        shown = tuple(f"{i}.jpg" for i in range(images)) if index == 0 else ()
+        turns += [Turn("user", question, shown), Turn("assistant", answer, language="zh" if answer == "是" else "en")]
+    return Conversation("key", tuple(turns))
+
+
+texts = st.text(min_size=1, max_size=30).filter(str.strip) | st.sampled_from(
+    ["<image>", "<|end|>", "<|start|>user", "是", "有熊猫吗？"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(texts, texts), min_size=1, max_size=4), st.integers(0, 3), st.none() | texts)
+def test_labels_are_the_answers_and_nothing_else(pairs, images, system):
+    encoded = encoder().encode(chat(*pairs, images=images, system=system))
+    assert len(encoded.ids) == len(encoded.labels)
+    assert encoded.ids.count(IMAGE) == images * K
+    learned = [token for token in encoded.labels if token != IGNORE]
+    expected = []
+    for _, answer in pairs:
+        expected += [*TOKENIZER(answer, add_special_tokens=False, split_special_tokens=True)["input_ids"], END]
+    assert learned == expected
+    assert all(label in (IGNORE, token) for token, label in zip(encoded.ids, encoded.labels))
+
+
+def test_target_spans_point_at_the_labels_of_their_turn():
+    encoded = encoder().encode(chat(("有吗？", "是"), ("Is it?", "No")))
+    said = [(turn.text, TOKENIZER.decode(encoded.labels[start : end - 1])) for turn, start, end in encoded.targets]
+    assert said == [("是", "是"), ("No", "No")]
+    assert all(encoded.labels[end - 1] == END for _, _, end in encoded.targets)
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts)
+def test_what_people_write_never_becomes_a_control_token(text):
+    encoded = encoder().encode(chat((text, "Yes")))
+    assert sum(token == END for token in encoded.ids) == 2  # one per turn, from the template
+    assert IMAGE not in TOKENIZER(text)["input_ids"]
+
+
+def test_prompt_is_the_same_walk_without_the_answer():
+    conversation = chat(("Is it?", "No"))
+    prompt = encoder().encode_prompt(conversation).ids
+    full = encoder().encode(conversation).ids
+    assert full[: len(prompt)] == prompt
+    assert TOKENIZER.decode(prompt[-11:]).endswith("assistant\n")
+
+
+def test_the_text_is_what_the_template_says():
+    encoded = encoder().encode(chat(("Is it?", "No"), images=0))
+    expected = TOKENIZER.apply_chat_template(
+        [{"role": "user", "content": "Is it?"}, {"role": "assistant", "content": "No"}], tokenize=False
+    )
+    assert TOKENIZER.decode(encoded.ids) == expected
+
+
+def test_system_turn_of_the_recipe_is_used_only_where_there_is_none():
+    assert "Be brief" in TOKENIZER.decode(encoder(system="Be brief").encode(chat(("a", "b"), images=0)).ids)
+    text = TOKENIZER.decode(encoder(system="Be brief").encode(chat(("a", "b"), images=0, system="Own")).ids)
+    assert "Own" in text and "Be brief" not in text
+
+
+def test_too_long_drops_the_oldest_questions_and_keeps_every_image():
+    conversation = chat(("first" * 10, "one"), ("second" * 10, "two"), ("third", "three"), images=2)
+    whole = encoder().encode(conversation)
+    shorter = encoder().encode(conversation, max_length=len(whole.ids) - 1)
+    assert shorter.ids.count(IMAGE) == 2 * K
+    assert [turn.text for turn, _, _ in shorter.targets] == ["two", "three"]
+    shortest = encoder().encode(conversation, max_length=70)
+    assert shortest.ids.count(IMAGE) == 2 * K and [turn.text for turn, _, _ in shortest.targets] == ["three"]
+
+
+def test_what_cannot_fit_is_an_error_with_key_length_and_limit():
+    with pytest.raises(ValueError, match=r"key: \d+ tokens, 8 of them image positions.*max_length is 20"):
+        encoder().encode(chat(("a question", "an answer"), images=2), max_length=20)
+
+
+def test_nothing_to_learn_is_an_error():
+    with pytest.raises(ValueError, match="no assistant turn"):
+        encoder().encode(Conversation("key", (Turn("user", "hello"),)))
+
+
+def test_a_template_without_an_end_mark_still_teaches_stopping():
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = (
+        "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+    )
+    encoded = ChatEncoder(tokenizer, num_latents=K, image_token_id=IMAGE).encode(chat(("a", "b")))
+    learned = [token for token in encoded.labels if token != IGNORE]
+    assert learned == [*tokenizer("b", add_special_tokens=False)["input_ids"], END]
+
+
+def test_a_tokenizer_without_a_template_is_refused():
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = None
+    with pytest.raises(ValueError, match="no chat template"):
+        ChatEncoder(tokenizer, num_latents=K, image_token_id=IMAGE)
+
+
+def test_words_label_the_image_positions_english_first():
+    words = ChatEncoder(TOKENIZER, num_latents=20, image_token_id=IMAGE).encode_words(
+        Conversation(
+            "key",
+            (
+                Turn("user", "q", ("jpg",)),
+                Turn("assistant", "猫", language="zh"),
+                Turn("user", "q"),
+                Turn("assistant", "cat", language="en"),
+            ),
+        )
+    )
+    assert words.ids == [IMAGE] * 20
+    assert TOKENIZER.decode(words.labels[:6]) == " cat\n\n" and TOKENIZER.decode(words.labels[6:]) == "猫" + "\n" * 11
+    assert [(turn.language, end - start) for turn, start, end in words.targets] == [("en", 6), ("zh", 14)]
+
+
+def test_words_need_one_image():
+    with pytest.raises(ValueError, match="2 images"):
+        encoder().encode_words(chat(("a", "b"), images=2))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_stands_on_the_side_asked_for(side):
+    short, long = encoder().encode(chat(("a", "b"))), encoder().encode(chat(("a longer one", "b")))
+    batch = pad([short, long], pad_id=END, side=side)
+    length = len(short.ids)
+    kept = slice(0, length) if side == "right" else slice(-length, None)
+    assert batch["input_ids"][0, kept].tolist() == short.ids
+    assert batch["labels"][0, kept].tolist() == short.labels
+    assert batch["attention_mask"][0].sum() == length and batch["attention_mask"][0, kept].all()
+    assert (batch["labels"][batch["attention_mask"] == 0] == IGNORE).all()
+
+
+def test_padding_on_no_side_is_refused():
+    with pytest.raises(ValueError, match="side is 'middle'"):
+        pad([encoder().encode(chat(("a", "b")))], pad_id=END, side="middle")

@@ -1,0 +1,145 @@
+"""One directory, complete; one reader that says what is missing; and transformers' own doors open it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
+
+from skymm.evaluation.answerers import SkyMMAnswerer
+from skymm.model.build import build_model
+from skymm.model.checkpoint import load_model
+
+QUESTION = "图里有熊猫吗？ Is there a panda?"
+
+
+@pytest.fixture
+def saved(tiny_model, tmp_path):
+    model, processor = tiny_model
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+    model.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    Image.new("RGB", (50, 40), "orange").save(tmp_path / "picture.png")
+    return model, processor, tmp_path / "model", tmp_path / "picture.png"
+
+
+def test_it_is_a_delta(saved):
+    _, _, directory, _ = saved
+    files = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    assert {
+        "config.json",
+        "resampler.safetensors",
+        "lora/adapter_model.safetensors",
+        "lora/adapter_config.json",
+    } <= files
+    assert not any(name in files for name in ("model.safetensors", "pytorch_model.bin"))
+
+
+def test_loaded_is_equal_in_every_weight_and_answer(saved):
+    model, processor, directory, picture = saved
+    again = load_model(str(directory))
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+    question = [(picture.read_bytes(), QUESTION)]
+    expected = SkyMMAnswerer(model.eval(), processor).answer(question)
+    assert SkyMMAnswerer.from_directory(directory).answer(question) == expected
+
+
+def test_transformers_auto_classes_and_pipeline_answer_as_skymm_ask_does(saved):
+    _, _, directory, picture = saved
+    ours = subprocess.run(
+        [sys.executable, "-m", "skymm.cli", "ask", str(directory), str(picture), QUESTION, "--max-new-tokens", "12"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    image = Image.open(picture)
+    messages = [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": QUESTION}]}]
+    model = AutoModelForImageTextToText.from_pretrained(directory)
+    processor = AutoProcessor.from_pretrained(directory)
+    inputs = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
+    new = model.generate(**inputs, max_new_tokens=12, do_sample=False)[:, inputs["input_ids"].shape[1] :]
+    by_auto = processor.batch_decode(new, skip_special_tokens=True)[0].strip()
+    pipe = pipeline("image-text-to-text", model=str(directory))
+    options = {"max_new_tokens": 12, "do_sample": False, "return_full_text": False}
+    by_chat = pipe(text=messages, **options)[0]["generated_text"].strip()
+    by_question = pipe(images=image, text=QUESTION, **options)[0]["generated_text"].strip()
+    assert by_auto == by_chat == by_question == ours != ""
+
+
+@pytest.mark.parametrize("order", ["import skymm, transformers", "import transformers, skymm"])
+def test_auto_classes_know_skymm_whichever_is_imported_first(saved, order):
+    _, _, directory, _ = saved
+    code = (
+        f"{order}\n"
+        f"model = transformers.AutoModelForImageTextToText.from_pretrained({str(directory)!r})\n"
+        f"processor = transformers.AutoProcessor.from_pretrained({str(directory)!r})\n"
+        f"config = transformers.AutoConfig.from_pretrained({str(directory)!r})\n"
+        "print(type(model).__name__, type(processor).__name__, type(config).__name__)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert printed == ["SkyMMForConditionalGeneration", "SkyMMProcessor", "SkyMMConfig"]
+
+
+def test_lora_can_be_left_out(saved):
+    model, processor, directory, picture = saved
+    question = [(picture.read_bytes(), QUESTION)]
+    with model.lora_off():
+        expected = SkyMMAnswerer(model.eval(), processor).answer(question)
+    bare = load_model(str(directory), lora=False)
+    assert SkyMMAnswerer(bare, processor).answer(question) == expected
+
+
+def test_the_adapter_is_one_that_peft_can_read(saved, tiny_llm):
+    import transformers
+    from peft import PeftModel
+
+    model, _, directory, _ = saved
+    bare = transformers.AutoModelForCausalLM.from_pretrained(tiny_llm, dtype=torch.float32, attn_implementation="eager")
+    adapted = PeftModel.from_pretrained(bare, directory / "lora").eval()
+    ids = torch.tensor([[1, 2, 3, 4]])
+    with torch.no_grad():
+        assert torch.allclose(adapted(ids).logits, model.eval()(input_ids=ids).logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["config.json", "resampler.safetensors", "lora/adapter_model.safetensors"])
+def test_what_is_missing_is_named(saved, missing):
+    _, _, directory, _ = saved
+    (directory / missing).unlink()
+    with pytest.raises(ValueError, match=missing.rsplit("/", 1)[-1]):
+        load_model(str(directory))
+
+
+def test_a_damaged_file_is_named(saved):
+    _, _, directory, _ = saved
+    path = directory / "resampler.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"resampler.safetensors is damaged"):
+        load_model(str(directory))
+
+
+def test_other_eyes_are_refused(saved):
+    _, _, directory, _ = saved
+    config = json.loads((directory / "config.json").read_text())
+    config["tower_fingerprints"] = ["0" * 16]
+    (directory / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="this model was trained with 0000000000000000"):
+        load_model(str(directory))
+
+
+def test_another_kind_of_model_is_refused(tiny_llm):
+    with pytest.raises(ValueError, match="another kind of model"):
+        load_model(str(tiny_llm))
+
+
+def test_the_same_seed_builds_the_same_model(tiny_model_recipe):
+    one, two = (build_model(tiny_model_recipe, seed=5)[0].state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    other = build_model(tiny_model_recipe, seed=6)[0].state_dict()
+    assert not torch.equal(one["resampler.latents"], other["resampler.latents"])

@@ -1,0 +1,120 @@
+"""The laws of the house: imports only go down, one home per tool, no work at import, small files."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / "skymm").rglob("*.py"))
+# Floors from the ground up; a module imports from its own floor or a lower one.
+FLOORS = [
+    ("conversation", "text", "recipe", "assets", "progress", "_auto", "__init__"),
+    ("model", "data", "curation"),
+    ("train", "evaluation"),
+    ("serve", "quickstart", "show"),
+    ("cli",),
+]
+HOMES = {
+    "webdataset": "data/shards.py",
+    "accelerate": "train/",
+    "peft": "model/",
+    "jieba": "text.py",
+    "typer": "cli.py",
+    "resvg_py": "curation/sources/emoji.py",
+}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT / "skymm"))
+
+
+def imports_of(path: Path, top_level_only: bool = False) -> list[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    found = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def floor_of(part: str) -> int:
+    return next(index for index, floor in enumerate(FLOORS) if part in floor)
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT / "skymm").parts[0].removesuffix(".py")
+
+
+def test_every_part_has_a_floor():
+    assert {part_of(path) for path in FILES} <= {part for floor in FLOORS for part in floor}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_only_go_down(path):
+    if path.name == "_auto.py":  # tells transformers about classes when both are loaded, and imports nothing before
+        assert not [name for name in imports_of(path, top_level_only=True) if name.startswith("skymm")]
+        return
+    for name in imports_of(path):
+        if name.startswith("skymm."):
+            part = name.split(".")[1]
+            assert floor_of(part) <= floor_of(part_of(path)), f"{name_of(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_model_data_and_curation_keep_apart(path):
+    forbidden = {"model": ("data", "curation"), "data": ("model", "curation"), "curation": ("model",)}.get(
+        part_of(path), ()
+    )
+    wrong = [name for name in imports_of(path) if any(name.startswith(f"skymm.{part}") for part in forbidden)]
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_every_tool_has_one_home(path):
+    for name in imports_of(path):
+        tool = name.split(".")[0]
+        if tool in HOMES:
+            assert name_of(path).startswith(HOMES[tool]), f"{name_of(path)} imports {tool}, whose home is {HOMES[tool]}"
+        assert tool not in ("flash_attn", "torchvision", "timm"), f"{name_of(path)} imports {tool}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_files_are_small(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize(
+    "module", ["conversation", "text", "recipe", "cli", "show", "quickstart", "data.stream", "curation.scenes"]
+)
+def test_what_has_to_be_instant_loads_no_torch(module):
+    code = f"import sys, skymm.{module}; print('torch' in sys.modules, 'transformers' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert printed == ["False", "False"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_work_at_import(path):
+    """Module level holds definitions and constants; calls that seed, configure, probe or write are not among them."""
+    forbidden = ("seed", "basicConfig", "environ", "is_available", "set_num_threads", "urlopen", "mkdir", "write_text")
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        text = ast.unparse(node)
+        assert not any(f".{word}(" in text or f".{word}[" in text for word in forbidden), text
+
+
+def test_the_project_speaks_of_itself_alone():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    for name in tracked.stdout.split():
+        path = ROOT / name
+        if path.suffix in (".py", ".md", ".toml", ".txt") and path.exists():
+            text = path.read_text("utf-8")
+            assert "/work/" not in text.replace("/work/in", "") or name == "tests/test_house.py", name

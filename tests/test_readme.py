@@ -1,0 +1,86 @@
+"""What the documents tell people to type exists."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from skymm.recipe import EmojiScenesRecipe, EvalRecipe, StageRecipe, load
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("*/README.md")])
+KINDS = {"data_recipes": EmojiScenesRecipe, "training": StageRecipe, "eval": EvalRecipe}
+
+
+def commands(page: Path) -> list[list[str]]:
+    found = []
+    for block in re.findall(r"```bash\n(.*?)```", page.read_text("utf-8"), re.S):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] == "skymm":
+                found.append(words)
+    return found
+
+
+ALL = [(page.relative_to(ROOT), words) for page in PAGES for words in commands(page)]
+
+
+def test_the_main_commands_are_on_the_first_page():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert "skymm quickstart" in text.split("##")[0] and "python -m pytest" in text.split("##")[0]
+    assert len(ALL) > 8
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), ALL, ids=lambda value: " ".join(value) if isinstance(value, list) else str(value)
+)
+def test_every_command_exists_with_its_options(page, words):
+    from typer.main import get_command
+
+    from skymm.cli import app
+
+    command, arguments = get_command(app), words[1:]
+    while hasattr(command, "commands"):
+        command = command.commands[arguments.pop(0)]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert all(word in known for word in arguments if word.startswith("--"))
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), ALL, ids=lambda value: " ".join(value) if isinstance(value, list) else str(value)
+)
+def test_every_recipe_named_loads_with_the_overrides_named(page, words):
+    for index, word in enumerate(words):
+        if word.endswith(".toml"):
+            overrides = [other for other in words[index + 1 :] if re.match(r"[a-z_.]+=", other)]
+            load(ROOT / word, KINDS[word.split("/")[0]], overrides)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_bring_your_own_data_in_three_lines_works(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from skymm.data.shards import conversation_of, read_shard
+
+    text = (ROOT / "data_recipes/README.md").read_text("utf-8")
+    code = re.search(r"```python\n(.*?)```", text, re.S).group(1)
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8), "red").save("bus.jpg")
+    exec(code, {})
+    sample = next(read_shard("my_shards/train-00000.tar"))
+    assert conversation_of(sample).targets[0].text == "A red bus."
+
+
+def test_the_json_of_a_sample_is_one(tmp_path):
+    from skymm.conversation import parse
+
+    text = (ROOT / "data_recipes/README.md").read_text("utf-8")
+    block = re.search(r"000001.json\s+(\{.*?\]\})", text, re.S).group(1)
+    assert parse(block, "000001", ("jpg",)).targets[0].polarity == "negative"

@@ -1,0 +1,82 @@
+"""Recipes: every mistake is told at once, with its path and what would have been right."""
+
+from pathlib import Path
+
+import pytest
+
+from skymm.recipe import EmojiScenesRecipe, EvalRecipe, StageRecipe, differences, load, parse
+
+ROOT = Path(__file__).parent.parent
+KINDS = {"data_recipes": EmojiScenesRecipe, "training": StageRecipe, "eval": EvalRecipe}
+SHIPPED = [path for folder in KINDS for path in sorted((ROOT / folder).glob("*.toml"))]
+STAGE = {"out": "runs/x", "steps": 5, "data": {"a": {"shards": "s"}}}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_shipped_recipe_is_valid_and_says_what_it_is_for(path):
+    load(path, KINDS[path.parent.name])
+    assert path.read_text("utf-8").startswith("# ")
+
+
+def test_there_are_recipes_in_every_folder():
+    assert {path.parent.name for path in SHIPPED} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learning_rat": 1}, r"unknown key 'learning_rat'; did you mean 'learning_rate'\? Allowed here: .*batch_size"),
+        (
+            {"model": {"resampler": {"latents": 3}}},
+            r"unknown key 'model.resampler.latents'; did you mean 'num_latents'",
+        ),
+        ({"model": {"towers": [{"name": "a", "size": 3}]}}, r"unknown key 'model.towers.0.size'.*image_size"),
+        ({"data": {"a": {"shards": "s", "wieght": 2}}}, r"unknown key 'data.a.wieght'; did you mean 'weight'"),
+        ({"steps": 0}, r"'steps' is 0: input should be greater than or equal to 1"),
+        ({"trains": ["towers"]}, r"'trains.0' is 'towers': input should be 'resampler' or 'lora'"),
+        ({"negative_share": 1.5}, r"'negative_share' is 1.5"),
+        ({"data": None}, r"'data' is None"),
+    ],
+)
+def test_mistakes_are_named_with_their_path(change, message):
+    with pytest.raises(ValueError, match=message):
+        parse({**STAGE, **change}, StageRecipe, "my.toml")
+
+
+def test_all_mistakes_come_at_once_with_the_file():
+    with pytest.raises(ValueError) as error:
+        parse({"out": "x", "steps": 0, "typo": 1}, StageRecipe, "my.toml")
+    assert str(error.value).count("my.toml: ") == 3 and "'data' is missing" in str(error.value)
+
+
+def test_overrides_are_toml_values_or_words(tmp_path):
+    path = tmp_path / "stage.toml"
+    path.write_text('out = "a"\nsteps = 5\n[data.a]\nshards = "s"\n')
+    stage = load(
+        path, StageRecipe, ["steps=7", "out=runs/new", "model.lora.rank=4", 'languages=["zh"]', "data.a.weight=2.5"]
+    )
+    assert (stage.steps, stage.out, stage.model.lora.rank, stage.languages) == (7, "runs/new", 4, ["zh"])
+    assert stage.data["a"].weight == 2.5
+
+
+@pytest.mark.parametrize("override", ["steps", "=3", "steps.more=3"])
+def test_senseless_overrides_are_refused(tmp_path, override):
+    path = tmp_path / "stage.toml"
+    path.write_text('out = "a"\nsteps = 5\n[data.a]\nshards = "s"\n')
+    with pytest.raises(ValueError, match="override"):
+        load(path, StageRecipe, [override])
+
+
+def test_absent_and_broken_files_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"no recipe at .*nowhere.toml"):
+        load(tmp_path / "nowhere.toml", StageRecipe)
+    (tmp_path / "broken.toml").write_text("steps = = 3")
+    with pytest.raises(ValueError, match=r"broken.toml is not TOML"):
+        load(tmp_path / "broken.toml", StageRecipe)
+
+
+def test_differences_name_every_leaf():
+    old = parse(STAGE, StageRecipe)
+    new = parse({**STAGE, "steps": 6, "data": {"a": {"shards": "t"}}}, StageRecipe)
+    assert differences(old, new) == ["data.a.shards: 's' -> 't'", "steps: 5 -> 6"]
+    assert differences(old, old) == []

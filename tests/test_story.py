@@ -1,0 +1,60 @@
+"""The story itself, small: quickstart's own code on tiny parts, from nothing to the page, and again."""
+
+import json
+
+import pytest
+
+from skymm import quickstart
+from skymm.evaluation.run import read_predictions
+
+
+@pytest.fixture
+def tiny_story(tmp_path, tiny_llm, tiny_tower, monkeypatch):
+    """The shipped recipes with tiny frozen parts and little data in place of the real ones."""
+    from skymm import assets
+    from skymm.recipe import load
+
+    monkeypatch.setattr(assets, "default_llm_dir", lambda *a: tiny_llm)
+    small = {
+        "words": [f"model.llm={tiny_llm}", f'model.towers=["{tiny_tower}"]', "model.resampler.num_latents=8"],
+        "quickstart": ["num_images=12", "images_per_shard=4", "bench_images=1"],
+    }
+    monkeypatch.setattr(
+        quickstart.recipes,
+        "load",
+        lambda path, kind, overrides=(): load(path, kind, [*overrides, *small.get(path.stem, [])]),
+    )
+    return tmp_path / "story"
+
+
+def test_from_nothing_to_the_page_and_again(tiny_story, capfd):
+    quickstart.quickstart(tiny_story, minutes=0.01)
+    printed = capfd.readouterr()
+    for title in quickstart.MODELS.values():
+        assert title.split(":")[0] in printed.out
+    assert "page.html" in printed.err and "minutes" in printed.err
+    page = (tiny_story / "page.html").read_text("utf-8")
+    assert (page.count("data:image/jpeg;base64,") == 7 and "图" in page) or "有" in page
+    plan = json.loads((tiny_story / "plan.json").read_text("utf-8"))
+    assert plan["steps"]["positives"] == plan["steps"]["stage2"] >= 10, "both arms take the same steps"
+    assert (tiny_story / "stage2" / "config.json").exists()
+
+    kept = {path: path.stat().st_mtime_ns for path in tiny_story.glob("*/*.safetensors")}
+    answers = read_predictions(tiny_story / "answers" / "stage2" / "bench_zh")
+    quickstart.quickstart(tiny_story, minutes=0.01)
+    assert {path: path.stat().st_mtime_ns for path in tiny_story.glob("*/*.safetensors")} == kept
+    assert read_predictions(tiny_story / "answers" / "stage2" / "bench_zh") == answers
+
+    with pytest.raises(ValueError, match=r"holds a story of 0\.01 minutes"):
+        quickstart.quickstart(tiny_story, minutes=5)
+
+
+def test_positives_never_see_a_negative_and_stage2_sees_half(tiny_story):
+    from skymm.train.runlog import read_log
+
+    quickstart.quickstart(tiny_story, minutes=0.01)
+    positives, both = (
+        [line["negative_share"] for line in read_log(tiny_story / name)] for name in ("positives", "stage2")
+    )
+    assert max(positives) == 0.0
+    assert sum(both) / len(both) == pytest.approx(0.5, abs=0.1)

@@ -1,0 +1,194 @@
+"""The loop: resuming is never having stopped, and the gradient does not depend on how a batch was cut."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from skymm.recipe import StageRecipe
+from skymm.train.loop import train
+from skymm.train.runlog import read_log
+
+DROPPED = ("seconds", "data_seconds")
+
+
+def losses(directory: str | Path) -> list[dict]:
+    return [{name: value for name, value in line.items() if name not in DROPPED} for line in read_log(directory)]
+
+
+def weights(directory: str | Path) -> dict[str, torch.Tensor]:
+    return load_file(Path(directory) / "resampler.safetensors") | load_file(
+        Path(directory) / "lora/adapter_model.safetensors"
+    )
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def as_toml(recipe: StageRecipe, path: Path) -> Path:
+    """The recipe as a file: JSON values are TOML values, once null ones are left out."""
+
+    def lines(data: dict, prefix: str = "") -> list[str]:
+        found = []
+        for key, value in data.items():
+            if isinstance(value, dict):
+                found += lines(value, f"{prefix}{key}.")
+            elif value is not None:
+                found.append(f"{prefix}{key} = {json.dumps(value)}")
+        return found
+
+    path.write_text("\n".join(lines(recipe.model_dump())), "utf-8")
+    return path
+
+
+def command(recipe: StageRecipe, path: Path) -> list[str]:
+    return [sys.executable, "-m", "skymm.cli", "train", str(as_toml(recipe, path))]
+
+
+def test_a_stage_learns_and_leaves_a_model_and_a_record(tiny_stage):
+    out = train(tiny_stage.model_copy(update={"steps": 30, "max_skip_ratio": 1.0}), quiet=True)
+    lines = read_log(out)
+    assert [line["step"] for line in lines] == list(range(1, 31))
+    assert sum(line["loss"] for line in lines[-5:]) < 0.8 * sum(line["loss"] for line in lines[:5])
+    assert {"loss_en", "loss_zh", "loss_positive", "loss_negative", "tokens", "skipped", "negative_share"} <= set(
+        lines[0]
+    )
+    assert (out / "config.json").exists() and (out / "DONE").exists() and not (out / "checkpoints").exists()
+
+
+def test_killed_at_any_moment_and_started_again_is_never_having_stopped(tiny_stage, tmp_path):
+    undisturbed = train(tiny_stage, quiet=True)
+    killed = tiny_stage.model_copy(update={"out": str(tmp_path / "killed")})
+    line = command(killed, tmp_path / "killed.toml")
+    for wanted_steps in (1, 4, 8):
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(read_log(killed.out)) < wanted_steps:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (Path(killed.out) / "DONE").exists(), "the last kill came too late to show anything"
+    subprocess.run(line, check=True, capture_output=True)
+    assert losses(killed.out) == losses(undisturbed)
+    assert same(weights(killed.out), weights(undisturbed))
+
+
+def test_a_half_written_checkpoint_is_not_taken_for_one(tiny_stage, monkeypatch):
+    from skymm.train import state
+
+    def die(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    whole = train(tiny_stage.model_copy(update={"out": tiny_stage.out + "-whole"}), quiet=True)
+    save_file, calls = state.save_file, []
+    monkeypatch.setattr(state, "save_file", lambda *a: die() if len(calls) else (calls.append(1), save_file(*a)))
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_stage, quiet=True)
+    monkeypatch.setattr(state, "save_file", save_file)
+    assert [path.name for path in (Path(tiny_stage.out) / "checkpoints").iterdir()] == ["step-000003"]
+    assert losses(train(tiny_stage, quiet=True)) == losses(whole)
+
+
+def test_finished_runs_are_kept_and_other_recipes_refused(tiny_stage):
+    out = train(tiny_stage, quiet=True)
+    before = (out / "resampler.safetensors").stat().st_mtime_ns
+    train(tiny_stage, quiet=True)
+    assert (out / "resampler.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match=r"steps: 10 -> 11"):
+        train(tiny_stage.model_copy(update={"steps": 11}), quiet=True)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_micro_batches_change_nothing(tiny_stage, size):
+    no_dropout = tiny_stage.model.lora.model_copy(update={"dropout": 0.0})
+    recipe = tiny_stage.model_copy(
+        update={"model": tiny_stage.model.model_copy(update={"lora": no_dropout}), "steps": 3}
+    )
+    whole = train(recipe, quiet=True)
+    cut = train(recipe.model_copy(update={"out": recipe.out + "-cut", "micro_batch_size": size}), quiet=True)
+    for one, two in zip(losses(whole), losses(cut), strict=True):
+        assert one["loss"] == pytest.approx(two["loss"], rel=1e-6) and one["labels"] == two["labels"]
+        assert one["grad_norm"] == pytest.approx(two["grad_norm"], rel=1e-5)
+    for name, tensor in weights(whole).items():
+        assert torch.allclose(tensor, weights(cut)[name], atol=1e-5)
+
+
+def test_two_processes_learn_what_one_does(tiny_stage, tmp_path):
+    """Same samples per step are not promised across rank counts, so one shared conversation is used by all."""
+    from skymm.data.shards import conversation_of, read_shard, write_shards
+
+    first = next(read_shard(Path(tiny_stage.data["instructions"].shards) / "stage2-00000.tar"))
+    conversation = conversation_of(first)
+    copies = [(type(conversation)(f"{index}", conversation.turns), {"jpg": first.members["jpg"]}) for index in range(8)]
+    write_shards(copies, tmp_path / "same", "same", max_samples=2)
+    no_dropout = tiny_stage.model.lora.model_copy(update={"dropout": 0.0})
+    recipe = tiny_stage.model_copy(
+        update={
+            "model": tiny_stage.model.model_copy(update={"lora": no_dropout}),
+            "data": {"same": tiny_stage.data["instructions"].model_copy(update={"shards": str(tmp_path / "same")})},
+            "steps": 4,
+            "save_every": 2,
+        }
+    )
+    alone = train(recipe, quiet=True)
+    two = recipe.model_copy(update={"out": recipe.out + "-two"})
+    arguments = command(two, tmp_path / "two.toml")[1:]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29533"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launch, *arguments], check=True, capture_output=True, env=environment, timeout=300)
+    for one, other in zip(losses(alone), losses(two.out), strict=True):
+        assert one["labels"] == other["labels"] and one["loss"] == pytest.approx(other["loss"], rel=1e-5)
+    for name, tensor in weights(alone).items():
+        assert torch.allclose(tensor, weights(two.out)[name], atol=1e-5)
+
+
+def test_a_feature_cache_gives_the_same_losses(tiny_stage, tmp_path):
+    from skymm.data.features import FeatureCache, image_key
+    from skymm.data.images import decode_image
+    from skymm.data.shards import expand, read_shard
+    from skymm.model.build import build_model
+
+    recipe = tiny_stage.model_copy(update={"steps": 3})
+    by_pixels = train(recipe, quiet=True)
+    model, processor = build_model(recipe.model)
+    shapes = [(tower.num_patches, tower.width) for tower in model.towers]
+    cache = FeatureCache(tmp_path / "features", fingerprints=model.config.tower_fingerprints, shapes=shapes)
+    pictures = [
+        (image_key(sample.members["jpg"]), decode_image(sample.members["jpg"], sample.key))
+        for shard in expand(recipe.data["instructions"].shards)
+        for sample in read_shard(shard)
+    ]
+    assert sum(cache.add(pictures, lambda images: model.encode_images(processor.pixels(images)))) == 24
+    cached = recipe.model_copy(update={"out": recipe.out + "-cached", "features": str(tmp_path / "features")})
+    for one, two in zip(losses(by_pixels), losses(train(cached, quiet=True)), strict=True):
+        assert one["loss"] == pytest.approx(two["loss"], abs=2e-2), "bf16 features are not fp32 ones, but close"
+
+
+def test_polarity_share_is_what_the_recipe_says(tiny_stage):
+    for share in (0.0, 0.5, 1.0):
+        recipe = tiny_stage.model_copy(
+            update={"out": f"{tiny_stage.out}-{share}", "negative_share": share, "steps": 12}
+        )
+        realised = [line["negative_share"] for line in read_log(train(recipe, quiet=True))]
+        assert sum(realised) / len(realised) == pytest.approx(share, abs=0.06 if share == 0.5 else 0)
+
+
+def test_both_init_and_model_is_refused(tiny_stage):
+    with pytest.raises(ValueError, match="either `init`"):
+        train(tiny_stage.model_copy(update={"init": "somewhere"}), quiet=True)
+
+
+def test_words_objective_trains_the_resampler_without_the_llm(tiny_stage, monkeypatch):
+    import transformers
+
+    recipe = tiny_stage.model_copy(update={"objective": "words", "trains": ["resampler"], "steps": 25, "batch_size": 8})
+    monkeypatch.setattr(transformers.LlamaModel, "forward", None)
+    lines = read_log(train(recipe, quiet=True))
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
