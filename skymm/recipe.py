@@ -102,8 +102,8 @@ class EmojiScenesRecipe(_Strict):
     num_images: int = Field(1000, ge=1)
     images_per_shard: int = Field(250, ge=1)
     max_items: int = Field(4, ge=1, le=4)
-    word_share: float = Field(0.12, ge=0, le=1, description="images that show a written word")
-    sum_share: float = Field(0.05, ge=0, le=1, description="images that show a written sum")
+    word_share: float = Field(0.10, ge=0, le=1, description="images that show a written word")
+    sum_share: float = Field(0.04, ge=0, le=1, description="images that show a written sum")
     questions_per_image: int = Field(8, ge=2)
     kinds: dict[str, int] = Field(
         {
@@ -118,7 +118,7 @@ class EmojiScenesRecipe(_Strict):
         | {"name": 1, "layout": 0},
         description="how often each kind of question is tried per image",
     )
-    bench_images: int = Field(15, ge=1, description="per subtask of the benchmark; twice as many for existence")
+    bench_images: int = Field(10, ge=1, description="per subtask of the benchmark; three times as many for existence")
     seed: int = 0
 
 

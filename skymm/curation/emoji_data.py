@@ -122,7 +122,10 @@ def _instructions(rng: random.Random, recipe: EmojiScenesRecipe, scene: Scene) -
         possible.append(PAIRS[kind](rng, scene, chars))
     rng.shuffle(possible)
     num_open = sum(recipe.kinds.get(kind, 0) for kind in OPEN_KINDS)
-    facts = [pair[index % 2] for index, pair in enumerate(possible[: recipe.questions_per_image - num_open])]
+    # Positive and negative in turn; which of them comes first (and is one more of an odd number) is a coin's business.
+    first = rng.randrange(2)
+    chosen = possible[: recipe.questions_per_image - num_open]
+    facts = [pair[(first + index) % 2] for index, pair in enumerate(chosen)]
     for kind in OPEN_KINDS:
         facts += [_open_fact(rng, kind, scene) for _ in range(recipe.kinds.get(kind, 0))]
     rng.shuffle(facts)
@@ -160,7 +163,7 @@ def _bench_sizes(recipe: EmojiScenesRecipe, part: str) -> dict[str, int]:
         return {}
     if part != "train":
         return {"existence": recipe.bench_images}
-    return {subtask: recipe.bench_images * (2 if subtask == "existence" else 1) for subtask in PAIRS}
+    return {subtask: recipe.bench_images * (3 if subtask == "existence" else 1) for subtask in PAIRS}
 
 
 def _write_benchmark(recipe: EmojiScenesRecipe, out: Path, part: str, advance: Callable[[int], None]) -> None:

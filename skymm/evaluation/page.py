@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from skymm.conversation import LANGUAGES
 from skymm.evaluation.run import read_predictions
 from skymm.evaluation.verdict import yes_no
 
@@ -37,7 +38,7 @@ def write_page(
 
     Args:
         table: header and rows of the scores. runs: name of a model -> its predictions (all of the same questions).
-        images: "subtask/file" -> picture; the cards, in order.
+        images: "benchmark/subtask/file" -> picture; the cards, in order. Predictions lie in DIR/benchmark_language.
     """
     answers = {name: {p["id"]: p for p in _all_predictions(directory)} for name, directory in runs.items()}
     cards = "".join(_card(key, image, answers) for key, image in images.items())
@@ -74,7 +75,9 @@ def _number(index: int) -> str:
 def _card(key: str, image: Path, answers: Mapping[str, Mapping[str, dict[str, Any]]]) -> str:
     data = base64.b64encode(image.read_bytes()).decode()
     first = next(iter(answers.values()))
-    questions = [name for name in first if name.split("/", 1)[1].rsplit("/", 1)[0] == key]
+    benchmark, picture = key.split("/", 1)
+    wanted = {f"{benchmark}_{language}/{picture}" for language in LANGUAGES}
+    questions = [name for name in first if name.rsplit("/", 1)[0] in wanted]
     head = "".join(f"<th>{html.escape(name)}</th>" for name in answers)
     rows = ""
     for name in questions:

@@ -73,24 +73,25 @@ def _without_gaps(head: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[to
 
 
 def pick_dtype(device: str | torch.device = "cpu") -> torch.dtype:
-    """bf16 where the device multiplies it in hardware, else fp32. On a CPU both are timed for a few milliseconds."""
+    """bf16 where the device multiplies it in hardware, else fp32. The same on every call: what is cached depends on it."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    if device.type != "cpu":
-        return torch.float32
-    import time
+    return torch.bfloat16 if device.type == "cpu" and _cpu_has("amx_bf16", "avx512_bf16") else torch.float32
 
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        a, b = torch.ones(512, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
-        tries = []
-        for _ in range(6):
-            start = time.perf_counter()
-            a @ b
-            tries.append(time.perf_counter() - start)
-        seconds[dtype] = min(tries)
-    return min(seconds, key=seconds.get)
+
+def fast_float32(device: str | torch.device) -> None:
+    """Let torch multiply fp32 matrices the fast way on CPUs where that costs no accuracy.
+
+    "medium" sends them to oneDNN, twice as fast on many CPUs and exact to 4e-7; with AMX it would compute in bf16.
+    """
+    if torch.device(device).type == "cpu" and not _cpu_has("amx_bf16"):
+        torch.set_float32_matmul_precision("medium")
+
+
+def _cpu_has(*features: str) -> bool:
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(found.get(feature, False) for feature in features)
 
 
 def pick_attention(attention: str, device: str | torch.device, dtype: torch.dtype) -> str:

@@ -25,6 +25,7 @@ from skymm.data.stream import Cursor, Item, Stream
 from skymm.model.build import build_model
 from skymm.model.chat import pad
 from skymm.model.checkpoint import load_model, load_processor
+from skymm.model.language import fast_float32
 from skymm.progress import progress, say
 from skymm.recipe import ModelRecipe, StageRecipe
 from skymm.train import runlog, state
@@ -44,7 +45,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     if main:
         state.claim(out, recipe)
     accelerator.wait_for_everyone()
-    torch.set_float32_matmul_precision("medium")
+    fast_float32(accelerator.device)
 
     checkpoint = state.latest(out)
     model, processor = model_for(recipe, checkpoint)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from itertools import islice
 
-import torch
 from accelerate import Accelerator
 
+from skymm.model.language import fast_float32
 from skymm.recipe import StageRecipe
 from skymm.train.loop import micro_batches, mixture_of, model_for, optimizer_for, take_step
 
@@ -20,7 +20,7 @@ def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 3) -> float:
     model.freeze_for(recipe.trains)
     optimizer = optimizer_for(model, recipe)
     items = iter(mixture_of(recipe, model, processor, accelerator, None))
-    torch.set_float32_matmul_precision("medium")
+    fast_float32(accelerator.device)
     seconds = []
     for step in range(1, num_steps + 1):
         start = time.perf_counter()

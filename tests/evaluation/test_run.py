@@ -14,7 +14,7 @@ from skymm.recipe import EvalRecipe
 class Parrot:
     """Answers by rule and remembers what it was asked; `dies_after` batches it stops the run."""
 
-    def __init__(self, rule=lambda question: "Yes", dies_after=10**9, name="parrot"):
+    def __init__(self, rule=lambda image, question: "Yes", dies_after=10**9, name="parrot"):
         self.rule, self.dies_after, self.name = rule, dies_after, name
         self.asked: list[str] = []
 
@@ -24,7 +24,7 @@ class Parrot:
         self.dies_after -= 1
         self.asked += [question for _, question in questions]
         assert all(data.startswith(b"\xff\xd8") for data, _ in questions)
-        return [self.rule(question) for _, question in questions]
+        return [self.rule(*pair) for pair in questions]
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ def test_who_always_says_yes_is_half_right_and_shown_to(recipe, tmp_path):
 
 
 def test_who_knows_everything_gets_everything(recipe, tmp_path):
-    truth = {question.question: question.answer for question in mme.load(recipe.root)}
-    scores = score_predictions(run(recipe, Parrot(lambda question: truth[question] + "."), tmp_path))
+    truth = {(one.image.read_bytes(), one.question): one.answer for one in mme.load(recipe.root)}
+    scores = score_predictions(run(recipe, Parrot(lambda image, question: truth[image, question] + "."), tmp_path))
     assert scores["perception"] == 5 * 200 and scores["cognition"] == 2 * 200
 
 
 def test_killed_and_started_again_asks_nothing_twice(recipe, tmp_path):
-    whole = Parrot(lambda question: f"Yes {len(question)}")
+    whole = Parrot(lambda image, question: f"Yes {len(question)}")
     run(recipe, whole, tmp_path / "whole")
     first, second = Parrot(whole.rule, dies_after=2), Parrot(whole.rule)
     with pytest.raises(KeyboardInterrupt):
@@ -102,7 +102,7 @@ def test_predictions_of_another_benchmark_and_doubled_ids_are_refused(recipe, tm
 def test_official_files_written_from_predictions_score_the_same(recipe, tmp_path):
     from skymm.evaluation.run import results_of
 
-    path = run(recipe, Parrot(lambda question: "No\tway" if "a" in question else "yes, it is"), tmp_path)
+    path = run(recipe, Parrot(lambda image, question: "No\tway" if "a" in question else "yes, it is"), tmp_path)
     mme.write_results(results_of(read_predictions(path), str(path)), tmp_path / "official")
     assert mme.score(mme.read_results(tmp_path / "official")) == score_predictions(path)
 
@@ -110,7 +110,7 @@ def test_official_files_written_from_predictions_score_the_same(recipe, tmp_path
 def test_page_holds_pictures_questions_and_answers(recipe, tiny_data, tmp_path):
     for language in ("en", "zh"):
         asked = recipe.model_copy(update={"root": str(tiny_data / "bench" / language)})
-        run(asked, Parrot(lambda question: "<b>是</b>"), tmp_path / "answers" / f"bench_{language}")
+        run(asked, Parrot(lambda image, question: "<b>是</b>"), tmp_path / "answers" / f"bench_{language}")
     scores = {
         "a model": {("bench", lang): score_predictions(tmp_path / "answers" / f"bench_{lang}") for lang in ("en", "zh")}
     }

@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_parts import byte_tokenizer
 
 from skymm.conversation import Conversation, Turn
 from skymm.model.chat import ChatEncoder, pad
 from skymm.model.loss import IGNORE
-from tests.conftest import byte_tokenizer
 
 K, IMAGE = 4, 1000
 TOKENIZER = byte_tokenizer()

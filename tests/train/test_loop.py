@@ -54,10 +54,10 @@ def command(recipe: StageRecipe, path: Path) -> list[str]:
 
 
 def test_a_stage_learns_and_leaves_a_model_and_a_record(tiny_stage):
-    out = train(tiny_stage.model_copy(update={"steps": 30, "max_skip_ratio": 1.0}), quiet=True)
+    out = train(tiny_stage.model_copy(update={"steps": 60, "learning_rate": 3e-2}), quiet=True)
     lines = read_log(out)
-    assert [line["step"] for line in lines] == list(range(1, 31))
-    assert sum(line["loss"] for line in lines[-5:]) < 0.8 * sum(line["loss"] for line in lines[:5])
+    assert [line["step"] for line in lines] == list(range(1, 61))
+    assert sum(line["loss"] for line in lines[-5:]) < 0.9 * sum(line["loss"] for line in lines[:5])
     assert {"loss_en", "loss_zh", "loss_positive", "loss_negative", "tokens", "skipped", "negative_share"} <= set(
         lines[0]
     )
