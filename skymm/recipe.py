@@ -107,7 +107,7 @@ class EmojiScenesRecipe(_Strict):
     questions_per_image: int = Field(8, ge=2)
     kinds: dict[str, int] = Field(
         {
-            "existence": 3,
+            "existence": 5,
             "count": 1,
             "position": 1,
             "color": 1,
@@ -118,7 +118,7 @@ class EmojiScenesRecipe(_Strict):
         | {"name": 1, "layout": 0},
         description="how often each kind of question is tried per image",
     )
-    bench_images: int = Field(10, ge=1, description="per subtask of the benchmark; three times as many for existence")
+    bench_images: int = Field(6, ge=1, description="per subtask of the benchmark; five times as many for existence")
     seed: int = 0
 
 

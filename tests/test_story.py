@@ -36,7 +36,7 @@ def test_from_nothing_to_the_page_and_again(tiny_story, capfd):
     page = (tiny_story / "page.html").read_text("utf-8")
     assert (page.count("data:image/jpeg;base64,") == 7 and "图" in page) or "有" in page
     plan = json.loads((tiny_story / "plan.json").read_text("utf-8"))
-    assert plan["steps"]["positives"] == plan["steps"]["stage2"] >= 10, "both arms take the same steps"
+    assert plan["steps"]["positives"] == round(plan["steps"]["stage2"] / 3)
     assert (tiny_story / "stage2" / "config.json").exists()
 
     kept = {path: path.stat().st_mtime_ns for path in tiny_story.glob("*/*.safetensors")}

@@ -163,7 +163,7 @@ def _bench_sizes(recipe: EmojiScenesRecipe, part: str) -> dict[str, int]:
         return {}
     if part != "train":
         return {"existence": recipe.bench_images}
-    return {subtask: recipe.bench_images * (3 if subtask == "existence" else 1) for subtask in PAIRS}
+    return {subtask: recipe.bench_images * (5 if subtask == "existence" else 1) for subtask in PAIRS}
 
 
 def _write_benchmark(recipe: EmojiScenesRecipe, out: Path, part: str, advance: Callable[[int], None]) -> None:

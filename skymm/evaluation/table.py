@@ -35,39 +35,45 @@ def score_table(scores: Mapping[str, Any], title: str = "MME") -> None:
 
 
 Comparison = Mapping[str, Mapping[tuple[str, str], Mapping[str, Any]]]
+COLUMNS = {"acc": "acc", "acc_plus": "acc+", "yes_ratio": "yes", "unknown": "neither"}
 
 
 def comparison_rows(scores: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: model x benchmark x subtask, English and Chinese beside each other.
+    """Header and rows: model x subtask, English and Chinese beside each other.
 
-    English is read by MME's official rule, which knows no Chinese; the Chinese twins by the strict bilingual one.
-    `scores[model][benchmark, language]` is what `mme.score` gives.
+    `scores[model][benchmark, language]` is what `mme.score` gives. English is read by MME's official rule, which knows no
+    Chinese; the Chinese twins by the strict bilingual one. "neither" is the share of answers that are no yes and no no.
     """
-    header = ["model", "subtask", "acc en", "acc+ en", "yes en", "acc zh", "acc+ zh", "yes zh"]
+    header = ["model", "subtask", *(f"{name} {language}" for language in ("en", "zh") for name in COLUMNS.values())]
     rows = []
     for model, of_model in scores.items():
         for benchmark in dict.fromkeys(name for name, _ in of_model):
-            english, chinese = of_model[benchmark, "en"], of_model[benchmark, "zh"]["strict"]
-            for subtask, one in english["subtasks"].items():
+            english, chinese = of_model[benchmark, "en"]["subtasks"], of_model[benchmark, "zh"]["strict"]["subtasks"]
+            for subtask, one in english.items():
                 label = subtask + benchmark.removeprefix("bench").replace("_", " ")
-                cells = []
-                for part in (one, chinese["subtasks"][subtask]):
-                    cells += [f"{part['acc']:.2f}", f"{part['acc_plus']:.2f}", f"{part['yes_ratio']:.0%}"]
+                official = {**one, "unknown": one["other"] / one["num_questions"]}
+                cells = [_cell(name, part[name]) for part in (official, chinese[subtask]) for name in COLUMNS]
                 rows.append([model, label, *cells])
     return header, rows
+
+
+def _cell(name: str, value: float) -> str:
+    return f"{value:.0%}" if name in ("yes_ratio", "unknown") else f"{value:.2f}"
 
 
 def print_comparison(scores: Comparison) -> tuple[list[str], list[list[str]]]:
     """Print the comparison, a section per model, and return its header and rows."""
     header, rows = comparison_rows(scores)
     table = Table(
-        title="held-out scenes: accuracy, both questions of an image right (acc+), share of yes (right is 50%)"
+        title="held-out scenes: accuracy, acc+ (both questions of an image right), share of yes (right is 50%)"
     )
-    for name in header:
-        table.add_column(name, justify="left" if name in ("model", "subtask") else "right")
+    for name in header[1:]:
+        table.add_column(name, justify="left" if name == "subtask" else "right", no_wrap=name == "subtask")
     for index, row in enumerate(rows):
-        first = index == 0 or rows[index - 1][0] != row[0]
+        if index == 0 or rows[index - 1][0] != row[0]:
+            table.add_row(f"[bold]{row[0]}[/bold]")
         last = index + 1 == len(rows) or rows[index + 1][0] != row[0]
-        table.add_row(row[0] if first else "", *row[1:], end_section=last)
-    Console().print(table)
+        table.add_row(*row[1:], end_section=last)
+    # The table is made for reading, so it keeps its width where there is no terminal.
+    Console(width=100 if not Console().is_terminal else None).print(table)
     return header, rows

@@ -12,7 +12,7 @@ from skymm.recipe import StageRecipe
 from skymm.train.loop import micro_batches, mixture_of, model_for, optimizer_for, take_step
 
 
-def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 3) -> float:
+def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 2) -> float:
     """Mean seconds of steps 2..num_steps of the stage, data included, on throw-away weights. Nothing is written."""
     accelerator = Accelerator()
     model, processor = model_for(recipe, None)
