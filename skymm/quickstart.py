@@ -21,9 +21,9 @@ from skymm.recipe import EmojiScenesRecipe, EvalRecipe, StageRecipe
 SHARES = {"words": 0.18, "stage1": 0.08, "stage2": 0.74}
 POSITIVES_STEPS = 1 / 3  # of the steps of stage 2
 MODELS = {
-    "stage1": "stage 1: captions",
-    "positives": "stage 2: positives only",
-    "stage2": "stage 2: positives and negatives",
+    "stage1": "captions (stage 1)",
+    "positives": "+ positives (stage 2)",
+    "stage2": "+ positives and negatives (stage 2)",
 }
 BENCHMARKS = ("bench", "bench_new_style", "bench_new_concept")
 
@@ -207,7 +207,8 @@ class _Story:
         return write_page(
             self.out / "page.html",
             "skymm quickstart",
-            f"{self.plan['minutes']:g} minutes of training on this machine, from scratch; scenes that were never trained on.",
+            f"{self.plan['minutes']:g} minutes on this machine, from scratch. All pictures are new to the models; answers are "
+            "cut after four tokens. English is read by MME's official rule, Chinese by a strict bilingual one.",
             table,
             {title: self.out / "answers" / name for name, title in MODELS.items()},
             {f"bench/{path.parent.name}/{path.name}": path for path in images},

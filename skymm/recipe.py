@@ -63,7 +63,7 @@ class SourceRecipe(_Strict):
 
 
 class StageRecipe(_Strict):
-    """One stage of training. Learning rates are peaks: linear warm-up over `warmup_steps`, then linear to zero."""
+    """One stage of training. Learning rates are peaks: linear warm-up over `warmup_steps`, level, linear to zero at the end."""
 
     out: str
     init: str | None = Field(None, description="run or model directory to start from; None: new resampler and LoRA")

@@ -69,7 +69,8 @@ def _all_predictions(directory: Path) -> list[dict[str, Any]]:
 
 
 def _number(index: int) -> str:
-    return ' class="number"' if index else ""
+    """The first two columns are names."""
+    return ' class="number"' if index > 1 else ""
 
 
 def _card(key: str, image: Path, answers: Mapping[str, Mapping[str, dict[str, Any]]]) -> str:

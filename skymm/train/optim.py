@@ -103,7 +103,10 @@ class MasterAdamW:
 
 
 def share_of_peak(step: int, steps: int, warmup_steps: int) -> float:
-    """Learning rate of step 1..steps as a share of its peak: linear up, then linear down to (almost) zero."""
+    """Learning rate of step 1..steps as a share of its peak: linear up, level, linear down over the last two fifths.
+
+    Level for longer than a straight line down, since short stages learn most of what they learn at the peak.
+    """
     if step <= warmup_steps:
         return step / (warmup_steps + 1)
-    return max(0.02, (steps - step + 1) / max(1, steps - warmup_steps))
+    return min(1.0, max(0.02, (steps - step + 1) / (0.4 * steps)))

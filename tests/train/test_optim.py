@@ -79,6 +79,7 @@ def test_a_broken_gradient_stops_the_run():
         optimizer.step(1.0)
 
 
-def test_schedule_rises_then_falls():
-    shares = [share_of_peak(step, 10, 3) for step in range(1, 11)]
-    assert shares[:4] == [0.25, 0.5, 0.75, 1.0] and shares[3:] == sorted(shares[3:], reverse=True) and shares[-1] > 0
+def test_schedule_rises_stays_and_falls():
+    shares = [share_of_peak(step, 20, 3) for step in range(1, 21)]
+    assert shares[:3] == [0.25, 0.5, 0.75] and set(shares[3:12]) == {1.0}
+    assert shares[12:] == sorted(shares[12:], reverse=True) and 0 < shares[-1] < 0.2
