@@ -66,6 +66,25 @@ def test_imports_only_go_down(path):
             assert floor_of(part) <= floor_of(part_of(path)), f"{name_of(path)} imports {name}"
 
 
+def test_no_file_reaches_itself():
+    """Imports inside functions count too: a circle that waits is a circle."""
+    modules = {"skymm." + name_of(path).removesuffix(".py").replace("/", "."): path for path in FILES}
+    waits = ("skymm._auto", "skymm.__init__")  # they name classes for transformers and import nothing themselves
+    reached = {
+        name: {other for other in imports_of(path) if other in modules}
+        for name, path in modules.items()
+        if name not in waits
+    }
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join((*above, name))
+        for other in reached.get(name, ()):
+            visit(other, (*above, name))
+
+    for name in reached:
+        visit(name, ())
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_model_data_and_curation_keep_apart(path):
     forbidden = {"model": ("data", "curation"), "data": ("model", "curation"), "curation": ("model",)}.get(

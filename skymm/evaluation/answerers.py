@@ -39,9 +39,9 @@ class SkyMMAnswerer:
 
     @classmethod
     def from_directory(cls, directory: str | Path, **options: Any) -> SkyMMAnswerer:
-        from skymm.model.checkpoint import load_model, load_processor
+        from skymm.model.build import open_model
 
-        return cls(load_model(str(directory)), load_processor(directory), name=str(directory), **options)
+        return cls(*open_model(directory), name=str(directory), **options)
 
     @torch.inference_mode()
     def answer(self, questions: Sequence[tuple[bytes | None, str]]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from skymm import assets
@@ -9,7 +11,7 @@ from skymm.model import language
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.modeling import SkyMMForConditionalGeneration
 from skymm.model.processing import SkyMMProcessor
-from skymm.model.vision import Tower, load_tower
+from skymm.model.vision import load_tower
 from skymm.recipe import ModelRecipe
 
 
@@ -24,7 +26,8 @@ def build_model(
     source = assets.resolve_llm(recipe.llm)
     llm = language.load_llm(source, dtype=dtype, attention=attention, revision=recipe.llm_revision)
     tokenizer = transformers.AutoTokenizer.from_pretrained(source, revision=recipe.llm_revision or "main")
-    towers = load_towers([tower if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers], dtype)
+    specs = [tower if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers]
+    towers = [load_tower(spec, dtype=dtype) for spec in specs]
     config = SkyMMConfig(
         llm=recipe.llm,
         llm_revision=recipe.llm_revision,
@@ -41,10 +44,6 @@ def build_model(
     return model.eval(), new_processor(config, tokenizer, recipe.system)
 
 
-def load_towers(specs: list, dtype: torch.dtype) -> list[Tower]:
-    return [load_tower(spec, dtype=dtype) for spec in specs]
-
-
 def new_processor(config: SkyMMConfig, tokenizer, system: str | None) -> SkyMMProcessor:
     return SkyMMProcessor(
         tokenizer,
@@ -53,3 +52,9 @@ def new_processor(config: SkyMMConfig, tokenizer, system: str | None) -> SkyMMPr
         image_token_id=config.image_token_id,
         system=system,
     )
+
+
+def open_model(directory: str | Path) -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
+    """Model and processor that were saved side by side in a directory."""
+    model = SkyMMForConditionalGeneration.from_pretrained(str(directory))
+    return model, SkyMMProcessor.from_pretrained(str(directory))

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from skymm import assets
 from skymm.model import language
 from skymm.model.configuration import SkyMMConfig
+from skymm.model.vision import load_tower
 
 RESAMPLER, LORA = "resampler.safetensors", "lora"
 
@@ -51,8 +52,8 @@ def save_model(model, directory: str | Path) -> None:
         )
 
 
-def load_model(name: str, *, lora: bool = True, **kwargs: Any):
-    """A model from a directory (or hub id) written by `save_model`, in eval mode.
+def load_model(model_class: Any, name: str, *, lora: bool = True, **kwargs: Any) -> Any:
+    """A `model_class` from a directory (or hub id) written by `save_model`, in eval mode.
 
     Args:
         lora: False leaves the adapter out, to see the bare LLM behind the same resampler.
@@ -61,9 +62,6 @@ def load_model(name: str, *, lora: bool = True, **kwargs: Any):
 
     Raises ValueError that names whatever is missing, and when a frozen part is not the one it was trained with.
     """
-    from skymm.model.build import load_towers
-    from skymm.model.modeling import SkyMMForConditionalGeneration
-
     directory = _local(name, kwargs)
     config = kwargs.get("config")
     if not isinstance(config, SkyMMConfig):
@@ -85,14 +83,14 @@ def load_model(name: str, *, lora: bool = True, **kwargs: Any):
     for spec in specs:
         if spec["name"] == assets.EMBEDDED_TOWER:
             spec["revision"] = None
-    towers = load_towers(specs, config.dtype or torch.float32)
+    towers = [load_tower(spec, dtype=config.dtype or torch.float32) for spec in specs]
     for tower, expected in zip(towers, config.tower_fingerprints):
         if tower.fingerprint() != expected:
             raise ValueError(
                 f"{name}: tower {tower.name} has fingerprint {tower.fingerprint()}, this model was trained with {expected}; "
                 "its weights or preprocessing have changed"
             )
-    model = SkyMMForConditionalGeneration(config, towers=[tower.to(dtype) for tower in towers], language_model=llm)
+    model = model_class(config, towers=[tower.to(dtype) for tower in towers], language_model=llm)
     model.resampler.load_state_dict(_read(directory / RESAMPLER))
     if config.lora:
         state = _read(directory / LORA / "adapter_model.safetensors")
@@ -101,13 +99,6 @@ def load_model(name: str, *, lora: bool = True, **kwargs: Any):
         if not lora:
             model.language_model.disable_adapters()
     return model.to(device).eval()
-
-
-def load_processor(name: str | Path):
-    """The processor that stands beside a model."""
-    from skymm.model.processing import SkyMMProcessor
-
-    return SkyMMProcessor.from_pretrained(str(name))
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from skymm.model import language
+from skymm.model.checkpoint import load_model, save_model
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.loss import gathered_cross_entropy, words_loss
 from skymm.model.resampler import PerceiverResampler
@@ -218,13 +219,9 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:  # type: ignore[override]
         """Writes the delta: configuration, resampler, LoRA. The frozen parts stay where they came from."""
-        from skymm.model.checkpoint import save_model
-
         save_model(self, save_directory)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str, *args: Any, **kwargs: Any):  # type: ignore[override]
         """A directory (or hub id) written by `save_pretrained` -> the model, frozen parts fetched from where they live."""
-        from skymm.model.checkpoint import load_model
-
-        return load_model(str(pretrained_model_name_or_path), **kwargs)
+        return load_model(cls, str(pretrained_model_name_or_path), **kwargs)

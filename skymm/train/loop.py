@@ -22,9 +22,8 @@ from skymm.data.collate import Batch, Prepare, collate
 from skymm.data.features import FeatureCache
 from skymm.data.mixture import Mixture
 from skymm.data.stream import Cursor, Item, Stream
-from skymm.model.build import build_model
+from skymm.model.build import build_model, open_model
 from skymm.model.chat import pad
-from skymm.model.checkpoint import load_model, load_processor
 from skymm.model.language import fast_float32
 from skymm.progress import progress, say
 from skymm.recipe import ModelRecipe, StageRecipe
@@ -150,7 +149,7 @@ def model_for(recipe: StageRecipe, checkpoint: Path | None) -> tuple[Any, Any]:
     if source is not None:
         if recipe.model is not None and checkpoint is None:
             raise ValueError("a stage has either `init` (a model to go on with) or `model` (a new one), not both")
-        return load_model(str(source)), load_processor(source)
+        return open_model(source)
     return build_model(recipe.model or ModelRecipe(), seed=recipe.seed)
 
 

@@ -11,7 +11,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 from skymm.evaluation.answerers import SkyMMAnswerer
 from skymm.model.build import build_model
-from skymm.model.checkpoint import load_model
+from skymm.model.modeling import SkyMMForConditionalGeneration
+
+load_model = SkyMMForConditionalGeneration.from_pretrained
 
 QUESTION = "图里有熊猫吗？ Is there a panda?"
 
