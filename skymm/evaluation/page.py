@@ -22,7 +22,8 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(350px, 1fr)); gap: 1.2rem; }
 .card { border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
 .card img { width: 100%; aspect-ratio: 16 / 9; object-fit: contain; background: #8882; display: block; }
-.card table { width: 100%; font-size: 13px; table-layout: fixed; overflow-wrap: anywhere; } .right { color: var(--good); } .wrong { color: var(--bad); }
+.card table { width: 100%; font-size: 13px; table-layout: fixed; overflow-wrap: anywhere; }
+.right { color: var(--good); } .wrong { color: var(--bad); }
 """
 
 
