@@ -32,19 +32,7 @@ def save_model(model, directory: str | Path) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.resampler.state_dict().items()}
     save_file(state, directory / RESAMPLER, metadata={"format": "pt"})
     if model.config.lora:
-        from peft import LoraConfig
-
-        lora = model.config.lora
-        adapter = LoraConfig(
-            r=lora["rank"],
-            lora_alpha=lora["alpha"],
-            lora_dropout=lora["dropout"],
-            target_modules=list(lora["targets"]),
-            base_model_name_or_path=model.config.llm,
-            task_type="CAUSAL_LM",
-            inference_mode=True,
-        )
-        adapter.save_pretrained(str(directory / LORA))
+        language.lora_config(model.config.lora, llm=model.config.llm).save_pretrained(str(directory / LORA))
         state = {name: tensor.detach().cpu() for name, tensor in language.lora_state(model.language_model).items()}
         # The names that peft itself writes, so that the adapter also loads onto the bare LLM.
         save_file(

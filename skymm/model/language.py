@@ -8,8 +8,9 @@ disable_adapters, get_decoder, get_input_embeddings, get_output_embeddings, gene
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import transformers
@@ -123,6 +124,21 @@ def add_lora(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets
         # peft would keep them in fp32; mixing widths in every layer costs a tenth of a step. The optimizer has fp32 masters.
         parameter.data = parameter.data.to(llm.dtype)
     return sum("lora_A" in name for name, _ in lora_parameters(llm))
+
+
+def lora_config(lora: Mapping[str, Any], *, llm: str) -> Any:
+    """peft's own description of the adapter, for `adapter_config.json`: it then also loads onto the bare LLM."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora["rank"],
+        lora_alpha=lora["alpha"],
+        lora_dropout=lora["dropout"],
+        target_modules=list(lora["targets"]),
+        base_model_name_or_path=llm,
+        task_type="CAUSAL_LM",
+        inference_mode=True,
+    )
 
 
 def lora_parameters(llm: nn.Module) -> list[tuple[str, nn.Parameter]]:
