@@ -123,11 +123,16 @@ class EmojiScenesRecipe(_Strict):
 
 
 class EvalRecipe(_Strict):
-    """How a benchmark is asked. `suffix` replaces the instruction that its questions end with; None leaves them alone."""
+    """How a benchmark is asked. `suffix` takes the place of the instruction that its questions end with; None leaves them
+    alone. Paths are as seen from where the command runs.
+    """
 
-    benchmark: Literal["mme"]
-    root: str
-    official_suffix: str = "Please answer yes or no."
+    benchmark: str = Field(description="a name that `skymm eval list` shows")
+    root: str = Field(description="file or directory with the questions, in the official layout")
+    images: str | None = Field(None, description="directory of the pictures, where they do not lie below root")
+    split: str | None = Field(None, description="part of the benchmark, by its official name; None: all of it")
+    files: dict[str, str] = Field({}, description="official tables that the scorer needs: labels, objects, vocab, ...")
+    official_suffix: str = Field("", description="the instruction that suffix takes the place of")
     suffix: str | None = None
     max_new_tokens: int = Field(8, ge=1)
     batch_size: int = Field(32, ge=1)

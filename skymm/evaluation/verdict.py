@@ -8,6 +8,7 @@ no dog", 图中没有狗, "it isn't red"); "it is a cat" is unknown, since the q
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from skymm.text import normalise
 
@@ -96,6 +97,7 @@ _UNSURE = re.compile(f"{_ENGLISH_UNSURE}|{_CHINESE_UNSURE}")
 _STATEMENTS = _compile(_ENGLISH_STATEMENTS) + _compile(_CHINESE_STATEMENTS)
 
 
+@lru_cache(maxsize=1 << 16)
 def yes_no(text: str) -> str:
     """ "yes", "no" or "unknown": what an answer to a yes/no question says, in Chinese or English.
 

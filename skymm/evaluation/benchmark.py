@@ -1,0 +1,125 @@
+"""What a benchmark is: a declaration and a few small pure functions. Adding one is adding one file and one recipe.
+
+The file lies in `benchmarks/`, carries the benchmark's name and ends with `BENCHMARK = Benchmark(...)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from skymm.recipe import EvalRecipe
+
+YES_NO = ("yes", "no")
+Picture = Path | bytes  # an encoded image: a file, or its bytes where a benchmark ships them inside a table
+Files = Mapping[str, Path]  # tables that a scorer needs besides the answers, by what they are: labels, objects, ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question as a benchmark asks it.
+
+    `id` is the same in every run. `text` has the benchmark's own wording and instruction. `gold` is in the form that the
+    official scorer compares with ("yes", "B", ...; "" where nothing is compared). Questions with the same `cluster` are
+    about the same picture (or twin pictures): intervals resample them together. `choices` are what can be chosen between
+    without generating: `YES_NO` or option letters; () for free text. `fields` holds what else scoring needs, as JSON types.
+    """
+
+    id: str
+    text: str
+    gold: str
+    cluster: str
+    images: tuple[Picture, ...] = ()
+    choices: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered. `logits` are log-probabilities of the choices, where whoever answered could be asked for them."""
+
+    question: Question
+    response: str
+    logits: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number that stands at the top: where it lies in the scores ("subtasks.color.acc"), and how it is shown."""
+
+    key: str
+    label: str
+    unit: Literal["rate", "points"] = "rate"  # a fraction of 1, or points as published
+
+
+def no_files(paths: Sequence[Path], files: Files) -> list[Answer]:
+    """`read` of a benchmark that never published answer files."""
+    raise ValueError(f"{paths[0]}: this benchmark has no official answer files; score predictions of `skymm eval run`")
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark.
+
+    Args:
+        load: recipe -> questions, in the order they are asked in: those about one picture next to each other. Raises
+            ValueError that says what was found and what is expected where files are missing.
+        score: answers -> scores as JSON types, by the official rule; under "strict" the same from a bilingual reading with
+            the share of "unknown". Groups are formed with `question.cluster` as part of their key, so that a cluster drawn
+            twice counts twice. Parsing is cached: scores are recomputed hundreds of times for an interval.
+        read: official answer files and `files` -> answers in official order.
+        right: official verdict on one answer; None where there is none (captions, judged answers).
+        strict: bilingual reading of one answer: one of the choices or "unknown"; None for free text.
+        main: the metric that multimodal gain and comparisons use; `metrics` are the ones shown, `main` among them.
+    """
+
+    name: str
+    title: str
+    size: str
+    licence: str
+    download: str  # what to get, and where from
+    layout: str  # what `root` has to hold
+    load: Callable[[EvalRecipe], list[Question]]
+    score: Callable[[Sequence[Answer], Files], dict[str, Any]]
+    metrics: tuple[Metric, ...]
+    read: Callable[[Sequence[Path], Files], list[Answer]] = no_files
+    right: Callable[[Answer], bool | None] = lambda answer: None
+    strict: Callable[[Answer], str | None] = lambda answer: None
+    tables: tuple[str, ...] = ()  # keys of the scores that are tables of their own: subtasks, capabilities, ...
+    strata: str | None = None  # field whose groups keep their size when clusters are resampled
+
+    @property
+    def main(self) -> Metric:
+        return self.metrics[0]
+
+
+def value_of(scores: Mapping[str, Any], key: str) -> Any:
+    """The number at a dotted key; None where something on the way is missing."""
+    for part in key.split("."):
+        if not isinstance(scores, Mapping) or part not in scores:
+            return None
+        scores = scores[part]
+    return scores
+
+
+def find_image(directory: Path, name: str, benchmark: str) -> Path:
+    """The picture of that name, which must be there. Raises ValueError that says where it was looked for."""
+    path = directory / name
+    if not path.is_file():
+        where = "is no directory" if not directory.is_dir() else "has no such file"
+        raise ValueError(f"{benchmark}: no image {name!r}: {directory} {where}; is the download complete?")
+    return path
+
+
+def once_each(answers: Iterable[Answer], where: str) -> list[Answer]:
+    """The answers, each question once. Raises ValueError naming the question that is answered twice."""
+    seen: set[str] = set()
+    kept = []
+    for answer in answers:
+        if answer.question.id in seen:
+            raise ValueError(f"{where}: question {answer.question.id} is answered twice")
+        seen.add(answer.question.id)
+        kept.append(answer)
+    return kept
