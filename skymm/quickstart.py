@@ -137,7 +137,7 @@ class _Story:
         from skymm.data.features import image_key
         from skymm.data.images import decode_image
         from skymm.data.shards import expand, read_shard
-        from skymm.evaluation.answerers import SkyMMAnswerer
+        from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
         from skymm.model.build import build_model
 
         model, processor = build_model(self._recipe("words").model)
@@ -164,9 +164,8 @@ class _Story:
 
     def judge(self, name: str) -> None:
         """Answer every benchmark in both languages; what is answered already is not asked again."""
-        from skymm.evaluation.answerers import SkyMMAnswerer
-        from skymm.evaluation.benchmarks import mme
-        from skymm.evaluation.run import run
+        from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
+        from skymm.evaluation.run import questions_of, run
 
         jobs = [(benchmark, language) for benchmark in BENCHMARKS for language in LANGUAGES]
         asked = [self._eval_recipe(*job) for job in jobs]
@@ -174,10 +173,11 @@ class _Story:
         answerer = SkyMMAnswerer.from_directory(self.out / name, max_new_tokens=asked[0].max_new_tokens)
         answerer.cache = self._cache(answerer.model)
         with progress() as bar:
-            total = sum(len(mme.load(recipe.root)) for recipe in asked)
+            total = sum(len(questions_of(recipe)) for recipe in asked)
             task = bar.add_task(f"asking {name}", total=total, note="")
             for (benchmark, language), recipe in zip(jobs, asked):
-                run(recipe, answerer, self._answers(name, benchmark, language), lambda n: bar.advance(task, n))
+                out = self._answers(name, benchmark, language)
+                run(recipe, answerer, out, advance=lambda n: bar.advance(task, n))
         self.plan.setdefault("seconds_of_judging", time.monotonic() - began)
         self._write_plan()
 

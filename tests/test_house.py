@@ -22,7 +22,11 @@ HOMES = {
     "accelerate": "train/",
     "peft": "model/language.py",
     "jieba": "text.py",
-    "typer": "cli.py",
+    "typer": "cli/",
+    "openai": "evaluation/answerers/openai_endpoint.py",
+    "openpyxl": "evaluation/files.py",
+    "scipy": "evaluation/statistics.py",
+    "jinja2": "evaluation/report",
     "resvg_py": "curation/sources/emoji.py",
 }
 
@@ -109,7 +113,7 @@ def test_files_are_small(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["conversation", "text", "recipe", "cli", "show", "quickstart", "data.stream", "curation.scenes"]
+    "module", ["conversation", "text", "recipe", "cli", "show", "quickstart", "data.stream", "curation.scenes", "evaluation.run"]
 )
 def test_what_has_to_be_instant_loads_no_torch(module):
     code = f"import sys, skymm.{module}; print('torch' in sys.modules, 'transformers' in sys.modules)"

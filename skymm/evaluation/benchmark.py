@@ -88,6 +88,7 @@ class Benchmark:
     right: Callable[[Answer], bool | None] = lambda answer: None
     strict: Callable[[Answer], str | None] = lambda answer: None
     tables: tuple[str, ...] = ()  # keys of the scores that are tables of their own: subtasks, capabilities, ...
+    judges: Literal["model", "tower"] = "model"  # a tower chooses between images instead of answering
     strata: str | None = None  # field whose groups keep their size when clusters are resampled
 
     @property

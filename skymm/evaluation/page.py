@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.conversation import LANGUAGES
-from skymm.evaluation.run import read_predictions
+from skymm.evaluation.predictions import PREDICTIONS, read_lines
 from skymm.evaluation.verdict import yes_no
 
 _STYLE = """
@@ -62,10 +62,8 @@ def write_page(
 def _all_predictions(directory: Path) -> list[dict[str, Any]]:
     """Predictions of every language below a directory; the language becomes part of the id."""
     found = []
-    for file in sorted(directory.glob("*/predictions.jsonl")):
-        found += [
-            {**prediction, "id": f"{file.parent.name}/{prediction['id']}"} for prediction in read_predictions(file)
-        ]
+    for file in sorted(directory.glob(f"*/{PREDICTIONS}")):
+        found += [{**prediction, "id": f"{file.parent.name}/{prediction['id']}"} for prediction in read_lines(file)]
     return found
 
 
@@ -83,7 +81,7 @@ def _card(key: str, image: Path, answers: Mapping[str, Mapping[str, dict[str, An
     head = "".join(f"<th>{html.escape(name)}</th>" for name in answers)
     rows = ""
     for name in questions:
-        gold = first[name]["answer"].lower()
+        gold = first[name]["gold"]
         cells = ""
         for predictions in answers.values():
             response = predictions[name]["response"]

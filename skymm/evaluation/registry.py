@@ -11,7 +11,9 @@ from skymm.evaluation.benchmark import Benchmark
 
 
 def names() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_"))
+    return sorted(
+        module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")
+    )
 
 
 def benchmark(name: str) -> Benchmark:

@@ -8,135 +8,154 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.answerers import Answerer
-from skymm.evaluation.benchmarks import mme
+from skymm.evaluation.answerers.protocol import Answerer, Ask, Mode
+from skymm.evaluation.benchmark import Files, Picture, Question
+from skymm.evaluation.predictions import PREDICTIONS, Predictions, line_of, read_lines, read_predictions
+from skymm.evaluation.registry import benchmark
 from skymm.recipe import EvalRecipe
 
-PREDICTIONS = "predictions.jsonl"
+Place = tuple[int, Question]  # a question and where it stands in the benchmark
 
 
 def run(
-    recipe: EvalRecipe, answerer: Answerer, out: str | Path, advance: Callable[[int], None] = lambda questions: None
+    recipe: EvalRecipe,
+    answerer: Answerer,
+    out: str | Path,
+    *,
+    mode: Mode = "generate",
+    images: bool = True,
+    advance: Callable[[int], None] = lambda questions: None,
 ) -> Path:
-    """Ask the benchmark's questions and return the predictions file. `advance` is called with the number of answers.
+    """Ask the benchmark's questions and return the predictions file.
 
-    Each line holds the question as it stands in the benchmark, the prompt as sent, the raw answer, the gold answer, the
-    model, the decoding and the versions of what ran. Raises ValueError when the file is of another model or recipe.
+    `images=False` asks the same without pictures. `advance` is called with the number of answers. Questions about one image
+    stay in one batch. What got no answer (an endpoint refused it) is asked again; everything else is asked once, however
+    often a run is killed. Raises ValueError when the file is of another model, recipe or mode, or the benchmark's files
+    have changed since.
     """
-    questions = mme.load(recipe.root)
+    questions = questions_of(recipe, mode)
     path = Path(out) / PREDICTIONS
     path.parent.mkdir(parents=True, exist_ok=True)
     setting = {
-        "benchmark": recipe.benchmark,
+        "benchmark": benchmark(recipe.benchmark).name,
         "model": answerer.name,
-        "suffix": recipe.suffix,
+        "mode": mode,
+        "images": images,
+        "num_questions": len(questions),
         "decoding": {"do_sample": False, "max_new_tokens": recipe.max_new_tokens},
+        "recipe": recipe.model_dump(),
+        "versions": {name: importlib.metadata.version(name) for name in ("skymm", "torch", "transformers", "peft")},
     }
-    done = _answered(path, setting)
-    waiting = [(name, question) for name, question in _named(questions) if name not in done]
+    done = _answered(path, setting, {question.id: prompt_of(question, recipe) for question in questions})
+    waiting = [(index, question) for index, question in enumerate(questions) if question.id not in done]
     advance(len(questions) - len(waiting))
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
     with path.open("a", encoding="utf-8") as file:
-        for start in range(0, len(waiting), recipe.batch_size):
-            batch = waiting[start : start + recipe.batch_size]
-            prompts = [with_suffix(question.question, recipe) for _, question in batch]
-            answers = answerer.answer(
-                [(question.image.read_bytes(), prompt) for (_, question), prompt in zip(batch, prompts)]
-            )
-            for (name, question), prompt, answer in zip(batch, prompts, answers, strict=True):
-                line = {
-                    "id": name,
-                    "subtask": question.subtask,
-                    "image": question.image.name,
-                    "question": question.question,
-                    "prompt": prompt,
-                    "answer": question.answer,
-                    "response": answer,
-                    **setting,
-                    "versions": versions,
-                }
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            file.flush()
-            advance(len(batch))
+        for batch in _batches(waiting, max(recipe.batch_size, answerer.batch_size)):
+            asks = [ask_of(question, recipe, images) for _, question in batch]
+            answered = 0
+            for number, reply in answerer.answer(asks, mode):
+                index, question = batch[number]
+                file.write(line_of(question, index, asks[number].prompt, reply, setting))
+                file.flush()
+                answered += 1
+                advance(1)
+            assert answered == len(batch), f"{answerer.name} gave {answered} replies to {len(batch)} asks"
     return path
 
 
-def with_suffix(question: str, recipe: EvalRecipe) -> str:
+def questions_of(recipe: EvalRecipe, mode: Mode = "generate") -> list[Question]:
+    """The benchmark's questions. Raises ValueError for none, doubled ids, and a mode that they cannot be asked in."""
+    questions = benchmark(recipe.benchmark).load(recipe)
+    if not questions:
+        raise ValueError(f"{recipe.root}: found no questions of {recipe.benchmark}")
+    seen: set[str] = set()
+    for question in questions:
+        if question.id in seen:
+            raise ValueError(f"{recipe.root}: question {question.id} of {recipe.benchmark} stands there twice")
+        seen.add(question.id)
+    if mode == "logits" and not any(question.choices for question in questions):
+        raise ValueError(
+            f"{recipe.benchmark} is answered in free text, which has no choices to compare; use --mode generate"
+        )
+    return questions
+
+
+def ask_of(question: Question, recipe: EvalRecipe, images: bool = True) -> Ask:
+    pictures = tuple(map(_bytes, question.images)) if images else ()
+    return Ask(prompt_of(question, recipe), pictures, question.choices, question.id)
+
+
+def prompt_of(question: Question, recipe: EvalRecipe) -> str:
     """The question with the recipe's suffix in place of the benchmark's own; unchanged when the recipe has none."""
     if recipe.suffix is None:
-        return question
-    bare = question.removesuffix(recipe.official_suffix).rstrip()
+        return question.text
+    bare = question.text.removesuffix(recipe.official_suffix).rstrip()
     return f"{bare} {recipe.suffix}".strip()
 
 
-def read_predictions(path: str | Path) -> list[dict[str, Any]]:
-    """Lines of a predictions file. Raises ValueError naming the line that is damaged, unless it is the last."""
-    path = Path(path)
-    if path.is_dir():
-        path = path / PREDICTIONS
-    if not path.is_file():
-        raise ValueError(f"no predictions at {path}")
-    lines = path.read_text("utf-8").splitlines()
-    predictions = []
-    for number, line in enumerate(lines, 1):
-        try:
-            predictions.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break  # a killed run was writing it; the question will be asked again
-            raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
-    return predictions
+def score_predictions(path: str | Path, files: Files | None = None) -> dict[str, Any]:
+    """Official and strict scores of a predictions file, as the benchmark's own `score` gives them."""
+    return score_of(read_predictions(path), files)
 
 
-def score_predictions(path: str | Path) -> dict[str, Any]:
-    """Official and strict scores of a predictions file of MME, as `mme.score` gives them."""
-    return mme.score(results_of(read_predictions(path), str(path)))
+def score_of(predictions: Predictions, files: Files | None = None) -> dict[str, Any]:
+    """`files` go before those that the recipe named. `answered`, `num_questions` and `failed` say what is still missing."""
+    named = {name: Path(value) for name, value in predictions.recipe.files.items()} | dict(files or {})
+    scores = benchmark(predictions.benchmark).score(predictions.answers, named)
+    missing = predictions.num_questions - len(predictions.answers)
+    return {**scores, "not_answered": missing + len(predictions.failed)}
 
 
-def results_of(predictions: list[dict[str, Any]], where: str) -> dict[str, list[mme.Row]]:
-    """Predictions as MME result rows. Raises ValueError for another benchmark's file or a question answered twice."""
-    seen = set()
-    results: dict[str, list[mme.Row]] = {}
-    for prediction in predictions:
-        if prediction.get("benchmark") != "mme":
-            raise ValueError(f"{where}: predictions of benchmark {prediction.get('benchmark')!r}, expected 'mme'")
-        if prediction["id"] in seen:
-            raise ValueError(f"{where}: question {prediction['id']} is answered twice")
-        seen.add(prediction["id"])
-        row = mme.Row(*(prediction[name] for name in ("image", "question", "answer", "response")))
-        results.setdefault(prediction["subtask"], []).append(row)
-    return results
+def _batches(waiting: Sequence[Place], batch_size: int) -> Iterator[list[Place]]:
+    """Batches of at least `batch_size` questions, cut only between images."""
+    batch: list[Place] = []
+    for place in waiting:
+        if len(batch) >= batch_size and place[1].images != batch[-1][1].images:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
-def _named(questions: list[mme.Question]) -> list[tuple[str, mme.Question]]:
-    """A name for every question that stays the same between runs: subtask, image, first or second."""
-    named, counts = [], {}
-    for question in questions:
-        image = f"{question.subtask}/{question.image.name}"
-        counts[image] = counts.get(image, 0) + 1
-        named.append((f"{image}/{counts[image]}", question))
-    return named
+def _bytes(picture: Picture) -> bytes:
+    return picture if isinstance(picture, bytes) else picture.read_bytes()
 
 
-def _answered(path: Path, setting: dict[str, Any]) -> set[str]:
+# What must agree for answers to be of one run; where files lie and how many are asked at a time does not matter.
+_SAME_RECIPE = ("benchmark", "split", "suffix", "official_suffix", "max_new_tokens")
+
+
+def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> set[str]:
+    """Ids of the questions that need not be asked again; the file is left with exactly those."""
     if not path.exists():
         return set()
-    predictions = read_predictions(path)
-    for prediction in predictions:
-        different = [name for name, value in setting.items() if prediction.get(name) != value]
-        if different:
-            name = different[0]
+    kept = []
+    for line in read_lines(path):
+        for name in ("benchmark", "model", "mode", "images"):
+            if line.get(name) != setting[name]:
+                raise _other_run(path, name, line.get(name), setting[name])
+        for name in _SAME_RECIPE:
+            if line["recipe"].get(name) != setting["recipe"][name]:
+                raise _other_run(path, name, line["recipe"].get(name), setting["recipe"][name])
+        if prompts.get(line["id"]) != line["prompt"]:
             raise ValueError(
-                f"{path} holds answers with {name} {prediction.get(name)!r}, this run has {setting[name]!r}; "
-                "give another --out"
+                f"{path}: {line['id']} was asked as {line['prompt']!r}, now it is {prompts.get(line['id'])!r}: "
+                f"the files at {setting['recipe']['root']} are not those of this run; give another --out"
             )
-    # Without a half-written last line, so that the next answer starts a line of its own.
-    text = "".join(json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in predictions)
+        if "error" not in line:
+            kept.append(line)
     partial = path.with_suffix(".partial")
-    partial.write_text(text, "utf-8")
-    partial.rename(path)
-    return {prediction["id"] for prediction in predictions}
+    # Whole lines only, so that the next answer starts a line of its own.
+    partial.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept), "utf-8")
+    os.replace(partial, path)
+    return {line["id"] for line in kept}
+
+
+def _other_run(path: Path, name: str, found: Any, wanted: Any) -> ValueError:
+    return ValueError(f"{path} holds answers with {name} {found!r}, this run has {wanted!r}; give another --out")

@@ -2,36 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from skymm.evaluation.benchmark import Benchmark, value_of
 
-def score_table(scores: Mapping[str, Any], title: str = "MME") -> None:
-    """Official and strict scores of every subtask, and the sums."""
-    table = Table(title=title)
-    for name in ("subtask", "score", "acc", "acc_plus", "other", "yes", "strict acc", "unknown"):
-        table.add_column(name, justify="left" if name == "subtask" else "right")
-    for name, official in scores["subtasks"].items():
-        strict = scores["strict"]["subtasks"][name]
-        table.add_row(
-            name,
-            f"{official['score']:.2f}",
-            *(f"{official[field]:.3f}" for field in ("acc", "acc_plus")),
-            f"{official['other']}",
-            f"{official['yes_ratio']:.2f}",
-            f"{strict['acc']:.3f}",
-            f"{strict['unknown']:.2f}",
-        )
-    console = Console()
-    console.print(table)
-    for group in ("perception", "cognition"):
-        if scores[group] is not None:
-            console.print(f"{group}: {scores[group]:.2f}")
-    if scores["missing"]:
-        console.print(f"not in these answers, so not in the sums: {', '.join(scores['missing'])}")
+
+def benchmark_table(benchmarks: Sequence[Benchmark]) -> None:
+    """What can be asked."""
+    table = Table(title="benchmarks", caption="skymm eval list NAME: what to download, and what root has to hold")
+    for name in ("name", "what", "size", "licence"):
+        table.add_column(name, overflow="fold")
+    for one in benchmarks:
+        table.add_row(one.name, one.title, one.size, one.licence)
+    _console().print(table)
+
+
+def benchmark_details(one: Benchmark) -> None:
+    """One benchmark in full."""
+    lines = {"size": one.size, "licence": one.licence, "download": one.download, "root holds": one.layout}
+    console = _console()
+    console.print(f"[bold]{one.name}[/bold]  {one.title}", highlight=False)
+    for name, text in lines.items():
+        console.print(f"{name + ':':12}{text}", markup=False, highlight=False)
+    console.print("scores:     " + ", ".join(metric.label for metric in one.metrics), markup=False, highlight=False)
+
+
+def score_table(one: Benchmark, scores: Mapping[str, Any]) -> None:
+    """Official and strict scores: the ones that count, then the benchmark's tables."""
+    console = _console()
+    strict = scores.get("strict", {})
+    head = Table(title=one.title)
+    for name in ("", "official", "strict, zh and en"):
+        head.add_column(name, justify="right" if name else "left")
+    for metric in one.metrics:
+        head.add_row(metric.label, *(_shown(value_of(part, metric.key), metric.unit) for part in (scores, strict)))
+    head.add_row("says nothing readable", "", _shown(strict.get("unknown"), "rate"))
+    console.print(head)
+    for key in one.tables:
+        rows = scores.get(key) or {}
+        if rows:
+            console.print(_rows_table(key, rows))
+    for note in ("note", "missing", "not_answered"):
+        if scores.get(note):
+            text = ", ".join(scores[note]) if isinstance(scores[note], list) else scores[note]
+            console.print(f"{note.replace('_', ' ')}: {text}", markup=False, highlight=False)
+
+
+def _rows_table(key: str, rows: Mapping[str, Any]) -> Table:
+    """A table of named rows: numbers, or numbers by name."""
+    columns = list(
+        dict.fromkeys(name for row in rows.values() for name in (row if isinstance(row, Mapping) else ("",)))
+    )
+    table = Table(title=key)
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for label, row in rows.items():
+        cells = row if isinstance(row, Mapping) else {"": row}
+        table.add_row(label, *(_plain(cells.get(name)) for name in columns))
+    return table
+
+
+def _shown(value: Any, unit: str) -> str:
+    if not isinstance(value, int | float):
+        return "-" if value is None else str(value)
+    return f"{value:.2f}" if unit == "points" else f"{value:.1%}"
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+def _console() -> Console:
+    # Tables are made for reading, so they keep their width where there is no terminal.
+    return Console(width=None if Console().is_terminal else 120)
 
 
 Comparison = Mapping[str, Mapping[tuple[str, str], Mapping[str, Any]]]
@@ -74,6 +122,5 @@ def print_comparison(scores: Comparison) -> tuple[list[str], list[list[str]]]:
             table.add_row(f"[bold]{row[0]}[/bold]")
         last = index + 1 == len(rows) or rows[index + 1][0] != row[0]
         table.add_row(*row[1:], end_section=last)
-    # The table is made for reading, so it keeps its width where there is no terminal.
-    Console(width=100 if not Console().is_terminal else None).print(table)
+    _console().print(table)
     return header, rows

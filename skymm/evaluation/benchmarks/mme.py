@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question
+from skymm.evaluation.files import read_text
 from skymm.evaluation.verdict import yes_no
+from skymm.recipe import EvalRecipe
 
 PERCEPTION = (
     "existence",
@@ -30,43 +32,28 @@ COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation
 SUBTASKS = PERCEPTION + COGNITION
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-_ANSWERS = {"yes": "Yes", "no": "No", "是": "Yes", "否": "No"}
+_GOLD = {"yes": "yes", "no": "no", "是": "yes", "否": "no"}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question about one image; `answer` is "Yes" or "No" in any language."""
+def load(recipe: EvalRecipe) -> list[Question]:
+    """The questions of a release, subtask by subtask, the two about an image next to each other.
 
-    subtask: str
-    image: Path
-    question: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a result file."""
-
-    image: str
-    question: str
-    answer: str
-    response: str
-
-
-def load(directory: str | Path) -> list[Question]:
-    """The questions of a release in its directory, subtask by subtask, the two about an image next to each other.
-
-    A subtask is a folder of its name, here or further down, with images and a text file of the same stem for each:
+    A subtask is a folder of its name, in root or further down, with images and a text file of the same stem for each:
     two lines `question TAB answer`. They may lie side by side (as the official release has it for nine subtasks), in
     `images/` and `questions_answers_YN/` (for five), or in folders of other names. Absent subtasks are left out, and
     images without questions ask nothing. Raises ValueError naming the file, what was found and what is expected.
     """
-    directory = Path(directory)
+    directory = Path(recipe.root)
     questions = [question for subtask in SUBTASKS for question in _load_subtask(directory, subtask)]
     if not questions:
-        found = sorted(path.name for path in directory.iterdir())[:10] if directory.is_dir() else "no such directory"
-        raise ValueError(f"{directory}: found {found}, expected folders named as MME's subtasks: {', '.join(SUBTASKS)}")
+        raise ValueError(
+            f"{directory}: found {_listing(directory)}, expected folders named as MME's subtasks: {', '.join(SUBTASKS)}"
+        )
     return questions
+
+
+def _listing(directory: Path) -> Any:
+    return sorted(path.name for path in directory.iterdir())[:10] if directory.is_dir() else "no such directory"
 
 
 def _load_subtask(directory: Path, subtask: str) -> list[Question]:
@@ -88,8 +75,10 @@ def _load_subtask(directory: Path, subtask: str) -> list[Question]:
             continue
         if path.stem not in images:
             raise ValueError(f"{path}: no image of this name in {folders[0]}; is the download complete?")
-        pairs = _read_questions(path)
-        questions += [Question(subtask, images[path.stem], question, answer) for question, answer in pairs]
+        image = images[path.stem]
+        for number, (question, gold) in enumerate(_read_questions(path), 1):
+            cluster, fields = f"{subtask}/{image.name}", {"subtask": subtask, "image": image.name}
+            questions.append(Question(f"{cluster}/{number}", question, gold, cluster, (image,), YES_NO, fields))
     if not questions:
         raise ValueError(f"{folders[0]}: found no questions, expected a .txt of two lines for each image")
     return questions
@@ -102,18 +91,15 @@ def _read_questions(path: Path) -> list[tuple[str, str]]:
     pairs = []
     for number, line in lines:
         question, tab, answer = line.strip().rpartition("\t")
-        if not tab or answer.strip().lower() not in _ANSWERS:
+        if not tab or answer.strip().lower() not in _GOLD:
             raise ValueError(f"{path}, line {number}: found {line!r}, expected 'question TAB Yes' or 'question TAB No'")
-        pairs.append((question.strip(), _ANSWERS[answer.strip().lower()]))
+        pairs.append((question.strip(), _GOLD[answer.strip().lower()]))
     return pairs
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """Numbered lines, cut where the official scorer cuts them (str.splitlines would cut at rare characters too)."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error})") from error
+    text = read_text(path)
     return list(enumerate(text.removesuffix("\n").split("\n"), 1)) if text else []
 
 
@@ -128,18 +114,7 @@ def parse_official(response: str) -> str:
     return "yes" if "yes" in first_four else "no" if "no" in first_four else "other"
 
 
-def pair(questions: Sequence[Question], responses: Sequence[str]) -> dict[str, list[Row]]:
-    """Result rows by subtask, from the questions and what was answered to each, in the same order."""
-    if len(questions) != len(responses):
-        raise ValueError(f"{len(responses)} responses to {len(questions)} questions; expected one for each")
-    results: dict[str, list[Row]] = {}
-    for question, response in zip(questions, responses):
-        row = Row(question.image.name, question.question, question.answer, response)
-        results.setdefault(question.subtask, []).append(row)
-    return results
-
-
-def write_results(results: Mapping[str, Iterable[Row]], directory: str | Path) -> list[Path]:
+def write_results(answers: Iterable[Answer], directory: str | Path) -> list[Path]:
     """The official result files, `SUBTASK.txt` with `image TAB question TAB answer TAB response` in each line.
 
     Tabs and line ends inside a field become one space each: lines stay whole and keep their official reading.
@@ -147,57 +122,62 @@ def write_results(results: Mapping[str, Iterable[Row]], directory: str | Path) -
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
-    for subtask, rows in results.items():
-        _check_subtask(subtask)
-        fields = ((row.image, row.question, row.answer, row.response) for row in rows)
-        lines = ["\t".join(re.sub(r"[\t\r\n]", " ", field) for field in line) + "\n" for line in fields]
+    for subtask, rows in _by_subtask(answers).items():
+        lines = []
+        for row in (row for pair in rows.values() for row in pair):
+            question = row.question
+            fields = (question.fields["image"], question.text, question.gold.capitalize(), row.response)
+            lines.append("\t".join(re.sub(r"[\t\r\n]", " ", field) for field in fields) + "\n")
         paths.append(directory / f"{subtask}.txt")
         paths[-1].write_text("".join(lines), encoding="utf-8", newline="\n")
     return paths
 
 
-def read_results(directory: str | Path) -> dict[str, list[Row]]:
-    """The result files of the official layout that are in a directory, by subtask, in the official order.
+def read(paths: Sequence[Path], files: Files) -> list[Answer]:
+    """The official result files, in a directory or named one by one.
 
     Raises ValueError naming file and line: not four fields, an answer that is not Yes or No, an odd number of lines.
     """
-    directory = Path(directory)
-    results = {}
-    for subtask in SUBTASKS:
-        path = directory / f"{subtask}.txt"
-        if path.exists():
-            results[subtask] = [_read_row(path, number, line) for number, line in _lines(path)]
-            _check_pairs(results[subtask], str(path))
-    if not results:
-        found = sorted(path.name for path in directory.iterdir())[:10] if directory.is_dir() else "no such directory"
-        raise ValueError(f"{directory}: found {found}, expected result files such as {SUBTASKS[0]}.txt")
-    return results
+    found = {}
+    for path in paths:
+        for file in [path / f"{subtask}.txt" for subtask in SUBTASKS] if path.is_dir() else [path]:
+            if path.is_dir() and not file.exists():
+                continue
+            if file.stem not in SUBTASKS:
+                raise ValueError(f"{file}: {file.stem!r} is no subtask of MME, expected one of {', '.join(SUBTASKS)}")
+            if file.stem in found:
+                raise ValueError(f"{file}: {file.stem} is given twice")
+            found[file.stem] = _read_subtask(file)
+    if not found:
+        raise ValueError(f"{paths[0]}: found {_listing(paths[0])}, expected result files such as {SUBTASKS[0]}.txt")
+    return [answer for subtask in SUBTASKS for answer in found.get(subtask, [])]
 
 
-def _read_row(path: Path, number: int, line: str) -> Row:
-    fields = line.split("\t")
-    if len(fields) != 4:
-        raise ValueError(
-            f"{path}, line {number}: found {len(fields)} tab-separated fields, expected 4 "
-            "(image, question, answer, response); a response must not contain tabs or line ends"
+def _read_subtask(path: Path) -> list[Answer]:
+    lines = _lines(path)
+    if not lines or len(lines) % 2:
+        raise ValueError(f"{path}: found {len(lines)} lines, expected two for each image, so an even number above 0")
+    answers = []
+    for number, line in lines:
+        fields = line.split("\t")
+        if len(fields) != 4:
+            raise ValueError(
+                f"{path}, line {number}: found {len(fields)} tab-separated fields, expected 4 "
+                "(image, question, answer, response); a response must not contain tabs or line ends"
+            )
+        image, text, gold, response = fields
+        if gold.lower() not in YES_NO:
+            raise ValueError(f"{path}, line {number}: the answer is {gold!r}, expected Yes or No")
+        # Two consecutive lines are one image, whatever its name: the official rule.
+        cluster = f"{path.stem}/{(number - 1) // 2}"
+        known = {"subtask": path.stem, "image": image}
+        answers.append(
+            Answer(Question(f"{path.stem}/{number}", text, gold.lower(), cluster, (), YES_NO, known), response)
         )
-    return Row(*fields)
+    return answers
 
 
-def _check_subtask(subtask: str) -> None:
-    if subtask not in SUBTASKS:
-        raise ValueError(f"{subtask!r} is no subtask of MME, expected one of {', '.join(SUBTASKS)}")
-
-
-def _check_pairs(rows: Sequence[Row], where: str) -> None:
-    if not rows or len(rows) % 2:
-        raise ValueError(f"{where}: found {len(rows)} lines, expected two for each image, so an even number above 0")
-    for number, row in enumerate(rows, 1):
-        if row.answer.lower() not in ("yes", "no"):
-            raise ValueError(f"{where}, line {number}: the answer is {row.answer!r}, expected Yes or No")
-
-
-def score(results: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     """Scores as plain JSON types.
 
     `perception` (of 2000) and `cognition` (of 800) sum the subtasks that are there; None where there is none. `missing`
@@ -206,29 +186,43 @@ def score(results: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
     no: wrong, and left out of `precision` and `recall`, whose positive class is yes), `num_questions`, `num_images`,
     `num_yes` and `yes_ratio` (predicted yes among all questions). `strict` has the same from the strict bilingual
     reading; there `unknown` is the share of answers that say neither.
+
+    Raises ValueError where an image does not have two answers.
     """
-    for subtask, rows in results.items():
-        _check_subtask(subtask)
-        _check_pairs(rows, subtask)
-    official, strict = _score_with(results, parse_official), _score_with(results, yes_no)
+    subtasks = _by_subtask(answers)
+    official, strict = _score_with(subtasks, parse_official), _score_with(subtasks, yes_no)
     strict["unknown"] = strict.pop("other_ratio")
     del official["other_ratio"]
     for scores in strict["subtasks"].values():
         scores["unknown"] = scores.pop("other") / scores["num_questions"]
-    return {**official, "missing": [subtask for subtask in SUBTASKS if subtask not in results], "strict": strict}
+    return {**official, "missing": [subtask for subtask in SUBTASKS if subtask not in subtasks], "strict": strict}
 
 
-def _score_with(results: Mapping[str, Sequence[Row]], reading: Callable[[str], str]) -> dict[str, Any]:
-    # In the official order: the order in which floats are summed is part of the last digit.
-    subtasks = {name: _score_subtask(results[name], reading) for name in SUBTASKS if name in results}
-    num_questions = sum(scores["num_questions"] for scores in subtasks.values())
+Subtasks = Mapping[str, Mapping[str, Sequence[Answer]]]  # subtask -> image -> its two answers
+
+
+def _by_subtask(answers: Iterable[Answer]) -> Subtasks:
+    """In the official order: the order in which floats are summed is part of the last digit."""
+    found: dict[str, dict[str, list[Answer]]] = {subtask: {} for subtask in SUBTASKS}
+    for answer in answers:
+        found[answer.question.fields["subtask"]].setdefault(answer.question.cluster, []).append(answer)
+    for images in found.values():
+        for image, pair in images.items():
+            if len(pair) != 2:
+                raise ValueError(f"MME {image}: found {len(pair)} answers, expected 2; is the run complete?")
+    return {subtask: images for subtask, images in found.items() if images}
+
+
+def _score_with(subtasks: Subtasks, reading: Callable[[str], str]) -> dict[str, Any]:
+    scored = {name: _score_subtask(images, reading) for name, images in subtasks.items()}
+    num_questions = sum(scores["num_questions"] for scores in scored.values())
 
     def total(names: Sequence[str]) -> float | None:
-        present = [subtasks[name]["score"] for name in names if name in subtasks]
+        present = [scored[name]["score"] for name in names if name in scored]
         return sum(present) if present else None
 
     def share(counted: str) -> float:
-        return sum(scores[counted] for scores in subtasks.values()) / max(1, num_questions)
+        return sum(scores[counted] for scores in scored.values()) / max(1, num_questions)
 
     return {
         "perception": total(PERCEPTION),
@@ -236,28 +230,48 @@ def _score_with(results: Mapping[str, Sequence[Row]], reading: Callable[[str], s
         "yes_ratio": share("num_yes"),
         "other_ratio": share("other"),
         "num_questions": num_questions,
-        "subtasks": subtasks,
+        "subtasks": scored,
     }
 
 
-def _score_subtask(rows: Sequence[Row], reading: Callable[[str], str]) -> dict[str, Any]:
-    answers = [row.answer.lower() for row in rows]
-    predictions = [reading(row.response) for row in rows]
-    right = [answer == prediction for answer, prediction in zip(answers, predictions)]
-    # Two consecutive lines are one image, whatever its name: the official rule.
-    both_right = [first and second for first, second in zip(right[::2], right[1::2])]
-    pairs = list(zip(answers, predictions))
-    true_yes, false_yes, false_no = pairs.count(("yes", "yes")), pairs.count(("no", "yes")), pairs.count(("yes", "no"))
-    acc, acc_plus = sum(right) / len(right), sum(both_right) / len(both_right)
+def _score_subtask(images: Mapping[str, Sequence[Answer]], reading: Callable[[str], str]) -> dict[str, Any]:
+    pairs = [[(answer.question.gold, reading(answer.response)) for answer in pair] for pair in images.values()]
+    both_right = [all(gold == said for gold, said in pair) for pair in pairs]
+    rows = [row for pair in pairs for row in pair]
+    true_yes, false_yes, false_no = rows.count(("yes", "yes")), rows.count(("no", "yes")), rows.count(("yes", "no"))
+    said_yes = sum(said == "yes" for _, said in rows)
+    acc, acc_plus = sum(gold == said for gold, said in rows) / len(rows), sum(both_right) / len(both_right)
     return {
         "score": acc * 100 + acc_plus * 100,
         "acc": acc,
         "acc_plus": acc_plus,
-        "other": sum(prediction not in ("yes", "no") for prediction in predictions),
+        "other": sum(said not in YES_NO for _, said in rows),
         "precision": true_yes / max(1, true_yes + false_yes),
         "recall": true_yes / max(1, true_yes + false_no),
-        "num_yes": predictions.count("yes"),
-        "yes_ratio": predictions.count("yes") / len(rows),
+        "num_yes": said_yes,
+        "yes_ratio": said_yes / len(rows),
         "num_questions": len(rows),
         "num_images": len(both_right),
     }
+
+
+BENCHMARK = Benchmark(
+    name="mme",
+    title="MME: 14 subtasks of yes/no questions, two about each image",
+    size="2374 questions, 1187 images",
+    licence="academic use only, not to be redistributed",
+    download="ask the authors at github.com/BradyFU/Awesome-Multimodal-Large-Language-Models (branch Evaluation)",
+    layout="a folder for each subtask (existence, count, ... code_reasoning) with images and a .txt of two lines for each",
+    load=load,
+    read=read,
+    score=score,
+    metrics=(
+        Metric("perception", "perception (of 2000)", "points"),
+        Metric("cognition", "cognition (of 800)", "points"),
+        Metric("yes_ratio", "says yes"),
+    ),
+    right=lambda answer: parse_official(answer.response) == answer.question.gold,
+    strict=lambda answer: yes_no(answer.response),
+    tables=("subtasks",),
+    strata="subtask",
+)

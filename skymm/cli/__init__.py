@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from skymm.cli.evaluation import app as eval_app
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -18,7 +20,6 @@ app = typer.Typer(
     help="Build, judge and show multimodal LLMs that do not make things up, in Chinese and English.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Write shards and caches.")
-eval_app = typer.Typer(no_args_is_help=True, help="Ask benchmarks and score answers.")
 app.add_typer(data_app, name="data")
 app.add_typer(eval_app, name="eval")
 
@@ -68,9 +69,10 @@ def ask(
             raise ValueError(f"no image at {image}; give a file, or - to ask without one")
         data = image.read_bytes()
         decode_image(data, str(image))
-    from skymm.evaluation.answerers import SkyMMAnswerer
+    from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 
-    print(SkyMMAnswerer.from_directory(model, max_new_tokens=max_new_tokens).answer([(data, question)])[0])
+    answerer = SkyMMAnswerer.from_directory(model, max_new_tokens=max_new_tokens)
+    print(answerer.answer_one(question, *([data] if data is not None else [])))
 
 
 @app.command()
@@ -99,52 +101,6 @@ def data_build(
     from skymm.quickstart import build_data
 
     print(build_data(source, out))
-
-
-@eval_app.command("run")
-def eval_run(
-    recipe: Annotated[Path, typer.Argument(help="An evaluation recipe, such as eval/mme.toml.")],
-    model: Annotated[str, typer.Option(help="A model directory.")],
-    out: Annotated[Path, typer.Option(help="Directory for predictions.jsonl; a second run goes on where it ends.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in root=MME_Benchmark")] = None,
-) -> None:
-    """Ask every question of a benchmark; answers go to OUT/predictions.jsonl."""
-    from skymm.evaluation.benchmarks import mme
-    from skymm.recipe import EvalRecipe, load
-
-    benchmark = load(recipe, EvalRecipe, overrides or [])
-    num_questions = len(mme.load(benchmark.root))
-    from skymm.evaluation.answerers import SkyMMAnswerer
-    from skymm.evaluation.run import run
-    from skymm.progress import progress
-
-    answerer = SkyMMAnswerer.from_directory(model, max_new_tokens=benchmark.max_new_tokens)
-    with progress() as bar:
-        task = bar.add_task(benchmark.benchmark, total=num_questions, note="")
-        print(run(benchmark, answerer, out, lambda answers: bar.advance(task, answers)))
-
-
-@eval_app.command("score")
-def eval_score(
-    benchmark: Annotated[str, typer.Argument(help="mme")],
-    path: Annotated[Path, typer.Argument(help="Our predictions (file or directory), or the official result files.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Score answers: official rule, and beside it the strict bilingual reading."""
-    import json
-
-    from skymm.evaluation.benchmarks import mme
-    from skymm.evaluation.run import PREDICTIONS, score_predictions
-    from skymm.evaluation.table import score_table
-
-    if benchmark != "mme":
-        raise ValueError(f"unknown benchmark {benchmark!r}, expected mme")
-    ours = path.suffix == ".jsonl" or (path / PREDICTIONS).exists()
-    scores = score_predictions(path) if ours else mme.score(mme.read_results(path))
-    if as_json:
-        print(json.dumps(scores, ensure_ascii=False, indent=2))
-    else:
-        score_table(scores)
 
 
 def main() -> None:

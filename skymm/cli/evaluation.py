@@ -1,0 +1,223 @@
+"""`skymm eval list | run | score | gain | export | judge | report`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Ask benchmarks, score answers, write reports.")
+
+RecipeFile = Annotated[Path, typer.Argument(help="An evaluation recipe, such as eval/mme.toml.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="key=value, as in root=MME_Benchmark")]
+Model = Annotated[str, typer.Option(help="A directory (ours or any transformers model), hf:ID, or openai:URL#MODEL.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ModeOption = Annotated[
+    Literal["generate", "logits"], typer.Option(help="Write answers, or compare the choices in one forward pass.")
+]
+
+
+@app.command("list")
+def list_benchmarks(
+    name: Annotated[str | None, typer.Argument(help="One benchmark, in full.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What can be asked: size, licence, and what to download where."""
+    from skymm.evaluation import registry
+    from skymm.evaluation.table import benchmark_details, benchmark_table
+
+    found = [registry.benchmark(one) for one in ([name] if name else registry.names())]
+    if as_json:
+        fields = ("name", "title", "size", "licence", "download", "layout")
+        _print_json([{field: getattr(one, field) for field in fields} for one in found])
+    elif name:
+        benchmark_details(found[0])
+    else:
+        benchmark_table(found)
+
+
+@app.command("run")
+def run_benchmark(
+    recipe: RecipeFile,
+    model: Model,
+    out: Annotated[Path, typer.Option(help="Directory for predictions.jsonl; a second run goes on where it ends.")],
+    overrides: Overrides = None,
+    mode: ModeOption = "generate",
+    images: Annotated[bool, typer.Option(help="--no-images asks the same without pictures.")] = True,
+    sample: Annotated[int, typer.Option(min=0, help="In logits mode: how many questions to generate as well.")] = 64,
+) -> None:
+    """Ask every question of a benchmark; answers go to OUT/predictions.jsonl."""
+    asked = _load(recipe, overrides)
+    from skymm.evaluation.registry import benchmark
+    from skymm.evaluation.run import questions_of
+
+    tower = benchmark(asked.benchmark).judges == "tower"
+    questions_of(asked, "generate" if tower else mode)  # files that are missing are told before a model is loaded
+    from skymm.evaluation.answerers.opening import open_answerer
+
+    answerer = open_answerer(model, max_new_tokens=asked.max_new_tokens, tower=tower)
+    path = _run(asked, answerer, out, "logits" if tower else mode, images)
+    if mode == "logits" and sample and not tower:
+        from skymm.evaluation.agreement import agreement
+        from skymm.progress import say
+
+        say(agreement(asked, answerer, path, sample).sentence)
+    print(path)
+
+
+@app.command("score")
+def score_answers(
+    benchmark: Annotated[str, typer.Argument(help="A name that `skymm eval list` shows.")],
+    paths: Annotated[list[Path], typer.Argument(help="Predictions of ours, or answer files as officially published.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Questions with their answers, where the answers lack them.")
+    ] = None,
+    objects: Annotated[Path | None, typer.Option(help="CHAIR: the objects in every image.")] = None,
+    vocab: Annotated[Path | None, typer.Option(help="CHAIR: vocabulary and synonyms.")] = None,
+    singular: Annotated[Path | None, typer.Option(help="CHAIR: the official singular forms.")] = None,
+    grades: Annotated[Path | None, typer.Option(help="What a judge said, where one is needed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score answers: official rule, and beside it the strict bilingual reading."""
+    from skymm.evaluation import registry
+    from skymm.evaluation.predictions import is_predictions, read_predictions
+    from skymm.evaluation.run import score_of
+    from skymm.evaluation.table import score_table
+
+    named = {"labels": labels, "objects": objects, "vocab": vocab, "singular": singular, "grades": grades}
+    files = {name: path for name, path in named.items() if path is not None}
+    wanted = registry.benchmark(benchmark)
+    if is_predictions(paths[0]):
+        if len(paths) > 1:
+            raise ValueError(f"found {len(paths)} predictions, expected one run at a time")
+        scores = score_of(read_predictions(paths[0], wanted), files)
+    else:
+        scores = wanted.score(wanted.read(paths, files), files)
+    if as_json:
+        _print_json(scores)
+    else:
+        score_table(wanted, scores)
+
+
+@app.command("gain")
+def gain_of_images(
+    recipe: Annotated[Path | None, typer.Argument(help="An evaluation recipe; none with --sv, --swv and --st.")] = None,
+    overrides: Overrides = None,
+    model: Annotated[str | None, typer.Option(help="As for `skymm eval run`.")] = None,
+    base: Annotated[str | None, typer.Option(help="The model's base LLM; our own models know theirs.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for the predictions of the three passes.")] = None,
+    mode: ModeOption = "generate",
+    sv: Annotated[str | None, typer.Option(help="With images: a score in points, or predictions.")] = None,
+    swv: Annotated[str | None, typer.Option(help="Without images.")] = None,
+    st: Annotated[str | None, typer.Option(help="The base LLM.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Multimodal gain and leakage: the same questions with images, without, and to the base LLM."""
+    from skymm.evaluation.gain import PASSES, gain, gain_of_runs, points
+
+    given = [one for one in (sv, swv, st) if one is not None]
+    if recipe is None:
+        if len(given) != 3:
+            raise ValueError("gain needs a recipe with --model and --out, or all of --sv, --swv and --st")
+        found = gain(*map(points, given))
+    else:
+        if model is None or out is None or given:
+            raise ValueError("gain with a recipe needs --model and --out, and no --sv, --swv or --st")
+        asked = _load(recipe, overrides)
+        from skymm.evaluation.run import questions_of
+
+        questions_of(asked, mode)
+        from skymm.evaluation.answerers.opening import open_answerer
+
+        answerer = open_answerer(model, max_new_tokens=asked.max_new_tokens)
+        if base is None and not hasattr(answerer, "base_llm"):
+            raise ValueError(f"the base LLM of {model} is not known; name it with --base")
+        alone = open_answerer(base, max_new_tokens=asked.max_new_tokens) if base else answerer.base_llm()
+        for name, who, images in zip(PASSES, (answerer, answerer, alone), (True, False, False)):
+            _run(asked, who, out / name, mode, images)
+        found = gain_of_runs(out)
+    if as_json:
+        _print_json(found)
+    else:
+        print(f"MG {found['mg']:.1f} (with images {found['sv']:.1f}, without {found['swv']:.1f})")
+        print(f"ML {found['ml']:.1f} (without images {found['swv']:.1f}, base LLM {found['st']:.1f})")
+
+
+@app.command("export")
+def export_answers(
+    benchmark: Annotated[Literal["mme"], typer.Argument(help="mme: the official result files.")],
+    predictions: Annotated[Path, typer.Argument(help="A predictions file of ours, or its directory.")],
+    out: Annotated[Path, typer.Option(help="Directory for the files to submit.")],
+) -> None:
+    """Write answers as the benchmark's authors want them submitted; scored again they give the same."""
+    from skymm.evaluation.benchmarks import mme
+    from skymm.evaluation.predictions import read_predictions
+
+    answered = read_predictions(predictions, mme.BENCHMARK)
+    missing = answered.num_questions - len(answered.answers)
+    if missing:
+        raise ValueError(
+            f"{answered.path}: {missing} of {answered.num_questions} questions are not answered yet; run it again"
+        )
+    for path in mme.write_results(answered.answers, out):
+        print(path)
+
+
+@app.command("judge")
+def judge_answers(
+    predictions: Annotated[Path, typer.Argument(help="Predictions of llava_bench or mm_vet.")],
+    judge: Annotated[str, typer.Option(help="openai:URL#MODEL")],
+) -> None:
+    """Have free answers graded by a judge; grades are stored beside the predictions, so scoring again is free."""
+    from skymm.evaluation.answerers.opening import open_answerer
+    from skymm.evaluation.judge import grade
+    from skymm.evaluation.predictions import file_of
+
+    writer = open_answerer(judge, max_new_tokens=512)
+    if not hasattr(writer, "write"):
+        raise ValueError(f"found judge {judge!r}, expected openai:URL#MODEL")
+    print(grade(file_of(predictions), writer.write, name=writer.name))
+
+
+@app.command("report")
+def write_html(
+    runs: Annotated[list[Path], typer.Argument(help="Directories that `skymm eval run` (or gain) wrote.")],
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+    language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the page.")] = "en",
+) -> None:
+    """One page that says whether a model sees or only talks."""
+    from skymm.evaluation.collect import collect
+    from skymm.evaluation.report import write_report
+
+    found, gains = collect(runs)
+    print(write_report(found, out, language=language, gains=gains))
+
+
+def _load(recipe: Path, overrides: list[str] | None) -> Any:
+    from skymm.recipe import EvalRecipe, load
+
+    return load(recipe, EvalRecipe, overrides or [])
+
+
+def _run(recipe: Any, answerer: Any, out: Path, mode: Any, images: bool) -> Path:
+    from skymm.evaluation.run import questions_of, run
+    from skymm.progress import progress, say
+
+    with progress() as bar:
+        task = bar.add_task(out.name or recipe.benchmark, total=len(questions_of(recipe, "generate")), note="")
+        path = run(recipe, answerer, out, mode=mode, images=images, advance=lambda answers: bar.advance(task, answers))
+    from skymm.evaluation.predictions import read_predictions
+
+    failed = read_predictions(path).failed
+    if failed:
+        name, error = next(iter(failed.items()))
+        say(
+            f"{len(failed)} questions got no answer and count as unknown ({name}: {error}); run it again to ask them again"
+        )
+    return path
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, ensure_ascii=False, indent=2))

@@ -1,0 +1,65 @@
+"""What every model on this machine has in common as an answerer; the subclasses know how to run theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from skymm.evaluation.answerers.choices import Choices, Tokens, compare
+from skymm.evaluation.answerers.protocol import Ask, Mode, Reply, chosen
+
+
+class FirstLogits(LogitsProcessor):
+    """Keeps what a model said about its first new token; changes nothing."""
+
+    logits: Tensor | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if self.logits is None:
+            self.logits = scores.detach().clone()
+        return scores
+
+
+class LocalAnswerer:
+    """Greedy decoding, and choices compared by their logits. Subclasses give `generate` and `next_logits`."""
+
+    batch_size = 0
+
+    def __init__(self, tokenizer: Any, *, name: str, max_new_tokens: int):
+        self.tokenizer, self.name, self.max_new_tokens = tokenizer, name, max_new_tokens
+        self.choices = Choices(tokenizer)
+
+    def generate(self, asks: Sequence[Ask]) -> tuple[list[str], Tensor]:
+        """Texts, and logits (A, V) of their first tokens."""
+        raise NotImplementedError
+
+    def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
+        """Logits (A, V) of the token that follows when the answer so far is `said`, tokens of the same number for each."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def answer(self, asks: Sequence[Ask], mode: Mode = "generate") -> Iterator[tuple[int, Reply]]:
+        # A list and not a generator: inference mode ends where this function does.
+        choosing = [index for index, ask in enumerate(asks) if ask.choices and mode == "logits"]
+        writing = [index for index in range(len(asks)) if index not in set(choosing)]
+        replies: list[tuple[int, Reply]] = []
+        if choosing:
+            these = [asks[index] for index in choosing]
+            logits = self._compared(these, self.next_logits(these, [()] * len(these)))
+            replies += [(index, Reply(chosen(one), one)) for index, one in zip(choosing, logits)]
+        if writing:
+            these = [asks[index] for index in writing]
+            texts, first = self.generate(these)
+            logits = self._compared(these, first)
+            replies += [(index, Reply(text.strip(), one)) for index, text, one in zip(writing, texts, logits)]
+        return iter(replies)
+
+    def _compared(self, asks: Sequence[Ask], first_logits: Tensor) -> list[Any]:
+        def continued(indices: list[int], said: list[Tokens]) -> Tensor:
+            return self.next_logits([asks[index] for index in indices], said)
+
+        return compare([ask.choices for ask in asks], first_logits, self.choices, continued)

@@ -1,0 +1,49 @@
+"""From what stands after --model to an answerer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from skymm.evaluation.answerers.protocol import Answerer
+
+
+def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Answerer:
+    """DIR (ours, or of any transformers model), hf:ID, or openai:URL#MODEL. `tower`: a CLIP-like model is to be judged.
+
+    Raises ValueError that says what was found and what is expected.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "openai" and not tower:
+        from skymm.evaluation.answerers.openai_endpoint import OpenAIAnswerer
+
+        url, _, model = rest.rpartition("#")
+        if not url or not model:
+            raise ValueError(
+                f"found model {spec!r}, expected openai:URL#MODEL, as in openai:http://localhost:8000/v1#my-model"
+            )
+        return OpenAIAnswerer(url, model, max_new_tokens=max_new_tokens)
+    source = rest if kind == "hf" else spec
+    if kind != "hf" and not Path(source).is_dir():
+        raise ValueError(f"no model directory at {source}; expected a directory, hf:ID or openai:URL#MODEL")
+    if tower:
+        from skymm.evaluation.answerers.tower import TowerAnswerer
+
+        return TowerAnswerer.from_pretrained(source, name=spec)
+    if _is_ours(source):
+        from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
+
+        return SkyMMAnswerer.from_directory(source, name=spec, max_new_tokens=max_new_tokens)
+    from skymm.evaluation.answerers.transformers_model import TransformersAnswerer
+
+    return TransformersAnswerer.from_pretrained(source, name=spec, max_new_tokens=max_new_tokens)
+
+
+def _is_ours(source: str) -> bool:
+    """Run directories have their newest checkpoint further down, and are ours by having no configuration of their own."""
+    config = Path(source) / "config.json"
+    if not Path(source).is_dir():
+        import transformers
+
+        return transformers.PreTrainedConfig.get_config_dict(source)[0].get("model_type") == "skymm"
+    return not config.is_file() or json.loads(config.read_text("utf-8")).get("model_type") == "skymm"

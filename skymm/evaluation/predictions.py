@@ -1,0 +1,131 @@
+"""The predictions file between answering and scoring: one line per question, with all that scoring needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skymm.evaluation.answerers.protocol import Reply
+from skymm.evaluation.benchmark import Answer, Benchmark, Question, once_each
+from skymm.recipe import EvalRecipe, parse
+
+PREDICTIONS = "predictions.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a predictions file holds. `failed` are the answers that an endpoint never gave: counted as unknown."""
+
+    path: Path
+    benchmark: str
+    model: str
+    mode: str
+    images: bool
+    recipe: EvalRecipe
+    answers: list[Answer]
+    num_questions: int
+    failed: dict[str, str]
+
+
+def line_of(question: Question, index: int, prompt: str, reply: Reply, setting: Mapping[str, Any]) -> str:
+    """A line of the file. The question stands as the benchmark has it, the prompt as it was sent."""
+    line = {
+        "id": question.id,
+        "index": index,
+        "question": question.text,
+        "prompt": prompt,
+        "gold": question.gold,
+        "response": reply.text,
+        "logits": dict(reply.logits) if reply.logits is not None else None,
+        "cluster": question.cluster,
+        "choices": list(question.choices),
+        "fields": dict(question.fields),
+        **({"error": reply.error} if reply.error is not None else {}),
+        **setting,
+    }
+    return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def read_lines(path: str | Path) -> list[dict[str, Any]]:
+    """Lines of a predictions file (or of the one in a directory). Raises ValueError naming the line that is damaged,
+    unless it is the last: a killed run was writing it, and the question will be asked again.
+    """
+    path = file_of(path)
+    if not path.is_file():
+        raise ValueError(f"no predictions at {path}")
+    lines = path.read_text("utf-8").split("\n")
+    while lines and not lines[-1]:
+        lines.pop()
+    predictions = []
+    for number, line in enumerate(lines, 1):
+        try:
+            prediction = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
+        missing = {"id", "index", "question", "gold", "response", "benchmark"} - set(prediction)
+        if missing:
+            raise ValueError(
+                f"{path}, line {number}: no prediction of `skymm eval run`; {sorted(missing)[0]!r} is missing"
+            )
+        predictions.append(prediction)
+    return predictions
+
+
+def file_of(path: str | Path) -> Path:
+    path = Path(path)
+    return path / PREDICTIONS if path.is_dir() else path
+
+
+def is_predictions(path: Path) -> bool:
+    """Whether a path is a predictions file of ours, or a directory with one: our lines say what they are of."""
+    path = file_of(path)
+    if not path.is_file() or path.suffix != ".jsonl":
+        return False
+    with path.open("rb") as file:
+        start = file.readline()
+    try:
+        line = json.loads(start)
+    except ValueError:
+        return path.name == PREDICTIONS
+    return path.name == PREDICTIONS or (isinstance(line, dict) and {"benchmark", "index", "gold"} <= set(line))
+
+
+def read_predictions(path: str | Path, benchmark: Benchmark | None = None) -> Predictions:
+    """The answers of a run in the order of the benchmark.
+
+    Raises ValueError for an empty file, another benchmark's, several runs in one, and a question answered twice.
+    """
+    path = file_of(path)
+    lines = sorted(read_lines(path), key=lambda line: line["index"])
+    if not lines:
+        raise ValueError(f"{path} holds no answers yet")
+    first = lines[0]
+    if benchmark is not None and first["benchmark"] != benchmark.name:
+        raise ValueError(f"{path}: predictions of benchmark {first['benchmark']!r}, expected {benchmark.name!r}")
+    for name in ("benchmark", "model", "mode", "images"):
+        other = next((line for line in lines if line[name] != first[name]), None)
+        if other:
+            raise ValueError(f"{path}: {name} is {first[name]!r} for {first['id']}, {other[name]!r} for {other['id']}")
+    return Predictions(
+        path=path,
+        benchmark=first["benchmark"],
+        model=first["model"],
+        mode=first["mode"],
+        images=first["images"],
+        recipe=parse(first["recipe"], EvalRecipe, str(path)),
+        answers=once_each(map(_answer, lines), str(path)),
+        num_questions=first["num_questions"],
+        failed={line["id"]: line["error"] for line in lines if "error" in line},
+    )
+
+
+def _answer(line: Mapping[str, Any]) -> Answer:
+    question = Question(
+        line["id"], line["question"], line["gold"], line["cluster"], (), tuple(line["choices"]), line["fields"]
+    )
+    return Answer(question, line["response"], line["logits"])

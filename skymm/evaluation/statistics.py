@@ -1,0 +1,217 @@
+"""How sure a score is: intervals from resampled pictures, paired comparisons, calibration.
+
+Questions about one picture are not independent, so whole clusters are resampled, never single questions: with m
+questions about each of k pictures the interval is that of k observations where a picture's answers go together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import binomtest
+
+from skymm.evaluation.benchmark import Answer
+
+Numbers = Mapping[str, float | None]
+Statistics = Callable[[Sequence[Answer]], Numbers]  # None where a number has no meaning on these answers
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number with the bounds of its 95 % interval (bounds None where resampling can say nothing)."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def excludes(self, number: float) -> bool:
+        return self.low is not None and self.high is not None and not self.low <= number <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Statistics of a sample (`values`) and of its resamples (`drawn`: name -> (n,), nan where there was no number).
+
+    `asked` is what was resampled: two bootstraps with the same `asked` drew the same clusters in every resample.
+    """
+
+    values: Numbers
+    drawn: Mapping[str, np.ndarray]
+    asked: frozenset[tuple[str, str, str, str]]
+    num_clusters: int
+    seed: int
+
+    def interval(self, name: str, level: float = 0.95) -> Interval | None:
+        """Percentile interval of a statistic; None where the sample has no such number."""
+        value = self.values.get(name)
+        return None if value is None else _percentile(value, self.drawn[name], self.num_clusters, level)
+
+
+def cluster_bootstrap(
+    answers: Sequence[Answer], statistics: Statistics, strata: str | None = None, n: int = 500, seed: int = 0
+) -> Bootstrap:
+    """Statistics recomputed on n resamples of the answers (Efron's percentile bootstrap on clusters).
+
+    A resample draws, with replacement and within each stratum, as many clusters as the stratum has, each with all of
+    its answers; the second draw of a cluster `c` is cluster `c#2`, so that groups formed by cluster stay apart. `strata`
+    is a field of the questions. What is drawn depends on the questions and the seed alone, not on the answers: two
+    models with the same questions are resampled alike, so their resamples can be paired.
+
+    Raises ValueError without answers.
+    """
+    if not answers:
+        raise ValueError("no answers to resample, expected at least one")
+    values = statistics(answers)
+    drawn = {name: np.full(n, np.nan) for name in values}
+    clusters = _clusters(answers)
+    for row, resample in enumerate(_resamples(clusters, strata, n, seed)):
+        for name, value in statistics(resample).items():
+            if name in drawn and value is not None:
+                drawn[name][row] = value
+    asked = frozenset(_asked(answer, strata) for answer in answers)
+    return Bootstrap(values, drawn, asked, len(clusters), seed)
+
+
+def paired_difference(a: Bootstrap, b: Bootstrap, name: str, level: float = 0.95) -> Interval | None:
+    """The difference a - b of a statistic on the same questions, each resample giving one difference.
+
+    None where one of them has no such number. Raises ValueError where the questions or the draws are not the same.
+    """
+    if a.asked != b.asked:
+        raise ValueError(
+            f"found {len(a.asked)} and {len(b.asked)} questions of which {len(a.asked & b.asked)} are the same, "
+            "expected the same questions on both sides; compare runs of one benchmark that are both complete"
+        )
+    first, second = a.values.get(name), b.values.get(name)
+    if first is None or second is None:
+        return None
+    if (len(a.drawn[name]), a.seed) != (len(b.drawn[name]), b.seed):
+        raise ValueError(
+            f"found {len(a.drawn[name])} resamples of seed {a.seed} and {len(b.drawn[name])} of seed {b.seed}, "
+            "expected the same draws on both sides"
+        )
+    return _percentile(first - second, a.drawn[name] - b.drawn[name], a.num_clusters, level)
+
+
+def _percentile(value: float, drawn: np.ndarray, num_clusters: int, level: float) -> Interval:
+    found = drawn[~np.isnan(drawn)]
+    # One cluster drawn again and again is no interval, and a number that most resamples do not have has none either.
+    if num_clusters < 2 or len(found) * 2 < len(drawn) or not len(found):
+        return Interval(value)
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def _asked(answer: Answer, strata: str | None) -> tuple[str, str, str, str]:
+    question = answer.question
+    return question.id, question.text, question.cluster, str(question.fields.get(strata)) if strata else ""
+
+
+def _clusters(answers: Sequence[Answer]) -> dict[str, list[Answer]]:
+    found: dict[str, list[Answer]] = {}
+    for answer in answers:
+        found.setdefault(answer.question.cluster, []).append(answer)
+    return {name: found[name] for name in sorted(found)}  # the draws must not depend on the order of the answers
+
+
+def _resamples(clusters: Mapping[str, list[Answer]], strata: str | None, n: int, seed: int) -> Iterator[list[Answer]]:
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, members in clusters.items():
+        # A picture may serve several strata: it is then of their own kind.
+        kinds = {str(answer.question.fields.get(strata)) for answer in members} if strata else set()
+        groups.setdefault(tuple(sorted(kinds)), []).append(name)
+    mark = "#"
+    while any(mark in name for name in clusters):
+        mark += "#"
+    copies = {(name, 1): members for name, members in clusters.items()}
+    generator = np.random.default_rng(seed)
+    for _ in range(n):
+        resample: list[Answer] = []
+        for names in groups.values():
+            times: Counter[str] = Counter()
+            for index in np.sort(generator.integers(len(names), size=len(names))):
+                name = names[index]
+                times[name] += 1
+                key = (name, times[name])
+                if key not in copies:
+                    copies[key] = [_relabelled(answer, f"{name}{mark}{times[name]}") for answer in clusters[name]]
+                resample += copies[key]
+        yield resample
+
+
+def _relabelled(answer: Answer, cluster: str) -> Answer:
+    return replace(answer, question=replace(answer.question, cluster=cluster))
+
+
+@dataclass(frozen=True, slots=True)
+class McNemar:
+    """Questions that only one of two models gets right, and how likely a split at least so uneven is by chance."""
+
+    only_a: int
+    only_b: int
+    p: float
+
+
+def mcnemar(right_a: Sequence[bool], right_b: Sequence[bool]) -> McNemar:
+    """McNemar's exact test: under no difference, the questions that only one gets right are fair coin tosses.
+
+    p is two-sided, from the binomial distribution; 1 where they never differ. Raises ValueError for unequal lengths.
+    """
+    if len(right_a) != len(right_b):
+        raise ValueError(f"found {len(right_a)} and {len(right_b)} verdicts, expected one of each on every question")
+    only_a = sum(bool(a) and not b for a, b in zip(right_a, right_b))
+    only_b = sum(bool(b) and not a for a, b in zip(right_a, right_b))
+    differing = only_a + only_b
+    return McNemar(only_a, only_b, float(binomtest(only_a, differing).pvalue) if differing else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Predictions whose confidence lies in (low, high]: how many, their mean confidence, the share that is right."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    correct: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Expected calibration error, Brier score and the bins that hold anything."""
+
+    ece: float
+    brier: float
+    count: int
+    bins: tuple[Bin, ...]
+
+
+def calibration(confidence: Sequence[float], correct: Sequence[bool], bins: int = 10) -> Calibration | None:
+    """How far confidence can be taken at its word; None without predictions.
+
+    ECE = sum over bins of (count / total) * |mean confidence - share correct|, over equal bins (low, high] of [0, 1]
+    (Guo et al., arXiv 1706.04599); Brier = mean of (confidence - correct)^2 (Brier, 1950).
+    Raises ValueError for a confidence outside [0, 1] and for unequal lengths.
+    """
+    if len(confidence) != len(correct):
+        raise ValueError(f"found {len(confidence)} confidences and {len(correct)} outcomes, expected as many")
+    if not len(confidence):
+        return None
+    said, truth = np.asarray(confidence, float), np.asarray(correct, float)
+    outside = [value for value in said if not 0 <= value <= 1]
+    if outside:
+        raise ValueError(f"found a confidence of {outside[0]}, expected numbers from 0 to 1")
+    edges = np.linspace(0, 1, bins + 1)
+    places = np.digitize(said, edges[1:-1], right=True)
+    found = []
+    for place in range(bins):
+        here = places == place
+        if here.any():
+            low, high = float(edges[place]), float(edges[place + 1])
+            found.append(Bin(low, high, int(here.sum()), float(said[here].mean()), float(truth[here].mean())))
+    ece = math.fsum(one.count / len(said) * abs(one.confidence - one.correct) for one in found)
+    return Calibration(ece, float(np.mean((said - truth) ** 2)), len(said), tuple(found))

@@ -1,0 +1,91 @@
+"""The same question in Chinese and in English: does it see as well in one language as in the other?
+
+Twins carry the same `fields["twin"]` and different `fields["language"]`. They may lie in one run, or in two runs of one
+benchmark by one model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from skymm.evaluation.benchmark import Answer, Benchmark
+from skymm.evaluation.seeing import Run, is_right
+from skymm.evaluation.statistics import Interval, McNemar, cluster_bootstrap, mcnemar
+
+LANGUAGES = ("zh", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """Accuracy on twins, by the bilingual reading. `gap` is zh - en; `alike` the share right in both or wrong in both."""
+
+    model: str
+    names: tuple[str, ...]
+    count: int
+    zh: Interval
+    en: Interval
+    gap: Interval
+    alike: float
+    test: McNemar
+
+
+def language_gaps(runs: Sequence[Run], n: int = 500, seed: int = 0) -> list[Twins]:
+    """Gaps of the runs that have twins in themselves, then of pairs of runs by one model that have them between them.
+
+    The runs are of one benchmark.
+    """
+    found, between = [], []
+    for run in runs:
+        twins = _pairs(run.answers, run.answers, run.benchmark)
+        if twins:
+            found.append(_gap(run.model, (run.name,), run.benchmark, twins, n, seed))
+        else:
+            between.append(run)
+    for first in between:
+        for second in between:
+            if first is not second and first.model == second.model:
+                twins = _pairs(first.answers, second.answers, first.benchmark)
+                if twins:
+                    found.append(_gap(first.model, (first.name, second.name), first.benchmark, twins, n, seed))
+    return found
+
+
+def _pairs(chinese: Sequence[Answer], english: Sequence[Answer], benchmark: Benchmark) -> list[tuple[Answer, Answer]]:
+    """Twins with a verdict on both. A twin that is asked twice in one language is no twin: which one would it be?"""
+    by_language = []
+    for language, answers in zip(LANGUAGES, (chinese, english)):
+        known: dict[str, list[Answer]] = {}
+        for answer in answers:
+            fields = answer.question.fields
+            if fields.get("twin") not in (None, "") and fields.get("language") == language:
+                if is_right(answer, benchmark) is not None:
+                    known.setdefault(str(fields["twin"]), []).append(answer)
+        by_language.append({twin: found[0] for twin, found in known.items() if len(found) == 1})
+    return [(answer, by_language[1][twin]) for twin, answer in by_language[0].items() if twin in by_language[1]]
+
+
+def _gap(
+    model: str, names: tuple[str, ...], benchmark: Benchmark, twins: list[tuple[Answer, Answer]], n: int, seed: int
+) -> Twins:
+    # Both twins go into the cluster of the English one, so that they are drawn together.
+    both = [
+        replace(answer, question=replace(answer.question, cluster=english.question.cluster))
+        for chinese, english in twins
+        for answer in (chinese, english)
+    ]
+
+    def rates(answers: Sequence[Answer]) -> dict[str, float | None]:
+        right = {language: [0, 0] for language in LANGUAGES}
+        for answer in answers:
+            counted = right[answer.question.fields["language"]]
+            counted[0] += bool(is_right(answer, benchmark))
+            counted[1] += 1
+        zh, en = (good / asked if asked else 0.0 for good, asked in right.values())
+        return {"zh": zh, "en": en, "gap": zh - en}
+
+    drawn = cluster_bootstrap(both, rates, None, n, seed)
+    zh, en, gap = (drawn.interval(name) or Interval(0.0) for name in ("zh", "en", "gap"))
+    verdicts = [tuple(bool(is_right(answer, benchmark)) for answer in pair) for pair in twins]
+    alike = sum(one == other for one, other in verdicts) / len(verdicts)
+    return Twins(model, names, len(twins), zh, en, gap, alike, mcnemar(*zip(*verdicts)))
