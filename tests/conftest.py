@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tiny_parts import save_tiny_clip, save_tiny_llm
+from tiny_parts import save_tiny_clip, save_tiny_llm, save_tiny_matcher, save_tiny_vlm
 
 from skymm.recipe import EmojiScenesRecipe, ModelRecipe, StageRecipe, parse
 
@@ -26,6 +26,16 @@ def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_clip(tmp_path_factory.mktemp("tower"))
+
+
+@pytest.fixture(scope="session")
+def tiny_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_vlm(tmp_path_factory.mktemp("vlm"))
+
+
+@pytest.fixture(scope="session")
+def tiny_matcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_matcher(tmp_path_factory.mktemp("matcher"))
 
 
 @pytest.fixture(scope="session")

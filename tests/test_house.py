@@ -113,7 +113,8 @@ def test_files_are_small(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["conversation", "text", "recipe", "cli", "show", "quickstart", "data.stream", "curation.scenes", "evaluation.run"]
+    "module",
+    ["conversation", "text", "recipe", "cli", "show", "quickstart", "data.stream", "curation.scenes", "evaluation.run"],
 )
 def test_what_has_to_be_instant_loads_no_torch(module):
     code = f"import sys, skymm.{module}; print('torch' in sys.modules, 'transformers' in sys.modules)"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from skymm import quickstart
-from skymm.evaluation.run import read_predictions
+from skymm.evaluation.predictions import read_lines
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def test_from_nothing_to_the_page_and_again(tiny_story, capfd):
     assert (tiny_story / "stage2" / "config.json").exists()
 
     kept = {path: path.stat().st_mtime_ns for path in tiny_story.glob("*/*.safetensors")}
-    answers = read_predictions(tiny_story / "answers" / "stage2" / "bench_zh")
+    answers = read_lines(tiny_story / "answers" / "stage2" / "bench_zh")
     quickstart.quickstart(tiny_story, minutes=0.01)
     assert {path: path.stat().st_mtime_ns for path in tiny_story.glob("*/*.safetensors")} == kept
-    assert read_predictions(tiny_story / "answers" / "stage2" / "bench_zh") == answers
+    assert read_lines(tiny_story / "answers" / "stage2" / "bench_zh") == answers
 
     with pytest.raises(ValueError, match=r"holds a story of 0\.01 minutes"):
         quickstart.quickstart(tiny_story, minutes=5)

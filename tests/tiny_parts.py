@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|start|>{{ message['role'] }}\n{{ message['content'] }}<|end|>\n{% endfor %}"
@@ -59,4 +59,70 @@ def save_tiny_clip(directory: Path) -> Path:
         hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=16
     )
     transformers.CLIPVisionModel(config).save_pretrained(directory)
+    return directory
+
+
+VLM_TEMPLATE = (
+    "{% for message in messages %}<|start|>{{ message['role'] }}\n{% if message['content'] is string %}"
+    "{{ message['content'] }}{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
+)
+
+
+def save_tiny_vlm(directory: Path) -> Path:
+    """transformers' own LLaVA with random weights, and its processor."""
+    torch.manual_seed(2)
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    text = transformers.LlamaConfig(
+        vocab_size=264,
+        hidden_size=48,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        bos_token_id=256,
+        eos_token_id=257,
+        pad_token_id=257,
+        initializer_range=0.2,
+    )
+    vision = transformers.CLIPVisionConfig(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=16
+    )
+    config = transformers.LlavaConfig(
+        vision_config=vision, text_config=text, image_token_id=tokenizer.convert_tokens_to_ids("<image>")
+    )
+    transformers.LlavaForConditionalGeneration(config).save_pretrained(directory)
+    processor = transformers.LlavaProcessor(
+        transformers.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+        tokenizer,
+        patch_size=16,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=VLM_TEMPLATE,
+    )
+    processor.save_pretrained(directory)
+    return directory
+
+
+def save_tiny_matcher(directory: Path) -> Path:
+    """A whole CLIP, texts and images, with random weights."""
+    torch.manual_seed(3)
+    text = {"vocab_size": 264, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    text |= {"num_attention_heads": 4, "bos_token_id": 256, "eos_token_id": 257, "pad_token_id": 257}
+    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = transformers.CLIPConfig(
+        text_config=text | {"max_position_embeddings": 256},
+        vision_config=vision | {"image_size": 32, "patch_size": 16},
+        projection_dim=16,
+    )
+    transformers.CLIPModel(config).save_pretrained(directory)
+    images = transformers.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    tokenizer = byte_tokenizer()
+    # CLIP reads a text at its end mark, so its tokenizer writes one.
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|start|> $A <|end|>", special_tokens=[("<|start|>", 256), ("<|end|>", 257)]
+    )
+    transformers.CLIPProcessor(images, tokenizer).save_pretrained(directory)
     return directory

@@ -110,7 +110,3 @@ def main() -> None:
     except (ValueError, OSError) as error:
         print(f"skymm: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-
-
-if __name__ == "__main__":
-    main()

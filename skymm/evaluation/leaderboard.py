@@ -1,40 +1,25 @@
-"""What other models got on MME, as their authors or MME's published it: facts to draw beside a run.
+"""What other models got on MME, as it was published: facts to draw beside a run.
 
 Source: the leaderboards in github.com/BradyFU/Awesome-Multimodal-Large-Language-Models (branch Evaluation), as they
 stood on the day given. Scores are of 200 for each subtask; `perception` and `cognition` are the published sums, which
-may differ from the sum of the rounded subtasks in the last digit.
+may differ from the sum of the rounded subtasks in the last digit. Their column Poster is the subtask posters; the others
+differ from the names of the subtasks in case and spaces only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Their columns are named otherwise: Poster is posters, the others only differ in case and spaces.
-SUBTASKS = (
-    "existence",
-    "count",
-    "position",
-    "color",
-    "posters",
-    "celebrity",
-    "scene",
-    "landmark",
-    "artwork",
-    "OCR",
-    "commonsense_reasoning",
-    "numerical_calculation",
-    "text_translation",
-    "code_reasoning",
-)
+from skymm.evaluation.benchmarks.mme import SUBTASKS
+
 SOURCE = "github.com/BradyFU/Awesome-Multimodal-Large-Language-Models"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A row of the leaderboard of that day; scores in the order of SUBTASKS."""
+    """A row of the leaderboard of that day; scores in the order of MME's SUBTASKS."""
 
     model: str
-    llm: str
     date: str
     perception: float
     cognition: float
@@ -47,7 +32,6 @@ class Published:
 
 PUBLISHED = (
     Published(
-        "Skywork-MM",
         "Skywork-MM-13B",
         "2023-11-24",
         1419.08,
@@ -56,7 +40,6 @@ PUBLISHED = (
     ),
     Published(
         "Qwen-VL-Chat",
-        "Qwen-7B",
         "2023-11-24",
         1487.58,
         360.71,
@@ -64,7 +47,6 @@ PUBLISHED = (
     ),
     Published(
         "MMICL",
-        "FlanT5xxl",
         "2023-11-24",
         1381.73,
         428.93,
@@ -72,7 +54,6 @@ PUBLISHED = (
     ),
     Published(
         "BLIVA",
-        "FlanT5xxl",
         "2023-11-24",
         1337.73,
         331.43,
@@ -80,7 +61,6 @@ PUBLISHED = (
     ),
     Published(
         "BLIP-2",
-        "Blip2-Pretrain-Flant5xxl",
         "2023-11-24",
         1293.84,
         290.0,
@@ -88,7 +68,6 @@ PUBLISHED = (
     ),
     Published(
         "Qwen-VL-Max",
-        "",
         "2024-11-26",
         1790.04,
         643.57,
@@ -96,7 +75,6 @@ PUBLISHED = (
     ),
     Published(
         "InternLM-XComposer2-VL",
-        "InternLM2-7B",
         "2024-11-26",
         1712.0,
         530.71,
@@ -104,7 +82,6 @@ PUBLISHED = (
     ),
     Published(
         "MiniCPM-V 2.6",
-        "Qwen2-8B",
         "2024-11-26",
         1668.03,
         697.86,
@@ -112,7 +89,6 @@ PUBLISHED = (
     ),
     Published(
         "InternVL-Chat-V1.5",
-        "InternLM2-20B",
         "2024-11-26",
         1637.84,
         550.0,
@@ -120,15 +96,13 @@ PUBLISHED = (
     ),
     Published(
         "GPT-4V",
-        "",
         "2024-11-26",
         1409.43,
         517.14,
         (190.0, 160.0, 95.0, 150.0, 192.18, 0.0, 151.0, 138.25, 148.0, 185.0, 142.14, 130.0, 75.0, 170.0),
     ),
     Published(
-        "LLaVA",
-        "Vicuna-13B",
+        "LLaVA (Vicuna-13B)",
         "2024-11-26",
         1531.31,
         295.36,

@@ -71,7 +71,9 @@ def probabilities(answer: Answer) -> dict[str, float] | None:
 def is_right(answer: Answer, benchmark: Benchmark) -> bool | None:
     """Right by the bilingual reading, so that neither language is at a disadvantage; by the official where there is none."""
     choice, question = said(answer, benchmark), answer.question
-    return benchmark.right(answer) if choice is None or question.gold not in question.choices else choice == question.gold
+    return (
+        benchmark.right(answer) if choice is None or question.gold not in question.choices else choice == question.gold
+    )
 
 
 def is_yes_no(answer: Answer) -> bool:
@@ -114,7 +116,9 @@ def seeing(answers: Sequence[Answer], benchmark: Benchmark) -> dict[str, float |
     for answer in answers:
         choice = said(answer, benchmark)
         if choice is not None:
-            counts[answer.question.gold if is_yes_no(answer) else "option"].add(answer, choice, bool(is_right(answer, benchmark)))
+            counts[answer.question.gold if is_yes_no(answer) else "option"].add(
+                answer, choice, bool(is_right(answer, benchmark))
+            )
     where_yes, where_no, option = counts.values()
     asked = where_yes.asked + where_no.asked
     found: dict[str, float | None] = {

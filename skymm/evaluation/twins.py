@@ -20,8 +20,7 @@ LANGUAGES = ("zh", "en")
 class Twins:
     """Accuracy on twins, by the bilingual reading. `gap` is zh - en; `alike` the share right in both or wrong in both."""
 
-    model: str
-    names: tuple[str, ...]
+    label: str
     count: int
     zh: Interval
     en: Interval
@@ -30,24 +29,24 @@ class Twins:
     test: McNemar
 
 
-def language_gaps(runs: Sequence[Run], n: int = 500, seed: int = 0) -> list[Twins]:
+def language_gaps(runs: Sequence[Run], labels: Sequence[str], n: int = 500, seed: int = 0) -> list[Twins]:
     """Gaps of the runs that have twins in themselves, then of pairs of runs by one model that have them between them.
 
-    The runs are of one benchmark.
+    The runs are of one benchmark; `labels` are their names on the page.
     """
     found, between = [], []
-    for run in runs:
+    for run, label in zip(runs, labels, strict=True):
         twins = _pairs(run.answers, run.answers, run.benchmark)
         if twins:
-            found.append(_gap(run.model, (run.name,), run.benchmark, twins, n, seed))
+            found.append(_gap(label, run.benchmark, twins, n, seed))
         else:
-            between.append(run)
-    for first in between:
-        for second in between:
+            between.append((run, label))
+    for first, chinese in between:
+        for second, english in between:
             if first is not second and first.model == second.model:
                 twins = _pairs(first.answers, second.answers, first.benchmark)
                 if twins:
-                    found.append(_gap(first.model, (first.name, second.name), first.benchmark, twins, n, seed))
+                    found.append(_gap(f"{chinese} + {english}", first.benchmark, twins, n, seed))
     return found
 
 
@@ -58,16 +57,14 @@ def _pairs(chinese: Sequence[Answer], english: Sequence[Answer], benchmark: Benc
         known: dict[str, list[Answer]] = {}
         for answer in answers:
             fields = answer.question.fields
-            if fields.get("twin") not in (None, "") and fields.get("language") == language:
-                if is_right(answer, benchmark) is not None:
-                    known.setdefault(str(fields["twin"]), []).append(answer)
+            is_twin = fields.get("twin") not in (None, "") and fields.get("language") == language
+            if is_twin and is_right(answer, benchmark) is not None:
+                known.setdefault(str(fields["twin"]), []).append(answer)
         by_language.append({twin: found[0] for twin, found in known.items() if len(found) == 1})
     return [(answer, by_language[1][twin]) for twin, answer in by_language[0].items() if twin in by_language[1]]
 
 
-def _gap(
-    model: str, names: tuple[str, ...], benchmark: Benchmark, twins: list[tuple[Answer, Answer]], n: int, seed: int
-) -> Twins:
+def _gap(label: str, benchmark: Benchmark, twins: list[tuple[Answer, Answer]], n: int, seed: int) -> Twins:
     # Both twins go into the cluster of the English one, so that they are drawn together.
     both = [
         replace(answer, question=replace(answer.question, cluster=english.question.cluster))
@@ -88,4 +85,4 @@ def _gap(
     zh, en, gap = (drawn.interval(name) or Interval(0.0) for name in ("zh", "en", "gap"))
     verdicts = [tuple(bool(is_right(answer, benchmark)) for answer in pair) for pair in twins]
     alike = sum(one == other for one, other in verdicts) / len(verdicts)
-    return Twins(model, names, len(twins), zh, en, gap, alike, mcnemar(*zip(*verdicts)))
+    return Twins(label, len(twins), zh, en, gap, alike, mcnemar(*zip(*verdicts)))

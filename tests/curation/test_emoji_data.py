@@ -12,7 +12,7 @@ from skymm.curation.scenes import Scene
 from skymm.curation.sources import emoji
 from skymm.data.shards import conversation_of, expand, read_shard
 from skymm.evaluation.benchmarks import mme
-from skymm.recipe import EmojiScenesRecipe
+from skymm.recipe import EmojiScenesRecipe, EvalRecipe
 
 
 def conversations(directory: Path):
@@ -78,18 +78,22 @@ def test_parts_cut_the_concepts_without_rest():
     assert not in_both, "what is withheld in one style is trained on in the other"
 
 
+def questions_in(root):
+    return mme.load(EvalRecipe(benchmark="mme", root=str(root)))
+
+
 def test_benchmarks_are_in_mmes_layout_with_a_chinese_twin(tiny_data):
     for name in PARTS.values():
         if not (tiny_data / name / "en").exists():
             continue
-        english, chinese = (mme.load(tiny_data / name / language) for language in ("en", "zh"))
+        english, chinese = (questions_in(tiny_data / name / language) for language in ("en", "zh"))
         assert len(english) == len(chinese) > 0
         for one, other in zip(english, chinese):
-            assert (one.subtask, one.image.name, one.answer) == (other.subtask, other.image.name, other.answer)
-            assert one.image.read_bytes() == other.image.read_bytes()
-            assert one.question.endswith("Please answer yes or no.") and other.question.endswith("请回答是或否。")
-        assert [question.answer for question in english] == ["Yes", "No"] * (len(english) // 2)
-    assert {question.subtask for question in mme.load(tiny_data / "bench" / "en")} == {
+            assert (one.id, one.gold) == (other.id, other.gold)
+            assert one.images[0].read_bytes() == other.images[0].read_bytes()
+            assert one.text.endswith("Please answer yes or no.") and other.text.endswith("请回答是或否。")
+        assert [question.gold for question in english] == ["yes", "no"] * (len(english) // 2)
+    assert {question.fields["subtask"] for question in questions_in(tiny_data / "bench" / "en")} == {
         *("existence", "count", "position", "color", "OCR", "text_translation", "numerical_calculation")
     }
 

@@ -3,33 +3,25 @@
 import json
 
 import pytest
+from parrot import Parrot
 
+from skymm.evaluation.answerers.protocol import Reply
 from skymm.evaluation.benchmarks import mme
 from skymm.evaluation.page import write_page
-from skymm.evaluation.run import PREDICTIONS, read_predictions, run, score_predictions, with_suffix
+from skymm.evaluation.predictions import PREDICTIONS, is_predictions, read_lines, read_predictions
+from skymm.evaluation.run import prompt_of, questions_of, run, score_predictions
 from skymm.evaluation.table import comparison_rows
 from skymm.recipe import EvalRecipe
 
 
-class Parrot:
-    """Answers by rule and remembers what it was asked; `dies_after` batches it stops the run."""
-
-    def __init__(self, rule=lambda image, question: "Yes", dies_after=10**9, name="parrot"):
-        self.rule, self.dies_after, self.name = rule, dies_after, name
-        self.asked: list[str] = []
-
-    def answer(self, questions):
-        if self.dies_after == 0:
-            raise KeyboardInterrupt
-        self.dies_after -= 1
-        self.asked += [question for _, question in questions]
-        assert all(data.startswith(b"\xff\xd8") for data, _ in questions)
-        return [self.rule(*pair) for pair in questions]
-
-
 @pytest.fixture
 def recipe(tiny_data) -> EvalRecipe:
-    return EvalRecipe(benchmark="mme", root=str(tiny_data / "bench" / "en"), batch_size=5)
+    return EvalRecipe(
+        benchmark="mme",
+        root=str(tiny_data / "bench" / "en"),
+        official_suffix="Please answer yes or no.",
+        batch_size=5,
+    )
 
 
 def test_who_always_says_yes_is_half_right_and_shown_to(recipe, tmp_path):
@@ -37,35 +29,98 @@ def test_who_always_says_yes_is_half_right_and_shown_to(recipe, tmp_path):
     assert all(
         (one["acc"], one["acc_plus"], one["yes_ratio"]) == (0.5, 0.0, 1.0) for one in scores["subtasks"].values()
     )
-    assert scores["strict"]["yes_ratio"] == 1.0
+    assert scores["strict"]["yes_ratio"] == 1.0 and scores["not_answered"] == 0
 
 
 def test_who_knows_everything_gets_everything(recipe, tmp_path):
-    truth = {(one.image.read_bytes(), one.question): one.answer for one in mme.load(recipe.root)}
-    scores = score_predictions(run(recipe, Parrot(lambda image, question: truth[image, question] + "."), tmp_path))
+    truth = {(one.images[0].read_bytes(), one.text): one.gold for one in questions_of(recipe)}
+    knows = Parrot(lambda ask: truth[ask.images[0], ask.prompt] + ".")
+    scores = score_predictions(run(recipe, knows, tmp_path))
     assert scores["perception"] == 5 * 200 and scores["cognition"] == 2 * 200
 
 
 def test_killed_and_started_again_asks_nothing_twice(recipe, tmp_path):
-    whole = Parrot(lambda image, question: f"Yes {len(question)}")
+    whole = Parrot(lambda ask: f"Yes {len(ask.prompt)}")
     run(recipe, whole, tmp_path / "whole")
-    first, second = Parrot(whole.rule, dies_after=2), Parrot(whole.rule)
+    first, second = Parrot(whole.rule, dies_after=9), Parrot(whole.rule)
     with pytest.raises(KeyboardInterrupt):
         run(recipe, first, tmp_path / "killed")
     path = tmp_path / "killed" / PREDICTIONS
+    assert len(read_lines(path)) == 9, "every answer is written when it is there, not batch by batch"
     path.write_bytes(path.read_bytes() + b'{"id": "existence/0')  # killed while writing
     counted = []
-    run(recipe, second, tmp_path / "killed", counted.append)
+    run(recipe, second, tmp_path / "killed", advance=counted.append)
     assert first.asked + second.asked == whole.asked and sum(counted) == len(whole.asked)
-    assert read_predictions(tmp_path / "killed") == read_predictions(tmp_path / "whole")
+    assert read_predictions(tmp_path / "killed").answers == read_predictions(tmp_path / "whole").answers
 
 
-def test_answers_of_another_model_or_suffix_are_refused(recipe, tmp_path):
+def test_questions_about_one_image_are_asked_together(recipe, tmp_path):
+    parrot = Parrot()
+    run(recipe, parrot, tmp_path)
+    assert len(parrot.batches) > 2
+    for batch, following in zip(parrot.batches, parrot.batches[1:]):
+        assert len(batch) == 6, "the first number of questions from five on that ends with an image"
+        assert batch[-1].images != following[0].images
+
+
+def test_answers_may_come_in_any_order(recipe, tmp_path):
+    class Backwards(Parrot):
+        def answer(self, asks, mode):
+            yield from reversed(list(super().answer(asks, mode)))
+
+    rule = lambda ask: f"{ask.id}"  # noqa: E731
+    run(recipe, Parrot(rule), tmp_path / "forwards")
+    run(recipe, Backwards(rule), tmp_path / "backwards")
+    forwards, backwards = (read_predictions(tmp_path / name).answers for name in ("forwards", "backwards"))
+    assert forwards == backwards and all(one.response == one.question.id for one in forwards)
+
+
+def test_what_got_no_answer_counts_as_unknown_and_is_asked_again(recipe, tmp_path):
+    refuses = Parrot(lambda ask: Reply("", error="400: too long") if ask.id.endswith("/2") else "yes")
+    scores = score_predictions(run(recipe, refuses, tmp_path))
+    half = len(refuses.asked) // 2
+    assert scores["strict"]["unknown"] == 0.5 and scores["not_answered"] == half
+    assert read_predictions(tmp_path).failed["existence/000.jpg/2"] == "400: too long"
+    again = Parrot()
+    scores = score_predictions(run(recipe, again, tmp_path))
+    assert {ask.id[-2:] for ask in again.asked} == {"/2"} and len(again.asked) == half
+    assert scores["not_answered"] == 0 and scores["strict"]["unknown"] == 0
+
+
+def test_an_empty_answer_is_an_answer_and_unknown(recipe, tmp_path):
+    scores = score_predictions(run(recipe, Parrot(lambda ask: ""), tmp_path))
+    assert scores["strict"]["unknown"] == 1.0 and scores["not_answered"] == 0
+    silent = Parrot()
+    run(recipe, silent, tmp_path)
+    assert not silent.asked
+
+
+def test_without_images_nobody_sees_any(recipe, tmp_path):
+    blind = Parrot()
+    path = run(recipe, blind, tmp_path, images=False)
+    assert all(ask.images == () for ask in blind.asked)
+    assert read_predictions(path).images is False
+    with pytest.raises(ValueError, match="holds answers with images False, this run has True"):
+        run(recipe, Parrot(), tmp_path)
+
+
+def test_answers_of_another_model_mode_or_suffix_are_refused(recipe, tmp_path):
     run(recipe, Parrot(), tmp_path)
     with pytest.raises(ValueError, match="holds answers with model 'parrot', this run has 'owl'"):
         run(recipe, Parrot(name="owl"), tmp_path)
+    with pytest.raises(ValueError, match="holds answers with mode 'generate', this run has 'logits'"):
+        run(recipe, Parrot(), tmp_path, mode="logits")
     with pytest.raises(ValueError, match="suffix"):
         run(recipe.model_copy(update={"suffix": ""}), Parrot(), tmp_path)
+    silent = Parrot()
+    run(recipe.model_copy(update={"batch_size": 99}), silent, tmp_path)
+    assert not silent.asked, "how many are asked at a time makes no other run"
+
+
+def test_another_release_under_the_same_answers_is_refused(recipe, tiny_data, tmp_path):
+    run(recipe, Parrot(), tmp_path)
+    with pytest.raises(ValueError, match=r"was asked as 'Is there .*, now it is '有猫.*not those of this run"):
+        run(recipe.model_copy(update={"root": str(tiny_data / "bench" / "zh")}), Parrot(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -73,14 +128,18 @@ def test_answers_of_another_model_or_suffix_are_refused(recipe, tmp_path):
     [(None, "Is it? Please answer yes or no."), ("", "Is it?"), ("One word.", "Is it? One word.")],
 )
 def test_suffix_is_replaced_or_left(recipe, suffix, expected):
-    assert with_suffix("Is it? Please answer yes or no.", recipe.model_copy(update={"suffix": suffix})) == expected
+    from skymm.evaluation.benchmark import Question
+
+    question = Question("1", "Is it? Please answer yes or no.", "yes", "1")
+    assert prompt_of(question, recipe.model_copy(update={"suffix": suffix})) == expected
 
 
 def test_prompt_as_sent_and_question_as_published_are_both_kept(recipe, tmp_path):
     path = run(recipe.model_copy(update={"suffix": ""}), Parrot(), tmp_path)
-    line = read_predictions(path)[0]
+    line = read_lines(path)[0]
     assert line["question"] == f"{line['prompt']} Please answer yes or no."
-    assert {"response", "answer", "model", "decoding", "versions"} <= set(line)
+    assert {"response", "gold", "model", "mode", "decoding", "versions", "recipe"} <= set(line)
+    assert line["versions"].keys() >= {"skymm", "transformers", "torch"}
 
 
 def test_predictions_of_another_benchmark_and_doubled_ids_are_refused(recipe, tmp_path):
@@ -91,26 +150,55 @@ def test_predictions_of_another_benchmark_and_doubled_ids_are_refused(recipe, tm
         score_predictions(path)
     path.write_text(json.dumps({**json.loads(lines[0]), "benchmark": "pope"}), "utf-8")
     with pytest.raises(ValueError, match="'pope', expected 'mme'"):
-        score_predictions(path)
+        read_predictions(path, mme.BENCHMARK)
+    path.write_text("\n".join([lines[0], json.dumps({**json.loads(lines[1]), "model": "owl"})]), "utf-8")
+    with pytest.raises(ValueError, match="model is 'parrot' for .*, 'owl' for"):
+        read_predictions(path)
     path.write_text("\n".join(["{broken", *lines]), "utf-8")
     with pytest.raises(ValueError, match="line 1: not JSON"):
+        score_predictions(path)
+    path.write_text('{"id": 3}\n', "utf-8")
+    with pytest.raises(ValueError, match="line 1: no prediction of `skymm eval run`"):
+        score_predictions(path)
+    path.write_text("", "utf-8")
+    with pytest.raises(ValueError, match="holds no answers yet"):
         score_predictions(path)
     with pytest.raises(ValueError, match="no predictions at"):
         score_predictions(tmp_path / "nowhere")
 
 
-def test_official_files_written_from_predictions_score_the_same(recipe, tmp_path):
-    from skymm.evaluation.run import results_of
+def test_predictions_are_told_from_official_answer_files(recipe, tmp_path):
+    path = run(recipe, Parrot(), tmp_path / "run")
+    assert is_predictions(path) and is_predictions(tmp_path / "run")
+    renamed = path.rename(tmp_path / "ours.jsonl")
+    assert is_predictions(renamed)
+    (tmp_path / "pope.jsonl").write_text('{"question": "Is there a dog?", "answer": "yes"}\n')
+    assert not is_predictions(tmp_path / "pope.jsonl") and not is_predictions(tmp_path)
 
-    path = run(recipe, Parrot(lambda image, question: "No\tway" if "a" in question else "yes, it is"), tmp_path)
-    mme.write_results(results_of(read_predictions(path), str(path)), tmp_path / "official")
-    assert mme.score(mme.read_results(tmp_path / "official")) == score_predictions(path)
+
+def test_a_question_that_stands_twice_is_refused(recipe, monkeypatch):
+    import dataclasses
+
+    from skymm.evaluation import run as module
+
+    twice = mme.load(recipe)[:1] * 2
+    monkeypatch.setattr(module, "benchmark", lambda name: dataclasses.replace(mme.BENCHMARK, load=lambda recipe: twice))
+    with pytest.raises(ValueError, match="existence/000.jpg/1 of mme stands there twice"):
+        questions_of(recipe)
+
+
+def test_official_files_written_from_predictions_score_the_same(recipe, tmp_path):
+    path = run(recipe, Parrot(lambda ask: "No\tway" if "a" in ask.prompt else "yes, it\nis"), tmp_path)
+    mme.write_results(read_predictions(path).answers, tmp_path / "official")
+    ours = score_predictions(path)
+    assert ours.pop("not_answered") == 0
+    assert mme.score(mme.read([tmp_path / "official"], {}), {}) == ours
 
 
 def test_page_holds_pictures_questions_and_answers(recipe, tiny_data, tmp_path):
     for language in ("en", "zh"):
         asked = recipe.model_copy(update={"root": str(tiny_data / "bench" / language)})
-        run(asked, Parrot(lambda image, question: "<b>是</b>"), tmp_path / "answers" / f"bench_{language}")
+        run(asked, Parrot(lambda ask: "<b>是</b>"), tmp_path / "answers" / f"bench_{language}")
     scores = {
         "a model": {("bench", lang): score_predictions(tmp_path / "answers" / f"bench_{lang}") for lang in ("en", "zh")}
     }

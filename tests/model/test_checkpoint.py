@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
-from skymm.evaluation.answerers import SkyMMAnswerer
+from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.model.build import build_model
 from skymm.model.modeling import SkyMMForConditionalGeneration
 
@@ -48,9 +48,9 @@ def test_loaded_is_equal_in_every_weight_and_answer(saved):
     model, processor, directory, picture = saved
     again = load_model(str(directory))
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
-    question = [(picture.read_bytes(), QUESTION)]
-    expected = SkyMMAnswerer(model.eval(), processor).answer(question)
-    assert SkyMMAnswerer.from_directory(directory).answer(question) == expected
+    picture_bytes = picture.read_bytes()
+    expected = SkyMMAnswerer(model.eval(), processor).answer_one(QUESTION, picture_bytes)
+    assert SkyMMAnswerer.from_directory(directory).answer_one(QUESTION, picture_bytes) == expected
 
 
 def test_transformers_auto_classes_and_pipeline_answer_as_skymm_ask_does(saved):
@@ -91,11 +91,11 @@ def test_auto_classes_know_skymm_whichever_is_imported_first(saved, order):
 
 def test_lora_can_be_left_out(saved):
     model, processor, directory, picture = saved
-    question = [(picture.read_bytes(), QUESTION)]
+    picture_bytes = picture.read_bytes()
     with model.lora_off():
-        expected = SkyMMAnswerer(model.eval(), processor).answer(question)
+        expected = SkyMMAnswerer(model.eval(), processor).answer_one(QUESTION, picture_bytes)
     bare = load_model(str(directory), lora=False)
-    assert SkyMMAnswerer(bare, processor).answer(question) == expected
+    assert SkyMMAnswerer(bare, processor).answer_one(QUESTION, picture_bytes) == expected
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft asks transformers by an old name

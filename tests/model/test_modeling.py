@@ -7,7 +7,8 @@ from PIL import Image
 from tiny_parts import save_tiny_llm
 
 from skymm.conversation import Conversation, Turn, ask
-from skymm.evaluation.answerers import SkyMMAnswerer
+from skymm.evaluation.answerers.protocol import Ask
+from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.model.build import build_model
 from skymm.model.chat import pad
 from skymm.recipe import ModelRecipe
@@ -165,14 +166,14 @@ def test_many_questions_at_once_are_answered_as_one_by_one(tiny_model, tmp_path)
         picture.save(paths[-1])
     data = [path.read_bytes() for path in paths]
     questions = [
-        (data[0], "Is it red?"),
-        (data[1], "图里是什么颜色？"),
-        (None, "Hello"),
-        (data[2], "a " * 20),
-        (data[0], "?"),
+        Ask("Is it red?", (data[0],)),
+        Ask("图里是什么颜色？", (data[1],)),
+        Ask("Hello"),
+        Ask("a " * 20, (data[2],)),
+        Ask("?", (data[0],)),
     ]
     model.generation_config.eos_token_id = None  # random weights like to stop at once
     answerer = SkyMMAnswerer(model, processor, max_new_tokens=8)
-    together = answerer.answer(questions)
-    assert together == [answerer.answer([question])[0] for question in questions]
+    together = [reply.text for _, reply in answerer.answer(questions)]
+    assert together == [answerer.answer_one(question.prompt, *question.images) for question in questions]
     assert len(set(together)) > 1

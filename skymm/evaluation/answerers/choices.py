@@ -107,30 +107,26 @@ def compare(
 
     Args:
         choices: of each of A asks. first_logits: (A, V), of the answer's first token.
-        continued: (indices of asks, what each has said so far) -> logits (R, V) of the token after that.
+        continued: (indices of asks, what each has said so far) -> logits (R, V) of the token after that. In one call all
+            have said the same, and none comes twice.
     """
     log_first = torch.log_softmax(first_logits.float(), dim=-1)
     found: list[dict[str, list[float]] | None] = [{choice: [] for choice in one} if one else None for one in choices]
-    # (ask, what was said so far); every beginning of it before the whole, since its probability is needed on the way
-    rows = sorted(
-        {
-            (index, said[:length])
-            for index, one in enumerate(choices)
-            if one
-            for said in tokens.branches(one)
-            for length in range(1, len(said) + 1)
-        },
-        key=lambda row: (len(row[1]), row),
-    )
     reached: dict[tuple[int, Tokens], tuple[float, Tensor]] = {
         (index, ()): (0.0, log_first[index]) for index, one in enumerate(choices) if one
     }
-    for length in sorted({len(said) for _, said in rows}):
-        layer = [(index, said) for index, said in rows if len(said) == length]
-        log_next = torch.log_softmax(
-            continued([index for index, _ in layer], [said for _, said in layer]).float(), dim=-1
-        )
-        for row, (index, said) in enumerate(layer):
+    # What is said further on needs every beginning of it before; each is one pass over the asks that it matters to.
+    beginnings = {
+        said[:length] for one in choices if one for said in tokens.branches(one) for length in range(1, len(said) + 1)
+    }
+    for said in sorted(beginnings, key=lambda said: (len(said), said)):
+        indices = [
+            index
+            for index, one in enumerate(choices)
+            if one and any(whole[: len(said)] == said for whole in tokens.branches(one))
+        ]
+        log_next = torch.log_softmax(continued(indices, [said] * len(indices)).float(), dim=-1)
+        for row, index in enumerate(indices):
             before, distribution = reached[index, said[:-1]]
             reached[index, said] = (before + float(distribution[said[-1]]), log_next[row])
     for index, one in enumerate(choices):

@@ -87,7 +87,8 @@ class OpenAIAnswerer:
                         failed_in_a_row += 1
                         if failed_in_a_row >= self.give_up_after:
                             failure = EndpointFailed(
-                                f"{self.name}: {failed_in_a_row} questions in a row failed: {error}"
+                                f"{self.name}: {failed_in_a_row} questions in a row failed: {error}; "
+                                "what it answered is kept, run it again to go on"
                             )
                     yield index, reply
         if failure is not None:

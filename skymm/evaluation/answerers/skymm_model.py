@@ -37,6 +37,7 @@ class SkyMMAnswerer(LocalAnswerer):
     ):
         super().__init__(processor.tokenizer, name=name, max_new_tokens=max_new_tokens)
         self.model, self.processor, self.cache, self.lora = model, processor, cache, lora
+        self._seen: dict[bytes, tuple[Tensor, ...]] = {}  # features of the last images, which are often the next ones
 
     @classmethod
     def from_directory(cls, directory: str | Path, **options: Any) -> SkyMMAnswerer:
@@ -100,10 +101,12 @@ class SkyMMAnswerer(LocalAnswerer):
             return None
         keys = [image_key(data) for data, _ in images]
         unique = dict(zip(keys, images))
-        waiting = (one for one in unique.items() if self.cache is None or one[0] not in self.cache)
-        pictures = [(key, decode_image(data, where)) for key, (data, where) in waiting]
+        seen = self._seen if self.cache is None else self.cache
+        pictures = [(key, decode_image(data, where)) for key, (data, where) in unique.items() if key not in seen]
         if self.cache is None:
-            rows = dict(zip(unique, zip(*self.look_at([picture for _, picture in pictures]))))
+            looked_at = zip(*self.look_at([picture for _, picture in pictures])) if pictures else ()
+            rows = self._seen | dict(zip((key for key, _ in pictures), looked_at))
+            self._seen = {key: rows[key] for key in unique}
         else:
             for _ in self.cache.add(pictures, self.look_at):
                 pass

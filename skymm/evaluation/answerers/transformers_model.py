@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -133,6 +134,7 @@ def _remembering(model: Any) -> Iterator[None]:
     look = holder.get_image_features
     last: list[tuple[tuple[Any, dict[str, Any]], Any]] = []
 
+    @functools.wraps(look)  # `generate` reads from the signature which inputs are for the eyes
     def look_once(*args: Any, **kwargs: Any) -> Any:
         if not last or not _same(last[0][0], (args, kwargs)):
             last[:] = [((args, kwargs), look(*args, **kwargs))]

@@ -140,6 +140,8 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
     """
     found = {}
     for path in paths:
+        if not path.exists():
+            raise ValueError(f"{path}: no such directory or file of results")
         for file in [path / f"{subtask}.txt" for subtask in SUBTASKS] if path.is_dir() else [path]:
             if path.is_dir() and not file.exists():
                 continue

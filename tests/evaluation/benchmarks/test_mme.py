@@ -8,28 +8,24 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from official import oracle
 
-from skymm.evaluation.benchmarks.mme import (
-    COGNITION,
-    PERCEPTION,
-    SUBTASKS,
-    Question,
-    Row,
-    load,
-    pair,
-    parse_official,
-    read_results,
-    score,
-    write_results,
-)
+from skymm.evaluation.benchmark import Answer, Question
+from skymm.evaluation.benchmarks import mme
+from skymm.evaluation.benchmarks.mme import COGNITION, PERCEPTION, SUBTASKS, parse_official, write_results
+from skymm.recipe import EvalRecipe
 
 
-def oracle(name: str) -> Path:
-    """Official material, which may not be redistributed and lies beside the repository, if at all."""
-    path = Path(__file__).parents[4] / "shared" / "oracles" / name
-    if not path.exists():
-        pytest.skip(f"the official files are not here: {path}")
-    return path
+def load(root: Path) -> list[Question]:
+    return mme.load(EvalRecipe(benchmark="mme", root=str(root)))
+
+
+def read(*paths: Path) -> list[Answer]:
+    return mme.read(paths, {})
+
+
+def score(answers: list[Answer]) -> dict:
+    return mme.score(answers, {})
 
 
 def release(directory: Path, layout: str, subtask: str = "color", language: str = "en", count: int = 2) -> None:
@@ -50,19 +46,19 @@ def test_layouts_load_alike(tmp_path, layout, wrapped):
     root = tmp_path / "MME_Benchmark_release_version" if wrapped else tmp_path
     release(root, layout)
     questions = load(tmp_path)
-    assert [(q.subtask, q.image.name, q.question, q.answer) for q in questions] == [
-        ("color", "0000.jpg", "Is it red?", "Yes"),
-        ("color", "0000.jpg", "Is it blue?", "No"),
-        ("color", "0001.jpg", "Is it red?", "Yes"),
-        ("color", "0001.jpg", "Is it blue?", "No"),
+    assert [(q.id, q.cluster, q.text, q.gold) for q in questions] == [
+        ("color/0000.jpg/1", "color/0000.jpg", "Is it red?", "yes"),
+        ("color/0000.jpg/2", "color/0000.jpg", "Is it blue?", "no"),
+        ("color/0001.jpg/1", "color/0001.jpg", "Is it red?", "yes"),
+        ("color/0001.jpg/2", "color/0001.jpg", "Is it blue?", "no"),
     ]
-    assert all(q.image.read_text() == "pixels" for q in questions)
+    assert all(q.images[0].read_text() == "pixels" and q.choices == ("yes", "no") for q in questions)
 
 
 def test_subtasks_come_in_the_official_order(tmp_path):
     for subtask in reversed(SUBTASKS):
         release(tmp_path, "flat", subtask, count=1)
-    assert tuple(dict.fromkeys(q.subtask for q in load(tmp_path))) == SUBTASKS == PERCEPTION + COGNITION
+    assert tuple(dict.fromkeys(q.fields["subtask"] for q in load(tmp_path))) == SUBTASKS == PERCEPTION + COGNITION
 
 
 def test_chinese_twins(tmp_path):
@@ -70,8 +66,8 @@ def test_chinese_twins(tmp_path):
     release(tmp_path / "zh", "flat", language="zh")
     (tmp_path / "zh/color/0001.txt").write_text("是红色吗？\t是\r\n是蓝色吗？\t否\r\n\r\n", encoding="utf-8-sig")
     english, chinese = load(tmp_path / "en"), load(tmp_path / "zh")
-    assert [q.answer for q in chinese] == [q.answer for q in english] == ["Yes", "No"] * 2
-    assert chinese[2].question == "是红色吗？"
+    assert [q.gold for q in chinese] == [q.gold for q in english] == ["yes", "no"] * 2
+    assert chinese[2].text == "是红色吗？"
     with pytest.raises(ValueError, match="color more than once"):
         load(tmp_path)
 
@@ -118,17 +114,21 @@ def test_a_directory_without_subtasks_is_named(tmp_path):
         load(tmp_path)
 
 
-def rows(*answered: tuple[str, str]) -> list[Row]:
-    return [Row("0.jpg", "q", answer, response) for answer, response in answered]
+def rows(subtask: str, *answered: tuple[str, str], image: str = "0.jpg") -> list[Answer]:
+    """Two answers for each image in turn."""
+    return [
+        Answer(
+            Question(f"{subtask}/{n}", "q", gold, f"{subtask}/{n // 2}", fields={"subtask": subtask, "image": image}),
+            response,
+        )
+        for n, (gold, response) in enumerate(answered)
+    ]
 
 
 def test_scores_by_hand():
-    results = {
-        # both right; one right; none right, once by saying neither
-        "color": rows(("Yes", "yes"), ("No", "No."), ("Yes", "yes"), ("No", "yes"), ("Yes", "no"), ("No", "blue")),
-        "code_reasoning": rows(("Yes", "Yes"), ("No", "No")),
-    }
-    scores = score(results)
+    # both right; one right; none right, once by saying neither
+    said = [("yes", "yes"), ("no", "No."), ("yes", "yes"), ("no", "yes"), ("yes", "no"), ("no", "blue")]
+    scores = score(rows("code_reasoning", ("yes", "Yes"), ("no", "No")) + rows("color", *said))
     color = scores["subtasks"]["color"]
     assert color["acc"] == 3 / 6 and color["acc_plus"] == 1 / 3
     assert color["score"] == scores["perception"] == pytest.approx(50 + 100 / 3)
@@ -136,19 +136,19 @@ def test_scores_by_hand():
     assert color["precision"] == 2 / 3 and color["recall"] == 2 / 3
     assert color["num_yes"] == 3 and color["yes_ratio"] == 0.5
     assert scores["cognition"] == 200 and scores["yes_ratio"] == 4 / 8
-    assert scores["missing"] == [name for name in SUBTASKS if name not in results]
+    assert list(scores["subtasks"]) == ["color", "code_reasoning"], "the official order"
+    assert scores["missing"] == [name for name in SUBTASKS if name not in scores["subtasks"]]
     assert json.loads(json.dumps(scores)) == scores
 
 
 def test_absent_groups_are_none_not_zero():
-    scores = score({"OCR": rows(("Yes", "no"), ("No", "yes"))})
+    scores = score(rows("OCR", ("yes", "no"), ("no", "yes")))
     assert scores["perception"] == 0 and scores["cognition"] is None
     assert "existence" in scores["missing"] and "OCR" not in scores["missing"]
 
 
 def test_the_strict_reading_stands_beside():
-    results = {"color": rows(("Yes", "是的"), ("No", "没有"), ("Yes", "**Yes**"), ("No", "not sure"))}
-    scores = score(results)
+    scores = score(rows("color", ("yes", "是的"), ("no", "没有"), ("yes", "**Yes**"), ("no", "not sure")))
     assert scores["perception"] == 25 and scores["subtasks"]["color"]["other"] == 3  # "not sure" is an official no
     strict = scores["strict"]
     assert strict["perception"] == 75 + 50 and strict["unknown"] == 0.25 and strict["yes_ratio"] == 0.5
@@ -156,22 +156,20 @@ def test_the_strict_reading_stands_beside():
 
 
 def test_no_yes_at_all_is_no_division_by_zero():
-    color = score({"color": rows(("Yes", "other"), ("No", "other"))})["subtasks"]["color"]
+    color = score(rows("color", ("yes", "other"), ("no", "other")))["subtasks"]["color"]
     assert (color["precision"], color["recall"], color["yes_ratio"], color["other"]) == (0, 0, 0, 2)
+    assert score([])["perception"] is None
 
 
-@pytest.mark.parametrize(
-    ("results", "words"),
-    [
-        ({"colour": rows(("Yes", "yes"), ("No", "no"))}, "'colour' is no subtask of MME"),
-        ({"color": rows(("Yes", "yes"))}, "color: found 1 lines, expected two for each image"),
-        ({"color": []}, "found 0 lines"),
-        ({"color": rows(("Yes", "yes"), ("Perhaps", "no"))}, "color, line 2: the answer is 'Perhaps'"),
-    ],
-)
-def test_bad_results_are_refused(results, words):
-    with pytest.raises(ValueError, match=words):
-        score(results)
+def test_an_image_with_one_answer_is_refused():
+    with pytest.raises(ValueError, match="color/1: found 1 answers, expected 2; is the run complete"):
+        score(rows("color", ("yes", "yes"), ("no", "no"), ("yes", "yes")))
+
+
+def test_one_answer_is_right_or_not_by_either_reading():
+    official, strict = rows("color", ("no", "not sure"), ("no", "没有"))
+    assert [mme.BENCHMARK.right(one) for one in (official, strict)] == [True, False]
+    assert [mme.BENCHMARK.strict(one) for one in (official, strict)] == ["unknown", "no"]
 
 
 @pytest.mark.parametrize(
@@ -188,15 +186,15 @@ def test_bad_results_are_refused(results, words):
 def test_bad_result_files_are_named_by_line(tmp_path, content, words):
     (tmp_path / "color.txt").write_text(content)
     with pytest.raises(ValueError, match=words):
-        read_results(tmp_path)
+        read(tmp_path)
 
 
 def test_a_directory_without_results_is_named(tmp_path):
     (tmp_path / "results.json").write_text("")
     with pytest.raises(ValueError, match=r"found \['results\.json'\], expected result files such as existence\.txt"):
-        read_results(tmp_path)
+        read(tmp_path)
     with pytest.raises(ValueError, match="no such directory"):
-        read_results(tmp_path / "nowhere")
+        read(tmp_path / "nowhere")
 
 
 RESPONSES = st.one_of(
@@ -209,25 +207,36 @@ RESPONSES = st.one_of(
 @given(st.lists(st.tuples(RESPONSES, RESPONSES), min_size=1, max_size=6))
 def test_written_results_keep_their_lines_and_their_official_score(tmp_path_factory, responses):
     directory = tmp_path_factory.mktemp("results")
-    answered = [answer for first, second in responses for answer in (("Yes", first), ("No", second))]
-    results = {"color": rows(*answered)}
-    write_results(results, directory)
-    again = read_results(directory)
-    assert len(again["color"]) == len(answered)
-    mine, theirs = score(results), score(again)
+    answered = [answer for first, second in responses for answer in (("yes", first), ("no", second))]
+    answers = rows("color", *answered)
+    write_results(answers, directory)
+    again = read(directory)
+    assert len(again) == len(answered)
+    mine, theirs = score(answers), score(again)
     assert mine["subtasks"] == theirs["subtasks"] and mine["perception"] == theirs["perception"]
 
 
-def test_round_trip_from_questions(tmp_path):
-    questions = [Question("color", Path("x/0.jpg"), "红？", "Yes"), Question("color", Path("x/0.jpg"), "蓝？", "No")]
-    results = pair(questions, ["是的", "否"])
-    assert write_results(results, tmp_path) == [tmp_path / "color.txt"]
-    assert (tmp_path / "color.txt").read_bytes().decode() == "0.jpg\t红？\tYes\t是的\n0.jpg\t蓝？\tNo\t否\n"
-    assert read_results(tmp_path) == results
-    with pytest.raises(ValueError, match="1 responses to 2 questions"):
-        pair(questions, ["Yes"])
-    with pytest.raises(ValueError, match="no subtask of MME"):
-        write_results({"../color": results["color"]}, tmp_path)
+def test_written_files_are_the_official_ones(tmp_path):
+    release(tmp_path / "release", "flat", language="zh", count=1)
+    answers = [Answer(question, said) for question, said in zip(load(tmp_path / "release"), ["是的", "不\t是\n"])]
+    assert write_results(answers, tmp_path / "out") == [tmp_path / "out" / "color.txt"]
+    written = (tmp_path / "out" / "color.txt").read_bytes().decode()
+    assert written == "0000.jpg\t是红色吗？\tYes\t是的\n0000.jpg\t是蓝色吗？\tNo\t不 是 \n"
+    again = read(tmp_path / "out" / "color.txt")
+    assert [(one.question.text, one.question.gold, one.response) for one in again] == [
+        ("是红色吗？", "yes", "是的"),
+        ("是蓝色吗？", "no", "不 是 "),
+    ]
+
+
+def test_files_of_other_names_and_doubled_ones_are_refused(tmp_path):
+    path = tmp_path / "colour.txt"
+    path.write_text("0.jpg\tq\tYes\tyes\n0.jpg\tq\tNo\tno\n")
+    with pytest.raises(ValueError, match="'colour' is no subtask of MME, expected one of existence"):
+        read(path)
+    right = path.rename(tmp_path / "color.txt")
+    with pytest.raises(ValueError, match="color is given twice"):
+        read(right, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +271,7 @@ def test_official_parser_agrees_on_awkward_answers():
 
 
 def test_published_model_scores_to_the_last_digit():
-    scores = score(read_results(oracle("mme/lavin")))
+    scores = score(read(oracle("mme/lavin")))
     assert scores["perception"] == 963.6114445778312
     assert scores["cognition"] == 249.64285714285714
     assert scores["missing"] == []
@@ -291,7 +300,7 @@ def test_official_questions_have_the_published_sizes(tmp_path):
             with (folder / image).with_suffix(".txt").open("a", encoding="utf-8") as file:
                 file.write(f"{question}\t{answer}\n")
     questions = load(tmp_path)
-    assert len(questions) == 2374 and len({q.image for q in questions}) == 1187
-    assert [q.answer for q in questions].count("Yes") == 1187
-    perfect = score(pair(questions, [q.answer for q in questions]))
+    assert len(questions) == 2374 and len({q.images for q in questions}) == 1187
+    assert [q.gold for q in questions].count("yes") == 1187
+    perfect = score([Answer(question, question.gold) for question in questions])
     assert perfect["perception"] == 2000 and perfect["cognition"] == 800

@@ -1,0 +1,3 @@
+from skymm.cli import main
+
+main()

@@ -1,0 +1,160 @@
+"""An endpoint that behaves, and every way in which one may not."""
+
+import base64
+import io
+import math
+
+import pytest
+from endpoint import Endpoint, completion, prompt_of
+from PIL import Image
+
+from skymm.evaluation.answerers.openai_endpoint import EndpointFailed, OpenAIAnswerer, data_url
+from skymm.evaluation.answerers.protocol import Ask
+
+
+@pytest.fixture(autouse=True)
+def _no_long_pauses(monkeypatch):
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("skymm.evaluation.answerers.openai_endpoint.time.sleep", lambda seconds: None)
+
+
+def picture(kind="PNG"):
+    data = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(data, kind)
+    return data.getvalue()
+
+
+def replies(answerer, asks, mode="generate"):
+    return [reply for _, reply in sorted(answerer.answer(asks, mode), key=lambda one: one[0])]
+
+
+def test_every_question_gets_its_own_answer_and_its_pictures(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    red, jpeg = picture(), picture("JPEG")
+    asks = [Ask(f"question {index}", (red, jpeg)) for index in range(20)]
+    with Endpoint(lambda request: f" to {prompt_of(request)}\n") as server:
+        answerer = OpenAIAnswerer(server.url, "m", max_new_tokens=7, concurrency=4)
+        assert [reply.text for reply in replies(answerer, asks)] == [f"to question {index}" for index in range(20)]
+        assert 1 < server.most_under_way <= 4
+    assert set(server.keys) == {"Bearer sk-secret"} and "sk-secret" not in repr(vars(answerer)["name"])
+    request = server.requests[0]
+    assert (request["model"], request["temperature"], request["max_tokens"]) == ("m", 0, 7)
+    *pictures, text = request["messages"][0]["content"]
+    urls = [one["image_url"]["url"] for one in pictures]
+    assert [base64.b64decode(url.split(",")[1]) for url in urls] == [red, jpeg] and text["type"] == "text"
+    assert urls[0].startswith("data:image/png;base64,") and urls[1].startswith("data:image/jpeg;base64,")
+
+
+def test_without_pictures_the_content_is_text():
+    with Endpoint() as server:
+        replies(OpenAIAnswerer(server.url, "m"), [Ask("hello")])
+    assert server.requests[0]["messages"] == [{"role": "user", "content": "hello"}]
+
+
+@pytest.mark.parametrize("trouble", [(429, {}), (500, {}), (503, b"<html>"), None, (200, b"<html>nonsense"), (200, {})])
+def test_trouble_that_passes_is_waited_for(trouble):
+    seen = []
+
+    def rule(request):
+        seen.append(prompt_of(request))
+        return trouble if seen.count(prompt_of(request)) < 3 else "at last"
+
+    with Endpoint(rule) as server:
+        found = replies(OpenAIAnswerer(server.url, "m", retries=4), [Ask("a"), Ask("b")])
+    assert [reply.text for reply in found] == ["at last"] * 2 and all(reply.error is None for reply in found)
+    assert seen.count("a") == 3
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ((400, {"error": {"message": "content filter"}}), "400: .*content filter"),
+        ((500, {"error": {"message": "out of memory"}}), "500 after 1 retries: .*out of memory"),
+        ((200, completion(["a", "list"])), "no chat completion"),
+        (None, "no connection after 1 retries"),
+    ],
+)
+def test_one_question_without_an_answer_does_not_stop_the_others(trouble, words):
+    with Endpoint(lambda request: trouble if prompt_of(request) == "bad" else "fine") as server:
+        found = replies(OpenAIAnswerer(server.url, "m", retries=1), [Ask("a"), Ask("bad"), Ask("b")])
+    assert [reply.text for reply in found] == ["fine", "", "fine"]
+    import re
+
+    assert re.search(words, found[1].error) and found[0].error is None
+
+
+def test_an_endpoint_that_dies_gives_what_it_answered_and_stops():
+    with Endpoint(lambda request: "yes" if int(prompt_of(request)) < 5 else (503, {})) as server:
+        answerer = OpenAIAnswerer(server.url, "m", retries=0, concurrency=2)
+        got = []
+        with pytest.raises(EndpointFailed, match=r"[345] questions in a row failed: 503.*run it again to go on"):
+            got.extend(answerer.answer([Ask(str(index)) for index in range(50)], "generate"))
+    assert {index for index, reply in got if reply.error is None} == set(range(5))
+    assert len(server.requests) < 12, "the other forty are not tried"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "refuses the key in OPENAI_API_KEY"), (403, "refuses the key"), (404, "no such model or path")],
+)
+def test_a_wrong_key_or_model_is_told_at_once(status, words):
+    with Endpoint(lambda request: (status, {"error": {"message": "no"}})) as server:
+        answerer = OpenAIAnswerer(server.url, "m", concurrency=1)
+        with pytest.raises(EndpointFailed, match=words):
+            list(answerer.answer([Ask("a")] * 9, "generate"))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("localhost:8000", r"expected http\(s\)://HOST/v1"),
+        ("http://me:secret@host/v1", "must not carry a key"),
+        ("http://host/v1?api_key=secret", "must not carry a key"),
+    ],
+)
+def test_bad_addresses_are_refused_without_repeating_a_secret(url, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        OpenAIAnswerer(url, "m")
+    assert "secret" not in str(caught.value)
+
+
+def test_choices_are_summed_over_the_tokens_that_the_endpoint_lists():
+    top = [("Yes", math.log(0.3)), (" yes", math.log(0.1)), ("没有", math.log(0.25)), ("Maybe", math.log(0.05))]
+    with Endpoint(lambda request: (200, completion("Yes", top))) as server:
+        [reply] = replies(OpenAIAnswerer(server.url, "m"), [Ask("?", (), ("yes", "no"))], "logits")
+    assert reply.text == "Yes"
+    assert reply.logits == {"yes": pytest.approx(math.log(0.4)), "no": pytest.approx(math.log(0.25))}
+    assert (server.requests[0]["logprobs"], server.requests[0]["max_tokens"]) == (True, 1)
+
+
+def test_a_letter_that_is_not_listed_is_no_likelier_than_the_last_that_is():
+    top = [("(B", math.log(0.5)), ("b", math.log(0.3)), ("C", math.log(0.2))]
+    with Endpoint(lambda request: (200, completion("B", top))) as server:
+        [reply] = replies(OpenAIAnswerer(server.url, "m"), [Ask("?", (), ("A", "B", "C"))], "logits")
+    assert reply.text == "B" and reply.logits["A"] == pytest.approx(math.log(0.2))
+    assert reply.logits["B"] == pytest.approx(math.log(0.5)), "a small b is no B"
+
+
+def test_an_endpoint_without_logprobs_says_what_to_do():
+    with Endpoint() as server, pytest.raises(EndpointFailed, match="sends no logprobs; use --mode generate"):
+        replies(OpenAIAnswerer(server.url, "m"), [Ask("?", (), ("yes", "no"))], "logits")
+
+
+def test_free_text_is_written_in_logits_mode_too():
+    with Endpoint(lambda request: "a dog") as server:
+        [reply] = replies(OpenAIAnswerer(server.url, "m"), [Ask("What?")], "logits")
+    assert reply.text == "a dog" and "logprobs" not in server.requests[0]
+
+
+def test_a_judge_writes_text_or_fails_with_a_sentence():
+    with Endpoint(lambda request: "7 8") as server:
+        assert OpenAIAnswerer(server.url, "m").write("grade this") == "7 8"
+    with Endpoint(lambda request: (500, {})) as server, pytest.raises(EndpointFailed, match="500 after 0 retries"):
+        OpenAIAnswerer(server.url, "m", retries=0).write("grade this")
+
+
+def test_what_is_no_picture_is_not_sent():
+    with pytest.raises(ValueError, match="image of question 3: found bytes b'<html>'"):
+        data_url(b"<html>", "question 3")
