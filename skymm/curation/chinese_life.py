@@ -85,6 +85,8 @@ SIGNS: dict[str, Group] = {
         停 = stop
         慢 = slow down
         让 讓 give way
+        开 開 open
+        关 關 close
     """),
 }
 

@@ -1,14 +1,13 @@
 """Things and animals of Chinese life that have an emoji: their names, and what people in China know about them.
 
-Only what nobody disputes, and in a question the wrong options are wrong beyond argument. A temple is missing on purpose:
-the one among the emoji is a Hindu temple.
+Only what nobody disputes. A temple is missing on purpose: the one among the emoji is a Hindu temple.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skymm.curation.chinese_culture import FESTIVALS, Text
+from skymm.curation.chinese_culture import Text
 
 # The animals of the zodiac in their order.
 ZODIAC = "🐀🐂🐅🐇🐉🐍🐎🐐🐒🐓🐕🐖"
@@ -25,6 +24,9 @@ SAYINGS: dict[str, Text] = {
     "🐘": ("盲人摸＿", "blind men touching a ＿"),
     "🐸": ("井底之＿", "the ＿ at the bottom of a well"),
 }
+
+# In this style they look like something else or like little at all.
+UNCLEAR = {"openmoji": "🌕🍵🎻🍚"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ THINGS = _things("""
     🍚 | 米饭 | rice | 米飯, 饭, 飯, 白饭, 白飯, 一碗米饭, a bowl of rice, bowl of rice, cooked rice, white rice | bowl
     🥮 | 月饼 | a moon cake | 月餅, mooncake, mooncakes, moon cakes, a mooncake | bread
     🧧 | 红包 | a red envelope | 紅包, red packet, a red packet, hongbao, red envelopes, lucky money |
-    🏮 | 灯笼 | a lantern | 燈籠, 红灯笼, 紅燈籠, red lantern, a red lantern, paper lantern, lanterns, red paper lantern |
+    🏮 | 灯笼 | a lantern | 燈籠, 红灯笼, 紅燈籠, red lantern, a red lantern, paper lantern, lanterns, red paper lantern | lamp
     🐉 | 龙 | a dragon | 龍, 中国龙, 中國龍, chinese dragon, a chinese dragon, loong | snake
     🐼 | 熊猫 | a panda | 熊貓, 大熊猫, 大熊貓, panda bear, giant panda, a giant panda, 熊猫头, panda face | bear
     🀄 | 麻将牌 | a mahjong tile | 麻將牌, 麻将, 麻將, 红中, 紅中, mahjong, mahjong tiles, mahjong red dragon |
@@ -74,17 +76,17 @@ THINGS = _things("""
     🪁 | 风筝 | a kite | 風箏, kites |
     🐟 | 鱼 | a fish | 魚, fishes |
     🐫 | 骆驼 | a camel | 駱駝, 双峰骆驼, 雙峰駱駝, two-hump camel, bactrian camel, camels |
-    🦇 | 蝙蝠 | a bat | bats |
+    🦇 | 蝙蝠 | a bat | bats | bat
     🍑 | 桃子 | a peach | 桃, peaches |
     🌕 | 满月 | a full moon | 滿月, 月亮, 圆月, 圓月, moon, the moon, the full moon | moon
-    🏓 | 乒乓球 | a table tennis bat | 乒乓球拍, 兵乓球, ping pong, ping-pong, table tennis, ping pong paddle |
+    🏓 | 乒乓球 | a table tennis bat | 乒乓球拍, 兵乓球, ping pong, ping-pong, table tennis, ping pong paddle | bat
     🍕 | 披萨 | a pizza | 比萨, 披薩, 比薩, slice of pizza, a slice of pizza, pizza slice |
     🍔 | 汉堡 | a hamburger | 漢堡, 汉堡包, 漢堡包, burger, a burger | bread
     🌮 | 墨西哥卷饼 | a taco | 塔可, tacos | bread
-    🎃 | 南瓜灯 | a jack-o'-lantern | 南瓜燈, 南瓜, pumpkin, a pumpkin, jack-o-lantern |
+    🎃 | 南瓜灯 | a jack-o'-lantern | 南瓜燈, 南瓜, pumpkin, a pumpkin, jack-o-lantern | lamp
     🎄 | 圣诞树 | a Christmas tree | 聖誕樹 |
-    🎸 | 吉他 | a guitar | electric guitar |
-    🎻 | 小提琴 | a violin | 提琴, fiddle |
+    🎸 | 吉他 | a guitar | electric guitar | strings
+    🎻 | 小提琴 | a violin | 提琴, fiddle | strings
     ⚽ | 足球 | a football | soccer ball, a soccer ball, soccer | ball
     🏀 | 篮球 | a basketball | 籃球 | ball
     🚗 | 汽车 | a car | 汽車, 车, 車, 轿车, 小汽车, automobile |
@@ -115,140 +117,39 @@ THINGS = _things("""
 """)
 
 
-def _holidays(*names: str) -> tuple[Text, ...]:
-    english = {festival.word.simplified: festival.word.english for festival in FESTIVALS}
-    return tuple((name, english[name]) for name in names)
-
-
-# What is asked about a thing without naming it, "{}" being the place where it stands. The first option is right.
-LORE: dict[str, tuple[Text, tuple[Text, Text, Text, Text]]] = {
-    "🥟": (
-        ("{}的食物主要是怎么做的？", "How is the food at the {} made?"),
-        (
-            ("用面皮包馅", "a filling is wrapped in thin dough"),
-            ("用叶子包糯米", "glutinous rice is wrapped in leaves"),
-            ("用米饭卷生鱼片", "rice is rolled around raw fish"),
-            ("把面团抹奶酪烤熟", "dough is covered with cheese and baked"),
+# What is known about a thing, without its name. Within a group each sentence is true of its own thing only, so the
+# sentences of the others are the wrong options: without the picture there is nothing to choose by.
+LORE: tuple[dict[str, Text], ...] = (
+    {
+        "🥟": (
+            "形状像元宝，北方人年夜饭常吃",
+            "Shaped like an old gold ingot, it is eaten in the North on New Year's Eve.",
         ),
-    ),
-    "🍜": (
-        (
-            "中国人过生日时常吃{}的食物，它象征什么？",
-            "The Chinese eat the food at the {} on birthdays. What does it stand for?",
+        "🍜": ("因为长，过生日时吃它来求长寿", "As it is long, it is eaten on birthdays for a long life."),
+        "🍚": ("由稻谷煮成，是南方人的主食", "Boiled from a grain, it is the staple food of the South."),
+        "🥮": ("中秋节全家分着吃", "Families share it at the Mid-Autumn Festival."),
+        "🍵": ("由一种常绿树的嫩叶泡成", "It is made with the young leaves of an evergreen."),
+        "🍑": ("神话里西王母请众仙来吃它", "In myth the Queen Mother of the West treats the immortals to it."),
+    },
+    {
+        "🧧": ("过年时长辈用它装压岁钱", "At New Year elders put money for the children into it."),
+        "🏮": (
+            "正月十五晚上人们观赏它，猜写在上面的谜语",
+            "On the fifteenth night of the year people admire it and guess the riddles on it.",
         ),
-        (("长寿", "long life"), ("发财", "wealth"), ("爱情", "love"), ("升官", "promotion")),
-    ),
-    "🍚": (
-        ("{}的食物是用哪种粮食做的？", "Which crop is the food at the {} made from?"),
-        (("稻米", "paddy rice"), ("小麦", "wheat"), ("玉米", "maize"), ("土豆", "potatoes")),
-    ),
-    "🥮": (
-        ("{}的食物是哪个节日吃的？", "At which festival is the food at the {} eaten?"),
-        _holidays("中秋节", "端午节", "清明节", "重阳节"),
-    ),
-    "🧧": (
-        (
-            "过年时，长辈在{}的东西里放什么给孩子？",
-            "What do elders put into the thing at the {} for children at New Year?",
-        ),
-        (("钱", "money"), ("茶叶", "tea leaves"), ("糖果", "sweets"), ("照片", "photographs")),
-    ),
-    "🏮": (
-        (
-            "人们在哪个节日晚上专门去观赏{}的东西？",
-            "On the night of which festival do people go out to admire things like the one at the {}?",
-        ),
-        _holidays("元宵节", "清明节", "端午节", "重阳节"),
-    ),
-    "🐉": (
-        (
-            "做成{}的动物样子的船，在哪个节日比赛？",
-            "At which festival do boats in the shape of the creature at the {} race?",
-        ),
-        _holidays("端午节", "清明节", "重阳节", "腊八节"),
-    ),
-    "🐼": (
-        ("{}的动物主要吃什么？", "What does the animal at the {} mainly eat?"),
-        (("竹子", "bamboo"), ("鱼", "fish"), ("蚂蚁", "ants"), ("海草", "seaweed")),
-    ),
-    "🀄": (
-        (
-            "{}的东西是一种游戏里的，这种游戏通常几个人玩？",
-            "The thing at the {} belongs to a game. How many people usually play it?",
-        ),
-        (("四个", "four"), ("一个", "one"), ("七个", "seven"), ("十一个", "eleven")),
-    ),
-    "🥢": (
-        ("{}的东西是用来做什么的？", "What are the things at the {} used for?"),
-        (
-            ("夹菜吃饭", "picking up food"),
-            ("写毛笔字", "writing characters"),
-            ("打鼓", "beating a drum"),
-            ("织毛衣", "knitting"),
-        ),
-    ),
-    "🎆": (
-        ("{}的景象靠中国古代的哪项发明？", "Which invention of ancient China makes the sight at the {} possible?"),
-        (("火药", "gunpowder"), ("造纸术", "paper making"), ("指南针", "the compass"), ("印刷术", "printing")),
-    ),
-    "🧨": (
-        (
-            "按照传统，人们在哪个节日燃放{}的东西？",
-            "At which festival are things like the one at the {} let off by tradition?",
-        ),
-        _holidays("春节", "清明节", "端午节", "重阳节"),
-    ),
-    "🫖": (
-        ("{}的东西是用来做什么的？", "What is the thing at the {} used for?"),
-        (
-            ("泡茶", "making tea"),
-            ("炒菜", "frying vegetables"),
-            ("蒸包子", "steaming buns"),
-            ("洗衣服", "washing clothes"),
-        ),
-    ),
-    "🪁": (
-        ("中国人传统上在哪个季节放{}的东西？", "In which season do the Chinese traditionally fly the thing at the {}?"),
-        (("春天", "spring"), ("夏天", "summer"), ("秋天", "autumn"), ("冬天", "winter")),
-    ),
-    "🐟": (
-        (
-            "年夜饭要有{}的动物，因为它的名字和哪个字同音？",
-            "The animal at the {} is served on New Year's Eve, for its name sounds like a word for what?",
-        ),
-        (("余", "surplus"), ("福", "blessing"), ("寿", "long life"), ("喜", "joy")),
-    ),
-    "🐫": (
-        ("{}的动物古时在哪条路线上运货？", "On which old route did the animal at the {} carry goods?"),
-        (
-            ("丝绸之路", "the Silk Road"),
-            ("京杭大运河", "the Grand Canal"),
-            ("长江航道", "the Yangtze shipping route"),
-            ("郑和的航线", "Zheng He's sea route"),
-        ),
-    ),
-    "🦇": (
-        (
-            "{}的动物常见于吉祥图案，因为它的名字和哪个字同音？",
-            "The animal at the {} is found in lucky patterns, for its name sounds like a word for what?",
-        ),
-        (("福", "blessing"), ("寿", "long life"), ("喜", "joy"), ("余", "surplus")),
-    ),
-    "🍑": (
-        ("在中国，{}的水果象征什么？", "What does the fruit at the {} stand for in China?"),
-        (("长寿", "long life"), ("离别", "parting"), ("贫穷", "poverty"), ("战争", "war")),
-    ),
-    "🌕": (
-        ("全家人在哪个节日一起观赏{}的东西？", "At which festival do families admire the thing at the {} together?"),
-        _holidays("中秋节", "端午节", "清明节", "腊八节"),
-    ),
-    "🍵": (
-        ("{}的饮料是用什么做的？", "What is the drink at the {} made from?"),
-        (
-            ("茶树的叶子", "leaves of the tea plant"),
-            ("咖啡豆", "coffee beans"),
-            ("可可豆", "cocoa beans"),
-            ("葡萄", "grapes"),
-        ),
-    ),
-}
+        "🀄": ("属于一种通常四个人玩的游戏", "It belongs to a game that four people usually play."),
+        "🥢": ("成双使用，吃饭时用来夹菜", "Used in pairs, it picks up food."),
+        "🎆": ("靠火药升空，在夜里绽放", "Sent up by gunpowder, it opens in the night sky."),
+        "🧨": ("传说人们用它的响声吓跑怪兽“年”", "By legend its noise drove away the monster Nian."),
+        "🫖": ("宜兴用紫砂做的最有名", "The most famous ones are of purple clay from Yixing."),
+        "🪁": ("春天放到天上，山东潍坊以它闻名", "Flown in spring, it has made the city of Weifang famous."),
+        "🌕": ("传说嫦娥住在那里", "By legend Chang'e lives there."),
+    },
+    {
+        "🐉": ("古代皇帝的象征，世上并没有这种动物", "The emblem of emperors; no such animal exists."),
+        "🐼": ("主要吃竹子，野生的只在中国有", "It mainly eats bamboo, and in the wild lives in China only."),
+        "🐟": ("名字和“余”同音，年夜饭上要有它", "As its name sounds like surplus, it is served on New Year's Eve."),
+        "🐫": ("古时在丝绸之路上驮运货物", "It carried goods along the Silk Road."),
+        "🦇": ("名字和“福”同音，常见于吉祥图案", "As its name sounds like blessing, it is found in lucky patterns."),
+    },
+)

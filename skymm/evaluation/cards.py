@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skymm.evaluation.benchmark import Answer, Picture
-from skymm.evaluation.figures import rate
+from skymm.evaluation.figures import probability
 from skymm.evaluation.mistakes import confidence_of, data_url, in_turn, pictures_of
 from skymm.evaluation.seeing import Run, is_right
 
@@ -15,9 +15,10 @@ MAX_CARDS = 12
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a run answered: `verdict` is "right", "wrong" or "" (none); `confidence` is "" where none was recorded."""
+    """What the run at place `series` answered: `verdict` is "right", "wrong" or "" (none); `confidence` may be ""."""
 
     label: str
+    series: int
     text: str
     verdict: str
     confidence: str
@@ -39,10 +40,10 @@ def cards_of(runs: Sequence[Run], labels: Sequence[str]) -> tuple[list[Card], st
     chosen = in_turn(runs, MAX_CARDS)
     pictures, reason = _pictures(runs) if chosen else ({}, "")
     replies: dict[tuple[str, str], list[Reply]] = {_asked(answer): [] for answer in chosen}
-    for run, label in zip(runs, labels):
+    for series, (run, label) in enumerate(zip(runs, labels)):
         for answer in run.answers:
             if _asked(answer) in replies:
-                replies[_asked(answer)].append(_reply(run, label, answer))
+                replies[_asked(answer)].append(_reply(run, label, series, answer))
     cards = []
     for answer in chosen:
         question, picture = answer.question, pictures.get(answer.question.id)
@@ -70,7 +71,7 @@ def _pictures(runs: Sequence[Run]) -> tuple[dict[str, Picture], str]:
     return found, reasons[0] if reasons else ""
 
 
-def _reply(run: Run, label: str, answer: Answer) -> Reply:
+def _reply(run: Run, label: str, series: int, answer: Answer) -> Reply:
     right, confidence = is_right(answer, run.benchmark), confidence_of(answer, run.benchmark)
     verdict = "" if right is None else "right" if right else "wrong"
-    return Reply(label, answer.response.strip(), verdict, "" if confidence is None else rate(confidence))
+    return Reply(label, series, answer.response.strip(), verdict, "" if confidence is None else probability(confidence))

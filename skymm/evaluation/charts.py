@@ -104,7 +104,7 @@ def interval_chart(
     """One line of marks for each row, a mark with its interval for each series."""
     width, right = 400.0, 384.0
     left = min(150.0, max([text_width(name) for name, _ in rows], default=0.0) + 10)
-    step = max(20.0, 10.0 * len(names) + 8)
+    step = max(24.0, 10.0 * len(names) + 8)
     bottom = 8 + step * len(rows)
     parts = []
     for tick in axis.ticks:
@@ -130,18 +130,17 @@ def yes_chart(label: str, rows: Sequence[tuple[str, float, float]], axis: Axis) 
 
     The longer the line, the more the picture decides; a model that does not look has both marks in one place.
     """
-    width, right = 400.0, 384.0
-    left = min(150.0, max([text_width(name) for name, _, _ in rows], default=0.0) + 10)
-    bottom = 8 + 24.0 * len(rows)
+    width, left, right = 400.0, 8.0, 386.0
+    bottom = 4 + 36.0 * len(rows)
     parts = []
     for tick in axis.ticks:
         x = axis.place(tick, left, right)
         parts += [_line(x, 6, x, bottom, "grid"), _text(x, bottom + 14, axis.show(tick), size=_SMALL, style="faint")]
     for row, (name, where_no, where_yes) in enumerate(rows):
-        y = 8 + 24 * (row + 0.5)
+        y = 4 + 36 * row + 26
         start, end = axis.place(where_no, left, right), axis.place(where_yes, left, right)
         parts += [
-            _text(left - 8, y + 4, shortened(name, left - 10), "end"),
+            _text(0, y - 13, shortened(name, width), "start"),
             _line(start, y, end, y, f"s{row % NUM_STYLES} span"),
             _mark(end, y, row, 4.5, title=axis.show(where_yes)),
             _mark(start, y, row, 4.5, "open", title=axis.show(where_no)),

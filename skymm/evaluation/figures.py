@@ -12,6 +12,11 @@ def rate(value: float) -> str:
     return f"{_plain(value * 100, 1)}%"
 
 
+def probability(value: float) -> str:
+    """A probability below 1 is not written as 100%."""
+    return "> 99.9%" if 0.9995 <= value < 1 else rate(value)
+
+
 def rounded(value: float) -> str:
     """A percentage for a sentence: whole, unless that would make almost none none, or almost all all."""
     percent = value * 100

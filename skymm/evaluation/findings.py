@@ -11,7 +11,7 @@ from skymm.evaluation.report_words import Words
 from skymm.evaluation.seeing import Gain, probabilities
 from skymm.evaluation.statistics import Interval, paired_difference
 
-SEES = 0.5  # of the way from guessing to always right
+SEES, PARTLY = 0.5, 0.2  # of the way from guessing to always right
 MUTE = 0.5  # share of unreadable answers above which there is nothing to judge
 SURE = 0.9
 _ENOUGH = 20  # answers that a share in a sentence needs
@@ -37,12 +37,10 @@ def level_of(measured: Measured) -> str:
     unknown, looks = measured.value("seeing.unknown"), measured.interval("seeing.looks")
     if unknown is not None and unknown > MUTE:
         return "level_mute"
-    if looks is None:
-        return "level_none"
-    if looks.low is None or looks.high is None:
+    if looks is None or looks.low is None or looks.high is None:
         return "level_none"
     if looks.low > 0:
-        return "level_sees" if looks.value >= SEES else "level_partly"
+        return "level_sees" if looks.value >= SEES else "level_partly" if looks.value >= PARTLY else "level_barely"
     return "level_against" if looks.high < 0 else "level_talks"
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from skymm.evaluation.benchmark import Answer, Benchmark, value_of
-from skymm.evaluation.seeing import Run, confidences, seeing
-from skymm.evaluation.statistics import Bootstrap, Calibration, Interval, calibration, cluster_bootstrap
+from skymm.evaluation.seeing import Run, confidences, seeing_counts, seeing_rates
+from skymm.evaluation.statistics import Bootstrap, Calibration, Interval, Rates, calibration, cluster_bootstrap
 
 RESAMPLES = 500
 SEED = 0
@@ -20,7 +22,7 @@ class Measured:
     """A run with its numbers. `label` tells it from the others of its benchmark.
 
     `bootstrap` has "official.KEY" and "strict.KEY" of the benchmark's metrics, "table.KEY.ENTRY" of its tables and
-    "seeing.NAME" of `seeing`; None without answers. `error` says why the benchmark's own scorer gave no scores (a
+    "seeing.NAME" of `seeing_rates`; None without answers. `error` says why the benchmark's own scorer gave no scores (a
     benchmark may need all answers about a picture); the rest is there nevertheless.
     """
 
@@ -68,16 +70,19 @@ def measure(run: Run, label: str, n: int = RESAMPLES, seed: int = SEED) -> Measu
                 units[table] = _unit(entries, fields[table])
 
     def statistics(answers: Sequence[Answer]) -> dict[str, float | None]:
-        found = {f"seeing.{name}": value for name, value in seeing(answers, benchmark).items()}
-        if error is None:
-            found |= _official(benchmark.score(answers, files), benchmark, fields)
-        return found
+        return _official(benchmark.score(answers, files), benchmark, fields)
+
+    def count(answers: Sequence[Answer]) -> np.ndarray:
+        return seeing_counts(answers, benchmark)
+
+    def rates(counts: np.ndarray) -> dict[str, float | None]:
+        return {f"seeing.{name}": value for name, value in seeing_rates(counts).items()}
 
     confidence, outcome, about_yes = confidences(run.answers)
     return Measured(
         run,
         label,
-        cluster_bootstrap(run.answers, statistics, benchmark.strata, n, seed),
+        cluster_bootstrap(run.answers, None if error else statistics, benchmark.strata, n, seed, Rates(count, rates)),
         calibration(confidence, outcome),
         about_yes,
         units,

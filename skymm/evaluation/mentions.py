@@ -72,22 +72,24 @@ def _table(path: Path) -> dict:
     return values[0]
 
 
+# A full stop is a word of its own before a space, and at the end of the text. Before a quotation mark within the text it
+# stays with its word, which is then no object: so the reference counts have it.
+_FULL_STOP = re.compile(r"(?<![.\s])\.(?=\s|[\])}>\"'»”’ ]*$)")
 # Marks that are words of their own wherever they stand; a comma or colon is not inside a number.
 _APART = re.compile(r"[;@#$%&?!*\"“”«»„‘’`()\[\]{}<>—]|--+|\.{2,}|[:,](?!\d)")
-# A quotation mark before, the word, and after it a mark (also of a plural's genitive) and a full stop in either order.
-_PIECE = re.compile(r"('?)(.+?)('*)(\.?'*)")
+_QUOTED = re.compile(r"('?)(.+?)('*)")
 _CLITIC = re.compile(r"(.+?)('s|'m|'d|'ll|'re|'ve|n't)")
 
 
 def tokens(caption: str) -> list[str]:
-    """Words and marks of an English caption in lower case, cut as the official scorer's tokeniser (Penn Treebank) cuts
-    them: "the dog's bowl." is the, dog, 's, bowl, and the full stop; "two-person" and "2.5" stay whole.
+    """Words and marks of an English caption in lower case, cut as a Penn Treebank tokeniser cuts them, which the official
+    scorer uses: "the dog's bowl." is the, dog, 's, bowl, and the full stop; "two-person" and "2.5" stay whole.
     """
     found: list[str] = []
-    for piece in _APART.sub(r" \g<0> ", caption.lower()).split():
-        quote, word, after, stop = _PIECE.fullmatch(piece).groups()
+    for piece in _APART.sub(r" \g<0> ", _FULL_STOP.sub(" .", caption.lower())).split():
+        before, word, after = _QUOTED.fullmatch(piece).groups()
         clitic = _CLITIC.fullmatch(word)
-        found += filter(None, [quote, *(clitic.groups() if clitic else [word]), after, stop])
+        found += filter(None, [before, *(clitic.groups() if clitic else [word]), after])
     return found
 
 

@@ -24,8 +24,9 @@ _ALL_OR_NONE = re.compile(
 _QUALITIES = "小大老白黑红黄蓝绿花灰棕"  # a 小狗 is a 狗
 _TRIM = " \t.,:;!?'\"()。、-—…"
 _ARTICLE = re.compile(r"(?:a|an|the) (?=.)")
-STATED = re.compile(
-    r"\banswers?(?: is|:)|\b(?:correct|right|best) (?:option|choice|one)(?: is|:)|(?:答案|结论|正确选项)(?:应该|应)?(?:就?是|为|选| ?:)"
+STATED_WORDS = re.compile(
+    r"\banswers?(?: is|:)|\b(?:correct|right|best) (?:option|choice|one)(?: is|:)|"
+    r"(?:答案|结论|正确选项)(?:应该|应)?(?:就?是|为|选| ?:)"
 )
 _CLAUSE = re.compile(r"[,:;、]|\bbut\b|而是|但")
 _DENIED_LEFT = re.compile(
@@ -34,15 +35,18 @@ _DENIED_LEFT = re.compile(
     r"(?:不是|并非|没有|沒有|而非|除了|排除|看不到|没看到|不像|不属于|无)(?:(?!是).){0,6}$|(?:不|非|未|没)[^是的]{0,4}$"
 )
 _DENIED_RIGHT = re.compile(
-    r" (?:is|are|was|were|does|do|can|could|would)(?:n't| (?:also )?not)\b| cannot\b| (?:is|are|was|were) (?:incorrect|wrong|absent|"
-    r"missing|ruled out)\b|(?:选项)?(?:是|都|也|并)?(?:不(?!仅|但|过|是|像)|没有|错误|可以排除|可排除|被排除)"
+    r" (?:is|are|was|were|does|do|can|could|would)(?:n't| (?:also )?not)\b| cannot\b|"
+    r" (?:is|are|was|were) (?:incorrect|wrong|absent|missing|ruled out)\b|"
+    r"(?:选项)?(?:是|都|也|并)?(?:不(?!仅|但|过|是|像)|没有|错误|可以排除|可排除|被排除)"
 )
 
 
 @lru_cache(maxsize=1 << 14)
 def plain(text: str) -> str:
     """One form for comparing an answer with an option: normalised, lower-case, no article, no marks around it."""
-    return _ARTICLE.sub("", normalise(text).replace("’", "'").lower().strip(_TRIM), count=1).strip(_TRIM) if text else ""
+    return (
+        _ARTICLE.sub("", normalise(text).replace("’", "'").lower().strip(_TRIM), count=1).strip(_TRIM) if text else ""
+    )
 
 
 def mask(text: str, options: Iterable[str]) -> str:
@@ -63,7 +67,11 @@ def chosen_by_words(sentences: Sequence[str], options: Mapping[str, str]) -> str
     masked = mask(whole, options.values())
     if UNSURE.search(masked) or _ALL_OR_NONE.search(masked):
         return None
-    stated = [sentence[match.end() :] for sentence in map(str.lower, sentences) for match in STATED.finditer(sentence)]
+    stated = [
+        sentence[match.end() :][:400]
+        for sentence in map(str.lower, sentences)
+        for match in STATED_WORDS.finditer(sentence)
+    ]
     named = {key for part in stated or [s.lower() for s in sentences] for key in _named(part, options)}
     if len(named) == 1:
         return named.pop()

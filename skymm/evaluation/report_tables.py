@@ -27,7 +27,7 @@ class Cell:
 
     text: str
     below: str = ""
-    mark: Markup = Markup()
+    mark: Markup | str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ def score_table(runs: Sequence[Measured], words: Words) -> Table:
         for reading in ("official", "strict"):
             cells = [_cell(one.interval(f"{reading}.{metric.key}"), metric.unit) for one in runs]
             if reading == "official" or any(cell.text != NONE for cell in cells):
-                rows.append([Cell(metric.label, words[reading]), *cells])
+                name = Cell(metric.label, words[reading]) if reading == "official" else Cell("", words[reading])
+                rows.append([name, *cells])
     counts = [words["complete_of"].format(answered=len(one.run.answers), expected=one.run.expected) for one in runs]
     rows.append([Cell(words["complete"]), *(Cell(count) for count in counts)])
     notes = [words["not_scored"].format(label=one.label, error=one.error) for one in runs if one.error]
@@ -94,7 +95,7 @@ def asks_yes_no(runs: Sequence[Measured]) -> bool:
 def pair_table(runs: Sequence[Measured], words: Words) -> Table | None:
     """Every two runs on the same questions; those with other questions are refused in a note."""
     main = runs[0].benchmark.main
-    header = [words[name] for name in ("pair", "shared", "only_first", "only_second", "p_value")]
+    header = [words[name] for name in ("model", "shared", "only_first", "only_second", "p_value")]
     header.append(words["difference_of"].format(metric=main.label))
     rows, notes = [], []
     for first, second in combinations(runs, 2):
@@ -105,7 +106,7 @@ def pair_table(runs: Sequence[Measured], words: Words) -> Table | None:
             numbers = {"num_first": len(asked[0]), "num_second": len(asked[1]), "shared": len(asked[0] & asked[1])}
             notes.append(words["refused"].format(first=first.label, second=second.label, **numbers))
             continue
-        row = [Cell(f"{first.label} – {second.label}"), *_mcnemar_cells(first, second)]
+        row = [Cell(first.label, words["against"].format(label=second.label)), *_mcnemar_cells(first, second)]
         found = difference_of(first, second)
         last = Cell(NONE)
         if found is not None:
@@ -157,9 +158,7 @@ def entries_table(runs: Sequence[Measured], table: str, words: Words, published:
             [Cell(entry_name(name, runs[0].benchmark, words)), *cells]
             + [Cell(NONE if value is None else f"{value:.2f}") for value in known]
         )
-    header = _heads(runs) + [
-        Cell(PUBLISHED[index].model, mark=swatch(place, published=True)) for place, index in enumerate(published)
-    ]
+    header = _heads(runs) + [Cell(PUBLISHED[index].model) for index in published]
     return Table(header, rows)
 
 

@@ -13,6 +13,7 @@ ENGLISH = {
     "verdict": "Verdict",
     "level_sees": "sees",
     "level_partly": "sees in part",
+    "level_barely": "barely sees",
     "level_talks": "only talks",
     "level_against": "sees, and says the opposite",
     "level_mute": "says nothing readable",
@@ -77,9 +78,8 @@ ENGLISH = {
     "pairs_note": "Questions that only one of the two gets right by the official rule, with McNemar's exact test, which "
     "takes questions as independent; the interval of the difference resamples whole pictures.",
     "pairs_many": "{count} comparisons, the p-values not corrected for that.",
-    "pair": "pair",
+    "against": "against {label}",
     "shared": "questions",
-    "only": "only {label} right",
     "only_first": "only the first right",
     "only_second": "only the second right",
     "p_value": "p",
@@ -102,8 +102,8 @@ ENGLISH = {
     "this_run": "this report",
     "mistakes": "Where it was surest and wrong",
     "mistakes_unsure": "Where it was wrong",
-    "mistakes_note": "One question to a picture, with the answers of all runs that were asked it. The percentage is the "
-    "recorded probability of the answer.",
+    "mistakes_note": "One question to a picture, with the answers of all runs that were asked it.",
+    "mistakes_percent": "The percentage is the recorded probability of the answer.",
     "no_mistakes": "No definite wrong answers.",
     "right_answer": "right is",
     "nothing_said": "(nothing)",
@@ -115,7 +115,7 @@ ENGLISH = {
     "that the benchmark keeps apart, {n} times with seed {seed}; all scores are recomputed on each draw; the 2.5% and "
     "97.5% quantiles are shown. Numbers at the very end of their scale get too narrow an interval this way.",
     "method_level": "Verdict: “sees” where the difference (or accuracy above guessing) is at least 50% and its interval "
-    "lies above 0; “sees in part” where only the latter holds; “only talks” where the interval reaches 0; “says nothing "
+    "lies above 0; “sees in part” from 20%, “barely sees” below that; “only talks” where the interval reaches 0; “says nothing "
     "readable” where more than half of the answers cannot be read. Questions that can be answered without their picture "
     "look like seeing here: the table of gains, where there is one, tells them apart.",
     "method_calibration": "ECE is the mean of |confidence − share right| over the bins, weighted by their counts; Brier is "
@@ -152,6 +152,7 @@ CHINESE = {
     "verdict": "结论",
     "level_sees": "在看",
     "level_partly": "部分在看",
+    "level_barely": "几乎没看",
     "level_talks": "只在说",
     "level_against": "在看，却答反了",
     "level_mute": "回答无法读取",
@@ -189,7 +190,8 @@ CHINESE = {
     "complete": "已回答",
     "complete_of": "{answered} / {expected}",
     "looking": "它看图了吗？",
-    "looking_note": "不看图的模型，无论该答“是”还是“否”，答“是”的比例都一样。不管它偏向哪边，两者之差都是 0；总是答对的模型为 100%。",
+    "looking_note": "不看图的模型，无论该答“是”还是“否”，答“是”的比例都一样。"
+    "不管它偏向哪边，两者之差都是 0；总是答对的模型为 100%。",
     "looking_note_options": "高于瞎猜的准确率：瞎猜为 0，全对为 100%。",
     "yes_ratio": "答“是”的比例",
     "gold_yes_ratio": "应答“是”的比例",
@@ -211,11 +213,11 @@ CHINESE = {
     "across_choice": "它给所选项的概率",
     "up_choice": "所选项正确的比例",
     "pairs": "在相同的问题上",
-    "pairs_note": "按官方规则只有其中一个答对的问题，及 McNemar 精确检验（它把各问题看作独立）；差的区间以整张图片为单位重抽样。",
+    "pairs_note": "按官方规则只有其中一个答对的问题，及 McNemar 精确检验（它把各问题看作独立）；"
+    "差的区间以整张图片为单位重抽样。",
     "pairs_many": "共 {count} 次比较，p 值未作校正。",
-    "pair": "两个模型",
+    "against": "对 {label}",
     "shared": "问题数",
-    "only": "只有 {label} 答对",
     "only_first": "只有前者答对",
     "only_second": "只有后者答对",
     "p_value": "p",
@@ -236,7 +238,8 @@ CHINESE = {
     "this_run": "本报告",
     "mistakes": "最有把握却答错的",
     "mistakes_unsure": "答错的",
-    "mistakes_note": "每张图片一个问题，列出所有被问到的运行的回答。百分数是记录下来的该回答的概率。",
+    "mistakes_note": "每张图片一个问题，列出所有被问到的运行的回答。",
+    "mistakes_percent": "百分数是记录下来的该回答的概率。",
     "no_mistakes": "没有明确的错误回答。",
     "right_answer": "正确答案",
     "nothing_said": "（无）",
@@ -244,9 +247,11 @@ CHINESE = {
     "no_picture": "图片已经不在了。",
     "pictures_unread": "无法从基准的文件中读取图片：{error}",
     "methods": "计算方法",
-    "method_interval": "区间：在基准分开保持的各组之内，有放回地抽取整张图片（问题簇），共 {n} 次，种子 {seed}；每次都重新计算全部得分；"
+    "method_interval": "区间：在基准分开保持的各组之内，有放回地抽取整张图片（问题簇），共 {n} 次，种子 {seed}；"
+    "每次都重新计算全部得分；"
     "所示为 2.5% 与 97.5% 分位数。处在量程两端的数字，区间会偏窄。",
-    "method_level": "结论：差（或高于瞎猜的准确率）至少为 50% 且区间在 0 之上，为“在看”；只满足后者，为“部分在看”；区间含 0，为“只在说”；"
+    "method_level": "结论：差（或高于瞎猜的准确率）至少为 50% 且区间在 0 之上，为“在看”；至少 20%，为“部分在看”，"
+    "不足则为“几乎没看”；区间含 0，为“只在说”；"
     "过半回答读不出结论，为“回答无法读取”。不看图也能答对的问题在这里会像是看了图：若有增益表，它能把两者分开。",
     "method_calibration": "ECE 是各区间 |把握 − 正确比例| 按条数加权的平均；Brier 是 (把握 − 结果)² 的平均。",
     "mme.existence": "存在",

@@ -60,6 +60,7 @@ class Section:
     published_names: list[str]
     cards: list[Card]
     cards_title: str
+    confident: bool
     pictures_unread: str
 
 
@@ -70,7 +71,7 @@ def section(runs: Sequence[Measured], words: Words) -> Section:
     yes_no = report_tables.asks_yes_no(runs)
     of_mme = [one for one in runs if benchmark.name == "mme" and one.entries("subtasks")]
     cards, unread = cards_of([one.run for one in runs], [one.label for one in runs])
-    confident = any(said.confidence for card in cards for said in card.answers)
+    confident = any(reply.confidence for card in cards for reply in card.replies)
     return Section(
         name=benchmark.name,
         title=short_title(runs[0]),
@@ -91,6 +92,7 @@ def section(runs: Sequence[Measured], words: Words) -> Section:
         ),
         published_names=[PUBLISHED[index].model for index in _drawn()],
         cards=cards,
+        confident=confident,
         cards_title=words["mistakes" if confident else "mistakes_unsure"],
         pictures_unread=words["pictures_unread"].format(error=unread) if unread else "",
     )

@@ -8,9 +8,11 @@ cannot be read count as neither yes nor no. With options to choose from, the sam
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark
 from skymm.recipe import EvalRecipe
@@ -81,30 +83,36 @@ def is_yes_no(answer: Answer) -> bool:
     return len(question.choices) == 2 and set(question.choices) == set(YES_NO) and question.gold in YES_NO
 
 
-@dataclass(slots=True)
-class _Count:
-    """Answers of one kind (yes is right, no is right, options) and what they say."""
-
-    asked: int = 0
-    yes: int = 0
-    no: int = 0
-    unknown: int = 0
-    right: int = 0
-    chance: float = 0.0
-    clusters: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, answer: Answer, choice: str, right: bool) -> None:
-        self.asked += 1
-        self.yes += choice == "yes"
-        self.no += choice == "no"
-        self.unknown += choice == UNKNOWN
-        self.right += right
-        self.chance += 1 / len(answer.question.choices)
-        self.clusters.setdefault(answer.question.cluster, []).append(choice)
+# Where yes is right, where no is right, with options; for each: how many, and how many of them say what.
+_KINDS = ("yes", "no", "option")
+_COUNTED = ("asked", "yes", "no", "unknown", "right", "chance")
+_PLACES = {name: place for place, name in enumerate([f"{kind}.{what}" for kind in _KINDS for what in _COUNTED])}
+_PLACES |= {"pairs": len(_PLACES), "same": len(_PLACES) + 1}
 
 
-def seeing(answers: Sequence[Answer], benchmark: Benchmark) -> dict[str, float | None]:
-    """Rates, each None where it has no meaning.
+def seeing_counts(answers: Sequence[Answer], benchmark: Benchmark) -> np.ndarray:
+    """The counts of one cluster that `seeing_rates` needs, (20,): they add up over clusters."""
+    counts = np.zeros(len(_PLACES))
+    said_to: dict[str, list[str]] = {kind: [] for kind in _KINDS}
+    for answer in answers:
+        choice = said(answer, benchmark)
+        if choice is None:
+            continue
+        kind = answer.question.gold if is_yes_no(answer) else "option"
+        said_to[kind].append(choice)
+        counts[_PLACES[f"{kind}.asked"]] += 1
+        counts[_PLACES[f"{kind}.right"]] += bool(is_right(answer, benchmark))
+        counts[_PLACES[f"{kind}.chance"]] += 1 / len(answer.question.choices)
+        if choice in ("yes", "no", UNKNOWN):
+            counts[_PLACES[f"{kind}.{choice}"]] += 1
+    if len(said_to["yes"]) == len(said_to["no"]) == 1:
+        counts[_PLACES["pairs"]] = 1
+        counts[_PLACES["same"]] = said_to["yes"] == said_to["no"] != [UNKNOWN]
+    return counts
+
+
+def seeing_rates(counts: np.ndarray) -> dict[str, float | None]:
+    """Rates from summed counts, each None where it has no meaning.
 
     `unknown`: answers from which no choice can be read. Of yes/no questions: `yes` and `no` (said), `gold_yes` (right),
     `yes_where_yes` and `yes_where_no` (said yes where that is right, where it is not), `looks` (their difference), and
@@ -112,25 +120,18 @@ def seeing(answers: Sequence[Answer], benchmark: Benchmark) -> dict[str, float |
     with options: `right`, `chance`, and `looks` = (right - chance) / (1 - chance). Mixed benchmarks: `looks` is that of
     the yes/no questions where there are any.
     """
-    counts = {"yes": _Count(), "no": _Count(), "option": _Count()}
-    for answer in answers:
-        choice = said(answer, benchmark)
-        if choice is not None:
-            counts[answer.question.gold if is_yes_no(answer) else "option"].add(
-                answer, choice, bool(is_right(answer, benchmark))
-            )
-    where_yes, where_no, option = counts.values()
-    asked = where_yes.asked + where_no.asked
+    of = {name: float(counts[place]) for name, place in _PLACES.items()}
+    asked = of["yes.asked"] + of["no.asked"]
     found: dict[str, float | None] = {
-        "unknown": _share(sum(one.unknown for one in counts.values()), asked + option.asked),
-        "yes": _share(where_yes.yes + where_no.yes, asked),
-        "no": _share(where_yes.no + where_no.no, asked),
-        "gold_yes": _share(where_yes.asked, asked),
-        "yes_where_yes": _share(where_yes.yes, where_yes.asked),
-        "yes_where_no": _share(where_no.yes, where_no.asked),
-        "same_answer": _same_answer(where_yes.clusters, where_no.clusters),
-        "right": _share(option.right, option.asked),
-        "chance": _share(option.chance, option.asked),
+        "unknown": _share(sum(of[f"{kind}.unknown"] for kind in _KINDS), asked + of["option.asked"]),
+        "yes": _share(of["yes.yes"] + of["no.yes"], asked),
+        "no": _share(of["yes.no"] + of["no.no"], asked),
+        "gold_yes": _share(of["yes.asked"], asked),
+        "yes_where_yes": _share(of["yes.yes"], of["yes.asked"]),
+        "yes_where_no": _share(of["no.yes"], of["no.asked"]),
+        "same_answer": _share(of["same"], of["pairs"]),
+        "right": _share(of["option.right"], of["option.asked"]),
+        "chance": _share(of["option.chance"], of["option.asked"]),
         "looks": None,
     }
     hits, false_alarms, right, chance = (found[name] for name in ("yes_where_yes", "yes_where_no", "right", "chance"))
@@ -141,17 +142,8 @@ def seeing(answers: Sequence[Answer], benchmark: Benchmark) -> dict[str, float |
     return found
 
 
-def _share(part: float, whole: int) -> float | None:
+def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
-
-
-def _same_answer(where_yes: Mapping[str, list[str]], where_no: Mapping[str, list[str]]) -> float | None:
-    pairs = [
-        (choices[0], where_no[cluster][0])
-        for cluster, choices in where_yes.items()
-        if len(choices) == 1 and len(where_no.get(cluster, ())) == 1
-    ]
-    return _share(sum(one == other != UNKNOWN for one, other in pairs), len(pairs))
 
 
 def confidences(answers: Sequence[Answer]) -> tuple[list[float], list[bool], bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +33,17 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """Statistics that follow from counts which add up over clusters: each cluster is counted once, not n times.
+
+    `count`: the answers of one cluster -> (k,). `numbers`: the counts of all clusters summed, (k,) -> statistics.
+    """
+
+    count: Callable[[Sequence[Answer]], np.ndarray]
+    numbers: Callable[[np.ndarray], Numbers]
+
+
+@dataclass(frozen=True, slots=True)
 class Bootstrap:
     """Statistics of a sample (`values`) and of its resamples (`drawn`: name -> (n,), nan where there was no number).
 
@@ -52,7 +63,12 @@ class Bootstrap:
 
 
 def cluster_bootstrap(
-    answers: Sequence[Answer], statistics: Statistics, strata: str | None = None, n: int = 500, seed: int = 0
+    answers: Sequence[Answer],
+    statistics: Statistics | None = None,
+    strata: str | None = None,
+    n: int = 500,
+    seed: int = 0,
+    rates: Rates | None = None,
 ) -> Bootstrap:
     """Statistics recomputed on n resamples of the answers (Efron's percentile bootstrap on clusters).
 
@@ -65,15 +81,25 @@ def cluster_bootstrap(
     """
     if not answers:
         raise ValueError("no answers to resample, expected at least one")
-    values = statistics(answers)
-    drawn = {name: np.full(n, np.nan) for name in values}
     clusters = _clusters(answers)
-    for row, resample in enumerate(_resamples(clusters, strata, n, seed)):
-        for name, value in statistics(resample).items():
-            if name in drawn and value is not None:
-                drawn[name][row] = value
-    asked = frozenset(_asked(answer, strata) for answer in answers)
-    return Bootstrap(values, drawn, asked, len(clusters), seed)
+    draws = list(_draws(clusters, strata, n, seed))
+    values: dict[str, float | None] = {}
+    drawn: dict[str, np.ndarray] = {}
+
+    def keep(found: Numbers, resamples: Iterable[Numbers]) -> None:
+        values.update(found)
+        drawn.update({name: np.full(n, np.nan) for name in found})
+        for row, numbers in enumerate(resamples):
+            for name, value in numbers.items():
+                if name in found and value is not None:
+                    drawn[name][row] = value
+
+    if statistics is not None:
+        keep(statistics(answers), map(statistics, _resamples(clusters, draws)))
+    if rates is not None:
+        counts = np.stack([rates.count(members) for members in clusters.values()])
+        keep(rates.numbers(counts.sum(0)), (rates.numbers(counts[draw].sum(0)) for draw in draws))
+    return Bootstrap(values, drawn, frozenset(_asked(answer, strata) for answer in answers), len(clusters), seed)
 
 
 def paired_difference(a: Bootstrap, b: Bootstrap, name: str, level: float = 0.95) -> Interval | None:
@@ -118,28 +144,34 @@ def _clusters(answers: Sequence[Answer]) -> dict[str, list[Answer]]:
     return {name: found[name] for name in sorted(found)}  # the draws must not depend on the order of the answers
 
 
-def _resamples(clusters: Mapping[str, list[Answer]], strata: str | None, n: int, seed: int) -> Iterator[list[Answer]]:
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for name, members in clusters.items():
+def _draws(clusters: Mapping[str, list[Answer]], strata: str | None, n: int, seed: int) -> Iterator[np.ndarray]:
+    """Which clusters each resample has, by their place: (num_clusters,), a place as often as it is drawn."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, members in enumerate(clusters.values()):
         # A picture may serve several strata: it is then of their own kind.
         kinds = {str(answer.question.fields.get(strata)) for answer in members} if strata else set()
-        groups.setdefault(tuple(sorted(kinds)), []).append(name)
-    mark = "#"
-    while any(mark in name for name in clusters):
-        mark += "#"
-    copies = {(name, 1): members for name, members in clusters.items()}
+        groups.setdefault(tuple(sorted(kinds)), []).append(place)
+    members_of = [np.array(places) for places in groups.values()]
     generator = np.random.default_rng(seed)
     for _ in range(n):
+        yield np.concatenate([np.sort(generator.choice(places, size=len(places))) for places in members_of])
+
+
+def _resamples(clusters: Mapping[str, list[Answer]], draws: Iterable[np.ndarray]) -> Iterator[list[Answer]]:
+    names, mark = list(clusters), "#"
+    while any(mark in name for name in names):
+        mark += "#"
+    copies = {(place, 1): members for place, members in enumerate(clusters.values())}
+    for draw in draws:
         resample: list[Answer] = []
-        for names in groups.values():
-            times: Counter[str] = Counter()
-            for index in np.sort(generator.integers(len(names), size=len(names))):
-                name = names[index]
-                times[name] += 1
-                key = (name, times[name])
-                if key not in copies:
-                    copies[key] = [_relabelled(answer, f"{name}{mark}{times[name]}") for answer in clusters[name]]
-                resample += copies[key]
+        times: Counter[int] = Counter()
+        for place in draw.tolist():
+            times[place] += 1
+            key = (place, times[place])
+            if key not in copies:
+                label = f"{names[place]}{mark}{times[place]}"
+                copies[key] = [_relabelled(answer, label) for answer in clusters[names[place]]]
+            resample += copies[key]
         yield resample
 
 

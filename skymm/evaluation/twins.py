@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from skymm.evaluation.benchmark import Answer, Benchmark
 from skymm.evaluation.seeing import Run, is_right
-from skymm.evaluation.statistics import Interval, McNemar, cluster_bootstrap, mcnemar
+from skymm.evaluation.statistics import Interval, McNemar, Rates, cluster_bootstrap, mcnemar
 
 LANGUAGES = ("zh", "en")
 
@@ -57,11 +59,15 @@ def _pairs(chinese: Sequence[Answer], english: Sequence[Answer], benchmark: Benc
         known: dict[str, list[Answer]] = {}
         for answer in answers:
             fields = answer.question.fields
-            is_twin = fields.get("twin") not in (None, "") and fields.get("language") == language
+            is_twin = fields.get("twin") not in (None, "") and _language(answer) == language
             if is_twin and is_right(answer, benchmark) is not None:
                 known.setdefault(str(fields["twin"]), []).append(answer)
         by_language.append({twin: found[0] for twin, found in known.items() if len(found) == 1})
     return [(answer, by_language[1][twin]) for twin, answer in by_language[0].items() if twin in by_language[1]]
+
+
+def _language(answer: Answer) -> str:
+    return str(answer.question.fields.get("language"))
 
 
 def _gap(label: str, benchmark: Benchmark, twins: list[tuple[Answer, Answer]], n: int, seed: int) -> Twins:
@@ -72,17 +78,17 @@ def _gap(label: str, benchmark: Benchmark, twins: list[tuple[Answer, Answer]], n
         for answer in (chinese, english)
     ]
 
-    def rates(answers: Sequence[Answer]) -> dict[str, float | None]:
-        right = {language: [0, 0] for language in LANGUAGES}
-        for answer in answers:
-            counted = right[answer.question.fields["language"]]
-            counted[0] += bool(is_right(answer, benchmark))
-            counted[1] += 1
-        zh, en = (good / asked if asked else 0.0 for good, asked in right.values())
+    def count(answers: Sequence[Answer]) -> np.ndarray:
+        """Right and asked, in Chinese and in English."""
+        right = [[is_right(answer, benchmark) for answer in answers if _language(answer) == one] for one in LANGUAGES]
+        return np.array([number for of_one in right for number in (sum(map(bool, of_one)), len(of_one))])
+
+    def numbers(counts: np.ndarray) -> dict[str, float | None]:
+        zh, en = float(counts[0] / counts[1]), float(counts[2] / counts[3])
         return {"zh": zh, "en": en, "gap": zh - en}
 
-    drawn = cluster_bootstrap(both, rates, None, n, seed)
-    zh, en, gap = (drawn.interval(name) or Interval(0.0) for name in ("zh", "en", "gap"))
+    drawn = cluster_bootstrap(both, None, None, n, seed, Rates(count, numbers))
+    zh, en, gap = (drawn.interval(name) for name in ("zh", "en", "gap"))
     verdicts = [tuple(bool(is_right(answer, benchmark)) for answer in pair) for pair in twins]
     alike = sum(one == other for one, other in verdicts) / len(verdicts)
     return Twins(label, len(twins), zh, en, gap, alike, mcnemar(*zip(*verdicts)))

@@ -1,0 +1,156 @@
+"""MMBench, MMBench-CN and CCBench: options asked in every rotation, right only if right in each of them.
+
+Liu et al., arXiv 2307.06281; the rule is that of VLMEvalKit in its mode `exact matching`, without a GPT: an answer in
+which it finds no letter is wrong. CCBench has the same table without rotations, so `vanilla` is its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
+from skymm.evaluation.letters import official_mmbench, option_letter
+from skymm.evaluation.rows import (
+    Row,
+    answered_rows,
+    is_empty,
+    number_of,
+    option_lines,
+    options_of,
+    pictures_of,
+    rows_of,
+    tables_below,
+    together,
+)
+from skymm.recipe import EvalRecipe
+from skymm.text import language_of
+
+ROTATION = 10**6  # the k-th rotation of question i has index i + k * ROTATION
+INSTRUCTIONS = {
+    "en": "Answer with the option's letter from the given choices directly.",
+    "zh": "请直接回答选项字母。",
+}
+
+
+def load(recipe: EvalRecipe) -> list[Question]:
+    """The questions of a TSV, the rotations of each next to it. `split` is a split of the table: dev, test.
+
+    The instruction is Chinese where most questions are. Raises ValueError naming the row and what is missing.
+    """
+    questions = []
+    for path in tables_below(recipe.root, ".tsv"):
+        rows = rows_of(path)
+        if not all({"index", "question", "image"} <= row.keys() for row in rows):
+            raise ValueError(f"{path}: found fields {sorted(rows[0])}, expected index, question and image among them")
+        languages = [language_of(str(row["question"])) for row in rows]
+        instruction = INSTRUCTIONS[max(("en", "zh"), key=languages.count)]
+        for number, (row, picture) in enumerate(zip(rows, pictures_of(rows, str(path))), 1):
+            question = _question(row, f"{path}, row {number}", instruction, (picture,))
+            if recipe.split in (None, question.fields["split"]):
+                questions.append(question)
+    if not questions:
+        raise ValueError(f"{recipe.root}: found no questions of split {recipe.split!r}")
+    return together(questions)
+
+
+def _question(row: Row, where: str, instruction: str = "", images: tuple[bytes, ...] = ()) -> Question:
+    index = number_of(row, where)
+    options = options_of(row)
+    gold = "" if is_empty(row.get("answer")) else str(row["answer"]).strip()
+    if len(options) < 2:
+        raise ValueError(f"{where}: found options {options}, expected columns A, B, ... with at least two")
+    fields = {name: "" if is_empty(row.get(name)) else str(row[name]) for name in ("category", "l2_category", "split")}
+    group = number_of({"index": row["g_index"]}, where) if "g_index" in row else index % ROTATION
+    hint = "" if is_empty(row.get("hint")) else str(row["hint"])
+    text = "\n".join(filter(None, [hint, str(row.get("question", "")), option_lines(options), instruction]))
+    known = {**fields, "index": index, "options": options}
+    return Question(str(index), text, gold, str(group), images, tuple(options), known)
+
+
+def read(paths: Sequence[Path], files: Files) -> list[Answer]:
+    """Tables with the columns of the questions and `prediction` (xlsx as for the server, TSV, CSV, JSON).
+
+    Right answers may come from `files["labels"]`, the TSV of the questions, by index.
+    """
+    answers = [Answer(_question(row, where), str(row["prediction"])) for where, row in answered_rows(paths, files)]
+    return once_each(answers, str(paths[0]))
+
+
+def official(answer: Answer) -> str:
+    return official_mmbench(answer.response, answer.question.fields["options"]) or "Z"
+
+
+def strict(answer: Answer) -> str:
+    return option_letter(answer.response, answer.question.fields["options"])
+
+
+def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+    """`circular`: share of groups right in every rotation that was asked; `vanilla`: share of questions right as they
+    stand (index below 10^6); `groups`: how many groups. The same for every name in `categories` (the finer ones) and
+    `abilities` (l2-category).
+
+    Raises ValueError for questions without a right answer: those of the test split are on the authors' server.
+    """
+    hidden = [answer.question.id for answer in answers if not answer.question.gold]
+    if hidden:
+        raise ValueError(
+            f"{len(hidden)} questions ({hidden[0]} first) have no right answer in their table, expected one for each; "
+            "score the dev split, submit the test split to the server, or give the answers with --labels"
+        )
+    scores = _score(answers, official)
+    read_strictly = [strict(answer) for answer in answers]
+    unknown = read_strictly.count("unknown") / max(1, len(answers))
+    return {**scores, "strict": {**_score(answers, strict), "unknown": unknown}}
+
+
+def _score(answers: Sequence[Answer], reading: Callable[[Answer], str]) -> dict[str, Any]:
+    groups: dict[str, list[tuple[Answer, bool]]] = {}
+    for answer in answers:
+        right = reading(answer) == answer.question.gold
+        groups.setdefault(answer.question.cluster, []).append((answer, right))
+    return {
+        **_shares(groups.values()),
+        "categories": _by(groups.values(), "category"),
+        "abilities": _by(groups.values(), "l2_category"),
+    }
+
+
+Groups = Iterable[Sequence[tuple[Answer, bool]]]
+
+
+def _by(groups: Groups, field: str) -> dict[str, dict[str, Any]]:
+    """A group belongs where its first rotation does."""
+    found: dict[str, list[Sequence[tuple[Answer, bool]]]] = {}
+    for group in groups:
+        first = min((answer.question for answer, _ in group), key=lambda question: question.fields["index"])
+        found.setdefault(first.fields[field], []).append(group)
+    return {name: _shares(found[name]) for name in sorted(found) if name}
+
+
+def _shares(groups: Groups) -> dict[str, Any]:
+    groups = list(groups)
+    plain = [right for group in groups for answer, right in group if answer.question.fields["index"] < ROTATION]
+    return {
+        "circular": sum(all(right for _, right in group) for group in groups) / max(1, len(groups)),
+        "vanilla": sum(plain) / max(1, len(plain)),
+        "groups": len(groups),
+    }
+
+
+BENCHMARK = Benchmark(
+    name="mmbench",
+    title="MMBench: options in every rotation, 20 abilities; also MMBench-CN and CCBench",
+    size="dev: 1164 questions in 4329 rotations (MMBench_DEV_EN, MMBench_DEV_CN); CCBench: 510 questions",
+    licence="Apache-2.0 (annotations); images as their sources have it",
+    download="opencompass.openxlab.space/utils/VLMEval/MMBench_DEV_EN.tsv, MMBench_DEV_CN.tsv, CCBench.tsv",
+    layout="the TSV file, or a directory with it",
+    load=load,
+    score=score,
+    read=read,
+    metrics=(Metric("circular", "right in every rotation"), Metric("vanilla", "right as asked first")),
+    right=lambda answer: official(answer) == answer.question.gold if answer.question.gold else None,
+    strict=strict,
+    tables=("abilities", "categories"),
+)

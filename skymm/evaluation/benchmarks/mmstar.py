@@ -1,0 +1,134 @@
+"""MMStar: 1500 questions that cannot be answered without looking, six capabilities in three axes each.
+
+Chen et al., arXiv 2403.20330; the rule is that of the official scorer (eval/vlmeval/evaluate/mmstar.py), which looks at
+one character: "Apple" chooses A, "The answer is (A)" nothing. Multimodal gain and leakage come from running it with
+images, without, and with the base LLM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
+from skymm.evaluation.files import column
+from skymm.evaluation.letters import option_letter
+from skymm.evaluation.rows import (
+    Row,
+    answered_rows,
+    digest,
+    is_empty,
+    option_lines,
+    options_in,
+    options_of,
+    pictures_of,
+    rows_of,
+    tables_below,
+    tallies,
+    tally,
+    together,
+)
+from skymm.recipe import EvalRecipe
+
+INSTRUCTION = "Answer with the option's letter from the given choices directly."
+_LETTERS = ("A", "B", "C", "D")
+
+
+def load(recipe: EvalRecipe) -> list[Question]:
+    """The questions of the TSV (options in columns A to D) or of the parquet files (options inside the question).
+
+    `split` chooses a capability. Raises ValueError naming the row and what is missing.
+    """
+    questions = []
+    for path in tables_below(recipe.root, ".tsv", ".parquet"):
+        rows = rows_of(path)
+        if not all("index" in row for row in rows):
+            raise ValueError(f"{path}: found fields {sorted(rows[0])}, expected index among them")
+        for number, (row, picture) in enumerate(zip(rows, pictures_of(rows, str(path))), 1):
+            question = _question(row, f"{path}, row {number}", digest(picture), (picture,))
+            if recipe.split in (None, question.fields["category"]):
+                questions.append(question)
+    if not questions:
+        raise ValueError(
+            f"{recipe.root}: found no questions of split {recipe.split!r}, expected a capability of MMStar"
+        )
+    return together(questions)
+
+
+def _question(row: Row, where: str, cluster: str, images: tuple[bytes, ...] = ()) -> Question:
+    asked = str(row.get("question", "")).strip()
+    in_columns = options_of(row)
+    options = in_columns or options_in(asked)
+    gold = str(column(dict(row), where, "answer")).strip()
+    if gold.upper() not in (options or _LETTERS):
+        raise ValueError(f"{where}: the answer is {gold!r}, expected one of {', '.join(options or _LETTERS)}")
+    fields = {name: "" if is_empty(row.get(name)) else str(row[name]) for name in ("category", "l2_category", "bench")}
+    if isinstance(row.get("meta_info"), Mapping):
+        fields["bench"] = fields["bench"] or str(row["meta_info"].get("source", ""))
+    text = "\n".join(filter(None, [asked, option_lines(in_columns), INSTRUCTION]))
+    choices = tuple(options or _LETTERS)
+    return Question(str(row["index"]), text, gold.upper(), cluster, images, choices, {**fields, "options": options})
+
+
+def read(paths: Sequence[Path], files: Files) -> list[Answer]:
+    """Official result tables (xlsx, TSV, CSV, JSON): answer, prediction, category, l2_category."""
+    answers = [
+        Answer(_question(row, where, str(row["index"])), str(row["prediction"]))
+        for where, row in answered_rows(paths, files)
+    ]
+    return once_each(answers, str(paths[0]))
+
+
+def matches(gold: str, response: str) -> bool:
+    """The official rule: the letter is the first character, or the one behind "(", "option " or "the answer is "."""
+    gold, response = (text.lower().strip().replace("\n", " ") for text in (gold, response))
+    places = [0] + [len(start) for start in ("(", "option ", "the answer is ") if response.startswith(start)]
+    return bool(gold) and any(response[place : place + 1] == gold for place in places)
+
+
+def strict(answer: Answer) -> str:
+    question = answer.question
+    return option_letter(answer.response, question.fields["options"] or dict.fromkeys(question.choices, ""))
+
+
+def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+    """`correct`, `total`, `accuracy`; `capabilities` and `axes` ("math(geometry)") with correct, total and acc each.
+
+    The official scorer divides by 1500 and 250 whatever the file holds; here by what it holds, the same for a whole file.
+    """
+    official = _score(answers, [matches(answer.question.gold, answer.response) for answer in answers])
+    read_strictly = [strict(answer) for answer in answers]
+    strictly = _score(answers, [said == answer.question.gold for said, answer in zip(read_strictly, answers)])
+    return {**official, "strict": {**strictly, "unknown": read_strictly.count("unknown") / max(1, len(answers))}}
+
+
+def _score(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, Any]:
+    counted = tally(right)
+    fields = [answer.question.fields for answer in answers]
+    axes = [f"{one['category']}({one['l2_category']})" if one["l2_category"] else "" for one in fields]
+    return {
+        "correct": counted["correct"],
+        "total": counted["total"],
+        "accuracy": counted["acc"],
+        "capabilities": tallies((one["category"], each) for one, each in zip(fields, right)),
+        "axes": tallies(zip(axes, right)),
+    }
+
+
+BENCHMARK = Benchmark(
+    name="mmstar",
+    title="MMStar: options that only the picture decides between, six capabilities",
+    size="1500 questions, each with an image",
+    licence="questions CC BY-NC-SA or as their sources have it",
+    download="huggingface.co/datasets/Lin-Chen/MMStar (mmstar.parquet), or MMStar.tsv of VLMEvalKit",
+    layout="the parquet or TSV file, or a directory with it",
+    load=load,
+    score=score,
+    read=read,
+    metrics=(Metric("accuracy", "accuracy"),),
+    right=lambda answer: matches(answer.question.gold, answer.response),
+    strict=strict,
+    tables=("capabilities", "axes"),
+    strata="category",
+)

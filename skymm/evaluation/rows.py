@@ -1,0 +1,174 @@
+"""From the rows of a benchmark's table to questions and answers: options, pictures in cells, answers with their labels."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+from skymm.evaluation.benchmark import Files, Question
+from skymm.evaluation.files import read_rows
+
+Row = Mapping[str, Any]
+
+# What the official tools (pandas) take for an empty cell: an option "None" is officially no option.
+_EMPTY = frozenset(
+    "#N/A,#N/A N/A,#NA,-1.#IND,-1.#QNAN,-NaN,-nan,1.#IND,1.#QNAN,<NA>,N/A,NA,NULL,NaN,None,n/a,nan,null".split(",")
+)
+_LONGEST_REFERENCE = 64  # characters of an image cell that names another row instead of holding a picture
+
+
+def is_empty(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, float) and cell != cell) or str(cell).strip() in ("", *_EMPTY)
+
+
+def tables_below(root: str | Path, *endings: str) -> list[Path]:
+    """The file, or the files with one of the endings in a directory and below. Raises ValueError where there is none."""
+    root = Path(root)
+    if root.is_file():
+        return [root]
+    found = sorted(path for path in root.rglob("*") if path.name.endswith(endings) and not path.name.startswith("."))
+    if not found:
+        there = sorted(path.name for path in root.iterdir())[:10] if root.is_dir() else "no such file or directory"
+        raise ValueError(f"{root}: found {there}, expected a file that ends with {' or '.join(endings)}")
+    return found
+
+
+def rows_of(path: Path) -> list[Row]:
+    """Rows with the names of their fields in lower case, letters of options excepted, in the style of the field's tools."""
+    return [
+        {name if name in ascii_uppercase else name.lower().replace("-", "_"): cell for name, cell in row.items()}
+        for row in read_rows(path)
+    ]
+
+
+def number_of(row: Row, where: str) -> int:
+    """The row's index, which spreadsheets like to keep as a float. Raises ValueError naming what it is instead."""
+    cell = row.get("index")
+    try:
+        number = float(cell)  # type: ignore[arg-type]
+        if number == int(number):
+            return int(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"{where}: the index is {cell!r}, expected a whole number")
+
+
+def options_of(row: Row) -> dict[str, str]:
+    """Options by letter, from the columns A, B, C, ..., without those that are empty."""
+    return {letter: str(row[letter]) for letter in ascii_uppercase if letter in row and not is_empty(row[letter])}
+
+
+def option_lines(options: Mapping[str, str], form: str = "{}. {}") -> str:
+    return "\n".join(form.format(letter, text) for letter, text in options.items())
+
+
+def options_in(question: str) -> dict[str, str]:
+    """Options by letter where the question itself ends with them: "Options: A: a cat, B: a dog" or "Choices:\\n(A) cat\\n(B) dog".
+
+    Empty where there are not at least two.
+    """
+    start = max((match.end() for match in re.finditer(r"(?:Options|Choices)\s*:", question)), default=None)
+    if start is None:
+        return {}
+    marks: list[re.Match[str]] = []
+    for letter in ascii_uppercase:
+        position = marks[-1].end() if marks else start
+        mark = re.compile(rf"(?:(?<=[\s,:;])|^)\(?{letter}\s?[:.)]\s*").search(question, position)
+        if mark is None:
+            break
+        marks.append(mark)
+    ends = [mark.start() for mark in marks[1:]] + [len(question)]
+    options = {
+        letter: question[mark.end() : end].strip(" ,\n") for letter, mark, end in zip(ascii_uppercase, marks, ends)
+    }
+    return options if len(options) > 1 else {}
+
+
+def picture_of(cell: Any, where: str) -> bytes:
+    """The encoded picture in a cell: base64 text, bytes, or the {bytes, path} of a parquet file.
+
+    Raises ValueError saying what is there instead.
+    """
+    if isinstance(cell, Mapping):
+        cell = cell.get("bytes")
+    if isinstance(cell, bytes) and cell:
+        return cell
+    if isinstance(cell, str) and len(cell) > _LONGEST_REFERENCE:
+        try:
+            return base64.b64decode("".join(cell.split()), validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"{where}: the image is not base64 ({error})") from error
+    raise ValueError(
+        f"{where}: the image is {str(cell)[:40]!r}, expected an encoded picture; is the download complete?"
+    )
+
+
+def pictures_of(rows: Sequence[Row], where: str) -> list[bytes]:
+    """The picture of every row; a short cell is the index of the row that holds it. Raises ValueError for a dead end."""
+    cells = {str(row["index"]): row.get("image") for row in rows}
+    decoded: dict[str, bytes] = {}
+    pictures = []
+    for row in rows:
+        index = str(row["index"])
+        cell = cells[index]
+        if isinstance(cell, str) and len(cell) <= _LONGEST_REFERENCE and cell in cells:
+            index = cell
+        if index not in decoded:
+            decoded[index] = picture_of(cells[index], f"{where}, index {row['index']}")
+        pictures.append(decoded[index])
+    return pictures
+
+
+def digest(picture: bytes) -> str:
+    """A name for a picture that has none: questions about equal pictures belong together."""
+    return hashlib.sha256(picture).hexdigest()[:16]
+
+
+def together(questions: Iterable[Question]) -> list[Question]:
+    """Questions about one picture next to each other, otherwise in their order."""
+    found: dict[str, list[Question]] = {}
+    for question in questions:
+        found.setdefault(question.cluster, []).append(question)
+    return [question for cluster in found.values() for question in cluster]
+
+
+def answered_rows(paths: Sequence[Path], files: Files) -> list[tuple[str, Row]]:
+    """(where it stands, row) of every row of official answer tables, with what `files["labels"]` has under its index.
+
+    Raises ValueError for rows without a prediction, and for indices that the labels do not have.
+    """
+    labels = {}
+    if "labels" in files:
+        labels = {number_of(row, str(files["labels"])): row for row in rows_of(files["labels"])}
+    found = []
+    for path in (file for one in paths for file in tables_below(one, ".xlsx", ".tsv", ".csv", ".json", ".jsonl")):
+        for number, row in enumerate(rows_of(path), 1):
+            where = f"{path}, row {number}"
+            if "prediction" not in row:
+                raise ValueError(f"{where}: found fields {sorted(row)}, expected prediction among them")
+            index = number_of(row, where) if "index" in row or labels else number
+            if labels and index not in labels:
+                raise ValueError(f"{where}: {files['labels']} has no row with index {index}")
+            label = {name: cell for name, cell in labels.get(index, {}).items() if name != "image"}
+            own = {name: cell for name, cell in row.items() if name == "prediction" or not is_empty(cell)}
+            found.append((where, {**label, **own, "index": index}))
+    return found
+
+
+def tally(right: Sequence[bool]) -> dict[str, Any]:
+    return {"correct": sum(right), "total": len(right), "acc": sum(right) / max(1, len(right))}
+
+
+def tallies(right: Iterable[tuple[str, bool]]) -> dict[str, dict[str, Any]]:
+    """A tally for each name, in the order in which names come; "" is no name."""
+    found: dict[str, list[bool]] = {}
+    for name, one in right:
+        if name:
+            found.setdefault(name, []).append(one)
+    return {name: tally(those) for name, those in found.items()}
