@@ -14,7 +14,7 @@ from functools import lru_cache
 
 # "a|b": one thing, which is one of these; "a+b": two things in one word.
 _NAMES = {
-    "person": "人 人们 人群 人物 人员 人士 众人 行人 路人 有人 某人 旁人 男人 女人 男子 女子 男士 女士 男性 女性 男生 女生 男孩 女孩 "
+    "person": "人 人们 人群 人员 人士 众人 行人 路人 有人 某人 旁人 男人 女人 男子 女子 男士 女士 男性 女性 男生 女生 男孩 女孩 "
     "男孩子 女孩子 小男孩 小女孩 男童 女童 孩子 小孩 小孩子 儿童 孩童 小朋友 婴儿 宝宝 婴幼儿 幼儿 幼童 少年 少女 青少年 青年 年轻人 "
     "小伙子 小伙 姑娘 小姑娘 老人 老年人 老人家 老太太 老奶奶 老爷爷 老头 老汉 中年人 成年人 成人 大人 妇女 妇人 先生 小姐 母亲 妈妈 "
     "父亲 爸爸 爷爷 奶奶 外公 外婆 儿子 女儿 哥哥 姐姐 弟弟 妹妹 兄弟 姐妹 夫妇 夫妻 情侣 恋人 父子 父女 母子 母女 家人 一家人 朋友 "
@@ -23,7 +23,7 @@ _NAMES = {
     "运动员 棒球员 击球手 击球员 投手 投球手 捕手 接球手 外野手 守门员 裁判 骑手 骑士 骑车人 骑车者 骑行者 骑马者 滑雪者 滑雪手 "
     "滑板者 滑板手 冲浪者 冲浪手 玩家 舞者 演员 歌手 乐手 模特 艺术家 摄影师 牧民 牧羊人 农民 农夫 渔民 渔夫 猎人 商人 商贩 小贩 "
     "顾客 客人 服务员 侍者 店员 售货员 摊主 牛仔 政客 政治家 旅行者 旅人 登山者 徒步者 村民 市民 居民 宾客 来宾 嘉宾 队员 主人 "
-    "女主人 陌生人 外国人 黑人 白人 美女 帅哥 盗贼 小偷 男女 男男女女 老老少少 两人 双人",
+    "女主人 陌生人 外国人 黑人 白人 美女 帅哥 盗贼 小偷 男女 男男女女 老老少少 两人",
     "bicycle": "自行车 单车 脚踏车 山地车 山地自行车 公路车 三轮车 独轮自行车 骑自行车 骑单车",
     "car": "汽车 小汽车 轿车 小轿车 小车 出租车 的士 计程车 跑车 越野车 吉普车 吉普 面包车 敞篷车 警车 私家车 老爷车 豪车 商务车",
     "motorcycle": "摩托车 摩托 轻便摩托车 小摩托 踏板车 踏板摩托车 电动摩托车 骑摩托车 骑摩托",
@@ -33,7 +33,7 @@ _NAMES = {
     "train": "火车 列车 高铁 动车 火车头 地铁列车 蒸汽火车 蒸汽机车 货运列车 货运火车 客运列车 火车机车",
     "truck": "卡车 大卡车 货车 大货车 小货车 厢式货车 皮卡 皮卡车 消防车 半挂车 半挂卡车 垃圾车 翻斗车 自卸车 油罐车 重卡",
     "boat": "船 小船 船只 船舶 轮船 帆船 游船 渔船 快艇 游艇 皮划艇 皮艇 独木舟 木船 木舟 货船 驳船 渡轮 渡船 汽艇 汽船 摩托艇 救生艇 "
-    "橡皮艇 划艇 划船 小艇 游轮 邮轮 军舰 战舰 龙舟 小舟 船上",
+    "橡皮艇 划艇 小艇 游轮 邮轮 军舰 战舰 龙舟 小舟 船上",
     "traffic light": "红绿灯 交通灯 交通信号灯 信号灯 交通指示灯 交通信号",
     "fire hydrant": "消防栓 消火栓 消防龙头",
     "stop sign": "停止标志 停止标识 停止牌 停车标志 停车标识 停车牌 停车指示牌 停车让行标志 停止路标",
@@ -46,7 +46,7 @@ _NAMES = {
     "dog": "狗 小狗 狗狗 犬 幼犬 小犬 犬只 猎犬 牧羊犬 警犬 斗牛犬 金毛犬 金毛 金毛寻回犬 拉布拉多 拉布拉多犬 哈士奇 柯基 柯基犬 "
     "吉娃娃 贵宾犬 贵宾狗 比熊犬 博美犬 萨摩耶 斗牛梗 梗犬 腊肠犬 腊肠狗 雪橇犬 导盲犬 哈巴狗 巴哥犬 雪纳瑞 狼狗 猎狗 流浪狗 宠物狗 "
     "幼狗 花狗 斑点狗 斑点犬 狗儿",
-    "horse": "马 马匹 小马 骏马 赛马 马儿 马驹 小马驹 母马 公马 种马 野马 矮种马 矮马 马群 骑马",
+    "horse": "马 马匹 小马 骏马 赛马 马儿 马驹 小马驹 母马 公马 种马 野马 矮种马 矮马 马群 马背",
     "sheep": "羊 绵羊 山羊 小羊 羊羔 羔羊 小羊羔 羊群 公羊 母羊 羊只",
     "cow": "牛 奶牛 乳牛 母牛 公牛 小牛 牛犊 小牛犊 黄牛 水牛 野牛 肉牛 耕牛 牛群 牛只 牛儿",
     "elephant": "大象 小象 象 象群 非洲象 亚洲象 幼象 母象 公象 小大象",
@@ -104,7 +104,7 @@ _NAMES = {
     "laptop": "笔记本电脑 手提电脑 手提式电脑 电脑 计算机 台式电脑 台式机 台式计算机 个人电脑",
     "book|laptop": "笔记本",
     "mouse": "鼠标 电脑鼠标 无线鼠标",
-    "remote": "遥控器 电视遥控器 遥控",
+    "remote": "遥控器 电视遥控器",
     "keyboard": "键盘 电脑键盘 无线键盘",
     "cell phone": "手机 智能手机 移动电话 电话 电话机 座机 苹果手机",
     "microwave": "微波炉",
@@ -138,9 +138,10 @@ _NOT_AFTER = {
     "钟": re.compile(r"[点分秒]$"),
 }
 _NOT_STRIPPED = frozenset({"一床", "一刀", "大马", "大书", "几何", "黄马", "一马"})
-# What may stand before a name within a word: numbers, their measures, and how the thing looks.
+# What may stand before a name within a word: numbers with their measures, how a thing looks, what is done with it.
 _BEFORE = re.compile(
-    r"^(?:[一二两三四五六七八九十几数多各每]+[个只条位名群头匹张把]?|[黑白红黄蓝绿棕灰紫粉大小老幼新旧高长])+"
+    r"^(?:(?:[一二两三四五六七八九十几数多各每]+[个只条位名群头匹张把]?|[黑白红黄蓝绿棕灰紫粉大小老幼新旧高长])+|"
+    r"[骑牵抱拿遛撑打喂看坐握划][着了]?(?=[马牛羊狗猫鸟象熊伞书船刀]$))"
 )
 _LONGEST = 5  # words that together make one name, as they are segmented
 _HAN = re.compile(r"[\u4e00-\u9fff]+")
@@ -167,13 +168,7 @@ def chinese_objects(words: Sequence[str]) -> list[Found]:
     found: list[Found] = []
     position = 0
     while position < len(words):
-        for size in range(min(_LONGEST, len(words) - position), 0, -1):
-            run = words[position : position + size]
-            word = "".join(run)
-            if all(map(_HAN.fullmatch, run)) and word in names:
-                break
-        else:
-            size, word = 1, _plain(words[position], names)
+        size, word = _longest_name(words, position, names)
         before = words[position - 1] if position else ""
         if word in _BALL_OR_GAME and _COUNTED.search(before):
             found.append((word, ("sports ball",)))
@@ -183,8 +178,28 @@ def chinese_objects(words: Sequence[str]) -> list[Found]:
     return found
 
 
+def _longest_name(words: Sequence[str], position: int, names: Mapping[str, object]) -> tuple[int, str]:
+    """How many words from here on make a name, and the name; else one, and the word.
+
+    A name may begin within the first word, for Chinese puts the head last, and what is unknown to the dictionary is cut
+    too late: 放风筝 is a word with 风筝 in it, and 和甜甜圈 is cut as 和甜甜, 圈.
+    """
+    for size in range(min(_LONGEST, len(words) - position), 0, -1):
+        run = words[position : position + size]
+        if not all(map(_HAN.fullmatch, run)):
+            continue
+        text = "".join(run)
+        if text in names:
+            return size, text
+        shortest = 2 if size == 1 else 3
+        for start in range(1, min(len(run[0]), len(text) - shortest + 1)):
+            if text[start:] in names:
+                return size, text[start:]
+    return 1, _plain(words[position], names)
+
+
 def _plain(word: str, names: Mapping[str, object]) -> str:
-    """The word without what may stand around a name in it, where that leaves a name: 孩子们, 两人, 黑狗."""
+    """The word without what may stand around a name in it, where that leaves a name: 孩子们, 两人, 黑狗, 骑着马."""
     bare = word.removesuffix("们")
     if bare in names:
         return bare

@@ -12,6 +12,7 @@ from skymm.evaluation.seeing import Gain, probabilities
 from skymm.evaluation.statistics import Interval, paired_difference
 
 SEES, PARTLY = 0.5, 0.2  # of the way from guessing to always right
+LEANS = 0.03  # share of answers; less is no leaning worth a word, however sure
 MUTE = 0.5  # share of unreadable answers above which there is nothing to judge
 SURE = 0.9
 _ENOUGH = 20  # answers that a share in a sentence needs
@@ -76,12 +77,17 @@ def _about_yes(measured: Measured, words: Words) -> list[str]:
         found.append(words[key].format(where_yes=rounded(where_yes), where_no=rounded(where_no)))
     if yes is not None and no is not None and gold is not None:
         # Few yes need not mean many no: it may say neither.
-        more, less = yes.excludes(gold) and yes.value > gold, no.excludes(1 - gold) and no.value > 1 - gold
+        more, less = _leans(yes, gold), _leans(no, 1 - gold)
         key = "say_yes_more" if more else "say_yes_less" if less else "say_yes_even"
         found.append(words[key].format(yes=rounded(yes.value), gold=rounded(gold)))
     if same:
         found.append(words["say_same"].format(same=rounded(same)))
     return found
+
+
+def _leans(said: Interval, right: float) -> bool:
+    """Says it more often than is right: more than chance can explain, and enough to matter."""
+    return said.excludes(right) and said.value >= right + LEANS
 
 
 def _about_options(measured: Measured, words: Words) -> list[str]:

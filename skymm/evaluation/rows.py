@@ -18,13 +18,13 @@ Row = Mapping[str, Any]
 
 # What the official tools (pandas) take for an empty cell: an option "None" is officially no option.
 _EMPTY = frozenset(
-    "#N/A,#N/A N/A,#NA,-1.#IND,-1.#QNAN,-NaN,-nan,1.#IND,1.#QNAN,<NA>,N/A,NA,NULL,NaN,None,n/a,nan,null".split(",")
+    ("", "NULL", "None", "N/A", "NA", "NaN", "n/a", "nan", "null", "-NaN", "-nan", "<NA>", "#N/A", "#NA")
 )
 _LONGEST_REFERENCE = 64  # characters of an image cell that names another row instead of holding a picture
 
 
 def is_empty(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, float) and cell != cell) or str(cell).strip() in ("", *_EMPTY)
+    return cell is None or (isinstance(cell, float) and cell != cell) or str(cell).strip() in _EMPTY
 
 
 def tables_below(root: str | Path, *endings: str) -> list[Path]:
@@ -69,7 +69,7 @@ def option_lines(options: Mapping[str, str], form: str = "{}. {}") -> str:
 
 
 def options_in(question: str) -> dict[str, str]:
-    """Options by letter where the question itself ends with them: "Options: A: a cat, B: a dog" or "Choices:\\n(A) cat\\n(B) dog".
+    """Options by letter where the question itself ends with them ("Options: A: a cat, B: a dog", "Choices: (A) cat (B) dog").
 
     Empty where there are not at least two.
     """

@@ -17,6 +17,8 @@ from skymm.data.images import decode_image
 from skymm.evaluation.answerers.choices import Tokens
 from skymm.evaluation.answerers.local import FirstLogits, LocalAnswerer
 from skymm.evaluation.answerers.protocol import Ask
+from skymm.evaluation.answerers.shared_prefix import common_start, next_logits
+from skymm.model.chat import Encoded, pad
 
 
 class SkyMMAnswerer(LocalAnswerer):
@@ -59,8 +61,7 @@ class SkyMMAnswerer(LocalAnswerer):
         return next(self.answer([Ask(prompt, images)]))[1].text
 
     def generate(self, asks: Sequence[Ask]) -> tuple[list[str], Tensor]:
-        batch, features = self._inputs(asks)
-        first = FirstLogits()
+        batch, features, first = self._padded(self._prompts(asks)), self._features(asks), FirstLogits()
         with self._adapter():
             sequences = self.model.generate(
                 **batch,
@@ -73,30 +74,37 @@ class SkyMMAnswerer(LocalAnswerer):
         return self.processor.batch_decode(new, skip_special_tokens=True), first.logits
 
     def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
-        batch, features = self._inputs(asks, said)
-        positions = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        prompts = [[*ids, *more] for ids, more in zip(self._prompts(asks), said)]
+        groups = [tuple(map(image_key, one.images)) for one in asks]
+        shared = common_start(prompts, groups, self.processor.image_token_id)
         with self._adapter():
+            if shared:
+                first_of_group = dict(zip(reversed(groups), reversed(asks)))
+                features = self._features([first_of_group[group] for group in dict.fromkeys(groups)])
+                pad_id = self.processor.pad_id
+                return next_logits(self.model, prompts, groups, features, length=shared, pad_id=pad_id)
+            batch = self._padded(prompts)
+            positions = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+            features = self._features(asks)
             output = self.model(**batch, features=features, position_ids=positions, logits_to_keep=1, use_cache=False)
         return output.logits[:, -1]
 
-    def _inputs(self, asks: Sequence[Ask], said: Sequence[Tokens] = ()) -> tuple[dict[str, Tensor], Any]:
-        if not self.lora and any(ask.images for ask in asks):
+    def _prompts(self, asks: Sequence[Ask]) -> list[list[int]]:
+        if not self.lora and any(one.images for one in asks):
             raise ValueError(f"{self.name} has no eyes; ask it without images")
         questions = [ask(one.prompt, *(f"image {index}" for index in range(len(one.images)))) for one in asks]
-        batch = self.processor.prompts(questions)
-        device = self.model.device
-        inputs = {name: batch[name].to(device) for name in ("input_ids", "attention_mask")}
-        if said and said[0]:
-            tokens = torch.tensor(said, device=device)
-            inputs["input_ids"] = torch.cat([inputs["input_ids"], tokens], dim=1)
-            inputs["attention_mask"] = torch.cat([inputs["attention_mask"], torch.ones_like(tokens)], dim=1)
-        return inputs, self._features([(data, f"image of {one.id}") for one in asks for data in one.images])
+        return [self.processor.chat.encode_prompt(question).ids for question in questions]
+
+    def _padded(self, prompts: Sequence[list[int]]) -> dict[str, Tensor]:
+        batch = pad([Encoded("", ids, ids) for ids in prompts], pad_id=self.processor.pad_id, side="left")
+        return {name: batch[name].to(self.model.device) for name in ("input_ids", "attention_mask")}
 
     def _adapter(self) -> Any:
         return nullcontext() if self.lora else self.model.lora_off()
 
-    def _features(self, images: list[tuple[bytes, str]]) -> list[Tensor] | None:
-        """Encoded images with their names for errors -> features (I, N, C) per tower."""
+    def _features(self, asks: Sequence[Ask]) -> list[Tensor] | None:
+        """Features (I, N, C) per tower of the images of all asks, in order; None without images."""
+        images = [(data, f"image of {one.id}") for one in asks for data in one.images]
         if not images:
             return None
         keys = [image_key(data) for data, _ in images]

@@ -12,7 +12,7 @@ them: the strict bilingual reading IS the official one here, and `strict` repeat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ _HAN = re.compile("[\u3400-\u9fff]")
 # Behind these words stands what is stated; with a denial before it, it is not.
 _STATES = re.compile(
     r"\b(?:is|are|says?|reads?|costs?|charges?|closes|leaves|at|should|must|shows?|called|written as)\b:? |"
-    r"(?:写着|写的是|(?<![不而])是|为|叫做?|应该|应当|应|要|需要|关门时间|开车时间) ?:? ?|: ",
+    r"(?:写着|写的是|(?<![不而])是|为|叫做?|应该|应当|应|要|需要) ?:? ?|(?<=\D): ?",
     re.I,
 )
 _DENIED = re.compile(r"\b(?:not|never|no)\b|n't\b|[不没]", re.I)
@@ -156,15 +156,14 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     `scripts` covers the pictures with characters ("both": the same in simplified and traditional). `strict` has the same
     with `unknown`, the share of answers that say nothing readable.
     """
-    verdicts = [(answer, said(answer)) for answer in answers]
-    rows = [_Row(answer, verdict) for answer, verdict in verdicts]
-    strict: dict[str, Any] = {"acc": _share(row.right for row in rows), "num_questions": len(rows)}
-    strict["unknown"] = _share(row.unknown for row in rows)
-    strict["yes_ratio"] = _share(row.verdict == "yes" for row in rows if row.fields["form"] == "yes_no")
-    strict["gap"], strict["num_twins"] = _gap(rows)
+    rows = [_Row(answer, said(answer)) for answer in answers]
+    scores: dict[str, Any] = {"acc": _share(row.right for row in rows), "num_questions": len(rows)}
+    scores["unknown"] = _share(row.unknown for row in rows)
+    scores["yes_ratio"] = _share(row.verdict == "yes" for row in rows if row.fields["form"] == "yes_no")
+    scores["gap"], scores["num_twins"] = _gap(rows)
     for table, field in (("languages", "language"), ("kinds", "kind"), ("forms", "form"), ("scripts", "script")):
-        strict[table] = _by(rows, field)
-    return {**_official(strict), "strict": strict}
+        scores[table] = _by(rows, field)
+    return {**_official(scores), "strict": scores}
 
 
 class _Row:
@@ -209,16 +208,18 @@ def _gap(rows: Sequence[_Row]) -> tuple[float | None, int]:
     return (sum(twin["zh"] for twin in both) - sum(twin["en"] for twin in both)) / len(both), len(both)
 
 
-def _official(strict: Mapping[str, Any]) -> dict[str, Any]:
+def _official(scores: Mapping[str, Any]) -> dict[str, Any]:
     """The same numbers without `unknown`, which belongs to the strict reading."""
     return {
         name: _official(value) if isinstance(value, Mapping) else value
-        for name, value in strict.items()
+        for name, value in scores.items()
         if name != "unknown"
     }
 
 
-_strict: Callable[[Answer], str | None] = lambda answer: said(answer) if answer.question.choices else None  # noqa: E731
+def strict(answer: Answer) -> str | None:
+    return said(answer) if answer.question.choices else None
+
 
 BENCHMARK = Benchmark(
     name="chinese_scenes",
@@ -237,7 +238,7 @@ BENCHMARK = Benchmark(
         Metric("yes_ratio", "says yes"),
     ),
     right=right,
-    strict=_strict,
+    strict=strict,
     tables=("languages", "kinds", "forms", "scripts"),
     strata="family",
 )

@@ -6,7 +6,7 @@ which it finds no letter is wrong. CCBench has the same table without rotations,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,4 +153,5 @@ BENCHMARK = Benchmark(
     right=lambda answer: official(answer) == answer.question.gold if answer.question.gold else None,
     strict=strict,
     tables=("abilities", "categories"),
+    strata="category",
 )

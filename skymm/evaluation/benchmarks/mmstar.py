@@ -59,16 +59,18 @@ def load(recipe: EvalRecipe) -> list[Question]:
 def _question(row: Row, where: str, cluster: str, images: tuple[bytes, ...] = ()) -> Question:
     asked = str(row.get("question", "")).strip()
     in_columns = options_of(row)
+    gold = str(column(dict(row), where, "answer")).strip().upper()
     options = in_columns or options_in(asked)
-    gold = str(column(dict(row), where, "answer")).strip()
-    if gold.upper() not in (options or _LETTERS):
-        raise ValueError(f"{where}: the answer is {gold!r}, expected one of {', '.join(options or _LETTERS)}")
+    if gold not in options:
+        options = {}  # not written as options usually are: letters alone
+    if gold not in (options or _LETTERS):
+        raise ValueError(f"{where}: the answer is {gold!r}, expected one of {', '.join(in_columns or _LETTERS)}")
     fields = {name: "" if is_empty(row.get(name)) else str(row[name]) for name in ("category", "l2_category", "bench")}
     if isinstance(row.get("meta_info"), Mapping):
         fields["bench"] = fields["bench"] or str(row["meta_info"].get("source", ""))
     text = "\n".join(filter(None, [asked, option_lines(in_columns), INSTRUCTION]))
     choices = tuple(options or _LETTERS)
-    return Question(str(row["index"]), text, gold.upper(), cluster, images, choices, {**fields, "options": options})
+    return Question(str(row["index"]), text, gold, cluster, images, choices, {**fields, "options": options})
 
 
 def read(paths: Sequence[Path], files: Files) -> list[Answer]:
