@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from skymm.curation.chinese_culture import Text
 from skymm.curation.chinese_questions import Picture, Twin, choice, pair, short
@@ -15,7 +15,8 @@ from skymm.curation.sources import emoji
 
 _PLURAL = ("noodles", "chopsticks", "fireworks")
 _OUTLINED = ("openmoji",)  # black lines around everything: seen on any ground
-_FAR = 170  # sum of the differences of red, green and blue between a thing and the ground behind it
+_FAR = 120  # sum of the differences of red, green and blue that makes a colour another one
+_SEEN = 0.75  # share of a thing that has to differ so from the ground behind it
 
 
 def things(seed: int) -> Iterator[Picture]:
@@ -68,16 +69,24 @@ class _Plan:
 
 
 def _ground(chars: Sequence[str], style: str, rng: random.Random) -> str:
-    """A colour that everything stands out from; the best there is where none is far enough from all."""
+    """A colour that most of everything stands out from; the best there is where none is far enough from all."""
     if style in _OUTLINED:
         return rng.choice([colour for colour in COLOURS if colour != "black"])
-    means = [emoji.picture(char, style, 32).resize((1, 1)).getpixel((0, 0))[:3] for char in chars]
-    nearest = {
-        colour: min(sum(abs(one - other) for one, other in zip(mean, shade)) for mean in means)
-        for colour, (_, shade) in COLOURS.items()
-    }
-    far = [colour for colour, distance in nearest.items() if distance >= _FAR]
-    return rng.choice(far) if far else max(nearest, key=lambda colour: nearest[colour])
+    seen = {colour: min(_share_seen(char, style, colour) for char in chars) for colour in COLOURS}
+    good = [colour for colour, share in seen.items() if share >= _SEEN]
+    return rng.choice(good) if good else max(seen, key=lambda colour: seen[colour])
+
+
+@lru_cache(maxsize=1024)
+def _share_seen(char: str, style: str, colour: str) -> float:
+    """How much of a picture differs clearly from a ground."""
+    small = emoji.picture(char, style, 160).resize((12, 12))
+    pixels = [
+        pixel[:3] for row in range(12) for column in range(12) if (pixel := small.getpixel((column, row)))[3] > 200
+    ]
+    ground = COLOURS[colour][1]
+    far = [sum(abs(one - other) for one, other in zip(pixel, ground)) >= _FAR for pixel in pixels]
+    return sum(far) / max(1, len(far))
 
 
 def _absent(plans: Sequence[_Plan], rng: random.Random) -> list[Thing]:

@@ -202,12 +202,8 @@ def radar(
     angles = [2 * math.pi * index / len(axes) - math.pi / 2 for index in range(len(axes))]
     parts = []
     for ring in (0.25, 0.5, 0.75, 1.0):
-        parts += [
-            Markup('<polygon points="{}" class="ring"/>').format(
-                _points(_around(x0, y0, radius * ring, angle) for angle in angles)
-            ),
-            _text(x0 + 3, y0 - radius * ring + 10, f"{top * ring:g}", "start", 8.5, "faint"),
-        ]
+        corners = _points(_around(x0, y0, radius * ring, angle) for angle in angles)
+        parts.append(Markup('<polygon points="{}" class="ring"/>').format(corners))
     for angle, name in zip(angles, axes):
         parts.append(_line(x0, y0, *_around(x0, y0, radius, angle), "grid"))
         x, y = _around(x0, y0, radius + 11, angle)
@@ -232,4 +228,6 @@ def radar(
     for name, value, place in zip(axes, values, places):
         if place is not None:
             parts.append(_mark(*place, series, 2.6, title=f"{name}: {value:.1f}"))
+    for ring in (0.25, 0.5, 0.75, 1.0):
+        parts.append(_text(x0 + 3, y0 - radius * ring + 10, f"{top * ring:g}", "start", 8.5, "faint halo"))
     return _svg(400, 298, label, parts)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from skymm.evaluation.figures import bounds, difference, number, rounded, swapped
 from skymm.evaluation.measured import Measured
+from skymm.evaluation.report_labels import named
 from skymm.evaluation.report_words import Words
 from skymm.evaluation.seeing import Gain, probabilities
 from skymm.evaluation.statistics import Interval, paired_difference
+from skymm.evaluation.twins import Twins
 
 SEES, PARTLY = 0.5, 0.2  # of the way from guessing to always right
 LEANS = 0.03  # share of answers; less is no leaning worth a word, however sure
@@ -59,7 +61,7 @@ def finding(measured: Measured, words: Words, gains: Sequence[Gain] = ()) -> Fin
         main = measured.benchmark.main
         value = measured.value(f"official.{main.key}")
         if value is not None:
-            sentences.append(words["say_score"].format(metric=main.label, value=number(value, main.unit)))
+            sentences.append(words["say_score"].format(metric=named(main.label, words), value=number(value, main.unit)))
     sentences += _about_confidence(measured, words)
     for gain in gains:
         if (gain.benchmark, gain.model) == (measured.benchmark.name, run.model):
@@ -121,11 +123,23 @@ def comparison(first: Measured, second: Measured, words: Words) -> str | None:
     shown = found if found.value >= 0 else swapped(found)
     return words["say_higher" if found.excludes(0) else "say_level"].format(
         benchmark=short_title(first),
-        metric=main.label,
+        metric=named(main.label, words),
         higher=higher.label,
         lower=lower.label,
         difference=difference(found.value, main.unit, sign=False),
         interval=bounds(shown, main.unit),
+    )
+
+
+def about_twins(benchmark: str, found: Twins, words: Words) -> str:
+    return words["say_twins"].format(
+        benchmark=benchmark,
+        label=found.label,
+        count=found.count,
+        zh=rounded(found.zh.value),
+        en=rounded(found.en.value),
+        gap=difference(found.gap.value, "rate"),
+        interval=bounds(found.gap, "rate"),
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from skymm.evaluation.coco_objects import chinese_objects
 from skymm.evaluation.files import read_json, read_text
@@ -65,7 +66,7 @@ def read_vocabulary(vocab: Path, singulars: Path | None = None) -> Vocabulary:
     return Vocabulary(classes, pairs, _table(singulars) if singulars else None, parts)
 
 
-def _table(path: Path) -> dict:
+def _table(path: Path) -> dict[str, Any]:
     values = read_json(path)
     if len(values) != 1 or not isinstance(values[0], dict):
         raise ValueError(f"{path}: expected one JSON object, a table with names")
@@ -78,15 +79,15 @@ _FULL_STOP = re.compile(r"(?<![.\s])\.(?=\s|[\])}>\"'»”’ ]*$)")
 # Marks that are words of their own wherever they stand; a comma or colon is not inside a number.
 _APART = re.compile(r"[;@#$%&?!*\"“”«»„‘’`()\[\]{}<>—]|--+|\.{2,}|[:,](?!\d)")
 _QUOTED = re.compile(r"('?)(.+?)('*)")
-_CLITIC = re.compile(r"(.+?)('s|'m|'d|'ll|'re|'ve|n't)")
+_CLITIC = re.compile(r"(.+?)('s|'m|'d|'ll|'re|'ve|n't)", re.I)
 
 
-def tokens(caption: str) -> list[str]:
-    """Words and marks of an English caption in lower case, cut as a Penn Treebank tokeniser cuts them, which the official
+def tokens(text: str) -> list[str]:
+    """Words and marks of an English text, cut as a Penn Treebank tokeniser cuts them, which the official
     scorer uses: "the dog's bowl." is the, dog, 's, bowl, and the full stop; "two-person" and "2.5" stay whole.
     """
     found: list[str] = []
-    for piece in _APART.sub(r" \g<0> ", _FULL_STOP.sub(" .", caption.lower())).split():
+    for piece in _APART.sub(r" \g<0> ", _FULL_STOP.sub(" .", text)).split():
         before, word, after = _QUOTED.fullmatch(piece).groups()
         clitic = _CLITIC.fullmatch(word)
         found += filter(None, [before, *(clitic.groups() if clitic else [word]), after])
@@ -98,9 +99,9 @@ def official_mentions(vocabulary: Vocabulary, caption: str) -> tuple[Mention, ..
     """The mentions that the official scorer counts, repeated ones too."""
     table = vocabulary.singulars
     if table is None:
-        plain = [singular_as_published(word, vocabulary.parts) for word in tokens(caption)]
+        plain = [singular_as_published(word, vocabulary.parts) for word in tokens(caption.lower())]
     else:
-        plain = [table.get(word, word) for word in tokens(caption)]
+        plain = [table.get(word, word) for word in tokens(caption.lower())]
     return tuple(_english_objects(plain, vocabulary.classes, vocabulary.pairs))
 
 

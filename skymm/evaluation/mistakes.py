@@ -68,14 +68,13 @@ def _spread(mistakes: list[Mistake]) -> Iterator[Mistake]:
 
 
 def in_turn(runs: Sequence[Run], most: int) -> list[Answer]:
-    """Questions for at most `most` cards: the worst mistake of each run, then the second worst, each question once."""
+    """At most `most` answers: the worst mistake of each run, then the second worst, one for each cluster in all."""
     queues = [worst_mistakes(run) for run in runs]
     chosen: dict[str, Answer] = {}
     for place in range(max(map(len, queues), default=0)):
         for queue in queues:
             if place < len(queue) and len(chosen) < most:
-                answer = queue[place].answer
-                chosen.setdefault(answer.question.id, answer)
+                chosen.setdefault(queue[place].answer.question.cluster, queue[place].answer)
     return list(chosen.values())
 
 

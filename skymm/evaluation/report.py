@@ -13,12 +13,13 @@ from itertools import combinations
 from pathlib import Path
 
 from skymm.evaluation.charts import swatch
-from skymm.evaluation.findings import comparison, finding, short_title
+from skymm.evaluation.findings import about_twins, comparison, finding, short_title
 from skymm.evaluation.measured import RESAMPLES, SEED, Measured, measure
 from skymm.evaluation.report_tables import gain_table, overview_table
-from skymm.evaluation.report_words import WORDS
+from skymm.evaluation.report_words import WORDS, Words
 from skymm.evaluation.sections import section
 from skymm.evaluation.seeing import Gain, Run
+from skymm.evaluation.twins import Twins, language_gaps
 
 __all__ = ["Gain", "Run", "write_report"]
 
@@ -38,6 +39,9 @@ def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains:
 
     words = WORDS[language]
     groups = [_measured(group) for group in _by_benchmark(runs)]
+    twins = [
+        language_gaps([one.run for one in group], [one.label for one in group], RESAMPLES, SEED) for group in groups
+    ]
     models = list(dict.fromkeys(run.model for run in runs))
     titles = {group[0].benchmark.name: short_title(group[0]) for group in groups}
     environment = jinja2.Environment(
@@ -53,10 +57,10 @@ def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains:
             (model, [finding(one, words, gains) for group in groups for one in group if one.run.model == model])
             for model in models
         ],
-        comparisons=_comparisons(groups, words),
+        comparisons=_comparisons(groups, twins, words),
         overview=overview_table(groups, words),
         gains=gain_table(gains, titles, words),
-        sections=[section(group, words) for group in groups],
+        sections=[section(group, found, words) for group, found in zip(groups, twins)],
         swatch=swatch,
     )
     out = Path(out)
@@ -82,7 +86,11 @@ def _measured(runs: Sequence[Run]) -> list[Measured]:
     return [measure(run, label) for run, label in zip(runs, labels)]
 
 
-def _comparisons(groups: Sequence[Sequence[Measured]], words: dict[str, str]) -> list[str]:
-    pairs = [pair for group in groups for pair in combinations(group, 2)]
-    sentences = [comparison(first, second, words) for first, second in pairs]
+def _comparisons(groups: Sequence[Sequence[Measured]], twins: Sequence[Sequence[Twins]], words: Words) -> list[str]:
+    """Sentences about models and languages beside each other. More than three runs of a benchmark are left to its table."""
+    sentences: list[str | None] = []
+    for group, found in zip(groups, twins):
+        if len(group) <= 3:
+            sentences += [comparison(first, second, words) for first, second in combinations(group, 2)]
+        sentences += [about_twins(short_title(group[0]), one, words) for one in found]
     return [sentence for sentence in sentences if sentence]

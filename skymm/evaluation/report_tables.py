@@ -9,12 +9,12 @@ from itertools import combinations
 from markupsafe import Markup
 
 from skymm.evaluation import figures
-from skymm.evaluation.benchmark import Benchmark
 from skymm.evaluation.charts import swatch
 from skymm.evaluation.figures import NONE
 from skymm.evaluation.findings import difference_of, short_title
 from skymm.evaluation.leaderboard import PUBLISHED
 from skymm.evaluation.measured import Measured
+from skymm.evaluation.report_labels import named
 from skymm.evaluation.report_words import Words
 from skymm.evaluation.seeing import Gain
 from skymm.evaluation.statistics import Interval, mcnemar
@@ -57,7 +57,11 @@ def score_table(runs: Sequence[Measured], words: Words) -> Table:
         for reading in ("official", "strict"):
             cells = [_cell(one.interval(f"{reading}.{metric.key}"), metric.unit) for one in runs]
             if reading == "official" or any(cell.text != NONE for cell in cells):
-                name = Cell(metric.label, words[reading]) if reading == "official" else Cell("", words[reading])
+                name = (
+                    Cell(named(metric.label, words), words[reading])
+                    if reading == "official"
+                    else Cell("", words[reading])
+                )
                 rows.append([name, *cells])
     counts = [words["complete_of"].format(answered=len(one.run.answers), expected=one.run.expected) for one in runs]
     rows.append([Cell(words["complete"]), *(Cell(count) for count in counts)])
@@ -96,7 +100,7 @@ def pair_table(runs: Sequence[Measured], words: Words) -> Table | None:
     """Every two runs on the same questions; those with other questions are refused in a note."""
     main = runs[0].benchmark.main
     header = [words[name] for name in ("model", "shared", "only_first", "only_second", "p_value")]
-    header.append(words["difference_of"].format(metric=main.label))
+    header.append(words["difference_of"].format(metric=named(main.label, words)))
     rows, notes = [], []
     for first, second in combinations(runs, 2):
         if not first.bootstrap or not second.bootstrap:
@@ -155,15 +159,10 @@ def entries_table(runs: Sequence[Measured], table: str, words: Words, published:
         cells = [_cell(one.interval(f"table.{table}.{name}"), unit) for one in runs]
         known = [PUBLISHED[index].subtasks.get(name) for index in published]
         rows.append(
-            [Cell(entry_name(name, runs[0].benchmark, words)), *cells]
-            + [Cell(NONE if value is None else f"{value:.2f}") for value in known]
+            [Cell(named(name, words)), *cells] + [Cell(NONE if value is None else f"{value:.2f}") for value in known]
         )
     header = _heads(runs) + [Cell(PUBLISHED[index].model) for index in published]
     return Table(header, rows)
-
-
-def entry_name(name: str, benchmark: Benchmark, words: Words) -> str:
-    return words.get(f"{benchmark.name}.{name}", name.replace("_", " "))
 
 
 def unit_of(runs: Sequence[Measured], table: str) -> str:
@@ -215,5 +214,5 @@ def overview_table(sections: Sequence[Sequence[Measured]], words: Words) -> Tabl
         main = runs[0].benchmark.main
         by_model = {one.run.model: one.interval(f"official.{main.key}") for one in runs}
         cells = [_cell(by_model.get(model), main.unit) for model in models]
-        rows.append([Cell(short_title(runs[0]), main.label), *cells])
+        rows.append([Cell(short_title(runs[0]), named(main.label, words)), *cells])
     return Table([Cell(words["benchmark"]), *(Cell(model) for model in models)], rows)

@@ -14,9 +14,10 @@ from skymm.evaluation.findings import short_title
 from skymm.evaluation.leaderboard import PUBLISHED, SOURCE
 from skymm.evaluation.leaderboard import SUBTASKS as MME_SUBTASKS
 from skymm.evaluation.measured import Measured
+from skymm.evaluation.report_labels import named
 from skymm.evaluation.report_tables import Table
 from skymm.evaluation.report_words import Words
-from skymm.evaluation.twins import language_gaps
+from skymm.evaluation.twins import Twins
 
 DRAWN = ("Skywork-MM-13B", "Qwen-VL-Max")  # the model that this project follows, and the highest of the latest listing
 _PERCENT = Axis(0, 1, (0, 0.25, 0.5, 0.75, 1), lambda value: f"{value * 100:.0f}%")
@@ -64,10 +65,9 @@ class Section:
     pictures_unread: str
 
 
-def section(runs: Sequence[Measured], words: Words) -> Section:
-    """Raises ValueError for runs of different benchmarks."""
+def section(runs: Sequence[Measured], twins: Sequence[Twins], words: Words) -> Section:
+    """The section of a benchmark; `twins` are the language gaps of these runs."""
     benchmark = runs[0].benchmark
-    assert all(one.benchmark.name == benchmark.name for one in runs)
     yes_no = report_tables.asks_yes_no(runs)
     of_mme = [one for one in runs if benchmark.name == "mme" and one.entries("subtasks")]
     cards, unread = cards_of([one.run for one in runs], [one.label for one in runs])
@@ -83,7 +83,7 @@ def section(runs: Sequence[Measured], words: Words) -> Section:
         yes=_yes_chart(runs, words) if yes_no else None,
         calibrations=[_calibration(one, index, words) for index, one in enumerate(runs)],
         pairs=report_tables.pair_table(runs, words),
-        twins=report_tables.twin_table(language_gaps([one.run for one in runs], [one.label for one in runs]), words),
+        twins=report_tables.twin_table(twins, words),
         parts=[_part(runs, table, words) for table in benchmark.tables if any(one.entries(table) for one in runs)],
         radars=[_radar(one, runs.index(one), words) for one in of_mme],
         published=report_tables.published_table(runs, words) if of_mme else None,
@@ -131,7 +131,7 @@ def _part(runs: Sequence[Measured], table: str, words: Words) -> Part:
     names = list(dict.fromkeys(name for one in runs for name in one.entries(table)))
     rows = [
         (
-            report_tables.entry_name(name, runs[0].benchmark, words),
+            named(name, words),
             [one.interval(f"table.{table}.{name}") for one in runs],
         )
         for name in names
@@ -143,7 +143,7 @@ def _part(runs: Sequence[Measured], table: str, words: Words) -> Part:
         top = max(one.value for one in found) if top == float("inf") else top
         axis = Axis(0, top, [top * share / 4 for share in range(5)], lambda value: f"{value:g}")
     published = _drawn() if runs[0].benchmark.name == "mme" and table == "subtasks" else []
-    title = words.get(f"table.{table}", table.replace("_", " "))
+    title = named(table, words)
     chart = interval_chart(title, rows, [one.label for one in runs], axis)
     return Part(title, chart, report_tables.entries_table(runs, table, words, published))
 
@@ -154,5 +154,5 @@ def _drawn() -> list[int]:
 
 def _radar(one: Measured, series: int, words: Words) -> Drawing:
     values = [one.value(f"table.subtasks.{subtask}") for subtask in MME_SUBTASKS]
-    axes = [words[f"mme.{subtask}"] for subtask in MME_SUBTASKS]
+    axes = [named(subtask, words) for subtask in MME_SUBTASKS]
     return Drawing(one.label, radar(one.label, axes, values, series, [PUBLISHED[index].scores for index in _drawn()]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -28,17 +27,6 @@ def known() -> dict[str, Picture]:
 @pytest.fixture(scope="module")
 def rows() -> list[dict]:
     return kit.questions()
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return kit.build(tmp_path_factory.mktemp("kit") / "scenes")
-
-
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cards only: fourteen pictures."""
-    monkeypatch.setattr(kit, "FAMILIES", {"cards": kit.FAMILIES["cards"]})
 
 
 def yes_no(rows: list[dict]) -> list[dict]:
@@ -194,7 +182,7 @@ def test_a_saying_has_one_gap_and_never_names_its_animal():
         assert len(group) >= 5
 
 
-# --- words ---
+# --- words -------------------------------------------------------------------------------------------------------------
 
 
 def test_both_scripts_say_the_same():
@@ -208,6 +196,12 @@ def test_both_scripts_say_the_same():
     changed = {old: new for old, new in simplified.items() if old != new}
     assert len(changed) > 100
     assert not set(changed) & set(changed.values()), "what is traditional in one word is not simplified in another"
+    forms: dict[str, set[str]] = {}
+    for old, new in simplified.items():
+        forms.setdefault(new, set()).add(old)
+    # To prosper and the hair on a head: two words that became one character.
+    several = {new: "".join(sorted(found)) for new, found in forms.items() if len(found) > 1}
+    assert several == {"发": "發髮"}
 
 
 def test_words_of_a_group_are_told_apart():
@@ -260,5 +254,3 @@ def test_forms_name_their_value_and_no_other():
     for make in (lambda n: price_forms(n), lambda n: number_forms(str(n)), lambda n: time_forms(n // 60 % 24, n % 60)):
         forms = [set(make(number)) for number in range(370, 430, 10)]
         assert all(not one & other for one in forms for other in forms if one is not other)
-
-

@@ -186,6 +186,7 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     return {
         **_score(answers, right),
         "random_fallbacks": fallbacks,
+        **({"note": f"{fallbacks} answers choose no option: officially they are drawn by lot"} if fallbacks else {}),
         "strict": {**_score(answers, strictly), "unknown": sum(unknown) / max(1, len(answers))},
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import shutil
 from collections import Counter, defaultdict
@@ -12,15 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skymm.curation import chinese_boards as boards
 from skymm.curation import chinese_canvas as canvas
 from skymm.curation import chinese_scenes as kit
-from skymm.curation.chinese_culture import COUPLETS, FESTIVALS, WISHES
-from skymm.curation.chinese_life import CITIES, MENUS, PLACES, ROOMS, SHOPS, SIGNS, STREETS, WEEKDAYS
 from skymm.curation.chinese_questions import ENDINGS, LETTERS, Picture
 from skymm.text import language_of
 
-GROUPS = [*SIGNS.values(), *SHOPS.values(), ROOMS, STREETS, PLACES, CITIES, WEEKDAYS, *MENUS.values()]
-GROUPS += [tuple(f.word for f in FESTIVALS), tuple(word for word, _ in WISHES), *COUPLETS, tuple(MENUS)]
 SEEDS = range(4)
 
 
@@ -177,6 +175,15 @@ def test_what_is_drawn_is_what_is_said_to_be_shown(known, monkeypatch):
         labels = {"開車", "票價"} if family == "tickets" else set()
         whole = "".join(text for text, _ in drawn if text not in labels)
         assert sorted(whole) == sorted("".join(one for one in picture.shown if one not in labels)), family
+
+
+@pytest.mark.parametrize(("way", "turns"), [("left", 0), ("ahead", 3), ("right", 2)])
+def test_arrows_point_where_they_lead(way, turns):
+    """Turned to the left, the head of the arrow is the broad half."""
+    image = boards.directions([("机场", way)] * 3, random.Random(0))
+    arrow = np.rot90((np.asarray(image.crop((56, 56, 124, 124))) > 240).all(-1), -turns)
+    heights = arrow.sum(0)
+    assert heights[:34].max() > 50 > 2 * heights[36:].max() > 30
 
 
 def test_text_that_does_not_fit_is_an_error():

@@ -1,0 +1,79 @@
+"""CHAIR: the share of the objects named in captions of COCO images that are not in them.
+
+Rohrbach et al., arXiv 1809.02156. The rules are those of the official scorer (utils/chair.py of LisaAnne/Hallucination),
+with its singulariser, which turns "bus" into "bu" and "tennis" into "tenni": those are never counted, and no published
+number counts them. The strict reading does, and it reads Chinese.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question
+from skymm.evaluation.captions import Counts, count, load_questions, read_captions, share, vocabulary_of
+from skymm.recipe import EvalRecipe
+
+
+def load(recipe: EvalRecipe) -> list[Question]:
+    """One question for each image of the table of objects, or of a list of images (root, JSON lines with image_id)."""
+    questions = load_questions(recipe, "chair")
+    for before, question in pairwise(questions):
+        if before.cluster == question.cluster:
+            raise ValueError(f"{recipe.root}: image {question.cluster} is asked about twice, expected one caption each")
+    return questions
+
+
+def read(paths: Sequence[Path], files: Files) -> list[Answer]:
+    """Published captions; needs `objects`, and `vocab` where objects are COCO's annotations."""
+    return read_captions(paths, files, "chair")
+
+
+def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+    """`chair_i`: hallucinated mentions / mentions, repeated ones too; `chair_s`: captions with one / captions; `recall`:
+    classes in the images that are mentioned / all of them; `len`: words per caption, cut at single spaces.
+
+    `files`: `vocab`, the official synonyms.txt; `singular`, a table word -> singular as the official scorer makes it
+    (without it rules make the same). `strict` has the same with right singulars and in Chinese too; its `unknown` is the
+    share of captions that name none of the 80 classes, in which nothing can be wrong. Denials are mentions in both
+    columns, as they are officially ("there are no people").
+    """
+    vocabulary = vocabulary_of(files, "chair")
+    official, strict = (count(answers, vocabulary, strict) for strict in (False, True))
+    scores = _scores(official)
+    if not official.mentions:
+        scores["note"] = "no object is mentioned: the official scorer divides by zero, chair_i is 0 here"
+    silent = share(strict.captions - strict.captions_with_objects, strict.captions)
+    return {**scores, "strict": {**_scores(strict), "unknown": silent}}
+
+
+def _scores(counts: Counts) -> dict[str, Any]:
+    kept = ("hallucinated_mentions", "mentions", "hallucinated_captions", "captions")
+    return {
+        "chair_i": share(counts.hallucinated_mentions, counts.mentions),
+        "chair_s": share(counts.hallucinated_captions, counts.captions),
+        "recall": share(counts.recalled, counts.present),
+        "len": counts.length,
+        **{name: value for name, value in asdict(counts).items() if name in kept},
+    }
+
+
+BENCHMARK = Benchmark(
+    name="chair",
+    title="CHAIR: objects in captions of COCO images that are not there",
+    size="as many images as you list; 500 to 5000 of COCO val2014 are usual",
+    licence="COCO annotations CC BY 4.0, images under Flickr's terms",
+    download="cocodataset.org: val2014 and annotations_trainval2014; synonyms.txt: github.com/LisaAnne/Hallucination (data/)",
+    layout="JSON lines with image_id, or the directory of the pictures; files: objects (table or COCO annotations), vocab",
+    load=load,
+    read=read,
+    score=score,
+    metrics=(
+        Metric("chair_i", "CHAIRi, lower is better"),
+        Metric("chair_s", "CHAIRs, lower is better"),
+        Metric("recall", "recall"),
+    ),
+)

@@ -1,0 +1,166 @@
+"""GQA: questions composed from scene graphs; an answer is right where it is exactly the expected word.
+
+Hudson and Manning, arXiv 1902.09506; the rule is that of the official eval.py (accuracy on the balanced questions) after
+what everybody does to answers first: lower-case, no spaces around, no full stop at the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
+from skymm.evaluation.files import column, read_json, read_rows
+from skymm.evaluation.rows import tables_below, tallies, tally, together
+from skymm.evaluation.verdict import yes_no
+from skymm.recipe import EvalRecipe
+from skymm.text import normalise
+
+_THOUGHT = re.compile(r"<think>.*?(</think>|$)", re.S | re.I)
+_AROUND = re.compile(r"^[\W_]+|[\W_]+$")
+
+
+def load(recipe: EvalRecipe) -> list[Question]:
+    """The balanced questions of a file {id: {question, imageId, answer, ...}}: official accuracy is over these.
+
+    Pictures are `recipe.images`/ID.jpg (default: root's directory, `images/`). Raises ValueError naming the question.
+    """
+    path = _questions_file(Path(recipe.root), recipe.split)
+    directory = Path(recipe.images) if recipe.images else path.parent / "images"
+    return together(
+        _question(name, entry, f"{path}, {name}", (find_image(directory, _image(entry, str(path)), "GQA"),))
+        for name, entry in _entries(path).items()
+        if entry.get("isBalanced", True)
+    )
+
+
+def _questions_file(root: Path, split: str | None) -> Path:
+    if root.is_file():
+        return root
+    wanted = f"{split or 'testdev'}_balanced_questions.json"
+    return tables_below(root, wanted)[0]
+
+
+def _entries(path: Path) -> dict[str, dict[str, Any]]:
+    values = read_json(path)
+    if (
+        len(values) != 1
+        or not isinstance(values[0], dict)
+        or not all(isinstance(one, dict) for one in values[0].values())
+    ):
+        raise ValueError(f"{path}: expected one object with a question under every id, as GQA ships them")
+    return values[0]
+
+
+def _question(name: str, entry: dict[str, Any], where: str, images: tuple[Path, ...] = ()) -> Question:
+    gold = str(column(entry, where, "answer"))
+    types = entry.get("types") or {}
+    fields = {kind: str(types.get(kind) or "") for kind in ("structural", "semantic")}
+    text, choices = str(column(entry, where, "question")), YES_NO if gold in YES_NO else ()
+    return Question(name, text, gold, _image(entry, where), images, choices, fields)
+
+
+def _image(entry: dict[str, Any], where: str) -> str:
+    return f"{column(entry, where, 'imageId')}.jpg"
+
+
+def read(paths: Sequence[Path], files: Files) -> list[Answer]:
+    """Official predictions [{questionId, prediction}] or LLaVA's JSON lines {question_id, text}, with the questions as
+    `files["labels"]`.
+
+    Raises ValueError for an answer to no question, and for balanced questions without an answer: the official scorer
+    refuses them too.
+    """
+    if "labels" not in files:
+        raise ValueError(f"{paths[0]} holds no right answers; give testdev_balanced_questions.json with --labels")
+    entries, answers = _entries(files["labels"]), []
+    for path in (file for one in paths for file in tables_below(one, ".json", ".jsonl")):
+        for number, row in enumerate(read_rows(path), 1):
+            where = f"{path}, entry {number}"
+            name = str(column(row, where, "questionId", "question_id"))
+            if name not in entries:
+                raise ValueError(f"{where}: question {name} is not in {files['labels']}")
+            question = _question(name, entries[name], f"{files['labels']}, {name}")
+            answers.append(Answer(question, str(column(row, where, "prediction", "text"))))
+    answers = once_each(answers, str(paths[0]))
+    given = {answer.question.id: answer for answer in answers}
+    balanced = [name for name, entry in entries.items() if entry.get("isBalanced", True)]
+    missing = [name for name in balanced if name not in given]
+    if missing:
+        raise ValueError(
+            f"{paths[0]}: {len(missing)} of {len(balanced)} balanced questions have no answer ({missing[0]} first); "
+            "expected one for each"
+        )
+    return [given[name] for name in balanced]
+
+
+def matches(gold: str, response: str) -> bool:
+    return response.strip().rstrip(".").lower() == gold
+
+
+def strict(answer: Answer) -> str | None:
+    return yes_no(answer.response) if answer.question.gold in YES_NO else None
+
+
+@lru_cache(maxsize=1 << 16)
+def _plain(text: str) -> str:
+    return _AROUND.sub("", normalise(_THOUGHT.sub(" ", text)).lower())
+
+
+def _strict_verdict(answer: Answer) -> tuple[bool, bool]:
+    """(right, unknown): yes and no as they are read in both languages, other answers normalised and compared."""
+    said, gold = strict(answer), answer.question.gold
+    if said is not None:
+        return said == gold, said == "unknown"
+    text = _plain(answer.response)
+    return text == _plain(gold), not text
+
+
+def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+    """`accuracy`, `correct`, `total`; where the official fields are there, `binary` and `open` accuracy (open: structural
+    type "query"), and `structural` and `semantic` types with correct, total and acc each.
+    """
+    official = [matches(answer.question.gold, answer.response) for answer in answers]
+    strictly = [_strict_verdict(answer) for answer in answers]
+    unknown = sum(one for _, one in strictly) / max(1, len(answers))
+    return {
+        **_score(answers, official),
+        "strict": {**_score(answers, [right for right, _ in strictly]), "unknown": unknown},
+    }
+
+
+def _score(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, Any]:
+    counted = tally(right)
+    fields: list[Mapping[str, Any]] = [answer.question.fields for answer in answers]
+    kinds = tallies(
+        ("open" if one["structural"] == "query" else "binary" if one["structural"] else "", each)
+        for one, each in zip(fields, right)
+    )
+    return {
+        "accuracy": counted["acc"],
+        "correct": counted["correct"],
+        "total": counted["total"],
+        **{kind: counts["acc"] for kind, counts in kinds.items()},
+        "structural": tallies((one["structural"], each) for one, each in zip(fields, right)),
+        "semantic": tallies((one["semantic"], each) for one, each in zip(fields, right)),
+    }
+
+
+BENCHMARK = Benchmark(
+    name="gqa",
+    title="GQA: composed questions about real scenes",
+    size="testdev, balanced: 12578 questions, 398 images",
+    licence="CC BY 4.0",
+    download="cs.stanford.edu/people/dorarad/gqa/download.html (questions1.2.zip, images.zip)",
+    layout="testdev_balanced_questions.json, with `images` in the recipe for the directory of pictures",
+    load=load,
+    score=score,
+    read=read,
+    metrics=(Metric("accuracy", "accuracy"), Metric("binary", "yes/no and choices"), Metric("open", "open")),
+    right=lambda answer: matches(answer.question.gold, answer.response),
+    strict=strict,
+    tables=("structural", "semantic"),
+)

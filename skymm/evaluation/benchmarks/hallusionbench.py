@@ -1,0 +1,229 @@
+"""HallusionBench: figures and their edited twins, asked the same questions; who answers from memory is caught.
+
+Guan et al., arXiv 2310.14566; the rules are those of the official scorer (utils.py), whose answers are judged by GPT:
+1 correct, 0 incorrect, 2 unclear. Where a file holds such verdicts they are used. Else the answer is read by rule: its
+first word is yes or no, anything else is unclear. Unclear is right about a visual-supplement question without its figure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
+from skymm.evaluation.files import column, read_rows
+from skymm.evaluation.verdict import yes_no
+from skymm.recipe import EvalRecipe
+
+TABLE = "HallusionBench.json"
+_KEYS = ("category", "subcategory", "set_id", "figure_id", "question_id", "visual_input")
+_GOLD = {"1": "yes", "0": "no"}
+_FIRST_WORD = re.compile(r"\W*(yes|no)\b", re.I)
+
+Row = Mapping[str, Any]
+
+
+def load(recipe: EvalRecipe) -> list[Question]:
+    """The questions of HallusionBench.json, in root or named by it; pictures lie as its `filename` says, in `images`, in
+    root or in root/hallusion_bench. A question without filename is asked without picture. `split` is VD or VS.
+    """
+    root = Path(recipe.root)
+    table = root / TABLE if root.is_dir() else root
+    directory = root if root.is_dir() else root.parent
+    unpacked = directory / "hallusion_bench"
+    pictures = Path(recipe.images) if recipe.images else unpacked if unpacked.is_dir() else directory
+    rows = [row for row in read_rows(table) if recipe.split in (None, row.get("category"))]
+    if not rows:
+        raise ValueError(f"{table}: found no questions of split {recipe.split!r}, expected VD or VS")
+    return [_question(row, str(table), pictures) for row in rows]
+
+
+def _question(row: Row, where: str, pictures: Path | None = None) -> Question:
+    fields = {key: str(column(dict(row), where, key)) for key in _KEYS}
+    name = "_".join(fields[key] for key in _KEYS[:5])
+    gold = _GOLD.get(str(row.get("gt_answer")).strip())
+    if gold is None:
+        raise ValueError(
+            f"{where}: {name} has gt_answer {row.get('gt_answer')!r}, expected 0 or 1; give --labels {TABLE}"
+        )
+    # Twin figures and the question without figure are one cluster: the scores compare across them.
+    cluster = "/".join(fields[key] for key in _KEYS[:3])
+    images: tuple[Path, ...] = ()
+    if pictures is not None and row.get("filename"):
+        file = re.sub(r"^(?:\./)?(?:hallusion_bench/)?", "", str(row["filename"]))
+        images = (find_image(pictures, file, "hallusionbench"),)
+    return Question(name, str(column(dict(row), where, "question")), gold, cluster, images, YES_NO, fields)
+
+
+def read(paths: Sequence[Path], files: Files) -> list[Answer]:
+    """Official result files: the rows of HallusionBench.json with `model_prediction` (or a field ending in _output), and
+    the judge's verdict in a field ending in gpt_check where it was asked. `labels` is HallusionBench.json, for files whose
+    rows hold no gt_answer. Raises ValueError.
+    """
+    golds = {}
+    if "labels" in files:
+        golds = {_name(row): row.get("gt_answer") for row in read_rows(files["labels"])}
+    answers = []
+    for path in paths:
+        for file in sorted(path.glob("*.json*")) if path.is_dir() else [path]:
+            for number, row in enumerate(read_rows(file), 1):
+                where = f"{file}, entry {number}"
+                question = _question({"gt_answer": golds.get(_name(row)), **row}, where)
+                answers.append(_judged(question, row, where))
+    if not answers:
+        raise ValueError(f"{paths[0]}: found no .json file of answers")
+    return once_each(answers, str(paths[0]))
+
+
+def _name(row: Row) -> tuple[str, ...]:
+    return tuple(str(row.get(key)) for key in _KEYS[:5])
+
+
+def _judged(question: Question, row: Row, where: str) -> Answer:
+    outputs = [name for name in row if name == "model_prediction" or name.endswith("_output")]
+    checks = [name for name in row if name.endswith("gpt_check")]
+    if len(outputs) > 1 or len(checks) > 1 or not outputs + checks:
+        raise ValueError(
+            f"{where}: found answers {outputs} and verdicts {checks}, expected one model_prediction, one ..._gpt_check, or both"
+        )
+    response = str(row[outputs[0]]) if outputs and row[outputs[0]] is not None else ""
+    if not checks:
+        return Answer(question, response)
+    verdict = str(row[checks[0]]).strip()
+    if verdict not in ("0", "1", "2"):
+        raise ValueError(f"{where}: the verdict is {verdict!r}, expected 0 (incorrect), 1 (correct) or 2 (unclear)")
+    fields = {**question.fields, "verdict": verdict}
+    judged = Question(question.id, question.text, question.gold, question.cluster, (), question.choices, fields)
+    return Answer(judged, response)
+
+
+@lru_cache(maxsize=1 << 16)
+def parse(response: str) -> str:
+    """ "yes", "no" or "unknown": the first word, or the official numbers 1, 0 and 2."""
+    bare = response.strip()
+    if bare in ("0", "1", "2"):
+        return _GOLD.get(bare, "unknown")
+    match = _FIRST_WORD.match(bare)
+    return match[1].lower() if match else "unknown"
+
+
+def strict(answer: Answer) -> str:
+    bare = answer.response.strip()
+    return parse(bare) if bare in ("0", "1", "2") else yes_no(answer.response)
+
+
+def verdict(answer: Answer, reading: Callable[[Answer], str]) -> str:
+    """The judge's "0", "1" or "2"; by the reading where no judge was asked."""
+    if "verdict" in answer.question.fields:
+        return answer.question.fields["verdict"]
+    said = reading(answer)
+    return "2" if said == "unknown" else str(int(said == answer.question.gold))
+
+
+def _right(question: Question, said: str) -> bool:
+    without_figure = question.fields["category"] == "VS" and question.fields["figure_id"] == "0"
+    return said == "1" or (said == "2" and without_figure)
+
+
+def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+    """`a_acc`: of all questions; `q_acc`: questions right about every figure of their set (and without); `f_acc`: figures
+    with all questions right; `easy` and `hard`: the same as q_acc, of questions about originals or no figure, and about
+    edited ones. Of the figures: `figure_score`, the mean share of right answers; `figures_wrong`, `figures_inconsistent`:
+    with none, and with some right. `yes_diff`: share of yes answered less share of yes in truth; `yes_fp`: share of the
+    wrong answers where no is true, None where nothing is wrong. `categories` has the same of VD and VS.
+
+    `yes_diff` follows the official rule, by which a wrong answer is the opposite of the truth: an unclear one too.
+    `strict` reads the answers themselves, in Chinese too, whatever a judge said; `unknown` is the share of unclear ones.
+    """
+    official = [verdict(answer, lambda one: parse(one.response)) for answer in answers]
+    read_strictly = [strict(answer) for answer in answers]
+    strictly = [
+        "2" if said == "unknown" else str(int(said == answer.question.gold))
+        for said, answer in zip(read_strictly, answers)
+    ]
+    judged = sum("verdict" in answer.question.fields for answer in answers)
+    return {
+        **_score(answers, official),
+        "unclear": official.count("2") / max(1, len(answers)),
+        "judged": judged,
+        "note": "verdicts of a judge"
+        if judged == len(answers) and answers
+        else "read by rule where no judge was asked",
+        "strict": {**_score(answers, strictly), "unknown": read_strictly.count("unknown") / max(1, len(answers))},
+    }
+
+
+def _score(answers: Sequence[Answer], verdicts: Sequence[str]) -> dict[str, Any]:
+    rows = [(answer.question, _right(answer.question, said)) for answer, said in zip(answers, verdicts)]
+    categories = sorted({question.fields["category"] for question, _ in rows})
+    return {
+        **_rates(rows),
+        "categories": {name: _rates([row for row in rows if row[0].fields["category"] == name]) for name in categories},
+    }
+
+
+def _rates(rows: Sequence[tuple[Question, bool]]) -> dict[str, Any]:
+    def pairs(*inputs: str) -> list[list[bool]]:
+        chosen = (row for row in rows if row[0].fields["visual_input"] in inputs)
+        return _grouped(chosen, lambda question: (question.cluster, question.fields["question_id"]))
+
+    figures = _grouped(
+        (row for row in rows if not (row[0].fields["category"] == "VS" and row[0].fields["figure_id"] == "0")),
+        lambda question: (question.cluster, question.fields["figure_id"]),
+    )
+    wrong = [question for question, right in rows if not right]
+    # The official rule: right where yes is true, or wrong where no is.
+    said_yes = sum(right == (question.gold == "yes") for question, right in rows)
+    true_yes = sum(question.gold == "yes" for question, _ in rows)
+    return {
+        "a_acc": _share(right for _, right in rows),
+        "q_acc": _share(map(all, pairs("0", "1", "2"))),
+        "f_acc": _share(map(all, figures)),
+        "easy": _share(map(all, pairs("0", "1"))),
+        "hard": _share(map(all, pairs("2"))),
+        "figure_score": sum(sum(group) / len(group) for group in figures) / max(1, len(figures)),
+        "figures_wrong": sum(not any(group) for group in figures),
+        "figures_inconsistent": sum(any(group) and not all(group) for group in figures),
+        "yes_diff": said_yes / max(1, len(rows)) - true_yes / max(1, len(rows)),
+        "yes_fp": _share(question.gold == "no" for question in wrong) if wrong else None,
+        "num_questions": len(rows),
+        "num_pairs": len(pairs("0", "1", "2")),
+        "num_figures": len(figures),
+    }
+
+
+def _grouped(rows: Iterable[tuple[Question, bool]], key: Callable[[Question], Hashable]) -> list[list[bool]]:
+    groups: dict[Hashable, list[bool]] = {}
+    for question, right in rows:
+        groups.setdefault(key(question), []).append(right)
+    return list(groups.values())
+
+
+def _share(values: Iterable[bool]) -> float:
+    found = list(values)
+    return sum(found) / max(1, len(found))
+
+
+BENCHMARK = Benchmark(
+    name="hallusionbench",
+    title="HallusionBench: the same questions about figures and their edited twins",
+    size="1129 questions, 346 figures",
+    licence="BSD-3-Clause",
+    download="github.com/tianyi-lab/HallusionBench: HallusionBench.json, and hallusion_bench.zip from its README",
+    layout="HallusionBench.json and the unpacked hallusion_bench/ (VD/..., VS/...)",
+    load=load,
+    read=read,
+    score=score,
+    metrics=(
+        Metric("a_acc", "all questions"),
+        Metric("q_acc", "question pairs"),
+        Metric("f_acc", "figures"),
+    ),
+    right=lambda answer: _right(answer.question, verdict(answer, lambda one: parse(one.response))),
+    strict=strict,
+    tables=("categories",),
+    strata="category",
+)

@@ -1,0 +1,129 @@
+"""MMVP: 150 pairs of pictures that look alike to CLIP, one question about both; right only where both answers are.
+
+Tong et al., arXiv 2401.06209. The published numbers had GPT-4 grade every answer. Here a rule does: `official_letter`
+reads the option's letter; the strict reading knows the options' words too, in Chinese and English, which comes closer to
+what a grader accepts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each
+from skymm.evaluation.files import column, read_rows
+from skymm.evaluation.letters import option_letter
+from skymm.evaluation.rows import tables_below
+from skymm.recipe import EvalRecipe
+
+_OPTION = re.compile(r"\(([a-z])\)\s*(.*?)\s*(?=\([a-z]\)|$)", re.S)
+_BRACKETED = re.compile(r"\(\s*([a-z])\s*\)")
+_LEADING = re.compile(r"([a-z])(?:\s*$|\s*[.:),])")
+_FOLDERS = ("MMVP Images", "MMVP Imgaes")  # the second is how the official script spells it
+
+
+def load(recipe: EvalRecipe) -> list[Question]:
+    """The rows of Questions.csv (Question, Options, Correct Answer); the n-th is about N.jpg, two and two are a pair.
+
+    Raises ValueError for an odd number of rows, an answer that is no option, and pictures that are not there.
+    """
+    root = Path(recipe.root)
+    table = tables_below(root, "Questions.csv")[0]
+    directory = Path(recipe.images) if recipe.images else _folder(table.parent)
+    rows = read_rows(table)
+    if len(rows) % 2:
+        raise ValueError(f"{table}: found {len(rows)} rows, expected two for each pair")
+    questions = []
+    for number, row in enumerate(rows, 1):
+        where = f"{table}, row {number}"
+        text = f"{str(column(row, where, 'Question')).strip()} {str(column(row, where, 'Options')).strip()}"
+        image = find_image(directory, f"{number}.jpg", "MMVP")
+        questions.append(_question(number, text, str(column(row, where, "Correct Answer")), where, (image,)))
+    return questions
+
+
+def _folder(directory: Path) -> Path:
+    return next((directory / name for name in _FOLDERS if (directory / name).is_dir()), directory / _FOLDERS[0])
+
+
+def _question(number: int, text: str, gold: str, where: str, images: tuple[Path, ...] = ()) -> Question:
+    options = dict(_OPTION.findall(text))
+    letter = gold.strip().lower().strip("()")
+    if letter not in options:
+        raise ValueError(f"{where}: the answer is {gold!r}, the options are {options}; expected one of them")
+    pair = str((number + 1) // 2)
+    return Question(str(number), text, letter, pair, images, tuple(options), {"options": options})
+
+
+def read(paths: Sequence[Path], files: Files) -> list[Answer]:
+    """The JSON lines of the official script: question_id, prompt, answer (the right one) and response."""
+    answers = []
+    for path in (file for one in paths for file in tables_below(one, ".jsonl", ".json")):
+        for number, row in enumerate(read_rows(path), 1):
+            where = f"{path}, line {number}"
+            number_of_image = column(row, where, "question_id")
+            if not str(number_of_image).isdigit():
+                raise ValueError(f"{where}: question_id is {number_of_image!r}, expected the number of a picture")
+            text, gold = str(column(row, where, "prompt")), str(column(row, where, "answer"))
+            response = str(column(row, where, "response", "text"))
+            answers.append(Answer(_question(int(number_of_image), text, gold, where), response))
+    return once_each(sorted(answers, key=lambda answer: int(answer.question.id)), str(paths[0]))
+
+
+@lru_cache(maxsize=1 << 14)
+def official_letter(response: str) -> str | None:
+    """The option's letter in either case: the only one that stands in brackets, else one that leads ("b", "b.", "b) ...").
+
+    None for anything else, "a cat" among it.
+    """
+    response = response.strip().lower()
+    bracketed = set(_BRACKETED.findall(response))
+    if bracketed:
+        return bracketed.pop() if len(bracketed) == 1 else None
+    leading = _LEADING.match(response)
+    return leading[1] if leading else None
+
+
+def strict(answer: Answer) -> str:
+    return option_letter(answer.response, answer.question.fields["options"])
+
+
+def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+    """`pair_acc`: share of pairs with both answers right (random: 0.25); `acc`: share of right answers; `num_pairs`."""
+    official = [official_letter(answer.response) == answer.question.gold for answer in answers]
+    read_strictly = [strict(answer) for answer in answers]
+    strictly = [letter == answer.question.gold for letter, answer in zip(read_strictly, answers)]
+    unknown = read_strictly.count("unknown") / max(1, len(answers))
+    return {**_score(answers, official), "strict": {**_score(answers, strictly), "unknown": unknown}}
+
+
+def _score(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, Any]:
+    pairs: dict[str, list[bool]] = {}
+    for answer, one in zip(answers, right):
+        pairs.setdefault(answer.question.cluster, []).append(one)
+    # Half a pair, in a run that was cut off, is no pair that is right.
+    both = [len(pair) == 2 and all(pair) for pair in pairs.values()]
+    return {
+        "pair_acc": sum(both) / max(1, len(both)),
+        "acc": sum(right) / max(1, len(right)),
+        "num_pairs": len(both),
+    }
+
+
+BENCHMARK = Benchmark(
+    name="mmvp",
+    title="MMVP: pairs of pictures that look alike to CLIP",
+    size="300 questions, 150 pairs",
+    licence="MIT",
+    download="huggingface.co/datasets/MMVP/MMVP",
+    layout="Questions.csv and 'MMVP Images/1.jpg' to 300.jpg",
+    load=load,
+    score=score,
+    read=read,
+    metrics=(Metric("pair_acc", "pairs right"), Metric("acc", "answers right")),
+    right=lambda answer: official_letter(answer.response) == answer.question.gold,
+    strict=strict,
+)

@@ -1,0 +1,160 @@
+"""Judged benchmarks: another model grades every answer once, and scores are computed from the grades that were kept.
+
+`grade` asks the judge and appends to grades.jsonl beside the predictions: id, the answer that was graded, what the judge
+said, and the grade in it (null where it cannot be read: asked again the next time). Whoever has that file has the score.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from skymm.evaluation.benchmark import Answer, Files
+
+GRADES = "grades.jsonl"
+Grade = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """How the answers of a benchmark are judged. `message`: what the judge is sent; `read`: the grade in what it says."""
+
+    message: Callable[[Answer], str]
+    read: Callable[[str], Grade | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """Where the grades are, of how many answers, and how many of them could not be read."""
+
+    path: Path
+    num_answers: int
+    num_bad: int
+
+
+def grade(
+    predictions: str | Path,
+    ask: Callable[[list[str]], list[str]],
+    answers: Sequence[Answer],
+    judge: Judge,
+    *,
+    name: str,
+    batch_size: int = 16,
+    advance: Callable[[int], None] = lambda answers: None,
+) -> Graded:
+    """Have every answer graded that has no grade yet.
+
+    Args:
+        predictions: the predictions file or its directory; grades.jsonl lies beside it. ask: messages -> what the judge
+            says to each. name: of the judge, which is kept with its grades. advance: is called with numbers of answers.
+
+    Raises ValueError where grades of another judge are there, or the judge gives more or fewer replies than it was asked.
+    """
+    path = Path(predictions)
+    path = (path if path.is_dir() else path.parent) / GRADES
+    kept = _lines(path)
+    other = next((line["judge"] for line in kept if line.get("judge") != name), None)
+    if other is not None:
+        raise ValueError(f"{path} holds grades by {other!r}, this judge is {name!r}; move that file away first")
+    current = {answer.question.id: answer.response for answer in answers}
+    done = {line["id"]: line for line in kept if line["grade"] and current.get(line["id"]) == line["response"]}
+    waiting = [answer for answer in answers if answer.question.id not in done]
+    advance(len(answers) - len(waiting))
+    _rewrite(path, list(done.values()))
+    num_bad = 0
+    with path.open("a", encoding="utf-8") as file:
+        for start in range(0, len(waiting), batch_size):
+            batch = waiting[start : start + batch_size]
+            said = ask([judge.message(answer) for answer in batch])
+            if len(said) != len(batch):
+                raise ValueError(f"the judge {name} gave {len(said)} replies to {len(batch)} messages")
+            for answer, text in zip(batch, said):
+                read = judge.read(text)
+                num_bad += read is None
+                line = {"id": answer.question.id, "judge": name, "response": answer.response, "text": text}
+                file.write(json.dumps({**line, "grade": read}, ensure_ascii=False) + "\n")
+            file.flush()
+            advance(len(batch))
+    return Graded(path, len(answers), num_bad)
+
+
+def grades_of(answers: Sequence[Answer], files: Files, benchmark: str) -> list[Grade | None]:
+    """The grade of every answer: as an official file has it (`fields["grade"]`), else from `files["grades"]`.
+
+    None where the judge's words could not be read, or it was not asked. Raises ValueError without any grades, and for
+    grades of other answers than these.
+    """
+    found: list[Grade | None] = []
+    for answer in answers:
+        if "grade" in answer.question.fields:
+            found.append(tuple(answer.question.fields["grade"]))
+            continue
+        if "grades" not in files:
+            raise ValueError(f"{benchmark}: answers are graded by a judge; expected its {GRADES}, which --grades names")
+        line = _graded(files["grades"]).get(answer.question.id)
+        if line is not None and line["response"] != answer.response:
+            raise ValueError(
+                f"{files['grades']}: the grade of {answer.question.id} is of another answer; let these answers be graded"
+            )
+        found.append(tuple(line["grade"]) if line is not None and line["grade"] else None)
+    return found
+
+
+def note_on(grades: Sequence[Grade | None]) -> dict[str, str]:
+    """A note for the scores where answers have no grade: they are left out, which has to be seen."""
+    missing = sum(one is None for one in grades)
+    text = f"{missing} of {len(grades)} answers have no readable grade and are left out; let the judge go on"
+    return {"note": text} if missing else {}
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """A template with its {places} filled in one pass, so that what is filled in is never taken for a place."""
+    places = "|".join(map(re.escape, values))
+    return re.sub(rf"\{{({places})\}}", lambda match: values[match[1]], template)
+
+
+def _graded(path: Path) -> dict[str, dict[str, Any]]:
+    path = path / GRADES if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(f"no grades at {path}")
+    stat = path.stat()
+    return _graded_at(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8)
+def _graded_at(path: Path, changed: int, size: int) -> dict[str, dict[str, Any]]:
+    return {line["id"]: line for line in _lines(path)}
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Raises ValueError naming a line that is damaged, unless it is the last: a killed run was writing it."""
+    if not path.exists():
+        return []
+    lines = [line for line in path.read_text("utf-8").split("\n") if line]
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
+        missing = {"id", "judge", "response", "grade"} - set(entry)
+        if missing:
+            raise ValueError(f"{path}, line {number}: no grade of a judge; {sorted(missing)[0]!r} is missing")
+        found.append(entry)
+    return found
+
+
+def _rewrite(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """The file with exactly these lines, so that the next grade starts a line of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+    os.replace(partial, path)
