@@ -51,7 +51,8 @@ class _Plan:
             side = rng.randint(116, 146)
             x, y = (cell * 160 + rng.randint(5, 155 - side) for cell in (column, row))
             items.append(Item(char, (column, row), (x, y, side)))
-        ground = _ground([item.char for item in items], style, rng)
+        # A stream of its own: how a version of resvg draws may move the colour, never the questions.
+        ground = _ground(list(cells), style, random.Random(f"{seed}/things/{topic}/{self.target.char}/ground"))
         self.scene = Scene(ground, "plain", style, tuple(items), "", rng.randrange(2**31))
         self.asked = rng.choice(self.chosen)
 

@@ -65,9 +65,9 @@ def measure(run: Run, label: str, n: int = RESAMPLES, seed: int = SEED) -> Measu
     else:
         for table in benchmark.tables:
             entries = value_of(scores, table)
-            if isinstance(entries, Mapping) and entries:
-                fields[table] = _field(entries, benchmark)
-                units[table] = _unit(entries, fields[table])
+            field = _field(entries, benchmark) if isinstance(entries, Mapping) else None
+            if field is not None:
+                fields[table], units[table] = field, _unit(entries, field, benchmark)
 
     def statistics(answers: Sequence[Answer]) -> dict[str, float | None]:
         return _official(benchmark.score(answers, files), benchmark, fields)
@@ -107,20 +107,23 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
-def _field(entries: Mapping[str, Any], benchmark: Benchmark) -> str:
+def _field(entries: Mapping[str, Any], benchmark: Benchmark) -> str | None:
     """What an entry of a table shows: its score, else what the benchmark is led by, else accuracy, else its first number.
 
-    "" where entries are numbers themselves.
+    "" where entries are numbers themselves, None where there is no number.
     """
-    first = next(iter(entries.values()))
-    if not isinstance(first, Mapping):
+    if any(_number(entry) is not None for entry in entries.values()):
         return ""
-    numbers = [name for name, value in first.items() if _number(value) is not None]
+    rows = [entry for entry in entries.values() if isinstance(entry, Mapping)]
+    numbers = dict.fromkeys(name for row in rows for name, value in row.items() if _number(value) is not None)
     wanted = ["score", benchmark.main.key.split(".")[-1], "accuracy", "acc", *numbers]
-    return next((name for name in wanted if name in numbers), "score")
+    return next((name for name in wanted if name in numbers), None)
 
 
-def _unit(entries: Mapping[str, Any], field: str) -> str:
-    """Rates are fractions of 1 by the contract, so what goes beyond is points."""
+def _unit(entries: Mapping[str, Any], field: str, benchmark: Benchmark) -> str:
+    """That of the metric of this name; else rates are fractions of 1 by the contract, so what goes beyond is points."""
+    known = {metric.key.split(".")[-1]: metric.unit for metric in reversed(benchmark.metrics)}
+    if field in ("score", *known):
+        return known.get(field, benchmark.main.unit)
     numbers = [_number(entry if not field else value_of(entry, field)) for entry in entries.values()]
-    return "points" if field == "score" or any(number is not None and number > 1 for number in numbers) else "rate"
+    return "points" if any(number is not None and number > 1 for number in numbers) else "rate"

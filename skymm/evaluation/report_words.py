@@ -9,7 +9,7 @@ Words = Mapping[str, str]
 ENGLISH = {
     "html_language": "en",
     "title": "Does it see, or does it only talk?",
-    "stated": "{num_runs} runs, {num_answers} answers. 95% intervals from {n} resamples of whole pictures (seed {seed}).",
+    "stated": "Runs: {num_runs}. Answers: {num_answers}. 95% intervals from {n} resamples of whole pictures (seed {seed}).",
     "between_sentences": " ",
     "verdict": "Verdict",
     "level_sees": "sees",
@@ -37,7 +37,6 @@ ENGLISH = {
     "English, a difference of {gap} points {interval}.",
     "overview": "All benchmarks",
     "benchmark": "benchmark",
-    "metric": "metric",
     "model": "model",
     "gain": "What the picture is worth",
     "gain_note": "Multimodal gain MG = Sv − Swv is what the pictures add; leakage ML = max(0, Swv − St) is what the model "
@@ -155,7 +154,6 @@ CHINESE = {
     "相差 {gap} 分 {interval}。",
     "overview": "全部基准",
     "benchmark": "基准",
-    "metric": "指标",
     "model": "模型",
     "gain": "图片值多少分",
     "gain_note": "多模态增益 MG = Sv − Swv 是图片带来的部分；泄漏 ML = max(0, Swv − St) 是模型不看图也知道的部分。单位：分。",

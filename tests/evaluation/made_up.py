@@ -56,7 +56,10 @@ def score(answers: Sequence[Answer], files: Mapping[str, Any]) -> dict[str, Any]
 
 def benchmark(name: str = "looking", **changes: Any) -> Benchmark:
     """Yes/no questions; "mme" has MME's metrics and subtasks."""
-    points = (Metric("perception", "perception (of 2000)", "points"), Metric("cognition", "cognition (of 800)", "points"))
+    points = (
+        Metric("perception", "perception (of 2000)", "points"),
+        Metric("cognition", "cognition (of 800)", "points"),
+    )
     of_mme = name == "mme"
     return replace(
         Benchmark(

@@ -107,7 +107,7 @@ def test_calibration_charts_are_readable(across, up):
     found = calibration(confidence, [index % 3 == 0 for index in range(5000)])
     chart = calibration_chart("calibration", found, 1, across, up, PERCENT)
     assert_readable(chart)
-    assert len([one for one in parsed(chart).iter("rect")]) == 10
+    assert len(list(parsed(chart).iter("rect"))) == 10
 
 
 def test_perfect_calibration_lies_on_the_diagonal():

@@ -82,7 +82,7 @@ def test_strata_keep_their_sizes_and_clusters_stay_whole():
         clusters = {}
         for answer in resample:
             clusters.setdefault(answer.question.cluster, []).append(answer)
-        sizes = {name: 0 for name in ("count", "color", "scene")}
+        sizes = dict.fromkeys(("count", "color", "scene"), 0)
         for members in clusters.values():
             assert [member.question.gold for member in members] == ["yes", "no"], "half a cluster, or two in one"
             sizes[members[0].question.fields["subtask"]] += 1

@@ -80,7 +80,7 @@ def _question(row: dict[str, Any], where: str) -> Question:
         by_letter = {}
     numbers = list(dict.fromkeys(_IMAGE.findall(" ".join([asked, *by_letter.values()]))))
     if not numbers:
-        numbers = [str(number) for number in range(1, 8) if row.get(f"image_{number}") is not None]
+        numbers = [str(number) for number in range(1, 8) if (row.get(f"image_{number}") or {}).get("bytes")]
     pictures = tuple(picture_of(row.get(f"image_{number}"), f"{where}, image {number}") for number in numbers)
     shown = {letter: _mention(option) for letter, option in by_letter.items()}
     instruction = OPTIONS_INSTRUCTION if by_letter else OPEN_INSTRUCTION

@@ -1,0 +1,147 @@
+"""GQA: exact words, the balanced questions, both answer formats, yes and no in two languages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from benchmark_tables import doubled, write_json, write_lines
+
+from skymm.evaluation.benchmark import YES_NO, Answer, Question
+from skymm.evaluation.benchmarks.gqa import BENCHMARK, load, matches, read, score
+from skymm.recipe import EvalRecipe
+
+
+def entry(answer: str, image: str = "n1", structural: str = "query", **changes: object) -> dict:
+    types = {"structural": structural, "semantic": "attr", "detailed": "color"}
+    known = {"question": "What color is it?", "imageId": image, "answer": answer, "types": types}
+    return {**known, "isBalanced": True, **changes}
+
+
+QUESTIONS = {
+    "201": entry("red"),
+    "202": entry("yes", "n2", "verify"),
+    "203": entry("table", "n1", isBalanced=False),
+    "204": entry("no", "n1", "logical"),
+}
+
+
+def recipe(root: Path, **options: str) -> EvalRecipe:
+    return EvalRecipe(benchmark="gqa", root=str(root), **options)
+
+
+def release(root: Path, questions: dict = QUESTIONS) -> Path:
+    (root / "images").mkdir(parents=True, exist_ok=True)
+    for one in questions.values():
+        (root / "images" / f"{one['imageId']}.jpg").write_bytes(b"pixels")
+    return write_json(root / "testdev_balanced_questions.json", questions)
+
+
+def test_the_balanced_questions_load_image_by_image(tmp_path):
+    path = release(tmp_path)
+    write_json(tmp_path / "val_balanced_questions.json", {"1": entry("red")})
+    questions = load(recipe(tmp_path))
+    assert [(one.id, one.gold, one.cluster) for one in questions] == [
+        ("201", "red", "n1.jpg"),
+        ("204", "no", "n1.jpg"),
+        ("202", "yes", "n2.jpg"),
+    ]
+    assert questions[0].choices == () and questions[1].choices == YES_NO
+    assert questions[0].images[0].read_bytes() == b"pixels" and questions[0].text == "What color is it?"
+    assert questions[1].fields == {"structural": "logical", "semantic": "attr"}
+    assert load(recipe(path, images=str(tmp_path / "images"))) == questions
+    assert [one.id for one in load(recipe(tmp_path, split="val"))] == ["1"]
+
+
+def test_bad_releases_are_named(tmp_path):
+    release(tmp_path, {"1": entry("red")})
+    (tmp_path / "images/n1.jpg").unlink()
+    with pytest.raises(ValueError, match=r"GQA: no image 'n1\.jpg'"):
+        load(recipe(tmp_path))
+    write_json(tmp_path / "testdev_balanced_questions.json", [entry("red")])
+    with pytest.raises(ValueError, match="expected one object with a question under every id"):
+        load(recipe(tmp_path))
+    write_json(tmp_path / "testdev_balanced_questions.json", {"1": {"imageId": "n1", "question": "q"}})
+    (tmp_path / "images/n1.jpg").touch()
+    with pytest.raises(ValueError, match=r"questions\.json, 1: found fields .* expected answer"):
+        load(recipe(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("gold", "response", "right"),
+    [
+        ("red", "red", True),
+        ("red", " Red. \n", True),
+        ("red", "red car", False),
+        ("red", "Red .", False),
+        ("yes", "Yes.", True),
+        ("yes", "Yes, it is.", False),
+        ("yes", "是", False),
+        ("red", "", False),
+    ],
+)
+def test_the_official_match(gold, response, right):
+    assert matches(gold, response) is right
+
+
+def answer(name: str, gold: str, response: str, structural: str = "query", cluster: str = "n1") -> Answer:
+    fields = {"structural": structural, "semantic": "attr" if structural else ""}
+    return Answer(Question(name, "", gold, cluster, (), YES_NO if gold in YES_NO else (), fields), response)
+
+
+def test_scores_by_hand():
+    answers = [
+        answer("1", "red", "Red."),
+        answer("2", "red", "“red”"),
+        answer("3", "yes", "是的。", "verify"),
+        answer("4", "no", "Not sure", "logical"),
+        answer("5", "no", "no", "logical"),
+        answer("6", "red", "", cluster="n2"),
+    ]
+    scores = score(answers, {})
+    assert (scores["correct"], scores["total"], scores["accuracy"]) == (2, 6, 2 / 6)
+    assert scores["binary"] == 1 / 3 and scores["open"] == 1 / 3
+    assert scores["structural"]["logical"] == {"correct": 1, "total": 2, "acc": 0.5}
+    assert scores["semantic"] == {"attr": {"correct": 2, "total": 6, "acc": 2 / 6}}
+    strict = scores["strict"]
+    assert (strict["correct"], strict["unknown"]) == (4, 2 / 6)  # "Not sure" and nothing at all
+    assert json.loads(json.dumps(scores)) == scores
+    assert score(doubled(answers), {})["total"] == 12 and score([], {})["accuracy"] == 0
+    assert [BENCHMARK.strict(one) for one in answers] == [None, None, "yes", "unknown", "no", None]
+    assert [BENCHMARK.right(one) for one in answers] == [True, False, False, False, True, False]
+
+
+def test_without_official_fields_there_are_no_types():
+    scores = score([answer("1", "red", "red", "")], {})
+    assert scores["accuracy"] == 1 and scores["structural"] == {} and "open" not in scores and "binary" not in scores
+
+
+SAID = {"204": "no", "201": "red", "202": "no"}
+
+
+@pytest.mark.parametrize("form", ["official", "llava"])
+def test_answer_files_of_both_kinds(tmp_path, form):
+    labels = {"labels": write_json(tmp_path / "testdev_balanced_questions.json", QUESTIONS)}
+    if form == "official":
+        rows = [{"questionId": name, "prediction": text} for name, text in SAID.items()]
+        path = write_json(tmp_path / "predictions.json", rows)
+    else:
+        rows = [{"question_id": name, "text": f"{text.capitalize()}."} for name, text in SAID.items()]
+        path = write_lines(tmp_path / "merge.jsonl", rows)
+    answers = read([path], labels)
+    assert [one.question.id for one in answers] == ["201", "202", "204"]
+    assert score(answers, {})["correct"] == 2 and answers[0].question.cluster == "n1.jpg"
+
+
+def test_bad_answer_files_are_named(tmp_path):
+    labels = {"labels": write_json(tmp_path / "q/testdev_balanced_questions.json", QUESTIONS)}
+    path = write_json(tmp_path / "p.json", [{"questionId": "201", "prediction": "red"}])
+    with pytest.raises(ValueError, match=r"give testdev_balanced_questions\.json with --labels"):
+        read([path], {})
+    with pytest.raises(ValueError, match=r"2 of 3 balanced questions have no answer \(202 first\)"):
+        read([path], labels)
+    with pytest.raises(ValueError, match=r"entry 1: question 9 is not in "):
+        read([write_json(tmp_path / "x.json", [{"questionId": "9", "prediction": "red"}])], labels)
+    with pytest.raises(ValueError, match="question 201 is answered twice"):
+        read([path, path], labels)
