@@ -76,10 +76,11 @@ def test_comparisons_name_the_higher_one_first():
         measure(run(answers), label)
         for answers, label in ((says(90, 10), "h"), (says(60, 40), "l"), (says(91, 10), "n"))
     )
-    assert comparison(low, high, ENGLISH) == comparison(high, low, ENGLISH).replace("nothing", "")
-    assert comparison(low, high, ENGLISH).startswith("Looking, accuracy: h is 30.0 points above l [")
-    assert "h and n" in comparison(high, near, ENGLISH) or "n and h" in comparison(high, near, ENGLISH)
-    assert "cannot be told apart" in comparison(high, near, ENGLISH)
+    told = comparison(low, high, ENGLISH)
+    assert told.startswith("Looking, accuracy: h is 30.0 points above l [") and told == comparison(high, low, ENGLISH)
+    assert comparison(high, near, ENGLISH).startswith(
+        "Looking, accuracy: n and h cannot be told apart (0.5 points [0.0,"
+    )
     assert comparison(high, measure(run(says(90, 10)[:4]), "x"), ENGLISH) is None
 
 
@@ -105,7 +106,5 @@ def test_numbers_are_written_plainly():
 
 def test_a_benchmark_of_captions_has_its_main_number_only():
     of = benchmark("captions", strict=lambda answer: None, right=lambda answer: None)
-    found = finding(measure(run([reply(ask("1", "", choices=()), "")], of), "a"), ENGLISH)
-    assert (found.level, found.sentences) == ("level_none", ["accuracy: 100.0%."]) or found.sentences == [
-        "accuracy: 0.0%."
-    ]
+    found = finding(measure(run([reply(ask("1", "", choices=()), "A dog.")] * 2, of), "a"), ENGLISH)
+    assert (found.level, found.sentences) == ("level_none", ["accuracy: 0.0%."])

@@ -1,6 +1,6 @@
 """Chinese scenes: signs, menus, couplets, tickets and emoji of Chinese life, every question in Chinese and in English.
 
-The questions and pictures are made on this machine by `skymm.curation.chinese_scenes`, so nobody else has a scorer for
+The questions and pictures are made on this machine by `skymm.curation.chinese.scenes`, so nobody else has a scorer for
 them: the strict bilingual reading IS the official one here, and `strict` repeats it with the share of unknown answers.
 
 - yes/no: `verdict.yes_no`; options: `letters.option_letter`.
@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.curation import chinese_scenes as kit
+from skymm.curation.chinese import scenes as kit
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image
 from skymm.evaluation.files import read_json
 from skymm.evaluation.letters import option_letter

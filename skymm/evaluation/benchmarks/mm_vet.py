@@ -29,7 +29,7 @@ In the right answer, <AND> joins things that all have to be in the answer, <OR> 
 is a number from 0.0 (nothing of it is right) to 1.0 (all of it is right) in steps of 0.1; who names half of what is \
 wanted gets 0.5. Another wording of the same is right, more than was asked does no harm unless it contradicts.
 Say the number and nothing else."""
-_GRADE = re.compile(r"\W*(?:(?:correctness|score|grade)\W+)?([01](?:\.\d+)?|\.\d+)(?![\d/%.]*\d|\.\s*[A-Za-z])", re.I)
+_GRADE = re.compile(r"[^\w.-]*(?:(?:correctness|score|grade)\W+)?([01](?:\.\d+)?|\.\d+)(?![\d/%.]*\d|\.\s*[A-Za-z])", re.I)
 
 
 def load(recipe: EvalRecipe) -> list[Question]:

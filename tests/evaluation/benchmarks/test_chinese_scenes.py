@@ -11,7 +11,7 @@ import pytest
 from parrot import Parrot
 from PIL import Image
 
-from skymm.curation import chinese_scenes as kit
+from skymm.curation.chinese import scenes as kit
 from skymm.evaluation.benchmark import Answer, Question, value_of
 from skymm.evaluation.benchmarks.chinese_scenes import BENCHMARK, load, right, said, score, short_right, strict
 from skymm.evaluation.registry import benchmark

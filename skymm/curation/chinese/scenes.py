@@ -19,10 +19,10 @@ from typing import Any
 
 from PIL import Image
 
-from skymm.curation import chinese_occasions as occasions
-from skymm.curation import chinese_streets as streets
-from skymm.curation.chinese_emoji import things
-from skymm.curation.chinese_questions import Picture, rows
+from skymm.curation.chinese import occasions as occasions
+from skymm.curation.chinese import streets as streets
+from skymm.curation.chinese.emoji import things
+from skymm.curation.chinese.questions import Picture, rows
 from skymm.curation.sources import emoji
 
 VERSION = 1  # raise it when anything that is drawn or asked changes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skymm.curation.chinese_culture import Text
+from skymm.curation.chinese.culture import Text
 
 # The animals of the zodiac in their order.
 ZODIAC = "🐀🐂🐅🐇🐉🐍🐎🐐🐒🐓🐕🐖"

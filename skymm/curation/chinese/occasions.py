@@ -6,11 +6,11 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from skymm.curation import chinese_papers as papers
-from skymm.curation.chinese_answers import price_forms, time_forms
-from skymm.curation.chinese_culture import COUPLETS, FESTIVALS, WISHES, Text
-from skymm.curation.chinese_life import CITIES, MENUS, SHOPS, WEEKDAYS, Group, Word
-from skymm.curation.chinese_questions import (
+from skymm.curation.chinese import papers
+from skymm.curation.chinese.answers import price_forms, time_forms
+from skymm.curation.chinese.culture import COUPLETS, FESTIVALS, WISHES, Text
+from skymm.curation.chinese.life import CITIES, MENUS, SHOPS, WEEKDAYS, Group, Word
+from skymm.curation.chinese.questions import (
     SCRIPTS,
     Picture,
     Twin,

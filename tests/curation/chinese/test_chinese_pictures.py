@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skymm.curation import chinese_boards as boards
-from skymm.curation import chinese_canvas as canvas
-from skymm.curation import chinese_emoji
-from skymm.curation import chinese_scenes as kit
-from skymm.curation.chinese_questions import ENDINGS, LETTERS, Picture
+from skymm.curation.chinese import boards
+from skymm.curation.chinese import canvas
+from skymm.curation.chinese import emoji
+from skymm.curation.chinese import scenes as kit
+from skymm.curation.chinese.questions import ENDINGS, LETTERS, Picture
 from skymm.text import language_of
 
 SEEDS = range(4)
@@ -228,7 +228,7 @@ def test_another_seed_asks_something_else_about_the_same_words(rows):
 
 
 def test_questions_do_not_hang_on_how_emoji_are_drawn(rows, monkeypatch):
-    monkeypatch.setattr(chinese_emoji, "_share_seen", lambda char, style, colour: float(colour == "pink"))
+    monkeypatch.setattr(emoji, "_share_seen", lambda char, style, colour: float(colour == "pink"))
     assert kit.questions() == rows
 
 

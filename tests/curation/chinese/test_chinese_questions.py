@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from skymm.curation import chinese_scenes as kit
-from skymm.curation.chinese_answers import english_number, han_number, number_forms, price_forms, time_forms
-from skymm.curation.chinese_culture import COUPLETS, FESTIVALS, WISHES
-from skymm.curation.chinese_life import CITIES, MENUS, PLACES, ROOMS, SHOPS, SIGNS, STREETS, WEEKDAYS, Word
-from skymm.curation.chinese_questions import LETTERS, Picture
-from skymm.curation.chinese_things import LORE, SAYINGS, THINGS, ZODIAC
+from skymm.curation.chinese import scenes as kit
+from skymm.curation.chinese.answers import english_number, han_number, number_forms, price_forms, time_forms
+from skymm.curation.chinese.culture import COUPLETS, FESTIVALS, WISHES
+from skymm.curation.chinese.life import CITIES, MENUS, PLACES, ROOMS, SHOPS, SIGNS, STREETS, WEEKDAYS, Word
+from skymm.curation.chinese.questions import LETTERS, Picture
+from skymm.curation.chinese.things import LORE, SAYINGS, THINGS, ZODIAC
 
 GROUPS = [*SIGNS.values(), *SHOPS.values(), ROOMS, STREETS, PLACES, CITIES, WEEKDAYS, *MENUS.values()]
 GROUPS += [tuple(f.word for f in FESTIVALS), tuple(word for word, _ in WISHES), *COUPLETS, tuple(MENUS)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skymm.curation.chinese_life import Word, word_group
+from skymm.curation.chinese.life import Word, word_group
 
 Text = tuple[str, str]  # Chinese, English
 

@@ -6,11 +6,11 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from skymm.curation import chinese_boards as boards
-from skymm.curation.chinese_answers import DIRECTIONS, number_forms
-from skymm.curation.chinese_culture import Text
-from skymm.curation.chinese_life import PLACES, ROOMS, SHOPS, SIGNS, STREETS, Word
-from skymm.curation.chinese_questions import (
+from skymm.curation.chinese import boards
+from skymm.curation.chinese.answers import DIRECTIONS, number_forms
+from skymm.curation.chinese.culture import Text
+from skymm.curation.chinese.life import PLACES, ROOMS, SHOPS, SIGNS, STREETS, Word
+from skymm.curation.chinese.questions import (
     SCRIPTS,
     Picture,
     Twin,

@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 
-from skymm.curation.chinese_culture import Text
-from skymm.curation.chinese_questions import Picture, Twin, choice, pair, short
-from skymm.curation.chinese_things import LORE, NO_ZODIAC, SAYINGS, THINGS, UNCLEAR, ZODIAC, Thing
+from skymm.curation.chinese.culture import Text
+from skymm.curation.chinese.questions import Picture, Twin, choice, pair, short
+from skymm.curation.chinese.things import LORE, NO_ZODIAC, SAYINGS, THINGS, UNCLEAR, ZODIAC, Thing
 from skymm.curation.instructions import CELL_NAMES
 from skymm.curation.scenes import CELLS, COLOURS, Item, Scene, render
 from skymm.curation.sources import emoji

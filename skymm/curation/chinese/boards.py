@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from skymm.curation.chinese_canvas import (
+from skymm.curation.chinese.canvas import (
     BLACK,
     BLUE,
     CREAM,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from skymm.curation.chinese_canvas import (
+from skymm.curation.chinese.canvas import (
     CREAM,
     DEEP_RED,
     GOLD,

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from skymm.curation.chinese_culture import Text
-from skymm.curation.chinese_life import Word
+from skymm.curation.chinese.culture import Text
+from skymm.curation.chinese.life import Word
 
 Form = Literal["yes_no", "choice", "short"]
 LANGUAGES = ("zh", "en")
