@@ -8,12 +8,13 @@ there are no word vectors to find near synonyms with: CHAIR and Hal come out too
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.files import read_json, read_text
-from skymm.evaluation.mentions import tokens
+from skymm.evaluation.mentions import state_of, tokens
 from skymm.evaluation.singular import singular
 
 COUNTED_FROM = 0.001  # where the official counts begin that something is divided by, so that nothing is divided by zero
@@ -25,6 +26,15 @@ NOTE = (
 Associations = Mapping[str, Sequence[str]]
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class WordLists:
+    """`known`: every word of the associations, which are the nouns here; `safe`: those that are never invented."""
+
+    associations: Associations
+    known: frozenset[str]
+    safe: frozenset[str]
+
+
 def description_scores(
     described: Sequence[tuple[str, Mapping[str, Any]]], relation: Path, safe_words: Path
 ) -> dict[str, Any]:
@@ -33,11 +43,11 @@ def description_scores(
     `chair`: nouns that are neither in the picture nor safe / nouns; `cover`: things in the picture that are named / all;
     `hal`: descriptions with an invented noun; `cog`: likely inventions that are named / all. Raises ValueError.
     """
+    lists = _word_lists(relation, safe_words, state_of(relation, safe_words))
     counts = [
-        _counted(text, tuple(annotation["truth"]), tuple(annotation["hallu"]), relation, safe_words)
-        for text, annotation in described
+        _counted(text, tuple(annotation["truth"]), tuple(annotation["hallu"]), lists) for text, annotation in described
     ]
-    invented, nouns, covered, true, guessed, likely = ([*map(sum, zip(*counts))]) or [0] * 6
+    invented, nouns, covered, true, guessed, likely = [*map(sum, zip(*counts))] or [0] * 6
     innocent = sum(not made_up for made_up, *_ in counts)
     return {
         "chair": invented / (nouns + COUNTED_FROM),
@@ -50,23 +60,19 @@ def description_scores(
 
 
 @lru_cache(maxsize=4)
-def _word_lists(relation: Path, safe_words: Path) -> tuple[Associations, frozenset[str], frozenset[str]]:
-    """Associations, all words that are nouns here, and those that never count as invented."""
+def _word_lists(relation: Path, safe_words: Path, state: tuple[int, ...]) -> WordLists:
     (associations,) = read_json(relation)
     known = frozenset(associations).union(*associations.values())
-    return associations, known, frozenset(read_text(safe_words).split("\n"))
+    return WordLists(associations, known, frozenset(read_text(safe_words).split("\n")))
 
 
 @lru_cache(maxsize=1 << 14)
-def _counted(
-    text: str, truth: tuple[str, ...], hallu: tuple[str, ...], relation: Path, safe_words: Path
-) -> tuple[int, ...]:
+def _counted(text: str, truth: tuple[str, ...], hallu: tuple[str, ...], lists: WordLists) -> tuple[int, ...]:
     """Invented nouns, nouns, covered things of how many, likely inventions named of how many."""
-    associations, known, safe = _word_lists(relation, safe_words)
     # With capitals as they stand: a noun that begins a sentence is none of the list, officially too.
-    nouns = [noun for noun in (singular(token, known) for token in tokens(text)) if noun in known]
-    true, likely = _places(truth, associations), _places(hallu, associations)
-    counting = [noun for noun in nouns if noun not in safe]
+    nouns = [noun for noun in (singular(token, lists.known) for token in tokens(text)) if noun in lists.known]
+    true, likely = _places(truth, lists.associations), _places(hallu, lists.associations)
+    counting = [noun for noun in nouns if noun not in lists.safe]
     invented = [noun for noun in counting if noun not in true]
     covered = {true[noun] for noun in counting if noun in true}
     guessed = {likely[noun] for noun in invented if noun in likely}

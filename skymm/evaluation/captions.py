@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +47,6 @@ def objects_of(files: Files, benchmark: str) -> Objects:
     return _coco_objects(path, vocabulary_of(files, benchmark)) if path.is_dir() else _objects_table(path)
 
 
-@lru_cache(maxsize=4)
 def _objects_table(path: Path) -> Objects:
     values = read_json(path)
     if len(values) != 1 or not isinstance(values[0], dict) or not values[0]:
@@ -60,7 +59,6 @@ def _objects_table(path: Path) -> Objects:
     return table
 
 
-@lru_cache(maxsize=1)
 def _coco_objects(directory: Path, vocabulary: Vocabulary) -> Objects:
     found: dict[int, set[str]] = {}
     kinds = {kind: sorted(directory.glob(f"{kind}_*.json")) for kind in ("instances", "captions")}
@@ -102,24 +100,23 @@ def load_questions(recipe: EvalRecipe, benchmark: str) -> list[Question]:
     if recipe.split is not None:
         raise ValueError(f"{benchmark}: found split {recipe.split!r}, expected none; list the images in a file as root")
     root, files = Path(recipe.root), {name: Path(path) for name, path in recipe.files.items()}
-    rows: Iterable[dict[str, Any]]
-    if root.is_dir():
-        rows = [{"image_id": number} for number in sorted(objects_of(files, benchmark))]
-    else:
-        rows = read_rows(root)
-        if len(rows) == 1 and not {"image_id", "image"} & rows[0].keys():
-            files.setdefault("objects", root)
-            rows = [{"image_id": number} for number in sorted(_objects_table(root))]
     pictures = Path(recipe.images) if recipe.images else root if root.is_dir() else root.parent
+    rows: Sequence[dict[str, Any]] = () if root.is_dir() else read_rows(root)
+    is_table = len(rows) == 1 and not any(name in rows[0] for name in _IMAGE)
+    if is_table:
+        files["objects"] = root
     objects = objects_of(files, benchmark)
+    if is_table or not rows:
+        rows = [{"image_id": number} for number in sorted(objects)]
     asked: dict[int, int] = {}
     questions = []
     for row in rows:
-        number = image_number(column(row, str(root), "image_id", "image"), str(root))
+        number = image_number(column(row, str(root), *_IMAGE), str(root))
         asked[number] = asked.get(number, 0) + 1
         text = row.get("question") or row.get("prompt") or PROMPT
+        present = _objects_in(objects, number, root)
         picture = _embedded(row) or _picture(pictures, number, benchmark)
-        questions.append(_question(number, asked[number], text, _objects_in(objects, number, root), (picture,)))
+        questions.append(_question(number, asked[number], text, present, (picture,)))
     return sorted(questions, key=lambda question: question.fields["image_id"])
 
 

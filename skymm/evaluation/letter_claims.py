@@ -137,7 +137,6 @@ def claims_of(sentence: str, words: Mapping[str, str]) -> list[Claim]:
         return [Claim(named[0], STATED, "")]
     tokens = list(_token("".join(words)).finditer(sentence))
     weights = [_weight(sentence, match, words) for match in tokens]
-    _share(sentence, tokens, weights)
     return [
         Claim((match["bracketed"] or match["bare"]).upper(), weight, sentence[match.end() :][:_NEAR])
         for match, weight in zip(tokens, weights)

@@ -44,11 +44,20 @@ class Vocabulary:
     parts: frozenset[str]
 
 
-@lru_cache(maxsize=8)
 def read_vocabulary(vocab: Path, singulars: Path | None = None) -> Vocabulary:
     """From synonyms.txt (a line for each class, its name first, then synonyms) or JSON with inverse_synonym_dict and
     double_word_dict; `singulars` is JSON, word -> singular. Raises ValueError saying what is missing.
     """
+    return _vocabulary(vocab, singulars, state_of(vocab, singulars))
+
+
+def state_of(*paths: Path | None) -> tuple[int, ...]:
+    """When files were last written: what was read from them is kept until they change."""
+    return tuple(path.stat().st_mtime_ns if path and path.is_file() else 0 for path in paths)
+
+
+@lru_cache(maxsize=8)
+def _vocabulary(vocab: Path, singulars: Path | None, state: tuple[int, ...]) -> Vocabulary:
     if vocab.suffix.lower() == ".json":
         tables = _table(vocab)
         missing = [name for name in ("inverse_synonym_dict", "double_word_dict") if name not in tables]

@@ -34,8 +34,6 @@ def singular(word: str, known: Container[str]) -> str:
                 candidate = word[: -len(ending)] + replacement
                 if candidate in known:
                     return candidate
-            if ending == "ies":
-                return word  # "skies" are no skis
     if word.endswith(_TAKE_ES) and word[:-2] in known:
         return word[:-2]
     return word

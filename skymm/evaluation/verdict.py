@@ -53,7 +53,7 @@ _ENGLISH_UNSURE = (
     r"\b(?:maybe|perhaps|possibly|might|may be|whether|sorry)\b|\bas an ai\b|\bno way to\b"
 )
 _ENGLISH_STATEMENTS = [
-    (NO, rf"{_THERE}(?:'s| {_IS}| (?:seems?|appears?) to be)(?:{_NOT}| (?:no|none|nobody|nothing)\b)"),
+    (NO, rf"{_THERE}(?:'s| {_IS}| (?:seems?|appears?) to be)(?:{_NOT}| (?:no|none|nobody|nothing)\b(?! doubt))"),
     (NO, rf"(?:i|we) (?:do not|don't|{_CANNOT}|did not|didn't) (?:see|find|spot|notice)\b|(?:i|we) see no\b"),
     (NO, rf"(?:in {_THE} {_PICTURE},? )?{_THEY}(?: {_IS}{_NOT}| cannot\b| (?:contains?|shows?|has|have) no\b)"),
     (YES, rf"{_THERE}(?:'s| is| are| was| were| (?:seems?|appears?) to be)\b"),

@@ -13,6 +13,7 @@ RELATION = {
     "man": ["person", "boy"],
     "person": ["man", "people"],
     "forest": ["tree"],
+    "boy": [],
     "dog": ["puppy"],
     "lamp": [],
     "bus": [],
@@ -54,6 +55,12 @@ def test_a_description_by_hand(lists, text, invented, nouns, covered, guessed):
 def test_a_word_covers_one_thing_only(lists):
     """Two things of one name: the first is covered, as officially."""
     scores = description_scores([("a lamp, a dog, a dog", {"truth": ["dog", "dog"], "hallu": ["man"]})], *lists)
+    assert scores["cover"] == 1 / 2.001 and scores["chair"] == 0
+
+
+def test_what_is_associated_goes_before_what_is_named(lists):
+    """A boy is what a man is associated with, so that both words cover the man, as officially."""
+    scores = description_scores([("a boy and a person", {"truth": ["man", "boy"], "hallu": ["dog"]})], *lists)
     assert scores["cover"] == 1 / 2.001 and scores["chair"] == 0
 
 

@@ -69,6 +69,8 @@ def test_interval_charts_are_readable(rows, series):
     assert_readable(chart)
     marks = [one for one in parsed(chart).iter() if "mark" in one.get("class", "").split()]
     assert len(marks) == len(rows) * series
+    shown = {name for _, name in boxes(chart)}
+    assert all(name in shown for name in rows if name != LONG), "short names stand in full"
 
 
 def test_an_interval_lies_where_its_numbers_are():
@@ -128,7 +130,14 @@ def test_the_radar_of_mme_is_readable(language):
     values = [200.0 - 10 * index for index in range(14)]
     chart = radar("mme", axes, values, 0, [row.scores for row in PUBLISHED[:2]])
     assert_readable(chart)
-    assert [box[1] for box in boxes(chart)][:14] == axes
+    labels = {name: box for (_, name), box in boxes(chart).items() if name in axes}
+    assert list(labels) == axes, "every axis has its whole name"
+    rings = [one for one in parsed(chart).iter("polygon") if one.get("class") == "ring"]
+    outline = [tuple(map(float, point.split(","))) for point in rings[-1].get("points").split()]
+    middle = [sum(place) / len(outline) for place in zip(*outline)]
+    for left, top, right, bottom in labels.values():
+        nearest = min(max(left, middle[0]), right), min(max(top, middle[1]), bottom)
+        assert math.dist(nearest, middle) > math.dist(outline[0], middle), "a name lies inside the chart"
 
 
 def test_a_radar_draws_scores_at_their_share_of_the_radius():

@@ -72,6 +72,7 @@ CHOOSE_B = [
 ]
 # Answers in the words of the options.
 ENGLISH_B = [
+    "The answer is a small dog. A cat is near.",
     "dog", "Dog.", "DOG", "a dog", "A dog", "The dog.", "**dog**", "B. dog", "B: dog", "B) dog", "(B) dog", "B, dog",
     "B dog", "B - dog", "(B) Dog.", "Option B: dog", "It is a dog.", "It's a dog", "This is a dog.",
     "The image shows a dog.", "There is a dog in it.", "The answer is dog", "The answer is a dog.",
@@ -103,6 +104,7 @@ ENGLISH_OTHER = [
     ("A small cat.", "A"), ("选A", "A"), ("选D", "D"), ("故选D．", "D"),
 ]
 NOTHING = [
+    "B, maybe", "B, perhaps.", "B，也许", "B（可能）",
     "", "  ", "...", "。", "E", "(E)", "F.", "选E", "答案：E", "AB", "ABCD", "A or B", "A or B.", "A/B", "A、B",
     "A和B", "A或B", "A或者B", "A and B", "A, B", "A & B", "(A) or (B)", "Option A or option B",
     "The answer is A or B.", "The answer is A and B", "选A或B", "选A、B", "答案是A或B", "答案：A和B", "A和B都正确",
@@ -127,6 +129,7 @@ NOTHING = [
     "A股", "B超", "the letters A to D", "不選B", "option", "A is bigger than B",
 ]
 ENGLISH_NOTHING = [
+    "Not A. It is a cat.", "All of these, the dog too.", "None of them, but a dog is near.",
     "A) cat B) dog C) red car D) blue boat", "(A) cat (B) dog", "B isn't easy to see, but the answer is B.",
     "cat and dog", "a cat or a dog", "dog, cat", "The cat chases the dog.", "It is not a dog.", "no dog",
     "There is no dog.", "It isn't a dog", "hotdog", "doghouse", "catalogue", "a scat", "A. dog", "B. cat",
@@ -136,6 +139,7 @@ ENGLISH_NOTHING = [
     "The dog is not in the picture.", "a boat", "Z", "The answer is a bird.", "I cannot see a dog.",
 ]
 CHINESE_NOTHING = [
+    "不是A，是猫", "以上都对，狗也对",
     "猫和狗", "猫或狗", "不是狗", "没有狗", "图中没有狗。", "狗不在图中", "熊猫", "是熊猫。", "热狗", "A. 狗",
     "B. 猫", "答案是A：狗", "可能是狗", "也许是狗", "不确定是不是狗", "像猫又像狗", "车", "红色", "不是猫也不是狗",
     "既不是猫也不是狗", "无法确定是狗还是猫", "有一只猫和一只狗", "红车", "这不是狗", "并非狗", "看不到狗",
@@ -194,6 +198,8 @@ SPECIAL = [
     ("动物园", {"A": "动物", "B": "植物"}, "unknown"),
     ("这是机器人", {"A": "人", "B": "狗"}, "unknown"),
     ("大熊猫", {"A": "熊猫", "B": "狗熊"}, "A"),
+    ("It is a red car.", {"A": "car", "B": "red car"}, "B"),
+    ("A dog house", {"A": "dog", "B": "dog house"}, "B"),
     # numbers are whole
     ("3", {"A": "1", "B": "3"}, "B"),
     ("There are 3 dogs.", {"A": "1", "B": "3"}, "B"),
@@ -331,6 +337,8 @@ OFFICIAL = [
     ("A and B", None, None),
     ("It is a dog", None, "B"),
     ("a dog or a cat", None, None),
+    ("B one two three", "B", "B"),
+    ("B one two three four", None, None),
     ("B it is since it has two long ears", None, None),  # only the last four words count
     ("the answer is **b**, that is what I would say here", "B", "B"),
     ("the answer is dog", "D", "D"),  # the d of dog

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,6 @@ def _below(directory: Path, name: str) -> Path | None:
     return next((path for depth in ("", "*/", "*/*/") for path in sorted(directory.glob(depth + name))), None)
 
 
-@lru_cache(maxsize=4)
 def _annotations(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """Id -> kind, truth, hallu (what a description is likely to make up)."""
     found: dict[str, Mapping[str, Any]] = {}
@@ -206,13 +204,13 @@ def _counts(rows: Said, kinds: Sequence[str]) -> tuple[int, int, int, int, int, 
 
 
 def _generative(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
-    if "labels" not in files:
+    directory = Path(files["labels"]).parent if "labels" in files else Path()
+    lists = [directory / name for name in ("relation.json", "safe_words.txt")]
+    if "labels" not in files or not all(path.is_file() for path in lists):
         return {
-            "note": "descriptions need AMBER's word lists; give --labels data/annotations.json, beside which they lie"
+            "note": f"not scored: {len(answers)} descriptions need relation.json and safe_words.txt beside --labels"
         }
-    described = [(answer.response, answer.question.fields) for answer in answers]
-    directory = Path(files["labels"]).parent
-    return description_scores(described, directory / "relation.json", directory / "safe_words.txt")
+    return description_scores([(answer.response, answer.question.fields) for answer in answers], *lists)
 
 
 BENCHMARK = Benchmark(

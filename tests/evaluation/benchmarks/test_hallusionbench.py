@@ -125,7 +125,7 @@ def test_the_two_readings(response, rule, strict):
 
 def test_pairs_and_figures_by_hand(tmp_path):
     """VS: one question of two wrong about the edited figure. VD: all wrong about the original, all right about the other."""
-    said = ["0", "1", "1", "0", "0", "0"] + ["1", "0", "0", "1"]
+    said = "0110001001"
     scores = hallusionbench.score(answered(tmp_path, *said), {})
     assert scores["a_acc"] == 7 / 10 and scores["num_questions"] == 10
     assert (scores["q_acc"], scores["num_pairs"]) == (1 / 4, 4)
@@ -172,7 +172,7 @@ def test_wrong_answer_files_are_refused(tmp_path, more, message):
 def test_answers_without_truth_take_it_from_the_labels(tmp_path):
     bare = [{name: value for name, value in one.items() if name != "gt_answer"} for one in ROWS]
     path = write(tmp_path / "result.json", [{**one, "model_prediction": "Yes"} for one in bare])
-    with pytest.raises(ValueError, match="gt_answer None, expected 0 or 1; give --labels HallusionBench.json"):
+    with pytest.raises(ValueError, match=r"gt_answer None, expected 0 or 1; give --labels HallusionBench\.json"):
         hallusionbench.read([path], {})
     answers = hallusionbench.read([path], {"labels": write(tmp_path / "HallusionBench.json", ROWS)})
     assert [one.question.gold for one in answers] == ["yes" if one["gt_answer"] == "1" else "no" for one in ROWS]
@@ -181,7 +181,7 @@ def test_answers_without_truth_take_it_from_the_labels(tmp_path):
 
 
 def test_a_set_drawn_twice_counts_twice(tmp_path):
-    answers = answered(tmp_path, *["0", "1", "1", "0", "0", "0"], *["1", "0", "0", "1"])
+    answers = answered(tmp_path, *"0110001001")
     again = [replace(one, question=replace(one.question, cluster=one.question.cluster + "#2")) for one in answers]
     once, twice = hallusionbench.score(answers, {}), hallusionbench.score(answers + again, {})
     assert twice["num_pairs"] == 2 * once["num_pairs"] and twice["num_figures"] == 2 * once["num_figures"]

@@ -93,6 +93,12 @@ def test_scores_by_hand():
         answer("B", "I cannot tell.", "3", "coarse perception", "image emotion"),
         answer("A", "apple", "4", "coarse perception", "image emotion"),
     ]
+    axes = score([*answers, answer("A", "A", "5", "math", "numeric")], {})["axes"]
+    assert {name: one["correct"] for name, one in axes.items()} == {
+        "math(geometry)": 1,
+        "coarse perception(image emotion)": 1,
+        "math(numeric)": 1,
+    }
     scores = score(answers, {})
     assert (scores["correct"], scores["total"], scores["accuracy"]) == (2, 4, 0.5)
     assert scores["capabilities"]["math"] == {"correct": 1, "total": 2, "acc": 0.5}
@@ -151,6 +157,10 @@ def test_bad_result_tables_are_named(tmp_path):
         ("A", "(A) cat", True),
         ("A", "( A)", False),
         ("A", "Option A", True),
+        ("A", "Optional", False),
+        ("A", "options a", False),
+        ("A", "optional a", False),
+        ("A", "optionsa", False),
         ("A", "the answer is a.", True),
         ("A", "The answer is (A)", False),
         ("B", "(", False),

@@ -27,7 +27,12 @@ def answers_from(tp: int, fp: int, tn: int, fn: int, split: str = "random") -> l
 
 
 ROWS = [
-    {"question_id": 1, "image": "COCO_val2014_000000000001.jpg", "text": "Is there a dog in the image?", "label": "yes"},
+    {
+        "question_id": 1,
+        "image": "COCO_val2014_000000000001.jpg",
+        "text": "Is there a dog in the image?",
+        "label": "yes",
+    },
     {"question_id": 2, "image": "COCO_val2014_000000000001.jpg", "text": "Is there a car in the image?", "label": "no"},
     {"question_id": 3, "image": "COCO_val2014_000000000002.jpg", "text": "Is there a cat in the image?", "label": "no"},
 ]
@@ -72,7 +77,7 @@ def test_a_split_a_source_or_a_file_can_be_chosen(tmp_path):
     assert {one.fields["source"] for one in load(tmp_path, split="random")} == {"coco", "gqa"}
     assert {one.id.split("/")[0] for one in load(tmp_path, split="gqa_pope_seem_random")} == {"gqa_pope_seem_random"}
     assert len(load(tmp_path / "gqa_pope_seem_adversarial.json")) == 3
-    with pytest.raises(ValueError, match="gqa_pope_seem_random.json.*expected questions of popular"):
+    with pytest.raises(ValueError, match=r"gqa_pope_seem_random\.json.*expected questions of popular"):
         load(tmp_path, split="popular")
 
 
@@ -167,7 +172,10 @@ def test_degenerate_answers_as_the_official_script_scores_them(name, tmp_path):
         scores = scored(said)
         assert {key: scores[keys.get(key, key)] for key in expected[case]} == expected[case]
         assert "note" not in scores
-    for case, said in (("all_no", lambda row: "No"), ("inverted", lambda row: "no" if row["label"] == "yes" else "yes")):
+    for case, said in (
+        ("all_no", lambda row: "No"),
+        ("inverted", lambda row: "no" if row["label"] == "yes" else "yes"),
+    ):
         assert expected[case] == "ZeroDivisionError in official script"
         scores = scored(said)
         assert scores["f1"] == scores["recall"] == scores["precision"] == 0 and "divides by zero" in scores["note"]
@@ -206,10 +214,13 @@ def test_any_subset_has_scores(number, note):
 @pytest.mark.parametrize(
     "rows",
     [
-        [{"question": row["text"], "answer": "Yes"} for row in ROWS],
-        [{"answer": "Yes"} for _ in ROWS],
-        [{"question_id": row["question_id"], "prompt": row["text"] + "\nAnswer now.", "text": "Yes"} for row in ROWS],
-        [{"question_id": row["question_id"], "text": "Yes"} for row in reversed(ROWS)],
+        [{"question": row["text"], "answer": row["label"]} for row in ROWS],
+        [{"answer": row["label"]} for row in ROWS],
+        [
+            {"question_id": row["question_id"], "prompt": row["text"] + "\nYes or no?", "text": row["label"]}
+            for row in ROWS
+        ],
+        [{"question_id": row["question_id"], "text": row["label"]} for row in reversed(ROWS)],
     ],
     ids=["POPE", "answers alone", "LLaVA", "by id in another order"],
 )
@@ -219,7 +230,7 @@ def test_every_published_form_of_answers_is_read(tmp_path, rows):
     assert [one.question.text for one in answers] == [row["text"] for row in ROWS]
     assert [one.question.gold for one in answers] == ["yes", "no", "no"]
     scores = pope.score(answers, {})
-    assert (scores["tp"], scores["fp"]) == (1, 2) and scores["splits"]["random"]["yes_ratio"] == 1
+    assert (scores["tp"], scores["tn"]) == (1, 2) and scores["splits"]["random"]["yes_ratio"] == 1 / 3
 
 
 def test_a_directory_of_answers_belongs_to_a_directory_of_labels(tmp_path):
@@ -244,7 +255,7 @@ def test_one_file_for_all_splits_goes_by_category(tmp_path):
         for row in ROWS
     ]
     answers = pope.read([write(tmp_path / "merged.jsonl", rows)], {"labels": tmp_path / "labels"})
-    assert [(one.question.id, one.response) for one in answers][0] == ("coco_pope_random/1", "Yes")
+    assert (answers[0].question.id, answers[0].response) == ("coco_pope_random/1", "Yes")
     assert pope.score(answers, {})["splits"]["popular"]["yes_ratio"] == 0
 
     bare = [{name: value for name, value in row.items() if name != "category"} for row in rows]
@@ -261,7 +272,10 @@ def test_one_file_for_all_splits_goes_by_category(tmp_path):
         ([{"answer": "Yes"}] * 2, "found 2 answers, expected 3 as in .*coco_pope_random.json"),
         ([{"question_id": 7 + place, "text": "Yes"} for place in range(3)], "question_id 1 of .* is not answered"),
         ([{"question_id": 1, "text": "Yes"}] * 3, "found 1 ids in 3 answers; a question is answered twice"),
-        ([{"question": "Is there a bus?", "answer": "Yes"}] * 3, "answer 1: it answers 'Is there a bus.'.*order differs"),
+        (
+            [{"question": "Is there a bus?", "answer": "Yes"}] * 3,
+            "answer 1: it answers 'Is there a bus.'.*order differs",
+        ),
         ([{"question_id": 1 + place} for place in range(3)], "expected answer or text or response"),
     ],
 )
@@ -278,5 +292,5 @@ def test_answers_need_labels(tmp_path):
         pope.read([tmp_path], {"labels": tmp_path})
     labels = write(tmp_path / "labels" / "coco_pope_random.json", ROWS)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="found no .json or .jsonl file of answers"):
+    with pytest.raises(ValueError, match=r"found no \.json or \.jsonl file of answers"):
         pope.read([tmp_path / "empty"], {"labels": labels})

@@ -1,0 +1,184 @@
+"""One epoch over the same samples: our loop against what users would pick instead, and our own parts switched off in turn.
+
+    python perf/train_vs_peers.py --shards runs/quickstart/data/stage2
+
+Same LLM, tower, images, texts, LoRA matrices and batch size. Sides run one after another in processes of their own (so that
+peak memory is theirs), in the given number of rounds; the best round of each counts. Ratios are against the slowest side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PEERS = {"llava + HF Trainer": "llava_trainer", "llava + plain loop": "llava_loop"}
+OURS = {
+    "skymm": "ours",
+    "skymm, epoch that fills the cache": "ours,fill",
+    "skymm, no feature cache": "ours,no_cache",
+    "skymm, no length buckets": "ours,no_buckets",
+    "skymm, full logits": "ours,full_logits",
+    "skymm, fp32": "ours,fp32",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shards", required=True, help="shards of conversations with one image each")
+    parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--llm", default="smollm2-135m-instruct")
+    parser.add_argument("--tower", default="efficientnet-lite0")
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--only", nargs="*", help="names of sides, as the table has them")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    parser.add_argument("--cache", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.side:
+        print(json.dumps(run_side(arguments)))
+        return
+    sides = {name: side for name, side in (PEERS | OURS).items() if not arguments.only or name in arguments.only}
+    results: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as cache:
+        run_alone(
+            [*sys.argv[1:], "--side", "ours,fill", "--cache", cache]
+        )  # so that `ours` finds it warm in every round
+        for _ in range(arguments.rounds):
+            for name, side in sides.items():
+                found = run_alone([*sys.argv[1:], "--side", side, "--cache", cache])
+                if name not in results or found["seconds"] < results[name]["seconds"]:
+                    results[name] = found
+                print(f"{name:36} {found['seconds']:7.1f} s", file=sys.stderr, flush=True)
+    slowest = max(found["seconds"] for name, found in results.items())
+    for name, found in results.items():
+        print(
+            f"{name:36} {found['samples'] / found['seconds']:7.2f} samples/s {found['tokens'] / found['seconds']:8.0f} "
+            f"tokens/s {found['gib']:6.2f} GiB {slowest / found['seconds']:6.1f}x"
+        )
+
+
+def run_alone(arguments: list[str]) -> dict[str, float]:
+    done = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_side(arguments: argparse.Namespace) -> dict[str, float]:
+    side, *switches = arguments.side.split(",")
+    with tempfile.TemporaryDirectory() as out:
+        found = ours(arguments, set(switches), Path(out)) if side == "ours" else peers(arguments, side, out)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    import torch
+
+    return found | {"gib": torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else peak}
+
+
+def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[str, float]:
+    import torch
+
+    from skymm.recipe import StageRecipe, parse
+    from skymm.train import loop
+    from skymm.train.runlog import read_log
+
+    assert arguments.samples % arguments.batch == 0, "whole batches only"
+    recipe = {
+        "out": str(out / "run"),
+        "model": {
+            "llm": arguments.llm,
+            "towers": [{"name": arguments.tower, "image_size": arguments.image_size}],
+            "system": "",
+            "resampler": {"num_latents": 40, "width": 384},
+            "lora": {"rank": arguments.rank, "targets": ["q_proj", "k_proj", "v_proj", "o_proj"]},
+            "dtype": "float32" if "fp32" in switches else "auto",
+        },
+        "data": {"all": {"shards": arguments.shards}},
+        "steps": arguments.samples // arguments.batch,
+        "batch_size": arguments.batch,
+        "micro_batch_size": max(1, arguments.batch // 4),
+        "save_every": 10**6,
+        "warmup_steps": 1,
+    }
+    seconds = 0.0
+    if "no_cache" not in switches:
+        recipe["features"] = str(out / "features") if "fill" in switches else arguments.cache
+        started = time.perf_counter()
+        fill(parse(recipe, StageRecipe), arguments.samples)
+        seconds = time.perf_counter() - started if "fill" in switches else 0.0
+    if "no_buckets" in switches:
+        loop.sorted = lambda items, key: list(items)
+    if "full_logits" in switches:
+        from skymm.model import modeling
+
+        def full(hidden: torch.Tensor, head: torch.nn.Module, labels: torch.Tensor):
+            logits, wanted = head(hidden[:, :-1]).float(), labels[:, 1:]
+            losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
+            return losses[wanted != -100], wanted[wanted != -100]
+
+        modeling.gathered_cross_entropy = full
+    log = read_log(loop.train(parse(recipe, StageRecipe), quiet=True))
+    seconds += sum(line["seconds"] for line in log)
+    return {"seconds": seconds, "samples": arguments.samples, "tokens": sum(line["tokens"] for line in log)}
+
+
+def fill(recipe: object, count: int) -> None:
+    """Every image that the epoch will show, through the tower once."""
+    from skymm.data.features import FeatureCache, image_key
+    from skymm.data.images import decode_image
+    from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
+    from skymm.model.build import build_model
+
+    model, processor = build_model(recipe.model)
+    shapes = [(tower.num_patches, tower.width) for tower in model.towers]
+    cache = FeatureCache(recipe.features, fingerprints=model.config.tower_fingerprints, shapes=shapes)
+    pictures = (
+        (image_key(data), decode_image(data, "image")) for _, data in samples_of(recipe.data["all"].shards, None)
+    )
+    for _ in cache.add(pictures, SkyMMAnswerer(model, processor).look_at):
+        pass
+
+
+def samples_of(shards: str, count: int | None) -> list:
+    from skymm.data.shards import conversation_of, expand, read_shard
+
+    found = []
+    for shard in expand(shards):
+        for sample in read_shard(shard):
+            conversation = conversation_of(sample)
+            found.append((conversation, sample.members[conversation.images[0]]))
+            if len(found) == count:
+                return found
+    return found
+
+
+def peers(arguments: argparse.Namespace, side: str, out: str) -> dict[str, float]:
+    import transformers
+    from peers import Collator, llava_of, with_hf_trainer, with_plain_loop
+
+    from skymm import assets
+    from skymm.model.language import load_llm, pick_dtype
+    from skymm.model.vision import load_tower
+
+    source, dtype = assets.resolve_llm(arguments.llm), pick_dtype()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    tower = load_tower({"name": arguments.tower, "image_size": arguments.image_size}, dtype=dtype)
+    llm = load_llm(source, dtype=dtype, attention="sdpa")
+    model = llava_of(llm, tokenizer, tower, rank=arguments.rank, targets=["q_proj", "k_proj", "v_proj", "o_proj"])
+    del llm
+    collator, samples = Collator(tokenizer, tower), samples_of(arguments.shards, arguments.samples)
+    tokens = sum(len(collator._row(conversation)[0]) for conversation, _ in samples)
+    if side == "llava_trainer":
+        seconds = with_hf_trainer(model, collator, samples, arguments.batch, out)
+    else:
+        seconds = with_plain_loop(model, collator, samples, arguments.batch)
+    return {"seconds": seconds, "samples": len(samples), "tokens": tokens}
+
+
+if __name__ == "__main__":
+    main()
