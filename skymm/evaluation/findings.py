@@ -30,9 +30,9 @@ class Finding:
     sentences: list[str]
 
 
-def short_title(measured: Measured) -> str:
+def short_title(measured: Measured, words: Words) -> str:
     """The benchmark's name: its title up to the colon."""
-    return measured.benchmark.title.split(":")[0].strip()
+    return named(measured.benchmark.title.split(":")[0].strip(), words)
 
 
 def level_of(measured: Measured) -> str:
@@ -50,7 +50,7 @@ def level_of(measured: Measured) -> str:
 def finding(measured: Measured, words: Words, gains: Sequence[Gain] = ()) -> Finding:
     run, level = measured.run, level_of(measured)
     if not run.answers:
-        return Finding(short_title(measured), measured.label, level, [words["say_no_answers"]])
+        return Finding(short_title(measured, words), measured.label, level, [words["say_no_answers"]])
     sentences = []
     if len(run.answers) < run.expected:
         sentences.append(words["say_incomplete"].format(answered=len(run.answers), expected=run.expected))
@@ -66,7 +66,7 @@ def finding(measured: Measured, words: Words, gains: Sequence[Gain] = ()) -> Fin
     for gain in gains:
         if (gain.benchmark, gain.model) == (measured.benchmark.name, run.model):
             sentences.append(words["say_gain"].format(swv=f"{gain.swv:.1f}", sv=f"{gain.sv:.1f}"))
-    return Finding(short_title(measured), measured.label, level, sentences)
+    return Finding(short_title(measured, words), measured.label, level, sentences)
 
 
 def _about_yes(measured: Measured, words: Words) -> list[str]:
@@ -122,7 +122,7 @@ def comparison(first: Measured, second: Measured, words: Words) -> str | None:
     higher, lower = (first, second) if found.value >= 0 else (second, first)
     shown = found if found.value >= 0 else swapped(found)
     return words["say_higher" if found.excludes(0) else "say_level"].format(
-        benchmark=short_title(first),
+        benchmark=short_title(first, words),
         metric=named(main.label, words),
         higher=higher.label,
         lower=lower.label,

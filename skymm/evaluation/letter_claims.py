@@ -137,6 +137,7 @@ def claims_of(sentence: str, words: Mapping[str, str]) -> list[Claim]:
         return [Claim(named[0], STATED, "")]
     tokens = list(_token("".join(words)).finditer(sentence))
     weights = [_weight(sentence, match, words) for match in tokens]
+    _share(sentence, tokens, weights)
     return [
         Claim((match["bracketed"] or match["bare"]).upper(), weight, sentence[match.end() :][:_NEAR])
         for match, weight in zip(tokens, weights)
@@ -178,7 +179,7 @@ def _weight(sentence: str, match: re.Match[str], words: Mapping[str, str]) -> in
         return DENIED
     if with_own and _DENIED_RIGHT.match(behind[len(own) :]):
         return DENIED
-    doubt = mask(right.lower(), words.values()).lstrip(" :,)")
+    doubt = mask(right.lower(), words.values()).lstrip(" :,()")
     if UNSURE.search(mask(left, words.values())) or UNSURE.match(doubt):
         return NO_LABEL
     first, upper = not left.strip(), letter.isupper()

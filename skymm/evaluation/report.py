@@ -43,7 +43,7 @@ def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains:
         language_gaps([one.run for one in group], [one.label for one in group], RESAMPLES, SEED) for group in groups
     ]
     models = list(dict.fromkeys(run.model for run in runs))
-    titles = {group[0].benchmark.name: short_title(group[0]) for group in groups}
+    titles = {group[0].benchmark.name: short_title(group[0], words) for group in groups}
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -92,5 +92,5 @@ def _comparisons(groups: Sequence[Sequence[Measured]], twins: Sequence[Sequence[
     for group, found in zip(groups, twins):
         if len(group) <= 3:
             sentences += [comparison(first, second, words) for first, second in combinations(group, 2)]
-        sentences += [about_twins(short_title(group[0]), one, words) for one in found]
+        sentences += [about_twins(short_title(group[0], words), one, words) for one in found]
     return [sentence for sentence in sentences if sentence]

@@ -19,6 +19,7 @@ ENGLISH = {  # shorter, for charts
 }
 
 CHINESE = {
+    "Chinese scenes": "中文场景",
     # metrics
     "accuracy": "准确率",
     "precision": "精确率",

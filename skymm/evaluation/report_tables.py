@@ -76,10 +76,11 @@ def looking_table(runs: Sequence[Measured], words: Words) -> Table | None:
         "gold_yes": "gold_yes_ratio",
         "yes_where_yes": "yes_where_yes",
         "yes_where_no": "yes_where_no",
+        **({"looks": "difference"} if asks_yes_no(runs) else {}),
+        "same_answer": "same_answer",
         "right": "right_option",
         "chance": "chance",
-        "looks": "difference" if asks_yes_no(runs) else "above_chance",
-        "same_answer": "same_answer",
+        **({} if asks_yes_no(runs) else {"looks": "above_chance"}),
         "unknown": "unknown",
     }
     rows = []
@@ -214,5 +215,5 @@ def overview_table(sections: Sequence[Sequence[Measured]], words: Words) -> Tabl
         main = runs[0].benchmark.main
         by_model = {one.run.model: one.interval(f"official.{main.key}") for one in runs}
         cells = [_cell(by_model.get(model), main.unit) for model in models]
-        rows.append([Cell(short_title(runs[0]), named(main.label, words)), *cells])
+        rows.append([Cell(short_title(runs[0], words), named(main.label, words)), *cells])
     return Table([Cell(words["benchmark"]), *(Cell(model) for model in models)], rows)

@@ -42,7 +42,7 @@ def tables_below(root: str | Path, *endings: str) -> list[Path]:
 def rows_of(path: Path) -> list[Row]:
     """Rows with the names of their fields in lower case, letters of options excepted, in the style of the field's tools."""
     return [
-        {name if name in ascii_uppercase else name.lower().replace("-", "_"): cell for name, cell in row.items()}
+        {name if len(name) == 1 else name.lower().replace("-", "_"): cell for name, cell in row.items()}
         for row in read_rows(path)
     ]
 

@@ -74,7 +74,7 @@ def section(runs: Sequence[Measured], twins: Sequence[Twins], words: Words) -> S
     confident = any(reply.confidence for card in cards for reply in card.replies)
     return Section(
         name=benchmark.name,
-        title=short_title(runs[0]),
+        title=short_title(runs[0], words),
         subtitle=_size(runs, words),
         labels=[one.label for one in runs],
         scores=report_tables.score_table(runs, words),
@@ -99,9 +99,11 @@ def section(runs: Sequence[Measured], twins: Sequence[Twins], words: Words) -> S
 
 
 def _size(runs: Sequence[Measured], words: Words) -> str:
-    questions = {(answer.question.id, answer.question.cluster) for one in runs for answer in one.run.answers}
-    pictures = {cluster for _, cluster in questions}
-    return words["size"].format(num_questions=len({name for name, _ in questions}), num_pictures=len(pictures))
+    asked = [answer.question for one in runs for answer in one.run.answers]
+    return words["size"].format(
+        num_questions=len({question.id for question in asked}),
+        num_clusters=len({question.cluster for question in asked}),
+    )
 
 
 def _yes_chart(runs: Sequence[Measured], words: Words) -> Markup | None:

@@ -29,7 +29,9 @@ In the right answer, <AND> joins things that all have to be in the answer, <OR> 
 is a number from 0.0 (nothing of it is right) to 1.0 (all of it is right) in steps of 0.1; who names half of what is \
 wanted gets 0.5. Another wording of the same is right, more than was asked does no harm unless it contradicts.
 Say the number and nothing else."""
-_GRADE = re.compile(r"[^\w.-]*(?:(?:correctness|score|grade)\W+)?([01](?:\.\d+)?|\.\d+)(?![\d/%.]*\d|\.\s*[A-Za-z])", re.I)
+_GRADE = re.compile(
+    r"[^\w.-]*(?:(?:correctness|score|grade)\W+)?([01](?:\.\d+)?|\.\d+)(?![\d/%.]*\d|\.\s*[A-Za-z])", re.I
+)
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
@@ -150,7 +152,7 @@ BENCHMARK = Benchmark(
     name="mm_vet",
     title="MM-Vet: several capabilities at once, graded by a judge",
     size="218 questions, 200 images",
-    licence="Apache-2.0; images as their sources have it",
+    licence="see the repository; images as their sources have it",
     download="github.com/yuweihao/MM-Vet (mm-vet.zip)",
     layout="mm-vet.json and images/",
     load=load,

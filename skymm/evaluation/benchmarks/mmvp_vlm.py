@@ -29,7 +29,7 @@ PATTERNS = {
 }
 PAIRS = 15  # of each pattern
 CHOICES = ("first", "second")
-_FOLDERS = ("MLLM_VLM Images", "MLLM_VLM_Images")
+_FOLDERS = ("MLLM_VLM Images", "MLLM_VLM_Images", "MMVP_VLM_Images", "MMVP_VLM Images")
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
@@ -51,7 +51,8 @@ def load(recipe: EvalRecipe) -> list[Question]:
             raise ValueError(
                 f"{table}, row {number + 1}: found IDs {first} and {second}, expected an odd one and the next"
             )
-        images = tuple(find_image(directory / kind, f"{name}.jpg", "MMVP-VLM") for name in (first, second))
+        folder = directory / kind if (directory / kind).is_dir() else directory / kind.replace(" ", "_")
+        images = tuple(find_image(folder, f"{name}.jpg", "MMVP-VLM") for name in (first, second))
         for gold, (name, _, statement) in zip(CHOICES, pair):
             fields = {"pattern": _pattern(kind)}
             questions.append(

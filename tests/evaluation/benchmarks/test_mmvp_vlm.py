@@ -19,11 +19,16 @@ def recipe(root: Path, **options: str) -> EvalRecipe:
     return EvalRecipe(benchmark="mmvp_vlm", root=str(root), **options)
 
 
-def release(root: Path, *kinds: str, header: tuple[str, str, str] = ("Question ID", "Type", "Statement")) -> None:
+def release(
+    root: Path,
+    *kinds: str,
+    header: tuple[str, str, str] = ("Question ID", "Type", "Statement"),
+    images: str = "MLLM_VLM Images",
+) -> None:
     rows = []
     for number, kind in enumerate(kinds, 1):
         rows.append(dict(zip(header, (number, kind, f"thing {number}"))))
-        folder = root / "MLLM_VLM Images" / kind
+        folder = root / images / (kind if " " in images else kind.replace(" ", "_"))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number}.jpg").write_bytes(b"pixels")
     write_tsv(root / "Questions.csv", rows, ",")
@@ -45,6 +50,11 @@ def test_every_text_is_asked_about_both_pictures(tmp_path, header):
         "Orientation and Direction",
         "Viewpoint and Perspective",
     ]
+
+
+def test_folders_as_the_repository_s_page_draws_them(tmp_path):
+    release(tmp_path, "Camera Perspective", "Camera Perspective", images="MMVP_VLM_Images")
+    assert load(recipe(tmp_path))[0].images[0] == tmp_path / "MMVP_VLM_Images/Camera_Perspective/1.jpg"
 
 
 @pytest.mark.parametrize(
