@@ -20,8 +20,8 @@ from skymm.data.features import FeatureCache
 from skymm.evaluation.answerers.opening import open_answerer
 from skymm.evaluation.answerers.protocol import Ask
 from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
+from skymm.evaluation.reading.verdict import yes_no
 from skymm.evaluation.run import ask_of, questions_of
-from skymm.evaluation.verdict import yes_no
 from skymm.recipe import EvalRecipe
 
 

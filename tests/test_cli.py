@@ -45,7 +45,7 @@ def test_look_shows_samples_and_tokens(tiny_data, tiny_llm):
         (["ask", "{tmp}", "{tmp}/typo.toml", "Is it?"], "typo.toml"),
         (["ask", "{tmp}", "{tmp}/huge.png", "Is it?"], "30000 x 30000"),
         (["eval", "score", "mme", "{tmp}/nowhere"], "nowhere"),
-        (["eval", "score", "pope", "{tmp}"], "unknown benchmark 'pope'"),
+        (["eval", "score", "pop", "{tmp}"], "unknown benchmark 'pop'; did you mean 'pope'?"),
         (
             ["eval", "run", "eval/mme.toml", "root={tmp}", "--model", "{tmp}", "--out", "{tmp}/o"],
             "expected folders named as MME",

@@ -11,7 +11,9 @@ from skymm.evaluation import registry
 def test_everything_that_can_be_asked_is_listed_with_what_to_get():
     listed = json.loads(skymm("eval", "list", "--json").stdout)
     assert [one["name"] for one in listed] == registry.names()
-    assert {"mme", "pope", "chair", "mmstar", "mmvp", "mmbench", "mmmu", "hallusionbench", "amber"} <= set(registry.names())
+    assert {"mme", "pope", "chair", "mmstar", "mmvp", "mmbench", "mmmu", "hallusionbench", "amber"} <= set(
+        registry.names()
+    )
     for one in listed:
         assert all(len(one[field]) >= 3 for field in ("title", "size", "licence", "download", "layout")), one
     shown = skymm("eval", "list", "mmvp-vlm")
@@ -31,7 +33,7 @@ def test_files_that_are_missing_get_a_sentence(name, tmp_path):
     recipe = load(f"eval/{name}.toml", EvalRecipe, [f"root={tmp_path / 'nowhere'}", f"images={tmp_path}"])
     if name == "chinese_scenes":
         pytest.skip("draws what is missing")
-    with pytest.raises(ValueError, match="nowhere|no file at"):
+    with pytest.raises(ValueError, match=r"nowhere|no file at"):
         registry.benchmark(name).load(recipe)
 
 

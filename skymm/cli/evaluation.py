@@ -168,17 +168,41 @@ def export_answers(
 @app.command("judge")
 def judge_answers(
     predictions: Annotated[Path, typer.Argument(help="Predictions of llava_bench or mm_vet.")],
-    judge: Annotated[str, typer.Option(help="openai:URL#MODEL")],
+    judge: Annotated[str, typer.Option(help="Who grades, as for --model: openai:URL#MODEL, hf:ID or a directory.")],
 ) -> None:
     """Have free answers graded by a judge; grades are stored beside the predictions, so scoring again is free."""
     from skymm.evaluation.answerers.opening import open_answerer
+    from skymm.evaluation.answerers.protocol import Ask
     from skymm.evaluation.judge import grade
-    from skymm.evaluation.predictions import file_of
+    from skymm.evaluation.predictions import read_predictions
+    from skymm.evaluation.registry import benchmark
+    from skymm.progress import progress, say
 
+    answered = read_predictions(predictions)
+    rule = benchmark(answered.benchmark).judge
+    if rule is None:
+        raise ValueError(f"{answered.path}: {answered.benchmark} is scored by a rule and needs no judge")
     writer = open_answerer(judge, max_new_tokens=512)
-    if not hasattr(writer, "write"):
-        raise ValueError(f"found judge {judge!r}, expected openai:URL#MODEL")
-    print(grade(file_of(predictions), writer.write, name=writer.name))
+
+    def ask(messages: list[str]) -> list[str]:
+        replies = dict(writer.answer([Ask(message) for message in messages], "generate"))
+        return [replies[index].text for index in range(len(messages))]
+
+    files = {name: Path(path) for name, path in answered.recipe.files.items()}
+    with progress() as bar:
+        task = bar.add_task("judging", total=len(answered.answers), note="")
+        graded = grade(
+            answered.path,
+            ask,
+            answered.answers,
+            rule(files),
+            name=writer.name,
+            batch_size=max(16, writer.batch_size),
+            advance=lambda answers: bar.advance(task, answers),
+        )
+    if graded.num_bad:
+        say(f"{graded.num_bad} grades could not be read; judge again to ask for these once more")
+    print(graded.path)
 
 
 @app.command("report")
@@ -188,8 +212,8 @@ def write_html(
     language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the page.")] = "en",
 ) -> None:
     """One page that says whether a model sees or only talks."""
-    from skymm.evaluation.collect import collect
-    from skymm.evaluation.report import write_report
+    from skymm.evaluation.report.collect import collect
+    from skymm.evaluation.report.page import write_report
 
     found, gains = collect(runs)
     print(write_report(found, out, language=language, gains=gains))

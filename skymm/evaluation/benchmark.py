@@ -52,6 +52,15 @@ class Metric:
     key: str
     label: str
     unit: Literal["rate", "points"] = "rate"  # a fraction of 1, or points as published
+    lower_is_better: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """How free answers are judged. `message`: what the judge is sent; `read`: the grade in what it says, None for none."""
+
+    message: Callable[[Answer], str]
+    read: Callable[[str], tuple[float, ...] | None]
 
 
 def no_files(paths: Sequence[Path], files: Files) -> list[Answer]:
@@ -88,6 +97,7 @@ class Benchmark:
     right: Callable[[Answer], bool | None] = lambda answer: None
     strict: Callable[[Answer], str | None] = lambda answer: None
     tables: tuple[str, ...] = ()  # keys of the scores that are tables of their own: subtasks, capabilities, ...
+    judge: Callable[[Files], Judge] | None = None  # who grades the answers, where a rule cannot
     judges: Literal["model", "tower"] = "model"  # a tower chooses between images instead of answering
     strata: str | None = None  # field whose groups keep their size when clusters are resampled
 

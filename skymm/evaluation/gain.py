@@ -44,6 +44,8 @@ def gain_of_runs(directory: str | Path) -> dict[str, float]:
 def _points_of(path: Path) -> float:
     predictions = read_predictions(path)
     main = benchmark(predictions.benchmark).main
+    if main.lower_is_better:
+        raise ValueError(f"{path}: {main.label} counts mistakes; gain is of scores that go up")
     value: Any = value_of(score_of(predictions), main.key)
     if value is None:
         raise ValueError(f"{path}: these answers give no {main.label}, which gain is measured in")

@@ -15,18 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Files
+from skymm.evaluation.benchmark import Answer, Files, Judge
 
 GRADES = "grades.jsonl"
 Grade = tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """How the answers of a benchmark are judged. `message`: what the judge is sent; `read`: the grade in what it says."""
-
-    message: Callable[[Answer], str]
-    read: Callable[[str], Grade | None]
 
 
 @dataclass(frozen=True, slots=True)

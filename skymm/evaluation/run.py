@@ -15,6 +15,7 @@ from typing import Any
 
 from skymm.evaluation.answerers.protocol import Answerer, Ask, Mode
 from skymm.evaluation.benchmark import Files, Picture, Question
+from skymm.evaluation.judge import GRADES
 from skymm.evaluation.predictions import PREDICTIONS, Predictions, line_of, read_lines, read_predictions
 from skymm.evaluation.registry import benchmark
 from skymm.recipe import EvalRecipe
@@ -104,8 +105,12 @@ def score_predictions(path: str | Path, files: Files | None = None) -> dict[str,
 
 
 def score_of(predictions: Predictions, files: Files | None = None) -> dict[str, Any]:
-    """`files` go before those that the recipe named. `answered`, `num_questions` and `failed` say what is still missing."""
-    named = {name: Path(value) for name, value in predictions.recipe.files.items()} | dict(files or {})
+    """`files` go before those that the recipe named, and these before grades that lie beside the predictions. `not_answered`
+    says how many questions have no answer yet.
+    """
+    beside = predictions.path.with_name(GRADES)
+    named = {"grades": beside} if beside.is_file() else {}
+    named |= {name: Path(value) for name, value in predictions.recipe.files.items()} | dict(files or {})
     scores = benchmark(predictions.benchmark).score(predictions.answers, named)
     missing = predictions.num_questions - len(predictions.answers)
     return {**scores, "not_answered": missing + len(predictions.failed)}

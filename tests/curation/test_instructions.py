@@ -10,7 +10,7 @@ from skymm.curation import instructions
 from skymm.curation.instructions import PAIRS
 from skymm.curation.scenes import COLOURS, Scene, draw_scene, draw_writing
 from skymm.curation.sources import emoji
-from skymm.evaluation.verdict import yes_no
+from skymm.evaluation.reading.verdict import yes_no
 from skymm.text import language_of
 
 POOL = list("🐼🐈🐕🦋🐧🍌🚲🚗")

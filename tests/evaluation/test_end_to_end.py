@@ -195,3 +195,57 @@ def test_missing_pictures_are_told_before_any_model_is_loaded(releases, tmp_path
         "eval", "run", "eval/pope.toml", root, f"images={tmp_path}", "--model", "hf:no/model", "--out", tmp_path
     )
     assert asked.returncode == 1 and "no image 'COCO_val2014_000000000000.jpg'" in asked.stderr
+
+
+def test_free_answers_are_graded_once_and_scored_from_the_grades(tmp_path):
+    root = tmp_path / "mm-vet"
+    (root / "images").mkdir(parents=True)
+    questions = {}
+    for number, colour in enumerate(("red", "green", "blue")):
+        (root / "images" / f"{colour}.jpg").write_bytes(picture(colour))
+        one = {"imagename": f"{colour}.jpg", "question": "What colour?", "answer": colour, "capability": ["rec"]}
+        questions[f"v1_{number}"] = one
+    (root / "mm-vet.json").write_text(json.dumps(questions))
+    judged = []
+
+    def model_and_judge(request):
+        if isinstance(request["messages"][0]["content"], list):
+            return "red"
+        judged.append(prompt_of(request))
+        return "1.0" if len(judged) == 1 else "0.4"
+
+    with Endpoint(model_and_judge) as server:
+        model = f"openai:{server.url}#m"
+        assert (
+            skymm("eval", "run", "eval/mm_vet.toml", f"root={root}", "--model", model, "--out", tmp_path).returncode
+            == 0
+        )
+        before = skymm("eval", "score", "mm_vet", tmp_path)
+        assert before.returncode == 1 and "graded by a judge" in before.stderr
+        for _ in range(2):
+            graded = skymm("eval", "judge", tmp_path, "--judge", model)
+            assert graded.returncode == 0, graded.stderr
+    assert len(judged) == 3, "the second time there was nothing left to ask"
+    scores = json.loads(skymm("eval", "score", "mm_vet", tmp_path, "--json").stdout)
+    assert scores["score"] == pytest.approx((1.0 + 0.4 + 0.4) / 3 * 100)
+
+
+def test_three_passes_and_a_report_on_them(releases, tiny_vlm, tiny_llm, tmp_path):
+    arguments = ["eval", "gain", "eval/pope.toml", *releases["pope"], "split=random", "--model", tiny_vlm]
+    refused = skymm(*arguments, "--out", tmp_path / "gain")
+    assert refused.returncode == 1 and "name it with --base" in refused.stderr
+    done = skymm(*arguments, "--base", tiny_llm, "--out", tmp_path / "gain", "--mode", "logits", "--json")
+    assert done.returncode == 0, done.stderr
+    gain = json.loads(done.stdout)
+    assert gain["mg"] == pytest.approx(gain["sv"] - gain["swv"]) and gain["ml"] >= 0
+    from_files = [
+        f"--{name}={tmp_path / 'gain' / part}"
+        for name, part in (("sv", "with_images"), ("swv", "without_images"), ("st", "base_llm"))
+    ]
+    assert json.loads(skymm("eval", "gain", *from_files, "--json").stdout) == gain
+    for language, words in (("en", "Does it see"), ("zh", "看")):
+        page = tmp_path / f"{language}.html"
+        written = skymm("eval", "report", tmp_path / "gain", "--out", page, "--language", language)
+        assert written.returncode == 0, written.stderr
+        text = page.read_text("utf-8")
+        assert words in text and "POPE" in text and "http://" not in text.replace("http://www.w3.org", "")

@@ -70,7 +70,7 @@ def test_passes_over_other_questions_are_not_compared(recipe, tmp_path):
     three_passes(recipe, tmp_path)
     path = tmp_path / "base_llm" / "predictions.jsonl"
     path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[2:]), "utf-8")
-    with pytest.raises(ValueError, match="base_llm .* or others"):
+    with pytest.raises(ValueError, match=r"base_llm .* or others"):
         gain_of_runs(tmp_path)
 
 

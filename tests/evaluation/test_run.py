@@ -152,7 +152,7 @@ def test_predictions_of_another_benchmark_and_doubled_ids_are_refused(recipe, tm
     with pytest.raises(ValueError, match="'pope', expected 'mme'"):
         read_predictions(path, mme.BENCHMARK)
     path.write_text("\n".join([lines[0], json.dumps({**json.loads(lines[1]), "model": "owl"})]), "utf-8")
-    with pytest.raises(ValueError, match="model is 'parrot' for .*, 'owl' for"):
+    with pytest.raises(ValueError, match=r"model is 'parrot' for .*, 'owl' for"):
         read_predictions(path)
     path.write_text("\n".join(["{broken", *lines]), "utf-8")
     with pytest.raises(ValueError, match="line 1: not JSON"):
@@ -183,7 +183,7 @@ def test_a_question_that_stands_twice_is_refused(recipe, monkeypatch):
 
     twice = mme.load(recipe)[:1] * 2
     monkeypatch.setattr(module, "benchmark", lambda name: dataclasses.replace(mme.BENCHMARK, load=lambda recipe: twice))
-    with pytest.raises(ValueError, match="existence/000.jpg/1 of mme stands there twice"):
+    with pytest.raises(ValueError, match=r"existence/000\.jpg/1 of mme stands there twice"):
         questions_of(recipe)
 
 

@@ -94,16 +94,6 @@ class OpenAIAnswerer:
         if failure is not None:
             raise failure
 
-    def write(self, prompt: str) -> str:
-        """One text-only request, as a judge gets it. Raises EndpointFailed when there is no answer."""
-        try:
-            reply = self._ask(Ask(prompt), "generate")
-        except _Unanswered as error:
-            raise EndpointFailed(f"{self.name}: {error}") from error
-        if reply.error:
-            raise EndpointFailed(f"{self.name}: {reply.error}")
-        return reply.text
-
     def _ask(self, ask: Ask, mode: Mode) -> Reply:
         compare = mode == "logits" and bool(ask.choices)
         options: dict[str, Any] = {"max_tokens": 1 if compare else self.max_new_tokens}

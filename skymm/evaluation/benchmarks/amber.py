@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.amber_nouns import COUNTED_FROM, description_scores
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
 from skymm.evaluation.files import column, read_rows
-from skymm.evaluation.verdict import yes_no
+from skymm.evaluation.reading.amber_nouns import COUNTED_FROM, description_scores
+from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 
 # What the official annotations call a kind of question; they have two names for relations.

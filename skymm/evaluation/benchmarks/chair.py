@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question
-from skymm.evaluation.captions import Counts, count, load_questions, read_captions, share, vocabulary_of
+from skymm.evaluation.reading.captions import Counts, count, load_questions, read_captions, share, vocabulary_of
 from skymm.recipe import EvalRecipe
 
 
@@ -72,8 +72,8 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     metrics=(
-        Metric("chair_i", "CHAIRi, lower is better"),
-        Metric("chair_s", "CHAIRs, lower is better"),
+        Metric("chair_i", "CHAIRi, lower is better", lower_is_better=True),
+        Metric("chair_s", "CHAIRs, lower is better", lower_is_better=True),
         Metric("recall", "recall"),
     ),
 )

@@ -20,8 +20,8 @@ from typing import Any
 from skymm.curation.chinese import scenes as kit
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image
 from skymm.evaluation.files import read_json
-from skymm.evaluation.letters import option_letter
-from skymm.evaluation.verdict import yes_no
+from skymm.evaluation.reading.letters import option_letter
+from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 from skymm.text import normalise
 

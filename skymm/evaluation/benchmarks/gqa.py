@@ -14,8 +14,8 @@ from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
 from skymm.evaluation.files import column, read_json, read_rows
-from skymm.evaluation.rows import tables_below, tallies, tally, together
-from skymm.evaluation.verdict import yes_no
+from skymm.evaluation.reading.rows import tables_below, tallies, tally, together
+from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 from skymm.text import normalise
 

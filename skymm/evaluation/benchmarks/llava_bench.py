@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each
+from skymm.evaluation.benchmark import Answer, Benchmark, Files, Judge, Metric, Question, find_image, once_each
 from skymm.evaluation.files import column, read_rows, read_text
-from skymm.evaluation.judge import Grade, Judge, fill, grades_of, note_on
-from skymm.evaluation.rows import tables_below, together
+from skymm.evaluation.judge import Grade, fill, grades_of, note_on
+from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
 
 PROMPT = """Two assistants were asked a question about a picture. You cannot see it; this is what it shows:
@@ -178,6 +178,7 @@ BENCHMARK = Benchmark(
     layout="questions.jsonl, answers_gpt4.jsonl, context.jsonl, images/",
     load=load,
     score=score,
+    judge=judge,
     read=read,
     metrics=(Metric("score", "percent of the reference", "points"),),
     tables=("categories",),

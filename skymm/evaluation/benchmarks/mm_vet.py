@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each
+from skymm.evaluation.benchmark import Answer, Benchmark, Files, Judge, Metric, Question, find_image, once_each
 from skymm.evaluation.files import column, read_json, read_text
-from skymm.evaluation.judge import Grade, Judge, fill, grades_of, note_on
-from skymm.evaluation.rows import tables_below, together
+from skymm.evaluation.judge import Grade, fill, grades_of, note_on
+from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
 
 PROMPT = """Grade an answer to a question about a picture that you cannot see, by comparing it with the right answer.
@@ -157,6 +157,7 @@ BENCHMARK = Benchmark(
     layout="mm-vet.json and images/",
     load=load,
     score=score,
+    judge=judge,
     read=read,
     metrics=(Metric("score", "mean grade", "points"),),
     tables=("capabilities", "integrations"),

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
-from skymm.evaluation.letters import official_mmbench, option_letter
-from skymm.evaluation.rows import (
+from skymm.evaluation.reading.letters import official_mmbench, option_letter
+from skymm.evaluation.reading.rows import (
     Row,
     answered_rows,
     is_empty,

@@ -13,7 +13,7 @@ from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question
 from skymm.evaluation.files import read_text
-from skymm.evaluation.verdict import yes_no
+from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 
 PERCEPTION = (

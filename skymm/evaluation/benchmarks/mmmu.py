@@ -15,9 +15,9 @@ from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
 from skymm.evaluation.files import column, read_json
-from skymm.evaluation.letters import option_letter
-from skymm.evaluation.mmmu_parsing import open_right, parse_multi_choice, strict_open
-from skymm.evaluation.rows import option_lines, picture_of, rows_of, tables_below, tallies, tally
+from skymm.evaluation.reading.letters import option_letter
+from skymm.evaluation.reading.mmmu_parsing import open_right, parse_multi_choice, strict_open
+from skymm.evaluation.reading.rows import option_lines, picture_of, rows_of, tables_below, tallies, tally
 from skymm.recipe import EvalRecipe
 
 DOMAINS = {

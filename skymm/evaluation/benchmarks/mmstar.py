@@ -13,8 +13,8 @@ from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
 from skymm.evaluation.files import column
-from skymm.evaluation.letters import option_letter
-from skymm.evaluation.rows import (
+from skymm.evaluation.reading.letters import option_letter
+from skymm.evaluation.reading.rows import (
     Row,
     answered_rows,
     digest,

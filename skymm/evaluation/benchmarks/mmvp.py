@@ -15,8 +15,8 @@ from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each
 from skymm.evaluation.files import column, read_rows
-from skymm.evaluation.letters import option_letter
-from skymm.evaluation.rows import tables_below
+from skymm.evaluation.reading.letters import option_letter
+from skymm.evaluation.reading.rows import tables_below
 from skymm.recipe import EvalRecipe
 
 _OPTION = re.compile(r"\(([a-z])\)\s*(.*?)\s*(?=\([a-z]\)|$)", re.S)

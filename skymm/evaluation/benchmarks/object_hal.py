@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question
-from skymm.evaluation.captions import Counts, count, load_questions, read_captions, share, vocabulary_of
+from skymm.evaluation.reading.captions import Counts, count, load_questions, read_captions, share, vocabulary_of
 from skymm.recipe import EvalRecipe
 
 NOTE = "objects are found by CHAIR's tables; published rates have them listed by a language model"
@@ -65,8 +65,8 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     metrics=(
-        Metric("response_rate", "responses with a hallucination, lower is better"),
-        Metric("object_rate", "hallucinated objects, lower is better"),
+        Metric("response_rate", "responses with a hallucination, lower is better", lower_is_better=True),
+        Metric("object_rate", "hallucinated objects, lower is better", lower_is_better=True),
         Metric("recall", "recall"),
     ),
 )

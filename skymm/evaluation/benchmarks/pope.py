@@ -14,7 +14,7 @@ from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
 from skymm.evaluation.files import column, read_rows
-from skymm.evaluation.verdict import yes_no
+from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 from skymm.text import normalise
 

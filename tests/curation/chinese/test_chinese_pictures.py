@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skymm.curation.chinese import boards
-from skymm.curation.chinese import canvas
-from skymm.curation.chinese import emoji
+from skymm.curation.chinese import boards, canvas, emoji
 from skymm.curation.chinese import scenes as kit
 from skymm.curation.chinese.questions import ENDINGS, LETTERS, Picture
 from skymm.text import language_of

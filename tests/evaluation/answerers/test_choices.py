@@ -63,7 +63,7 @@ def test_a_small_letter_alone_chooses_nothing():
 
 
 def test_choices_that_are_one_are_refused():
-    with pytest.raises(ValueError, match="cannot tell .*'AB'"):
+    with pytest.raises(ValueError, match=r"cannot tell .*'AB'"):
         Choices(byte_tokenizer()).branches(("AB", "ABC", "AB "))
 
 

@@ -148,13 +148,6 @@ def test_free_text_is_written_in_logits_mode_too():
     assert reply.text == "a dog" and "logprobs" not in server.requests[0]
 
 
-def test_a_judge_writes_text_or_fails_with_a_sentence():
-    with Endpoint(lambda request: "7 8") as server:
-        assert OpenAIAnswerer(server.url, "m").write("grade this") == "7 8"
-    with Endpoint(lambda request: (500, {})) as server, pytest.raises(EndpointFailed, match="500 after 0 retries"):
-        OpenAIAnswerer(server.url, "m", retries=0).write("grade this")
-
-
 def test_what_is_no_picture_is_not_sent():
     with pytest.raises(ValueError, match="image of question 3: found bytes b'<html>'"):
         data_url(b"<html>", "question 3")

@@ -12,7 +12,7 @@ from official import oracle
 
 from skymm.evaluation.benchmark import Answer, Question
 from skymm.evaluation.benchmarks.mmmu import BENCHMARK, OPEN_INSTRUCTION, OPTIONS_INSTRUCTION, load, read, score
-from skymm.evaluation.mmmu_parsing import parse_multi_choice
+from skymm.evaluation.reading.mmmu_parsing import parse_multi_choice
 from skymm.recipe import EvalRecipe
 
 

@@ -1,0 +1,300 @@
+"""The page: complete in both languages, safe, alone, open in a browser; every number on it computed from the answers."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import string
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_up import ask, benchmark, pairs, reply, run
+from PIL import Image, ImageStat
+
+from skymm.evaluation.benchmark import Answer, Metric
+from skymm.evaluation.benchmarks.mme import SUBTASKS
+from skymm.evaluation.report import labels
+from skymm.evaluation.report.leaderboard import PUBLISHED, SOURCE
+from skymm.evaluation.report.page import Gain, Run, write_report
+from skymm.evaluation.report.words import WORDS
+
+HERE = Path(__file__).parent
+SOURCES = HERE.parents[2] / "skymm" / "evaluation" / "report"
+
+
+def pictures(directory, answers):
+    """A benchmark's `load` that gives every question a picture of its own colour."""
+
+    def load(recipe):
+        found = []
+        for index, answer in enumerate(answers):
+            path = directory / f"{index}.png"
+            if not path.exists():
+                Image.new("RGB", (900, 600), (index % 256, 90, 160)).save(path)
+            found.append(replace(answer.question, images=(path,)))
+        return found
+
+    return load
+
+
+def mme_runs(tmp_path):
+    """Two models with confidence on all of MME's subtasks: one mostly right, one that always says yes."""
+    answers = pairs(28, lambda question: "Yes", SUBTASKS)
+    of = benchmark("mme", load=pictures(tmp_path, answers))
+    good = [
+        reply(one.question, "Yes" if right else "No", 0.9 if right else 0.1)
+        for one in answers
+        for right in [(one.question.gold == "yes") != one.question.id.startswith(("position", "count"))]
+    ]
+    blind = [reply(one.question, "Yes", 0.97) for one in answers]
+    return [
+        Run("a", "sees", of, run([], of).recipe, good, len(good)),
+        Run("b", "talks", of, run([], of).recipe, blind, len(blind)),
+    ]
+
+
+def twin_runs():
+    """Twins in one run, without confidence."""
+    answers = []
+    for index in range(12):
+        for language, text, says in (("en", "Is it there?", "Yes"), ("zh", "有吗？", "是的" if index % 3 else "没有")):
+            question = ask(f"{index}/{language}", cluster=str(index), text=text, twin=str(index), language=language)
+            answers.append(Answer(question, says))
+    return run(answers, benchmark("twins"), model="sees")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """language -> the path of a page that has everything."""
+    directory = tmp_path_factory.mktemp("report")
+    runs = [*mme_runs(directory), twin_runs(), run(pairs(3, lambda question: "Yes")[:4], model="sees", expected=6)]
+    gains = [Gain("looking", "sees", 18.4, 3.1, 52.3, 33.9, None)]
+    return {
+        language: write_report(runs, directory / "deep" / f"{language}.html", language=language, gains=gains)
+        for language in WORDS
+    }
+
+
+def text_of(page):
+    """What a reader sees: without style sheet and markup."""
+    page = re.sub(r"<style>.*?</style>", " ", page, flags=re.S)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def written(tmp_path, runs, **options):
+    return write_report(runs, tmp_path / "page.html", **options).read_text("utf-8")
+
+
+# Words
+
+# Of benchmarks, metrics and models, and what was asked and answered.
+NAMES = "MME Looking Twins MG ML Sv Swv St ECE Brier McNemar max sees talks p OCR yes Yes No no Is there it en zh"
+
+
+def test_both_languages_have_every_word_with_the_same_numbers_in_it():
+    english, chinese = WORDS["en"], WORDS["zh"]
+    assert english.keys() == chinese.keys()
+    for key in english:
+        places = [
+            sorted({name for _, name, _, _ in string.Formatter().parse(words[key]) if name}) for words in WORDS.values()
+        ]
+        assert places[0] == places[1], key
+        if key != "p_value":
+            assert english[key] != chinese[key], f"{key} is not translated"
+
+
+def test_every_word_is_used():
+    sources = "".join(path.read_text("utf-8") for path in SOURCES.glob("*.py") if path.name != "words.py")
+    sources += (SOURCES / "page.html.jinja").read_text("utf-8")
+    made = ("gain_", "across_", "up_", "level_")  # put together from these and a name
+    single = [key for key in WORDS["en"] if not key.startswith(made)]
+    assert not [key for key in single if f'"{key}' not in sources and f"w.{key}" not in sources]
+
+
+def test_the_chinese_page_has_no_english_left(pages):
+    page = text_of(pages["zh"].read_text("utf-8"))
+    names = set(re.findall(r"[A-Za-z]+", f"{NAMES} {' '.join(SUBTASKS)} {[row.model for row in PUBLISHED]} {SOURCE}"))
+    left = set(re.findall(r"[A-Za-z]+", page)) - names
+    assert not left
+    assert "结论" in page and "Verdict" not in page
+
+
+def test_labels_of_benchmarks_fall_back_to_their_own_words():
+    assert labels.named("existence", WORDS["zh"]) == "存在"
+    assert labels.named("a_new_thing", WORDS["zh"]) == "a new thing"
+    assert labels.named("text_translation", WORDS["en"]) == "translation"
+
+
+# The page stands alone
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_the_page_needs_nothing_from_outside(pages, language):
+    page = pages[language].read_text("utf-8")
+    assert not re.findall(r"""(?:src|href|action|poster|data)\s*=\s*["']?(?!data:image/|#)[^"'\s>]""", page)
+    assert not re.search(r"<script|<link|<iframe|@import|url\(|https?://", page, re.I)
+    assert "default-src 'none'" in page
+    assert 'lang="zh-CN"' in page if language == "zh" else 'lang="en"' in page
+    assert "Noto Sans SC" in page and "prefers-color-scheme: dark" in page
+    assert len(page) < 1_000_000
+
+
+def test_pictures_travel_scaled_down(pages):
+    page = pages["en"].read_text("utf-8")
+    found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+    assert 0 < len(found) <= 12
+    assert all(len(one) < 20_000 for one in found)
+
+
+def chromium():
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on this machine to open the page in")
+    return found
+
+
+def opened(page, tmp_path, *options):
+    command = [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", *options, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_a_browser_shows_it(pages, tmp_path, language):
+    shown = opened(pages[language], tmp_path, "--dump-dom").stdout
+    assert WORDS[language]["verdict"] in text_of(shown)
+    assert shown.count("<svg") > 10 and "<polygon" in shown
+    assert not re.search(r"https?://", shown)
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_screen_is_not_blank_and_nothing_sticks_out(pages, tmp_path, width):
+    opened(pages["en"], tmp_path, f"--window-size={width},2000", f"--screenshot={tmp_path / 'shot.png'}")
+    with Image.open(tmp_path / "shot.png") as shot:
+        grey = shot.convert("L")
+        assert ImageStat.Stat(grey).stddev[0] > 10
+        # Tables scroll in themselves, so the outermost pixels are page and nothing else.
+        assert len(set(grey.crop((shot.width - 6, 0, shot.width, 2000)).tobytes())) == 1
+
+
+# Nothing that comes from data becomes markup
+
+
+def test_answers_names_and_errors_are_escaped(tmp_path):
+    evil = "<script>alert(1)</script>\"'&"
+
+    def load(recipe):
+        raise ValueError(evil)
+
+    answers = [reply(ask(f"{evil}{index}", "no", text=evil), evil if index else "Yes", 0.9) for index in range(3)]
+    of = benchmark("evil", title=evil, load=load, metrics=(Metric("acc", evil),))
+    page = written(tmp_path, [run(answers, of, model=evil, name=evil)], gains=[Gain(evil, evil, 1, 1, 1, 1, 1)])
+    assert "<script" not in page
+    assert page.count(html.escape("<script>alert(1)</script>")) > 5
+
+
+# What it says is computed
+
+
+def test_a_model_that_always_says_yes_only_talks(tmp_path):
+    page = text_of(written(tmp_path, [run(pairs(40, lambda question: "Yes"))]))
+    assert "only talks" in page
+    assert "Its yes does not depend on the picture: 100% where yes is right, 100% where no is right." in page
+    assert "It answers yes 100% of the time where 50% is right: it leans to yes." in page
+    assert "In 100% of the pictures it answers both questions alike" in page
+
+
+def test_a_model_that_looks_sees(tmp_path):
+    says = pairs(40, lambda question: "No" if question.id == "existence/0/1" else question.gold)
+    page = text_of(written(tmp_path, [run(says)]))
+    assert "Looking sees It says yes to 98% of the questions where yes is right, and to 0% where no is right." in page
+    assert "It answers yes 49% of the time where 50% is right. In 2% of the pictures" in page
+    assert "leans" not in page
+
+
+def test_an_incomplete_run_and_a_scorer_that_refuses_are_told(tmp_path):
+    def refuses(answers, files):
+        raise ValueError("expected 2 answers for every picture")
+
+    answers = pairs(5, lambda question: "Yes")[:9]
+    page = text_of(written(tmp_path, [run(answers, benchmark(score=refuses), expected=10)]))
+    assert "Only 9 of 10 questions are answered." in page and "9 of 10" in page
+    assert "model: the benchmark's scorer gave no scores: expected 2 answers for every picture" in page
+    assert "only talks" in page, "what needs no scorer is there nevertheless"
+
+
+def test_runs_without_answers_pictures_or_choices_make_a_page(tmp_path):
+    captions = [Answer(ask(str(index), "", choices=()), "A dog.") for index in range(4)]
+    of = benchmark("captions", right=lambda answer: None, strict=lambda answer: None)
+    empty = run([], expected=8)
+    page = text_of(written(tmp_path, [run(captions, of), empty]))
+    assert "There are no answers." in page and "0 of 8" in page
+    assert "Captions accuracy: 0.0%." in page
+    assert "none recorded" in page and "No definite wrong answers." in page
+
+
+def test_pictures_that_are_gone_leave_a_sentence(tmp_path):
+    answers = pairs(3, lambda question: "Yes")
+    gone = benchmark(load=lambda recipe: [replace(one.question, images=(tmp_path / "gone.png",)) for one in answers])
+    page = text_of(written(tmp_path, [run(answers, gone)]))
+    assert page.count("The picture is not here any more.") == 3
+    broken = benchmark(load=lambda recipe: [replace(one.question, images=(b"no image",)) for one in answers])
+    assert text_of(written(tmp_path, [run(answers, broken)])).count("The picture is not here any more.") == 3
+
+    def load(recipe):
+        raise KeyError("image")
+
+    page = text_of(written(tmp_path, [run(answers, benchmark(load=load))]))
+    assert "could not be read from the benchmark's files: KeyError: 'image'" in page
+
+
+def test_two_models_are_compared_on_the_same_questions(tmp_path):
+    good, blind = mme_runs(tmp_path)
+    page = text_of(written(tmp_path, [good, blind]))
+    # 28 pictures, 4 of them of the two subtasks that the good one gets all wrong; the other is right about one of two.
+    assert "sees against talks 56 24 4 < 0.001 +1100.00" in page
+    assert "MME, perception (of 2000): sees is 1100.00 points above talks [" in page
+    assert "Skywork-MM-13B" in page and "1419.08" in page and "this report" in page
+
+
+def test_other_questions_are_refused_with_how_many_are_shared(tmp_path):
+    first, second = pairs(6, lambda question: "Yes"), pairs(4, lambda question: "Yes")
+    page = text_of(written(tmp_path, [run(first, model="a"), run(second, model="b")]))
+    assert "a and b are not compared: they answered 12 and 8 questions, of which 8 are the same." in page
+    assert "points above" not in page
+
+
+def test_two_runs_of_one_model_are_told_apart(tmp_path):
+    answers = pairs(3, lambda question: "Yes")
+    page = text_of(written(tmp_path, [run(answers, name="en"), run(answers, name="zh"), run(answers, name="zh")]))
+    assert "model · en" in page and "model · zh" in page and "model · zh (3)" in page
+
+
+def test_twins_in_two_languages(tmp_path):
+    page = text_of(written(tmp_path, [twin_runs()]))
+    assert "of 12 questions asked in both languages sees gets 67% right in Chinese and 100% in English" in page
+    assert re.search(r"sees 12 66\.7% \[.*?\] 100\.0% \[.*?\] −33\.3 \[.*?\] 66\.7% 0\.125", page)
+
+
+def test_gains_stand_in_a_table_and_in_the_verdict(pages):
+    page = text_of(pages["en"].read_text("utf-8"))
+    assert "Without the picture it scores 33.9, with it 52.3." in page
+    assert "sees Looking 18.4 3.1 52.3 33.9 –" in page
+
+
+def test_the_same_answers_make_the_same_page(tmp_path):
+    answers = pairs(10, lambda question: "Yes" if question.id.endswith("/1") else "Hm")
+    assert written(tmp_path, [run(answers)]) == written(tmp_path, [run(list(answers))])
+    backwards = text_of(written(tmp_path, [run(answers[::-1])]))
+    assert backwards == text_of(written(tmp_path, [run(answers)])), "nor does their order matter"
+
+
+def test_what_cannot_be_reported_is_said(tmp_path):
+    with pytest.raises(ValueError, match="no runs"):
+        write_report([], tmp_path / "page.html")
+    with pytest.raises(ValueError, match="'fr', expected one of en, zh"):
+        write_report([run(pairs(1, lambda question: "Yes"))], tmp_path / "page.html", language="fr")
