@@ -16,13 +16,13 @@ from pathlib import Path
 
 import torch
 
-from skymm.data.features import FeatureCache
 from skymm.evaluation.answerers.opening import open_answerer
 from skymm.evaluation.answerers.protocol import Ask
 from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.evaluation.reading.verdict import yes_no
 from skymm.evaluation.run import ask_of, questions_of
 from skymm.recipe import EvalRecipe
+from skymm.train.features import cache_of
 
 
 def main() -> None:
@@ -84,8 +84,7 @@ def with_cache(
     answerer: SkyMMAnswerer, batched: Callable, size: int, directory: Path
 ) -> Callable[[list[Ask]], list[str]]:
     """Logits with the towers' features read from disk."""
-    shapes = [(tower.num_patches, tower.width) for tower in answerer.model.towers]
-    cache = FeatureCache(directory, fingerprints=answerer.model.config.tower_fingerprints, shapes=shapes)
+    cache = cache_of(answerer.model, directory)
     plain = batched("logits", size, forget=False)
 
     def answer(these: list[Ask]) -> list[str]:

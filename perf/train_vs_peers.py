@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from skymm.recipe import StageRecipe, parse
+
 PEERS = {"llava + HF Trainer": "llava_trainer", "llava + plain loop": "llava_loop"}
 OURS = {
     "skymm": "ours",
@@ -65,6 +67,14 @@ def main() -> None:
         )
 
 
+def write_epoch(shards: str, count: int, directory: str) -> None:
+    """The samples of the epoch as a shard of their own, so that every side has the same and the cache holds no more."""
+    from skymm.data.shards import write_shards
+
+    samples = samples_of(shards, count)
+    write_shards(((conversation, {conversation.images[0]: data}) for conversation, data in samples), directory, "epoch")
+
+
 def run_alone(arguments: list[str]) -> dict[str, float]:
     done = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -83,7 +93,6 @@ def run_side(arguments: argparse.Namespace) -> dict[str, float]:
 def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[str, float]:
     import torch
 
-    from skymm.recipe import StageRecipe, parse
     from skymm.train import loop
     from skymm.train.runlog import read_log
 
@@ -109,7 +118,7 @@ def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[s
     if "no_cache" not in switches:
         recipe["features"] = str(out / "features") if "fill" in switches else arguments.cache
         started = time.perf_counter()
-        fill(parse(recipe, StageRecipe), arguments.samples)
+        fill(parse(recipe, StageRecipe))
         seconds = time.perf_counter() - started if "fill" in switches else 0.0
     if "no_buckets" in switches:
         loop.sorted = lambda items, key: list(items)
@@ -127,21 +136,12 @@ def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[s
     return {"seconds": seconds, "samples": arguments.samples, "tokens": sum(line["tokens"] for line in log)}
 
 
-def fill(recipe: object, count: int) -> None:
-    """Every image that the epoch will show, through the tower once."""
-    from skymm.data.features import FeatureCache, image_key
-    from skymm.data.images import decode_image
-    from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
+def fill(recipe: StageRecipe) -> None:
+    """Every image that the epoch can show, through the tower once."""
     from skymm.model.build import build_model
+    from skymm.train.features import build_features
 
-    model, processor = build_model(recipe.model)
-    shapes = [(tower.num_patches, tower.width) for tower in model.towers]
-    cache = FeatureCache(recipe.features, fingerprints=model.config.tower_fingerprints, shapes=shapes)
-    pictures = (
-        (image_key(data), decode_image(data, "image")) for _, data in samples_of(recipe.data["all"].shards, None)
-    )
-    for _ in cache.add(pictures, SkyMMAnswerer(model, processor).look_at):
-        pass
+    build_features(recipe, build_model(recipe.model)[0])
 
 
 def samples_of(shards: str, count: int | None) -> list:

@@ -134,31 +134,13 @@ class _Story:
 
     def look_once(self) -> None:
         """Every training image through the frozen towers, once; the trainings read the features from disk."""
-        from skymm.data.features import image_key
-        from skymm.data.images import decode_image
-        from skymm.data.shards import expand, read_shard
-        from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
         from skymm.model.build import build_model
+        from skymm.train.features import build_features
 
-        model, processor = build_model(self._recipe("words").model)
-        cache, answerer = self._cache(model), SkyMMAnswerer(model, processor)
-        samples = [sample for shard in expand(self.data / "stage1") for sample in read_shard(shard)]
-        missing = [sample for sample in samples if image_key(sample.members["jpg"]) not in cache]
-        with progress(disable=not missing) as bar:
-            task = bar.add_task("looking once at every image", total=len(missing), note="")
-            pictures = (
-                (image_key(data), decode_image(data, f"{sample.shard}: {sample.key}"))
-                for sample in missing
-                for data in [sample.members["jpg"]]
-            )
-            for done in cache.add(pictures, answerer.look_at):
-                bar.advance(task, done)
-
-    def _cache(self, model: Any) -> Any:
-        from skymm.data.features import FeatureCache
-
-        shapes = [(tower.num_patches, tower.width) for tower in model.towers]
-        return FeatureCache(self.features, fingerprints=model.config.tower_fingerprints, shapes=shapes)
+        recipe = self._recipe("words")
+        with progress() as bar:
+            task = bar.add_task("looking once at every image", total=self.source.num_images, note="")
+            build_features(recipe, build_model(recipe.model)[0], advance=lambda images: bar.advance(task, images))
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
@@ -166,12 +148,13 @@ class _Story:
         """Answer every benchmark in both languages; what is answered already is not asked again."""
         from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
         from skymm.evaluation.run import questions_of, run
+        from skymm.train.features import cache_of
 
         jobs = [(benchmark, language) for benchmark in BENCHMARKS for language in LANGUAGES]
         asked = [self._eval_recipe(*job) for job in jobs]
         began = time.monotonic()
         answerer = SkyMMAnswerer.from_directory(self.out / name, max_new_tokens=asked[0].max_new_tokens)
-        answerer.cache = self._cache(answerer.model)
+        answerer.cache = cache_of(answerer.model, self.features)
         with progress() as bar:
             total = sum(len(questions_of(recipe)) for recipe in asked)
             task = bar.add_task(f"asking {name}", total=total, note="")

@@ -91,6 +91,7 @@ class StageRecipe(_Strict):
     keep_checkpoints: int = Field(2, ge=1)
     max_skip_ratio: float = Field(0.01, ge=0, le=1)
     features: str | None = Field(None, description="directory of a feature cache; None: towers run in every step")
+    features_precision: Literal["bfloat16", "int8"] = Field("bfloat16", description="of a feature cache that is built")
 
 
 class EmojiScenesRecipe(_Strict):

@@ -103,6 +103,26 @@ def data_build(
     print(build_data(source, out))
 
 
+@data_app.command("features")
+def data_features(
+    recipe: Annotated[Path, typer.Argument(help="A stage whose recipe names a directory for features.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in features=runs/features")] = None,
+) -> None:
+    """Look at every image of a stage's shards once; training then reads the frozen features from disk."""
+    from skymm.recipe import StageRecipe, load
+
+    stage = load(recipe, StageRecipe, overrides or [])
+    from skymm.progress import progress
+    from skymm.train.features import build_features, images_of
+    from skymm.train.loop import model_for
+
+    total = sum(1 for _ in images_of(stage))
+    with progress() as bar:
+        task = bar.add_task("looking once at every image", total=total, note="")
+        cache = build_features(stage, model_for(stage, None)[0], advance=lambda images: bar.advance(task, images))
+    print(f"{cache.directory}: {len(cache)} images")
+
+
 def main() -> None:
     """Console entry. What a user can mend is one sentence and exit code 1, not a traceback."""
     try:

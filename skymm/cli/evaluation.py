@@ -46,6 +46,9 @@ def run_benchmark(
     overrides: Overrides = None,
     mode: ModeOption = "generate",
     images: Annotated[bool, typer.Option(help="--no-images asks the same without pictures.")] = True,
+    features: Annotated[
+        Path | None, typer.Option(help="Feature cache of our model's towers; filled as needed.")
+    ] = None,
     sample: Annotated[int, typer.Option(min=0, help="In logits mode: how many questions to generate as well.")] = 64,
 ) -> None:
     """Ask every question of a benchmark; answers go to OUT/predictions.jsonl."""
@@ -58,6 +61,12 @@ def run_benchmark(
     from skymm.evaluation.answerers.opening import open_answerer
 
     answerer = open_answerer(model, max_new_tokens=asked.max_new_tokens, tower=tower)
+    if features is not None:
+        from skymm.train.features import cache_of
+
+        if not hasattr(answerer, "cache"):
+            raise ValueError(f"--features is for our own models; {model} is none")
+        answerer.cache = cache_of(answerer.model, features)
     path = _run(asked, answerer, out, "logits" if tower else mode, images)
     if mode == "logits" and sample and not tower:
         from skymm.evaluation.agreement import agreement

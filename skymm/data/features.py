@@ -1,8 +1,10 @@
 """Frozen features, computed once: one memory-mapped file per tower and a list of keys.
 
 A tower never changes, so neither do its features of an image. The key is a hash of the encoded image bytes; the directory
-belongs to one set of towers (weights and preprocessing, by fingerprint) and refuses every other. Features are stored in
-bf16. This file knows no model: what turns images into features is handed in.
+belongs to one set of towers (weights and preprocessing, by fingerprint) and refuses every other. This file knows no model:
+what turns images into features is handed in.
+
+Features are stored in bf16, or as int8 with one bf16 scale per patch: half the space for a relative error of about 0.8 %.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,7 +21,9 @@ from PIL import Image
 from torch import Tensor
 
 META, KEYS = "features.json", "keys.bin"
+Precision = Literal["bfloat16", "int8"]
 _KEY_BYTES = 16
+_SUFFIXES = {"bfloat16": "bf16", "int8": "int8"}
 
 
 def image_key(data: bytes) -> bytes:
@@ -30,29 +35,37 @@ class FeatureCache:
     """Features by image key. `get` gives (N, C) bf16 per tower; `add` appends what is not there yet.
 
     Args:
-        fingerprints: of the towers, in order. shapes: (N, C) per tower.
+        fingerprints: of the towers, in order. shapes: (N, C) per tower. precision: of a new cache; None takes whatever is
+            there, and bf16 where nothing is.
 
-    Raises ValueError when the directory was made by other towers.
+    Raises ValueError when the directory was made by other towers, or in another precision.
     """
 
-    def __init__(self, directory: str | Path, *, fingerprints: Sequence[str], shapes: Sequence[tuple[int, int]]):
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        fingerprints: Sequence[str],
+        shapes: Sequence[tuple[int, int]],
+        precision: Precision | None = None,
+    ):
         self.directory = Path(directory)
         self.shapes = [tuple(shape) for shape in shapes]
+        path = self.directory / META
+        found = json.loads(path.read_text("utf-8")) if path.exists() else None
+        self.precision: Precision = precision or (found or {}).get("dtype", "bfloat16")
         meta = {
             "version": 1,
-            "dtype": "bfloat16",
+            "dtype": self.precision,
             "fingerprints": list(fingerprints),
             "shapes": [list(s) for s in self.shapes],
         }
         self.directory.mkdir(parents=True, exist_ok=True)
-        path = self.directory / META
-        if path.exists():
-            found = json.loads(path.read_text("utf-8"))
-            if found != meta:
-                raise ValueError(
-                    f"{path} is of other towers: found {found}, expected {meta}; remove {self.directory} or name another"
-                )
-        else:
+        if found is not None and found != meta:
+            raise ValueError(
+                f"{path} is of other towers: found {found}, expected {meta}; remove {self.directory} or name another"
+            )
+        if found is None:
             path.write_text(json.dumps(meta, indent=2) + "\n", "utf-8")
         self._rows: dict[bytes, int] = {}
         self._read_keys()
@@ -66,7 +79,8 @@ class FeatureCache:
     def get(self, key: bytes) -> list[Tensor]:
         """Raises KeyError for an image that was never added."""
         row = self._rows[key]
-        return [torch.from_numpy(np.array(file[row])).view(torch.bfloat16) for file in self._files()]
+        rows = [torch.from_numpy(np.array(file[row])) for file in self._files()]
+        return [unpack(data, shape, self.precision) for data, shape in zip(rows, self.shapes)]
 
     def add(
         self,
@@ -99,7 +113,7 @@ class FeatureCache:
             with self._path(index).open("r+b" if self._path(index).exists() else "w+b") as file:
                 file.seek(len(self._rows) * self._row_bytes(index))
                 file.truncate()
-                file.write(tensor.to(torch.bfloat16).cpu().contiguous().view(torch.uint8).numpy().tobytes())
+                file.write(pack(tensor.cpu(), self.precision).numpy().tobytes())
         with (self.directory / KEYS).open("ab") as file:
             file.write(b"".join(batch))
         for key in batch:
@@ -113,16 +127,17 @@ class FeatureCache:
         if self._maps is None:
             count = len(self._rows)
             self._maps = [
-                np.memmap(self._path(index), dtype=np.int16, mode="r", shape=(count, *shape))
-                for index, shape in enumerate(self.shapes)
+                np.memmap(self._path(index), dtype=np.uint8, mode="r", shape=(count, self._row_bytes(index)))
+                for index in range(len(self.shapes))
             ]
         return self._maps
 
     def _path(self, index: int) -> Path:
-        return self.directory / f"tower-{index}.bf16"
+        return self.directory / f"tower-{index}.{_SUFFIXES[self.precision]}"
 
     def _row_bytes(self, index: int) -> int:
-        return 2 * self.shapes[index][0] * self.shapes[index][1]
+        num_patches, width = self.shapes[index]
+        return num_patches * (2 * width if self.precision == "bfloat16" else width + 2)
 
     def _read_keys(self) -> None:
         path = self.directory / KEYS
@@ -134,3 +149,24 @@ class FeatureCache:
         if whole * _KEY_BYTES != len(data):
             path.write_bytes(data[: whole * _KEY_BYTES])
         self._rows = {data[i * _KEY_BYTES : (i + 1) * _KEY_BYTES]: i for i in range(whole)}
+
+
+def pack(features_INC: Tensor, precision: Precision) -> Tensor:
+    """Features of I images -> bytes (I, row). int8: all values of a row, then the scales of its patches."""
+    count = features_INC.shape[0]
+    if precision == "bfloat16":
+        return features_INC.to(torch.bfloat16).contiguous().view(torch.uint8).reshape(count, -1)
+    # The scale that is kept is the scale that divides, so rounding it costs nothing.
+    scale_IN1 = (features_INC.float().abs().amax(-1, keepdim=True) / 127).clamp(min=1e-30).to(torch.bfloat16)
+    values = (features_INC.float() / scale_IN1.float()).round().clamp(-127, 127).to(torch.int8)
+    parts = (values, scale_IN1.contiguous())
+    return torch.cat([part.view(torch.uint8).reshape(count, -1) for part in parts], dim=1)
+
+
+def unpack(row: Tensor, shape: tuple[int, int], precision: Precision) -> Tensor:
+    """Bytes of one image -> features (N, C), bf16."""
+    if precision == "bfloat16":
+        return row.view(torch.bfloat16).reshape(shape)
+    size = shape[0] * shape[1]
+    scale_N1 = row[size:].clone().view(torch.bfloat16)[:, None]
+    return (row[:size].view(torch.int8).reshape(shape).float() * scale_N1.float()).to(torch.bfloat16)

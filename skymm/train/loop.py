@@ -19,7 +19,6 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from skymm.data.collate import Batch, Prepare, collate
-from skymm.data.features import FeatureCache
 from skymm.data.mixture import Mixture
 from skymm.data.stream import Cursor, Item, Stream
 from skymm.model.build import build_model, open_model
@@ -27,7 +26,7 @@ from skymm.model.chat import pad
 from skymm.model.language import fast_float32
 from skymm.progress import progress, say
 from skymm.recipe import ModelRecipe, StageRecipe
-from skymm.train import runlog, state
+from skymm.train import features, runlog, state
 from skymm.train.optim import MasterAdamW, share_of_peak
 
 
@@ -166,8 +165,8 @@ def mixture_of(
 ) -> Mixture:
     cache = None
     if recipe.features:
-        shapes = [(tower.num_patches, tower.width) for tower in model.towers]
-        cache = FeatureCache(recipe.features, fingerprints=model.config.tower_fingerprints, shapes=shapes)
+        cache = features.cache_of(model, recipe.features)
+        features.verify(cache, model, recipe)
     prepare = Prepare(
         encode=processor.chat.encode_words
         if recipe.objective == "words"

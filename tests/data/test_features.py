@@ -79,3 +79,28 @@ def test_other_towers_are_refused(tmp_path):
 def test_an_encoder_of_the_wrong_shape_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"tower 1 gave features of shape \(1, 2, 4\), expected \(1, 2, 5\)"):
         list(cache(tmp_path).add(IMAGES[:1], lambda images: [torch.zeros(1, 4, 3), torch.zeros(1, 2, 4)]))
+
+
+def test_int8_is_half_the_size_and_within_a_percent(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    values = [torch.randn(4, 50, 64, generator=generator) * 10.0 ** torch.arange(4)[:, None, None] for _ in range(2)]
+    values[0][0, 0] = 0  # a patch of nothing stays nothing
+    images = IMAGES[:4]
+    sizes = {}
+    for precision in ("bfloat16", "int8"):
+        features = FeatureCache(
+            tmp_path / precision, fingerprints=("a", "b"), shapes=[(50, 64)] * 2, precision=precision
+        )
+        assert sum(features.add(images, lambda pictures: values)) == 4
+        again = FeatureCache(tmp_path / precision, fingerprints=("a", "b"), shapes=[(50, 64)] * 2)
+        assert again.precision == precision
+        for index, (key, _) in enumerate(images):
+            for stored, value in zip(again.get(key), values):
+                assert stored.dtype == torch.bfloat16 and stored.shape == (50, 64)
+                error = (stored.float() - value[index]).norm() / value[index].norm()
+                assert error < {"bfloat16": 0.003, "int8": 0.012}[precision]
+        assert (again.get(images[0][0])[0][0] == 0).all()
+        sizes[precision] = sum(path.stat().st_size for path in (tmp_path / precision).glob("tower-*"))
+    assert sizes["int8"] < 0.52 * sizes["bfloat16"]
+    with pytest.raises(ValueError, match="of other towers"):
+        FeatureCache(tmp_path / "int8", fingerprints=("a", "b"), shapes=[(50, 64)] * 2, precision="bfloat16")
