@@ -7,12 +7,13 @@ there, and which allowed key it resembles. No torch in this file, so mistakes ar
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 
 class _Strict(BaseModel):
@@ -138,6 +139,23 @@ class EvalRecipe(_Strict):
     max_new_tokens: int = Field(8, ge=1)
     batch_size: int = Field(32, ge=1)
 
+    @field_validator("root", "images", mode="before")
+    @classmethod
+    def _home(cls, path: Any) -> Any:
+        """`~` is the user's, and 2024 on a command line is a directory of that name."""
+        return os.path.expanduser(str(path)) if isinstance(path, str | int) else path
+
+    @field_validator("files", mode="after")
+    @classmethod
+    def _homes(cls, files: dict[str, str]) -> dict[str, str]:
+        return {name: os.path.expanduser(path) for name, path in files.items()}
+
+    @field_validator("split", "images", mode="before")
+    @classmethod
+    def _none(cls, text: Any) -> Any:
+        """`split=` on a command line takes the recipe's split away."""
+        return None if text == "" else text
+
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
 
@@ -148,7 +166,7 @@ def load(path: str | Path, kind: type[Recipe], overrides: Sequence[str] = ()) ->
     Raises ValueError naming the file and every wrong key.
     """
     try:
-        data = tomllib.loads(Path(path).read_text("utf-8"))
+        data = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except FileNotFoundError as error:
         raise ValueError(f"no recipe at {path}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,7 +58,8 @@ def run_benchmark(
     from skymm.evaluation.run import questions_of
 
     tower = benchmark(asked.benchmark).judges == "tower"
-    questions_of(asked, "generate" if tower else mode)  # files that are missing are told before a model is loaded
+    # Files that are missing are told before a model is loaded.
+    questions = questions_of(asked, "generate" if tower else mode)
     from skymm.evaluation.answerers.opening import open_answerer
 
     answerer = open_answerer(model, max_new_tokens=asked.max_new_tokens, tower=tower)
@@ -67,12 +69,12 @@ def run_benchmark(
         if not hasattr(answerer, "cache"):
             raise ValueError(f"--features is for our own models; {model} is none")
         answerer.cache = cache_of(answerer.model, features)
-    path = _run(asked, answerer, out, "logits" if tower else mode, images)
+    path = _run(asked, answerer, out, "logits" if tower else mode, images, questions)
     if mode == "logits" and sample and not tower:
         from skymm.evaluation.agreement import agreement
         from skymm.progress import say
 
-        say(agreement(asked, answerer, path, sample).sentence)
+        say(agreement(asked, answerer, path, sample, questions=questions).sentence)
     print(path)
 
 
@@ -124,7 +126,7 @@ def gain_of_images(
     as_json: AsJson = False,
 ) -> None:
     """Multimodal gain and leakage: the same questions with images, without, and to the base LLM."""
-    from skymm.evaluation.gain import PASSES, gain, gain_of_runs, points
+    from skymm.evaluation.gain import PASSES, gain, gain_of_runs, points, refuse
 
     given = [one for one in (sv, swv, st) if one is not None]
     if recipe is None:
@@ -137,7 +139,8 @@ def gain_of_images(
         asked = _load(recipe, overrides)
         from skymm.evaluation.run import questions_of
 
-        questions_of(asked, mode)
+        refuse(asked.benchmark)
+        questions = questions_of(asked, mode)
         from skymm.evaluation.answerers.opening import open_answerer
 
         answerer = open_answerer(model, max_new_tokens=asked.max_new_tokens)
@@ -145,7 +148,7 @@ def gain_of_images(
             raise ValueError(f"the base LLM of {model} is not known; name it with --base")
         alone = open_answerer(base, max_new_tokens=asked.max_new_tokens) if base else answerer.base_llm()
         for name, who, images in zip(PASSES, (answerer, answerer, alone), (True, False, False)):
-            _run(asked, who, out / name, mode, images)
+            _run(asked, who, out / name, mode, images, questions)
         found = gain_of_runs(out)
     if as_json:
         _print_json(found)
@@ -165,7 +168,7 @@ def export_answers(
     from skymm.evaluation.predictions import read_predictions
 
     answered = read_predictions(predictions, mme.BENCHMARK)
-    missing = answered.num_questions - len(answered.answers)
+    missing = answered.num_questions - len(answered.answers) + len(answered.failed)
     if missing:
         raise ValueError(
             f"{answered.path}: {missing} of {answered.num_questions} questions are not answered yet; run it again"
@@ -178,6 +181,9 @@ def export_answers(
 def judge_answers(
     predictions: Annotated[Path, typer.Argument(help="Predictions of llava_bench or mm_vet.")],
     judge: Annotated[str, typer.Option(help="Who grades, as for --model: openai:URL#MODEL, hf:ID or a directory.")],
+    prompt: Annotated[
+        Path | None, typer.Option(help="The official prompt, where published numbers are to be met.")
+    ] = None,
 ) -> None:
     """Have free answers graded by a judge; grades are stored beside the predictions, so scoring again is free."""
     from skymm.evaluation.answerers.opening import open_answerer
@@ -185,6 +191,7 @@ def judge_answers(
     from skymm.evaluation.judge import grade
     from skymm.evaluation.predictions import read_predictions
     from skymm.evaluation.registry import benchmark
+    from skymm.evaluation.run import files_of
     from skymm.progress import progress, say
 
     answered = read_predictions(predictions)
@@ -193,17 +200,20 @@ def judge_answers(
         raise ValueError(f"{answered.path}: {answered.benchmark} is scored by a rule and needs no judge")
     writer = open_answerer(judge, max_new_tokens=512)
 
-    def ask(messages: list[str]) -> list[str]:
-        replies = dict(writer.answer([Ask(message) for message in messages], "generate"))
-        return [replies[index].text for index in range(len(messages))]
+    def ask(messages: list[str]) -> Iterator[tuple[int, str]]:
+        for index, reply in writer.answer([Ask(message) for message in messages], "generate"):
+            if reply.error is not None:
+                say(f"no grade: {reply.error}")
+            yield index, reply.text
 
-    files = {name: Path(path) for name, path in answered.recipe.files.items()}
+    files = files_of(answered) | ({"judge_prompt": prompt} if prompt else {})
+    answers = [answer for answer in answered.answers if not answer.failed]
     with progress() as bar:
-        task = bar.add_task("judging", total=len(answered.answers), note="")
+        task = bar.add_task("judging", total=len(answers), note="")
         graded = grade(
             answered.path,
             ask,
-            answered.answers,
+            answers,
             rule(files),
             name=writer.name,
             batch_size=max(16, writer.batch_size),
@@ -234,13 +244,21 @@ def _load(recipe: Path, overrides: list[str] | None) -> Any:
     return load(recipe, EvalRecipe, overrides or [])
 
 
-def _run(recipe: Any, answerer: Any, out: Path, mode: Any, images: bool) -> Path:
-    from skymm.evaluation.run import questions_of, run
+def _run(recipe: Any, answerer: Any, out: Path, mode: Any, images: bool, questions: Any) -> Path:
+    from skymm.evaluation.run import run
     from skymm.progress import progress, say
 
     with progress() as bar:
-        task = bar.add_task(out.name or recipe.benchmark, total=len(questions_of(recipe, "generate")), note="")
-        path = run(recipe, answerer, out, mode=mode, images=images, advance=lambda answers: bar.advance(task, answers))
+        task = bar.add_task(out.name or recipe.benchmark, total=len(questions), note="")
+        path = run(
+            recipe,
+            answerer,
+            out,
+            mode=mode,
+            images=images,
+            questions=questions,
+            advance=lambda answers: bar.advance(task, answers),
+        )
     from skymm.evaluation.predictions import read_predictions
 
     failed = read_predictions(path).failed

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from skymm.evaluation.answerers.protocol import Answerer
-from skymm.evaluation.benchmark import Answer
+from skymm.evaluation.benchmark import Answer, Question
 from skymm.evaluation.predictions import read_predictions
 from skymm.evaluation.registry import benchmark
 from skymm.evaluation.run import ask_of, questions_of
@@ -33,23 +35,37 @@ class Agreement:
         )
 
 
-def agreement(recipe: EvalRecipe, answerer: Answerer, path: Path, num_sampled: int, *, seed: int = 0) -> Agreement:
+def agreement(
+    recipe: EvalRecipe,
+    answerer: Answerer,
+    path: Path,
+    num_sampled: int,
+    *,
+    seed: int = 0,
+    questions: Sequence[Question] | None = None,
+) -> Agreement:
     """Generate answers to a sample of the questions in a predictions file and compare verdicts, read strictly and
-    bilingually. Written to agreement.json beside the file; a second call reads it from there.
+    bilingually. Written to agreement.json beside the file; a second call about the same answers reads it from there.
     """
     stored = path.with_name(AGREEMENT)
+    of = hashlib.sha256(f"{num_sampled} {seed}".encode() + path.read_bytes()).hexdigest()[:16]
     if stored.exists():
-        return Agreement(**json.loads(stored.read_text("utf-8")))
+        found = json.loads(stored.read_text("utf-8"))
+        if found.pop("of") == of:
+            return Agreement(**found)
     strict = benchmark(recipe.benchmark).strict
     predictions = read_predictions(path)
     compared = {answer.question.id: answer for answer in predictions.answers}
-    questions = [question for question in questions_of(recipe) if question.choices and question.id in compared]
-    sample = random.Random(seed).sample(questions, min(num_sampled, len(questions)))
+    asked = questions_of(recipe) if questions is None else questions
+    eligible = [question for question in asked if question.choices and question.id in compared]
+    sample = random.Random(seed).sample(eligible, min(num_sampled, len(eligible)))
     found = []
     for start in range(0, len(sample), recipe.batch_size):
         batch = sample[start : start + recipe.batch_size]
         asks = [ask_of(question, recipe, predictions.images) for question in batch]
         for index, reply in answerer.answer(asks, "generate"):
+            if reply.error is not None:
+                continue
             written = strict(Answer(batch[index], reply.text))
             found.append((written, strict(compared[batch[index].id])))
     result = Agreement(
@@ -57,5 +73,5 @@ def agreement(recipe: EvalRecipe, answerer: Answerer, path: Path, num_sampled: i
         num_equal=sum(written == chosen for written, chosen in found),
         num_unknown=sum(written in (None, "unknown") for written, _ in found),
     )
-    stored.write_text(json.dumps(asdict(result), indent=2) + "\n", "utf-8")
+    stored.write_text(json.dumps({**asdict(result), "of": of}, indent=2) + "\n", "utf-8")
     return result

@@ -38,11 +38,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered. `logits` are log-probabilities of the choices, where whoever answered could be asked for them."""
+    """What was answered. `logits` are log-probabilities of the choices, where whoever answered could be asked for them.
+
+    `failed`: there is no answer, since an endpoint refused; whatever a rule makes of an empty response, it is wrong.
+    """
 
     question: Question
     response: str
     logits: Mapping[str, float] | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Judge:
 
 def no_files(paths: Sequence[Path], files: Files) -> list[Answer]:
     """`read` of a benchmark that never published answer files."""
+    if not paths[0].exists():
+        raise ValueError(f"no predictions at {paths[0]}")
     raise ValueError(f"{paths[0]}: this benchmark has no official answer files; score predictions of `skymm eval run`")
 
 

@@ -72,6 +72,11 @@ def column(row: dict[str, Any], where: str, *names: str) -> Any:
     raise ValueError(f"{where}: found fields {sorted(map(str, row))}, expected {' or '.join(names)}")
 
 
+def text_of(cell: Any) -> str:
+    """A cell as text; a null is no text, and above all not the word None."""
+    return "" if cell is None else str(cell)
+
+
 def _separated(path: Path, separator: str) -> list[dict[str, Any]]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # images travel in cells
     lines = csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter=separator)

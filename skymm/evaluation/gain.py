@@ -17,6 +17,15 @@ from skymm.evaluation.run import score_of
 PASSES = ("with_images", "without_images", "base_llm")
 
 
+def refuse(name: str) -> None:
+    """Raises ValueError for a benchmark that has no gain, before anything is asked."""
+    one = benchmark(name)
+    if one.main.lower_is_better:
+        raise ValueError(f"{name}: {one.main.label} counts mistakes; gain is of scores that go up")
+    if one.judge is not None or one.judges == "tower":
+        raise ValueError(f"{name}: gain is of models and answers that a rule can score")
+
+
 def gain(sv: float, swv: float, st: float) -> dict[str, float]:
     """`mg` and `ml` in the unit of the scores, which are points (percent, or MME's own)."""
     # Scores are published with one decimal; ten are enough to drop what binary fractions add.
@@ -43,9 +52,8 @@ def gain_of_runs(directory: str | Path) -> dict[str, float]:
 
 def _points_of(path: Path) -> float:
     predictions = read_predictions(path)
+    refuse(predictions.benchmark)
     main = benchmark(predictions.benchmark).main
-    if main.lower_is_better:
-        raise ValueError(f"{path}: {main.label} counts mistakes; gain is of scores that go up")
     value: Any = value_of(score_of(predictions), main.key)
     if value is None:
         raise ValueError(f"{path}: these answers give no {main.label}, which gain is measured in")

@@ -6,16 +6,15 @@ said, and the grade in it (null where it cannot be read: asked again the next ti
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Files, Judge
+from skymm.evaluation.record import line_of, read_record, rewrite
 
 GRADES = "grades.jsonl"
 Grade = tuple[float, ...]
@@ -32,7 +31,7 @@ class Graded:
 
 def grade(
     predictions: str | Path,
-    ask: Callable[[list[str]], list[str]],
+    ask: Callable[[list[str]], Iterable[tuple[int, str]]],
     answers: Sequence[Answer],
     judge: Judge,
     *,
@@ -44,13 +43,14 @@ def grade(
 
     Args:
         predictions: the predictions file or its directory; grades.jsonl lies beside it. ask: messages -> what the judge
-            says to each. name: of the judge, which is kept with its grades. advance: is called with numbers of answers.
+            says, with the index of its message, in any order. name: of the judge, which is kept with its grades.
+        advance: is called with numbers of answers.
 
     Raises ValueError where grades of another judge are there, or the judge gives more or fewer replies than it was asked.
     """
     path = Path(predictions)
     path = (path if path.is_dir() else path.parent) / GRADES
-    kept = _lines(path)
+    kept = _grades_in(path)
     other = next((line["judge"] for line in kept if line.get("judge") != name), None)
     if other is not None:
         raise ValueError(f"{path} holds grades by {other!r}, this judge is {name!r}; move that file away first")
@@ -58,21 +58,22 @@ def grade(
     done = {line["id"]: line for line in kept if line["grade"] and current.get(line["id"]) == line["response"]}
     waiting = [answer for answer in answers if answer.question.id not in done]
     advance(len(answers) - len(waiting))
-    _rewrite(path, list(done.values()))
+    rewrite(path, done.values())
     num_bad = 0
     with path.open("a", encoding="utf-8") as file:
         for start in range(0, len(waiting), batch_size):
             batch = waiting[start : start + batch_size]
-            said = ask([judge.message(answer) for answer in batch])
-            if len(said) != len(batch):
-                raise ValueError(f"the judge {name} gave {len(said)} replies to {len(batch)} messages")
-            for answer, text in zip(batch, said):
-                read = judge.read(text)
+            num_said = 0
+            for index, text in ask([judge.message(answer) for answer in batch]):
+                answer, read = batch[index], judge.read(text)
                 num_bad += read is None
                 line = {"id": answer.question.id, "judge": name, "response": answer.response, "text": text}
-                file.write(json.dumps({**line, "grade": read}, ensure_ascii=False) + "\n")
-            file.flush()
-            advance(len(batch))
+                file.write(line_of({**line, "grade": read}))
+                file.flush()  # a judge that fails later has been paid for this one
+                num_said += 1
+                advance(1)
+            if num_said != len(batch):
+                raise ValueError(f"the judge {name} gave {num_said} replies to {len(batch)} messages")
     return Graded(path, len(answers), num_bad)
 
 
@@ -121,32 +122,8 @@ def _graded(path: Path) -> dict[str, dict[str, Any]]:
 
 @lru_cache(maxsize=8)
 def _graded_at(path: Path, changed: int, size: int) -> dict[str, dict[str, Any]]:
-    return {line["id"]: line for line in _lines(path)}
+    return {line["id"]: line for line in _grades_in(path)}
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Raises ValueError naming a line that is damaged, unless it is the last: a killed run was writing it."""
-    if not path.exists():
-        return []
-    lines = [line for line in path.read_text("utf-8").split("\n") if line]
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
-        missing = {"id", "judge", "response", "grade"} - set(entry)
-        if missing:
-            raise ValueError(f"{path}, line {number}: no grade of a judge; {sorted(missing)[0]!r} is missing")
-        found.append(entry)
-    return found
-
-
-def _rewrite(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """The file with exactly these lines, so that the next grade starts a line of its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
-    os.replace(partial, path)
+def _grades_in(path: Path) -> list[dict[str, Any]]:
+    return read_record(path, {"id", "judge", "response", "grade"}, "grade of a judge") if path.exists() else []

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skymm.evaluation import record
 from skymm.evaluation.answerers.protocol import Reply
 from skymm.evaluation.benchmark import Answer, Benchmark, Question, once_each
 from skymm.recipe import EvalRecipe, parse
 
 PREDICTIONS = "predictions.jsonl"
+_NEEDED = {"id", "index", "question", "prompt", "gold", "response", "cluster", "choices", "fields"} | {
+    *("benchmark", "model", "weights", "mode", "images", "num_questions", "recipe")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ def line_of(question: Question, index: int, prompt: str, reply: Reply, setting: 
         **({"error": reply.error} if reply.error is not None else {}),
         **setting,
     }
-    return json.dumps(line, ensure_ascii=False) + "\n"
+    return record.line_of(line)
 
 
 def read_lines(path: str | Path) -> list[dict[str, Any]]:
@@ -56,24 +60,7 @@ def read_lines(path: str | Path) -> list[dict[str, Any]]:
     path = file_of(path)
     if not path.is_file():
         raise ValueError(f"no predictions at {path}")
-    lines = path.read_text("utf-8").split("\n")
-    while lines and not lines[-1]:
-        lines.pop()
-    predictions = []
-    for number, line in enumerate(lines, 1):
-        try:
-            prediction = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
-        missing = {"id", "index", "question", "gold", "response", "benchmark"} - set(prediction)
-        if missing:
-            raise ValueError(
-                f"{path}, line {number}: no prediction of `skymm eval run`; {sorted(missing)[0]!r} is missing"
-            )
-        predictions.append(prediction)
-    return predictions
+    return record.read_record(path, _NEEDED, "prediction of `skymm eval run`")
 
 
 def file_of(path: str | Path) -> Path:
@@ -107,7 +94,7 @@ def read_predictions(path: str | Path, benchmark: Benchmark | None = None) -> Pr
     first = lines[0]
     if benchmark is not None and first["benchmark"] != benchmark.name:
         raise ValueError(f"{path}: predictions of benchmark {first['benchmark']!r}, expected {benchmark.name!r}")
-    for name in ("benchmark", "model", "mode", "images"):
+    for name in ("benchmark", "model", "weights", "mode", "images"):
         other = next((line for line in lines if line[name] != first[name]), None)
         if other:
             raise ValueError(f"{path}: {name} is {first[name]!r} for {first['id']}, {other[name]!r} for {other['id']}")
@@ -128,4 +115,4 @@ def _answer(line: Mapping[str, Any]) -> Answer:
     question = Question(
         line["id"], line["question"], line["gold"], line["cluster"], (), tuple(line["choices"]), line["fields"]
     )
-    return Answer(question, line["response"], line["logits"])
+    return Answer(question, line["response"], line.get("logits"), "error" in line)

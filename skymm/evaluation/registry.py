@@ -22,6 +22,6 @@ def benchmark(name: str) -> Benchmark:
     plain = name.lower().replace("-", "_")
     if plain not in known:
         near = difflib.get_close_matches(plain, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"unknown benchmark {name!r}{hint} There are {', '.join(known)}.")
     return importlib.import_module(f"skymm.evaluation.benchmarks.{plain}").BENCHMARK

@@ -6,10 +6,10 @@ where the file ends. `score_predictions` needs that file only, so scores can be 
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from skymm.evaluation.answerers.protocol import Answerer, Ask, Mode
 from skymm.evaluation.benchmark import Files, Picture, Question
 from skymm.evaluation.judge import GRADES
 from skymm.evaluation.predictions import PREDICTIONS, Predictions, line_of, read_lines, read_predictions
+from skymm.evaluation.record import rewrite
 from skymm.evaluation.registry import benchmark
 from skymm.recipe import EvalRecipe
 
@@ -30,42 +31,47 @@ def run(
     *,
     mode: Mode = "generate",
     images: bool = True,
+    questions: Sequence[Question] | None = None,
     advance: Callable[[int], None] = lambda questions: None,
 ) -> Path:
     """Ask the benchmark's questions and return the predictions file.
 
-    `images=False` asks the same without pictures. `advance` is called with the number of answers. Questions about one image
-    stay in one batch. What got no answer (an endpoint refused it) is asked again; everything else is asked once, however
-    often a run is killed. Raises ValueError when the file is of another model, recipe or mode, or the benchmark's files
-    have changed since.
+    `images=False` asks the same without pictures. `questions` are the recipe's, where they are loaded already. `advance` is
+    called with the number of answers. Questions about one image stay in one batch. What got no answer (an endpoint refused
+    it) is asked again; everything else is asked once, however often a run is killed.
+
+    Raises ValueError when the file is of another model (or of the same before more training), recipe or mode, when the
+    benchmark's files have changed since, and when another run is writing there.
     """
-    questions = questions_of(recipe, mode)
+    questions = questions_of(recipe, mode) if questions is None else questions
     path = Path(out) / PREDICTIONS
     path.parent.mkdir(parents=True, exist_ok=True)
     setting = {
         "benchmark": benchmark(recipe.benchmark).name,
         "model": answerer.name,
+        "weights": answerer.weights,
         "mode": mode,
         "images": images,
         "num_questions": len(questions),
-        "decoding": {"do_sample": False, "max_new_tokens": recipe.max_new_tokens},
+        "decoding": {"do_sample": False, "repetition_penalty": 1.0, "max_new_tokens": recipe.max_new_tokens},
         "recipe": recipe.model_dump(),
         "versions": {name: importlib.metadata.version(name) for name in ("skymm", "torch", "transformers", "peft")},
     }
-    done = _answered(path, setting, {question.id: prompt_of(question, recipe) for question in questions})
-    waiting = [(index, question) for index, question in enumerate(questions) if question.id not in done]
-    advance(len(questions) - len(waiting))
-    with path.open("a", encoding="utf-8") as file:
-        for batch in _batches(waiting, max(recipe.batch_size, answerer.batch_size)):
-            asks = [ask_of(question, recipe, images) for _, question in batch]
-            answered = 0
-            for number, reply in answerer.answer(asks, mode):
-                index, question = batch[number]
-                file.write(line_of(question, index, asks[number].prompt, reply, setting))
-                file.flush()
-                answered += 1
-                advance(1)
-            assert answered == len(batch), f"{answerer.name} gave {answered} replies to {len(batch)} asks"
+    with _only_writer(path.parent):
+        done = _answered(path, setting, {question.id: prompt_of(question, recipe) for question in questions})
+        waiting = [(index, question) for index, question in enumerate(questions) if question.id not in done]
+        advance(len(questions) - len(waiting))
+        with path.open("a", encoding="utf-8") as file:
+            for batch in _batches(waiting, max(recipe.batch_size, answerer.batch_size)):
+                asks = [ask_of(question, recipe, images) for _, question in batch]
+                answered = 0
+                for number, reply in answerer.answer(asks, mode):
+                    index, question = batch[number]
+                    file.write(line_of(question, index, asks[number].prompt, reply, setting))
+                    file.flush()
+                    answered += 1
+                    advance(1)
+                assert answered == len(batch), f"{answerer.name} gave {answered} replies to {len(batch)} asks"
     return path
 
 
@@ -95,8 +101,10 @@ def prompt_of(question: Question, recipe: EvalRecipe) -> str:
     """The question with the recipe's suffix in place of the benchmark's own; unchanged when the recipe has none."""
     if recipe.suffix is None:
         return question.text
-    bare = question.text.removesuffix(recipe.official_suffix).rstrip()
-    return f"{bare} {recipe.suffix}".strip()
+    before = question.text.removesuffix(recipe.official_suffix)
+    bare = before.rstrip()
+    # The new instruction stands where the old one stood: behind a space, or on a line of its own.
+    return f"{bare}{before[len(bare) :] or ' '}{recipe.suffix}".strip()
 
 
 def score_predictions(path: str | Path, files: Files | None = None) -> dict[str, Any]:
@@ -108,19 +116,25 @@ def score_of(predictions: Predictions, files: Files | None = None) -> dict[str, 
     """`files` go before those that the recipe named, and these before grades that lie beside the predictions. `not_answered`
     says how many questions have no answer yet.
     """
-    beside = predictions.path.with_name(GRADES)
-    named = {"grades": beside} if beside.is_file() else {}
-    named |= {name: Path(value) for name, value in predictions.recipe.files.items()} | dict(files or {})
+    named = {**files_of(predictions), **(files or {})}
     scores = benchmark(predictions.benchmark).score(predictions.answers, named)
     missing = predictions.num_questions - len(predictions.answers)
     return {**scores, "not_answered": missing + len(predictions.failed)}
 
 
+def files_of(predictions: Predictions) -> dict[str, Path]:
+    """The tables that a run's recipe names, and the grades that lie beside its answers."""
+    beside = predictions.path.with_name(GRADES)
+    named = {"grades": beside} if beside.is_file() else {}
+    return named | {name: Path(value) for name, value in predictions.recipe.files.items()}
+
+
 def _batches(waiting: Sequence[Place], batch_size: int) -> Iterator[list[Place]]:
-    """Batches of at least `batch_size` questions, cut only between images."""
+    """Batches of at least `batch_size` questions, cut between images; never more than twice as many."""
     batch: list[Place] = []
     for place in waiting:
-        if len(batch) >= batch_size and place[1].images != batch[-1][1].images:
+        same_images = batch and place[1].images and place[1].images == batch[-1][1].images
+        if len(batch) >= (2 * batch_size if same_images else batch_size):
             yield batch
             batch = []
         batch.append(place)
@@ -140,9 +154,9 @@ def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> s
     """Ids of the questions that need not be asked again; the file is left with exactly those."""
     if not path.exists():
         return set()
-    kept = []
+    kept: dict[str, dict[str, Any]] = {}
     for line in read_lines(path):
-        for name in ("benchmark", "model", "mode", "images"):
+        for name in ("benchmark", "model", "weights", "mode", "images"):
             if line.get(name) != setting[name]:
                 raise _other_run(path, name, line.get(name), setting[name])
         for name in _SAME_RECIPE:
@@ -154,12 +168,23 @@ def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> s
                 f"the files at {setting['recipe']['root']} are not those of this run; give another --out"
             )
         if "error" not in line:
-            kept.append(line)
-    partial = path.with_suffix(".partial")
-    # Whole lines only, so that the next answer starts a line of its own.
-    partial.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept), "utf-8")
-    os.replace(partial, path)
-    return {line["id"] for line in kept}
+            # Files may have moved, and tables may have been named since.
+            kept[line["id"]] = {**line, "recipe": setting["recipe"]}
+    rewrite(path, kept.values())
+    return set(kept)
+
+
+@contextmanager
+def _only_writer(directory: Path) -> Iterator[None]:
+    """A lock on a directory of predictions; it ends with the process too, however that ends."""
+    with (directory / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(
+                f"{directory}: another run is writing its answers there; wait for it, or give another --out"
+            ) from None
+        yield
 
 
 def _other_run(path: Path, name: str, found: Any, wanted: Any) -> ValueError:

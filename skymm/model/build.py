@@ -54,7 +54,7 @@ def new_processor(config: SkyMMConfig, tokenizer, system: str | None) -> SkyMMPr
     )
 
 
-def open_model(directory: str | Path) -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
-    """Model and processor that were saved side by side in a directory."""
-    model = SkyMMForConditionalGeneration.from_pretrained(str(directory))
+def open_model(directory: str | Path, *, device: str = "cpu") -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
+    """Model and processor that were saved side by side in a directory. `device` "auto": a GPU where there is one."""
+    model = SkyMMForConditionalGeneration.from_pretrained(str(directory), device_map=device)
     return model, SkyMMProcessor.from_pretrained(str(directory))

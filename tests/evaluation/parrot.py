@@ -9,6 +9,7 @@ class Parrot:
     """`rule` gets an ask and gives a text or a Reply; after `dies_after` answers the run is stopped."""
 
     batch_size = 0
+    weights = None
 
     def __init__(self, rule=lambda ask: "Yes", dies_after=10**9, name="parrot"):
         self.rule, self.dies_after, self.name = rule, dies_after, name

@@ -26,9 +26,10 @@ class Asked:
         self.messages: list[str] = []
         self.words = words or {}
 
-    def __call__(self, messages: list[str]) -> list[str]:
+    def __call__(self, messages: list[str]) -> list[tuple[int, str]]:
         self.messages += messages
-        return [self.words.get(message, str(len(message) - len("grade "))) for message in messages]
+        said = [self.words.get(message, str(len(message) - len("grade "))) for message in messages]
+        return list(reversed(list(enumerate(said))))  # answers come in any order
 
 
 def test_grades_lie_beside_the_predictions(tmp_path):
@@ -36,7 +37,7 @@ def test_grades_lie_beside_the_predictions(tmp_path):
     done = grade(tmp_path / "predictions.jsonl", ask, answers("a", "bb"), judge(), name="judge-1")
     assert done.path == tmp_path / "grades.jsonl" and (done.num_answers, done.num_bad) == (2, 0)
     lines = [json.loads(line) for line in done.path.read_text("utf-8").splitlines()]
-    assert lines[0] == {"id": "q1", "judge": "judge-1", "response": "a", "text": "1", "grade": [1.0]}
+    assert {"id": "q1", "judge": "judge-1", "response": "a", "text": "1", "grade": [1.0]} in lines
     assert grades_of(answers("a", "bb"), {"grades": done.path}, "B") == [(1.0,), (2.0,)]
     assert grades_of(answers("a", "bb"), {"grades": tmp_path}, "B") == [(1.0,), (2.0,)]
     assert grade(tmp_path, ask, answers("a", "bb"), judge(), name="judge-1").num_answers == 2
@@ -97,7 +98,7 @@ def test_judges_are_not_mixed(tmp_path):
 
 def test_what_is_wrong_is_named(tmp_path):
     with pytest.raises(ValueError, match="gave 1 replies to 2 messages"):
-        grade(tmp_path, lambda messages: ["1"], answers("a", "b"), judge(), name="j")
+        grade(tmp_path, lambda messages: [(0, "1")], answers("a", "b"), judge(), name="j")
     with pytest.raises(ValueError, match=r"B: answers are graded by a judge; expected its grades\.jsonl"):
         grades_of(answers("a"), {}, "B")
     with pytest.raises(ValueError, match="no grades at"):
@@ -127,3 +128,22 @@ def test_a_changed_file_is_read_again(tmp_path):
 
 def test_places_are_filled_in_one_pass():
     assert fill("{a} and {b} and {c}", {"a": "{b}", "b": "2\\1"}) == "{b} and 2\\1 and {c}"
+
+
+def test_a_judge_that_fails_half_way_keeps_what_it_said(tmp_path):
+    def dies(messages):
+        yield 1, "7"
+        raise ValueError("no more money")
+
+    with pytest.raises(ValueError, match="no more money"):
+        grade(tmp_path, dies, answers("a", "bb", "ccc"), judge(), name="j")
+    assert grades_of(answers("a", "bb", "ccc"), {"grades": tmp_path}, "B") == [None, (7.0,), None]
+
+
+def test_a_file_cut_inside_a_character_goes_on(tmp_path):
+    grade(tmp_path, Asked({"grade a": "\u6ca1"}), answers("a"), judge(), name="j")
+    path = tmp_path / "grades.jsonl"
+    data = path.read_bytes()
+    path.write_bytes(data + data[: data.index("\u6ca1".encode()) + 1])
+    assert grade(tmp_path, Asked(), answers("a", "bb"), judge(), name="j").num_bad == 0
+    assert grades_of(answers("a", "bb"), {"grades": tmp_path}, "B") == [(1.0,), (2.0,)]

@@ -214,3 +214,55 @@ def test_page_holds_pictures_questions_and_answers(recipe, tiny_data, tmp_path):
     assert page.count("data:image/jpeg;base64,") == 1 and "http" not in page.replace("http-equiv", "")
     assert page.count("&lt;b&gt;是&lt;/b&gt;") == 4 and "<b>" not in page, "answers are text, not markup"
     assert "有" in page and "existence" in page
+
+
+def test_the_same_name_with_other_weights_is_another_model(recipe, tmp_path):
+    before, after = Parrot(), Parrot()
+    before.weights, after.weights = "0123", "4567"
+    run(recipe, before, tmp_path)
+    with pytest.raises(ValueError, match="holds answers with weights '0123', this run has '4567'"):
+        run(recipe, after, tmp_path)
+
+
+def test_two_runs_never_write_into_one_directory(recipe, tmp_path):
+    class Nosy(Parrot):
+        def answer(self, asks, mode):
+            with pytest.raises(ValueError, match="another run is writing its answers there"):
+                run(recipe, Parrot(), tmp_path)
+            yield from super().answer(asks, mode)
+
+    run(recipe, Nosy(), tmp_path)
+    run(recipe, Parrot(), tmp_path)
+
+
+def test_a_file_cut_inside_a_character_and_doubled_lines_are_mended(recipe, tmp_path):
+    path = run(recipe, Parrot(lambda ask: "没有"), tmp_path)
+    data = path.read_bytes()
+    lines = data.splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:4], lines[2], data[: data.index("没".encode()) + 1]]))
+    again = Parrot(lambda ask: "没有")
+    run(recipe, again, tmp_path)
+    assert len(again.asked) == len(lines) - 4 and path.read_bytes() == data
+
+
+def test_half_a_character_in_an_answer_is_kept_as_its_code(recipe, tmp_path):
+    path = run(recipe, Parrot(lambda ask: "yes \ud83d"), tmp_path)
+    assert read_predictions(path).answers[0].response == "yes \ud83d"
+
+
+def test_batches_without_images_have_an_end_too(recipe, tmp_path, monkeypatch):
+    import dataclasses
+
+    blind = [dataclasses.replace(question, images=()) for question in mme.load(recipe)]
+    same = [dataclasses.replace(question, images=(b"\xff",)) for question in blind]
+    for questions, largest in ((blind, 5), (same, 10)):
+        parrot = Parrot()
+        run(recipe, parrot, tmp_path / str(largest), questions=questions)
+        assert max(map(len, parrot.batches)) == largest
+
+
+def test_files_that_moved_are_found_again(recipe, tmp_path):
+    path = run(recipe, Parrot(), tmp_path)
+    moved = recipe.model_copy(update={"files": {"labels": "elsewhere.json"}})
+    run(moved, Parrot(), tmp_path)
+    assert read_predictions(path).recipe.files == {"labels": "elsewhere.json"}

@@ -49,11 +49,15 @@ def test_a_damaged_cache_is_refused_before_the_first_step(stage, tiny_model):
     cache = build_features(stage, tiny_model[0])
     path = next(cache.directory.glob("tower-0*"))
     data = bytearray(path.read_bytes())
-    data[: len(data)] = torch.randn(len(data) // 2, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16).view(
-        torch.uint8
-    ).numpy().tobytes()
+    data[: len(data)] = (
+        torch.randn(len(data) // 2, generator=torch.Generator().manual_seed(0))
+        .to(torch.bfloat16)
+        .view(torch.uint8)
+        .numpy()
+        .tobytes()
+    )
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="are not those that tower 0 gives now.*build it again"):
+    with pytest.raises(ValueError, match=r"are not those that tower 0 gives now.*build it again"):
         loop.train(stage, quiet=True)
 
 

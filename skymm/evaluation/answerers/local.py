@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,6 +13,20 @@ from transformers import LogitsProcessor
 
 from skymm.evaluation.answerers.choices import Choices, Tokens, compare
 from skymm.evaluation.answerers.protocol import Ask, Mode, Reply, chosen
+
+# Plain greedy decoding, whatever a model's generation settings say: a penalty on words of the prompt would weigh on the very
+# words that are asked for.
+GREEDY = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+
+
+def fingerprint(model: Any) -> str:
+    """16 hex digits that change with training: the ends of every weight are read, so it takes no time on large models."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        flat = tensor.detach().reshape(-1)
+        ends = torch.cat([flat[:64], flat[-64:]]).cpu().contiguous().view(torch.uint8)
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + ends.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 class FirstLogits(LogitsProcessor):
@@ -29,9 +45,13 @@ class LocalAnswerer:
 
     batch_size = 0
 
-    def __init__(self, tokenizer: Any, *, name: str, max_new_tokens: int):
-        self.tokenizer, self.name, self.max_new_tokens = tokenizer, name, max_new_tokens
+    def __init__(self, model: Any, tokenizer: Any, *, name: str, max_new_tokens: int):
+        self.model, self.tokenizer, self.name, self.max_new_tokens = model, tokenizer, name, max_new_tokens
         self.choices = Choices(tokenizer)
+
+    @cached_property
+    def weights(self) -> str:
+        return fingerprint(self.model)
 
     def generate(self, asks: Sequence[Ask]) -> tuple[list[str], Tensor]:
         """Texts, and logits (A, V) of their first tokens."""

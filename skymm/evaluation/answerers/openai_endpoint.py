@@ -54,6 +54,7 @@ class OpenAIAnswerer:
         if parts.username or parts.password or parts.query:
             raise ValueError(f"the endpoint's URL must not carry a key or password; set {KEY_VARIABLE} instead")
         self.name, self.model, self.max_new_tokens = f"openai:{url}#{model}", model, max_new_tokens
+        self.weights = None
         self.concurrency, self.retries, self.give_up_after = concurrency, retries, give_up_after
         self.batch_size = 8 * concurrency  # so that few batches end with idle places
         # A server at home wants no key, but the client does.
@@ -64,7 +65,7 @@ class OpenAIAnswerer:
         """Raises EndpointFailed when it refuses the key or the model, or is gone; replies that are there come first."""
         waiting = iter(range(len(asks)))
         under_way: dict[Future[Reply], int] = {}
-        failed_in_a_row, failure = 0, None
+        failed_in_a_row, refused_in_a_row, failure = 0, 0, None
         with ThreadPoolExecutor(self.concurrency) as pool:
             while True:
                 while failure is None and len(under_way) < self.concurrency:
@@ -79,7 +80,12 @@ class OpenAIAnswerer:
                     try:
                         reply = done.result()
                         failed_in_a_row = 0 if reply.error is None else failed_in_a_row
-                    except EndpointFailed as error:
+                        refused_in_a_row = 0 if reply.error is None else refused_in_a_row + 1
+                        if refused_in_a_row >= 4 * self.give_up_after:  # not these questions: the way they are asked
+                            failure = EndpointFailed(
+                                f"{self.name}: {refused_in_a_row} questions in a row were refused: {reply.error}"
+                            )
+                    except ValueError as error:  # EndpointFailed, or a picture that is none
                         failure = error
                         continue
                     except _Unanswered as error:
@@ -118,6 +124,8 @@ class OpenAIAnswerer:
             logits = _logits(choice, ask.choices)
             if logits is None:
                 raise EndpointFailed(f"{self.name} sends no logprobs; use --mode generate")
+            if not logits:
+                return Reply("", error=f"none of {', '.join(ask.choices)} is among the 20 likeliest tokens")
             return Reply(chosen(logits), logits)
         raise _Unanswered("it sent something that is no chat completion")
 
@@ -157,13 +165,17 @@ def _first_choice(completion: Any) -> Any:
 
 
 def _logits(choice: Any, choices: tuple[str, ...]) -> dict[str, float] | None:
-    """Sums over the tokens that the endpoint lists; a choice that is not among them gets the smallest of them, or less."""
+    """Sums over the tokens that the endpoint lists; a choice that is not among them gets the smallest of these. Empty where
+    no choice is among them, None where there is no list.
+    """
     tokens = getattr(getattr(choice, "logprobs", None), "content", None)
     if not tokens or not tokens[0].top_logprobs:
         return None
     listed = [(token.token, token.logprob) for token in tokens[0].top_logprobs]
     floor = min(logprob for _, logprob in listed)
     sums = {name: sum(math.exp(value) for token, value in listed if _says(token, name)) for name in choices}
+    if not any(sums.values()):
+        return {}
     return {name: math.log(total) if total > 0 else floor for name, total in sums.items()}
 
 
@@ -171,7 +183,9 @@ def _says(token: str, choice: str) -> bool:
     plain = token.strip().strip("().:*")
     if choice in _WORDS:
         return plain.lower() in _WORDS[choice]
-    return plain == choice or (len(choice) == 1 and plain == choice.upper())
+    if len(choice) == 1 and choice.islower():  # "a" alone begins "a cat"
+        return plain == choice.upper() or (plain == choice and "(" in token)
+    return plain == choice
 
 
 def data_url(data: bytes, where: str) -> str:

@@ -20,10 +20,12 @@ def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Ans
         url, _, model = rest.rpartition("#")
         if not url or not model:
             raise ValueError(
-                f"found model {spec!r}, expected openai:URL#MODEL, as in openai:http://localhost:8000/v1#my-model"
+                "found an endpoint without the name of its model, expected openai:URL#MODEL, as in openai:http://localhost:8000/v1#my-model"
             )
         return OpenAIAnswerer(url, model, max_new_tokens=max_new_tokens)
     source = rest if kind == "hf" else spec
+    if tower and kind == "openai":
+        raise ValueError(f"found {spec!r}, expected a model of texts and images such as CLIP: a directory or hf:ID")
     if kind != "hf" and not Path(source).is_dir():
         raise ValueError(f"no model directory at {source}; expected a directory, hf:ID or openai:URL#MODEL")
     if tower:
@@ -40,7 +42,7 @@ def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Ans
 
 
 def _is_ours(source: str) -> bool:
-    """Run directories have their newest checkpoint further down, and are ours by having no configuration of their own."""
+    """A directory without a configuration is taken for ours, whose reader says best what is missing."""
     config = Path(source) / "config.json"
     if not Path(source).is_dir():
         import transformers

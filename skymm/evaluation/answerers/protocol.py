@@ -35,9 +35,13 @@ class Reply:
 
 
 class Answerer(Protocol):
-    """`name` goes into the predictions file. `batch_size` is how many asks it wants at a time at least; 0: it does not mind."""
+    """`name` and `weights` (a fingerprint; None where there is none to be had) go into the predictions file.
+
+    `batch_size` is how many asks it wants at a time at least; 0: it does not mind.
+    """
 
     name: str
+    weights: str | None
     batch_size: int
 
     def answer(self, asks: Sequence[Ask], mode: Mode) -> Iterator[tuple[int, Reply]]:

@@ -15,7 +15,7 @@ from skymm.conversation import ask
 from skymm.data.features import FeatureCache, image_key
 from skymm.data.images import decode_image
 from skymm.evaluation.answerers.choices import Tokens
-from skymm.evaluation.answerers.local import FirstLogits, LocalAnswerer
+from skymm.evaluation.answerers.local import GREEDY, FirstLogits, LocalAnswerer
 from skymm.evaluation.answerers.protocol import Ask
 from skymm.evaluation.answerers.shared_prefix import common_start, next_logits
 from skymm.model.chat import Encoded, pad
@@ -37,15 +37,15 @@ class SkyMMAnswerer(LocalAnswerer):
         cache: FeatureCache | None = None,
         lora: bool = True,
     ):
-        super().__init__(processor.tokenizer, name=name, max_new_tokens=max_new_tokens)
-        self.model, self.processor, self.cache, self.lora = model, processor, cache, lora
+        super().__init__(model, processor.tokenizer, name=name, max_new_tokens=max_new_tokens)
+        self.processor, self.cache, self.lora = processor, cache, lora
         self._seen: dict[bytes, tuple[Tensor, ...]] = {}  # features of the last images, which are often the next ones
 
     @classmethod
     def from_directory(cls, directory: str | Path, **options: Any) -> SkyMMAnswerer:
         from skymm.model.build import open_model
 
-        return cls(*open_model(directory), **{"name": str(directory), **options})
+        return cls(*open_model(directory, device="auto"), **{"name": str(directory), **options})
 
     def base_llm(self) -> SkyMMAnswerer:
         """The untouched LLM of this model."""
@@ -66,7 +66,7 @@ class SkyMMAnswerer(LocalAnswerer):
             sequences = self.model.generate(
                 **batch,
                 features=features,
-                do_sample=False,
+                **GREEDY,
                 max_new_tokens=self.max_new_tokens,
                 logits_processor=[first],
             )

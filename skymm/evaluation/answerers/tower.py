@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from skymm.data.images import decode_image
+from skymm.evaluation.answerers.local import fingerprint
 from skymm.evaluation.answerers.protocol import Ask, Mode, Reply
 
 
@@ -22,6 +23,7 @@ class TowerAnswerer:
 
     def __init__(self, model: Any, processor: Any, *, name: str):
         self.model, self.processor, self.name = model.eval(), processor, name
+        self.weights = fingerprint(model)
         if not hasattr(model, "get_text_features"):
             raise ValueError(
                 f"{name} is a {type(model).__name__}, expected a model of texts and images such as CLIP or SigLIP"
@@ -31,7 +33,8 @@ class TowerAnswerer:
     def from_pretrained(cls, source: str, *, name: str | None = None) -> TowerAnswerer:
         import transformers
 
-        model = transformers.AutoModel.from_pretrained(source)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = transformers.AutoModel.from_pretrained(source).to(device)
         return cls(model, transformers.AutoProcessor.from_pretrained(source), name=name or f"hf:{source}")
 
     @torch.inference_mode()
@@ -59,4 +62,4 @@ class TowerAnswerer:
         # SigLIP was trained on texts padded to its full length and understands no others.
         padding = "max_length" if "siglip" in self.model.config.model_type else True
         inputs = self.processor(text=texts, images=pictures, return_tensors="pt", padding=padding, truncation=True)
-        return self.model(**inputs).logits_per_text
+        return self.model(**inputs.to(self.model.device)).logits_per_text.cpu()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skymm.data.images import decode_image
 from skymm.evaluation.answerers.choices import Tokens
-from skymm.evaluation.answerers.local import FirstLogits, LocalAnswerer
+from skymm.evaluation.answerers.local import GREEDY, FirstLogits, LocalAnswerer
 from skymm.evaluation.answerers.protocol import Ask, Mode, Reply
 
 
@@ -24,8 +24,10 @@ class TransformersAnswerer(LocalAnswerer):
     """
 
     def __init__(self, model: Any, processor: Any, *, name: str, max_new_tokens: int = 16):
-        super().__init__(getattr(processor, "tokenizer", processor), name=name, max_new_tokens=max_new_tokens)
-        self.model, self.processor = model.eval(), processor
+        super().__init__(
+            model.eval(), getattr(processor, "tokenizer", processor), name=name, max_new_tokens=max_new_tokens
+        )
+        self.processor = processor
         self.sees = hasattr(processor, "tokenizer")
         if not getattr(processor, "chat_template", None) and not getattr(self.tokenizer, "chat_template", None):
             raise ValueError(
@@ -58,7 +60,7 @@ class TransformersAnswerer(LocalAnswerer):
     def generate(self, asks: Sequence[Ask]) -> tuple[list[str], Tensor]:
         inputs, first = self._inputs(asks), FirstLogits()
         sequences = self.model.generate(
-            **inputs, do_sample=False, max_new_tokens=self.max_new_tokens, logits_processor=[first]
+            **inputs, **GREEDY, max_new_tokens=self.max_new_tokens, logits_processor=[first]
         )
         new = sequences[:, inputs["input_ids"].shape[1] :]
         return self.tokenizer.batch_decode(new, skip_special_tokens=True), first.logits
@@ -68,7 +70,7 @@ class TransformersAnswerer(LocalAnswerer):
         if said[0]:
             self._say(inputs, torch.tensor(said, device=self.model.device))
         # One new token is one forward pass, with the positions and masks that this architecture wants.
-        self.model.generate(**inputs, do_sample=False, max_new_tokens=1, logits_processor=[first])
+        self.model.generate(**inputs, **GREEDY, max_new_tokens=1, logits_processor=[first])
         return first.logits
 
     def _inputs(self, asks: Sequence[Ask]) -> dict[str, Any]:

@@ -150,11 +150,13 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     official = Counter((*_facts(answer), parse_official(answer.response)) for answer in asked)
     strictly = Counter((*_facts(answer), yes_no(answer.response)) for answer in asked)
     described = [answer for answer in answers if not answer.question.gold]
+    generative = _generative(described, files) if described else {}
     return {
         **_official(official, *_ALL),
         "types": {name: _official(official, *parts) for name, parts in _TYPES.items()},
         "other": sum(number for (*_, said), number in official.items() if said == "other") / max(1, len(asked)),
-        **({"generative": _generative(described, files)} if described else {}),
+        **({"note": generative.pop("note")} if "note" in generative else {}),
+        **({"generative": generative} if generative else {}),
         "strict": {
             **_strict(strictly, _ALL[0]),
             "types": {name: _strict(strictly, kinds) for name, (kinds, _) in _TYPES.items()},
@@ -171,6 +173,8 @@ def _facts(answer: Answer) -> tuple[str, str]:
 
 def _official(rows: Said, kinds: Sequence[str], in_denominator: float) -> dict[str, Any]:
     right, found, said_no, truly_no, _, total = _counts(rows, kinds)
+    if not total:  # only descriptions were asked for
+        return {**dict.fromkeys(("acc", "precision", "recall", "f1")), "num_questions": 0}
     precision, recall = found / (said_no + COUNTED_FROM), found / (truly_no + COUNTED_FROM)
     p, r = round(precision * 100, 1) / 100, round(recall * 100, 1) / 100
     f1 = 2 * p * r / (p + r + in_denominator)
@@ -231,6 +235,6 @@ BENCHMARK = Benchmark(
     ),
     right=lambda answer: parse_official(answer.response) == answer.question.gold if answer.question.gold else None,
     strict=lambda answer: yes_no(answer.response) if answer.question.gold else None,
-    tables=("types",),
+    tables=("types", "generative"),
     strata="kind",
 )

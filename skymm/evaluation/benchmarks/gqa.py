@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
-from skymm.evaluation.files import column, read_json, read_rows
+from skymm.evaluation.files import column, read_json, read_rows, text_of
 from skymm.evaluation.reading.rows import tables_below, tallies, tally, together
 from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
@@ -84,7 +84,7 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
             if name not in entries:
                 raise ValueError(f"{where}: question {name} is not in {files['labels']}")
             question = _question(name, entries[name], f"{files['labels']}, {name}")
-            answers.append(Answer(question, str(column(row, where, "prediction", "text"))))
+            answers.append(Answer(question, text_of(column(row, where, "prediction", "text"))))
     answers = once_each(answers, str(paths[0]))
     given = {answer.question.id: answer for answer in answers}
     balanced = [name for name, entry in entries.items() if entry.get("isBalanced", True)]

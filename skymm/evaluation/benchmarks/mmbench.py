@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
+from skymm.evaluation.files import text_of
 from skymm.evaluation.reading.letters import official_mmbench, option_letter
 from skymm.evaluation.reading.rows import (
     Row,
@@ -74,7 +75,7 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
 
     Right answers may come from `files["labels"]`, the TSV of the questions, by index.
     """
-    answers = [Answer(_question(row, where), str(row["prediction"])) for where, row in answered_rows(paths, files)]
+    answers = [Answer(_question(row, where), text_of(row["prediction"])) for where, row in answered_rows(paths, files)]
     return once_each(answers, str(paths[0]))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
-from skymm.evaluation.files import column, read_json
+from skymm.evaluation.files import column, read_json, text_of
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.mmmu_parsing import open_right, parse_multi_choice, strict_open
 from skymm.evaluation.reading.rows import option_lines, picture_of, rows_of, tables_below, tallies, tally
@@ -130,7 +130,7 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
 
 
 def _raw(row: dict[str, Any], where: str) -> Answer:
-    name, response = str(column(row, where, "id")), str(column(row, where, "response"))
+    name, response = str(column(row, where, "id")), text_of(column(row, where, "response"))
     gold, kind = column(row, where, "answer"), column(row, where, "question_type")
     options = dict(column(row, where, "index2ans")) if kind == "multiple-choice" else {}
     fields = {**_fields(name), "options": options, "gold": _golds(gold)}
@@ -148,13 +148,15 @@ def _parsed(answers: dict[str, Any], path: Path, files: Files) -> list[Answer]:
         gold = column(labels[name], f"{files['labels']}, {name}", "ground_truth")
         letters = "ABCDEFGHI" if labels[name].get("question_type") == "multiple-choice" else ""
         fields = {**_fields(name), "options": dict.fromkeys(letters, ""), "gold": _golds(gold), "parsed": True}
-        found.append(Answer(Question(name, "", str(gold), name, (), tuple(letters), fields), str(response)))
+        found.append(Answer(Question(name, "", str(gold), name, (), tuple(letters), fields), text_of(response)))
     return found
 
 
 def official(answer: Answer) -> bool | None:
     """The official verdict; None where it is drawn by lot."""
     fields = answer.question.fields
+    if answer.failed:
+        return False  # there is no answer to draw lots for
     if not fields["options"]:
         return open_right(answer.response, tuple(fields["gold"]))
     letter = answer.response if fields.get("parsed") else parse_multi_choice(answer.response, fields["options"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
-from skymm.evaluation.files import column
+from skymm.evaluation.files import column, text_of
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.rows import (
     Row,
@@ -76,7 +76,7 @@ def _question(row: Row, where: str, cluster: str, images: tuple[bytes, ...] = ()
 def read(paths: Sequence[Path], files: Files) -> list[Answer]:
     """Official result tables (xlsx, TSV, CSV, JSON): answer, prediction, category, l2_category."""
     answers = [
-        Answer(_question(row, where, str(row["index"])), str(row["prediction"]))
+        Answer(_question(row, where, str(row["index"])), text_of(row["prediction"]))
         for where, row in answered_rows(paths, files)
     ]
     return once_each(answers, str(paths[0]))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each
-from skymm.evaluation.files import column, read_rows
+from skymm.evaluation.files import column, read_rows, text_of
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.rows import tables_below
 from skymm.recipe import EvalRecipe
@@ -68,7 +68,7 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
             if not str(number_of_image).isdigit():
                 raise ValueError(f"{where}: question_id is {number_of_image!r}, expected the number of a picture")
             text, gold = str(column(row, where, "prompt")), str(column(row, where, "answer"))
-            response = str(column(row, where, "response", "text"))
+            response = text_of(column(row, where, "response", "text"))
             answers.append(Answer(_question(int(number_of_image), text, gold, where), response))
     return once_each(sorted(answers, key=lambda answer: int(answer.question.id)), str(paths[0]))
 

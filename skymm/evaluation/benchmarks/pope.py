@@ -204,7 +204,12 @@ Said = Counter[tuple[str, str, str, str]]  # source, split, label, answer (yes, 
 
 def _score(answers: Sequence[Answer], reading: Callable[[Answer], str]) -> dict[str, Any]:
     rows: Said = Counter(
-        (answer.question.fields["source"], answer.question.fields["split"], answer.question.gold, reading(answer))
+        (
+            answer.question.fields["source"],
+            answer.question.fields["split"],
+            answer.question.gold,
+            _said(answer, reading),
+        )
         for answer in answers
     )
     splits = sorted({split for _, split, *_ in rows}, key=lambda split: (*SPLITS, split).index(split))
@@ -214,6 +219,11 @@ def _score(answers: Sequence[Answer], reading: Callable[[Answer], str]) -> dict[
     if len(sources) > 1:
         scores["sources"] = {name: _rates(_part(rows, 0, name)) for name in sources}
     return scores
+
+
+def _said(answer: Answer, reading: Callable[[Answer], str]) -> str:
+    """The official rule takes an empty answer for a yes, but where there is no answer there is none to take."""
+    return "unknown" if answer.failed else reading(answer)
 
 
 def _part(rows: Said, place: int, name: str) -> Said:
@@ -263,7 +273,7 @@ BENCHMARK = Benchmark(
         Metric("recall", "recall"),
         Metric("yes_ratio", "says yes"),
     ),
-    right=lambda answer: parse_official(answer.response) == answer.question.gold,
+    right=lambda answer: not answer.failed and parse_official(answer.response) == answer.question.gold,
     strict=strict,
     tables=("splits", "sources"),
     strata="split",

@@ -17,6 +17,7 @@ from typing import Any
 from skymm.evaluation.benchmark import Answer, Files, Picture, Question, once_each
 from skymm.evaluation.files import column, read_json, read_rows
 from skymm.evaluation.reading.mentions import Vocabulary, official_mentions, read_vocabulary, strict_mentions
+from skymm.progress import say
 from skymm.recipe import EvalRecipe
 from skymm.text import words
 
@@ -108,6 +109,14 @@ def load_questions(recipe: EvalRecipe, benchmark: str) -> list[Question]:
     objects = objects_of(files, benchmark)
     if is_table or not rows:
         rows = [{"image_id": number} for number in sorted(objects)]
+    if root.is_dir():
+        # COCO's annotations of train and val come together; asked is about the pictures that are there.
+        there = [row for row in rows if _has_picture(pictures, row["image_id"])]
+        if there and len(there) < len(rows):
+            say(
+                f"{benchmark}: {len(there)} of the {len(rows)} annotated images lie in {pictures}; these are asked about"
+            )
+        rows = there or rows
     asked: dict[int, int] = {}
     questions = []
     for row in rows:
@@ -129,6 +138,10 @@ def _objects_in(objects: Objects, number: int, where: Path) -> tuple[str, ...]:
     if number not in objects:
         raise ValueError(f"{where}: image {number} is not in the table of objects ({len(objects)} images)")
     return objects[number]
+
+
+def _has_picture(directory: Path, number: int) -> bool:
+    return any((directory / name.format(number)).is_file() for name in _PICTURES)
 
 
 def _picture(directory: Path, number: int, benchmark: str) -> Path:

@@ -83,7 +83,7 @@ def option_letter(text: str, choices: Mapping[str, str]) -> str:
     Args:
         choices: single letters, in either case, with the options' words ("" where they are not known).
     """
-    return _option_letter(text, tuple(choices.items()))
+    return _option_letter(text, tuple(choices.items())) if choices else UNKNOWN
 
 
 @lru_cache(maxsize=1 << 16)

@@ -46,7 +46,7 @@ def cards_of(runs: Sequence[Run], labels: Sequence[str]) -> tuple[list[Card], st
                 replies[_asked(answer)].append(_reply(run, label, series, answer))
     cards = []
     for answer in chosen:
-        question, picture = answer.question, pictures.get(answer.question.id)
+        question, picture = answer.question, pictures.get(_asked(answer))
         shown = None if picture is None else data_url(picture)
         cards.append(Card(question.id, shown, question.text, question.gold, replies[_asked(answer)]))
     return cards, reason
@@ -57,8 +57,8 @@ def _asked(answer: Answer) -> tuple[str, str]:
     return answer.question.id, answer.question.text
 
 
-def _pictures(runs: Sequence[Run]) -> tuple[dict[str, Picture], str]:
-    found: dict[str, Picture] = {}
+def _pictures(runs: Sequence[Run]) -> tuple[dict[tuple[str, str], Picture], str]:
+    found: dict[tuple[str, str], Picture] = {}
     reasons: list[str] = []
     read = set()
     for run in runs:

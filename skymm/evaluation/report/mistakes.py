@@ -70,21 +70,22 @@ def _spread(mistakes: list[Mistake]) -> Iterator[Mistake]:
 def in_turn(runs: Sequence[Run], most: int) -> list[Answer]:
     """At most `most` answers: the worst mistake of each run, then the second worst, one for each cluster in all."""
     queues = [worst_mistakes(run) for run in runs]
-    chosen: dict[str, Answer] = {}
+    chosen: dict[tuple[str, str], Answer] = {}
     for place in range(max(map(len, queues), default=0)):
-        for queue in queues:
+        for run, queue in zip(runs, queues):
             if place < len(queue) and len(chosen) < most:
-                chosen.setdefault(queue[place].answer.question.cluster, queue[place].answer)
+                # Two tables of one benchmark may number their pictures alike.
+                chosen.setdefault((run.recipe.root, queue[place].answer.question.cluster), queue[place].answer)
     return list(chosen.values())
 
 
-def pictures_of(run: Run) -> tuple[Mapping[str, Picture], str]:
-    """Question id -> its first picture, as the benchmark's files have it now; and why they could not be read, or ""."""
+def pictures_of(run: Run) -> tuple[Mapping[tuple[str, str], Picture], str]:
+    """Id and text of a question -> its first picture, as the files have it now; and why they could not be read, or ""."""
     try:
         questions = run.benchmark.load(run.recipe)
     except Exception as error:  # the page is about answers: whatever keeps files from being read is said on it
         return {}, f"{type(error).__name__}: {error}"
-    return {question.id: question.images[0] for question in questions if question.images}, ""
+    return {(question.id, question.text): question.images[0] for question in questions if question.images}, ""
 
 
 def data_url(picture: Picture) -> str | None:

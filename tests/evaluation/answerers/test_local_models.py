@@ -217,3 +217,22 @@ def test_only_a_tower_with_texts_can_choose(tiny_tower):
         import transformers
 
         TowerAnswerer(transformers.AutoModel.from_pretrained(tiny_tower), None, name="a tower")
+
+
+def test_a_model_with_a_penalty_on_words_answers_without_it(answerer):
+    """Such settings weigh on words of the prompt, and so on the very choices that it names."""
+    [before] = replies(answerer, [ASKS[0]], "generate")
+    model = answerer.model
+    for settings in (model.generation_config, getattr(model, "language_model", model).generation_config):
+        settings.repetition_penalty = 5.0
+    [after] = replies(answerer, [ASKS[0]], "generate")
+    assert after == before
+
+
+def test_weights_have_a_fingerprint_that_training_changes(answerer):
+    from skymm.evaluation.answerers.local import fingerprint
+
+    before = answerer.weights
+    assert before == fingerprint(answerer.model) and len(before) == 16
+    next(parameter for parameter in answerer.model.parameters() if parameter.ndim == 2).data[0, 0] += 1
+    assert fingerprint(answerer.model) != before

@@ -151,3 +151,34 @@ def test_free_text_is_written_in_logits_mode_too():
 def test_what_is_no_picture_is_not_sent():
     with pytest.raises(ValueError, match="image of question 3: found bytes b'<html>'"):
         data_url(b"<html>", "question 3")
+
+
+def test_no_choice_among_the_likeliest_tokens_is_no_answer():
+    """A model that thinks first would else be taken to say yes to everything."""
+    top = [("<think>", math.log(0.9)), ("The", math.log(0.05)), ("a", math.log(0.01))]
+    with Endpoint(lambda request: (200, completion("<think>", top))) as server:
+        asks = [Ask("?", (), ("yes", "no")), Ask("?", (), ("a", "b"))]
+        found = replies(OpenAIAnswerer(server.url, "m"), asks, "logits")
+    assert [reply.error for reply in found] == [
+        "none of yes, no is among the 20 likeliest tokens",
+        "none of a, b is among the 20 likeliest tokens",  # "a" begins "a cat"
+    ]
+    assert all(reply.logits is None and reply.text == "" for reply in found)
+
+
+def test_a_request_that_is_wrong_for_every_question_stops_the_run():
+    with Endpoint(lambda request: (400, {"error": {"message": "max_tokens is not supported"}})) as server:
+        with pytest.raises(
+            EndpointFailed, match=r"1\d questions in a row were refused: 400.*max_tokens is not supported"
+        ):
+            list(OpenAIAnswerer(server.url, "m", concurrency=2).answer([Ask(str(n)) for n in range(99)], "generate"))
+        assert len(server.requests) < 20
+
+
+def test_a_picture_that_is_none_stops_the_run_after_what_was_answered():
+    asks = [Ask("a"), Ask("b", (b"<html>",)), Ask("c")]
+    with Endpoint() as server:
+        got = []
+        with pytest.raises(ValueError, match="found bytes b'<html>'"):
+            got.extend(OpenAIAnswerer(server.url, "m", concurrency=3).answer(asks, "generate"))
+    assert server.requests and all(reply.text == "Yes" for _, reply in got)

@@ -203,13 +203,16 @@ def test_descriptions_are_counted_apart(repository):
     found = scores["generative"]
     assert found["chair"] == 1 / 4.001 and found["num_descriptions"] == 2  # man, puppy, tree (safe); sky
     assert found["hal"] == pytest.approx(1 / 2, abs=1e-3) and found["cover"] == 2 / 4.001 and found["cog"] == 1 / 4.001
-    assert "not comparable with published numbers" in found["note"]
+    assert "not comparable with published numbers" in scores["note"]
     assert scores["num_questions"] == 1 and scores["strict"]["recall"] == 1
     assert amber.BENCHMARK.right(answers[0]) is None and amber.BENCHMARK.strict(answers[0]) is None
     (repository / "data" / "relation.json").unlink()
     for files in ({}, labels):
-        found = amber.score(answers, files)["generative"]
-        assert found == {"note": "not scored: 2 descriptions need relation.json and safe_words.txt beside --labels"}
+        scores = amber.score(answers, files)
+        assert "generative" not in scores
+        assert scores["note"] == "not scored: 2 descriptions need relation.json and safe_words.txt beside --labels"
+    only = amber.score([answer for answer in answers if not answer.question.gold], labels)
+    assert only["f1"] is None and only["types"]["state"]["acc"] is None, "nothing asked is no score of 0"
 
 
 def test_the_official_printout_comes_out():

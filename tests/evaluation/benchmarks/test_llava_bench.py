@@ -161,7 +161,10 @@ def test_review_files_know_their_pictures_from_the_questions(tmp_path):
 def test_our_own_grades(tmp_path):
     given = [answer("0"), answer("1", "A dog."), answer("2", "A bird.", "detail")]
     said = {"A cat.": "8 8\nGood.", "A dog.": "9 7", "A bird.": "I cannot grade this."}
-    ask = lambda messages: [next(text for key, text in said.items() if f"2:\n{key}" in one) for one in messages]  # noqa: E731
+
+    def ask(messages):
+        return enumerate(next(text for key, text in said.items() if f"2:\n{key}" in one) for one in messages)
+
     done = grade(tmp_path, ask, given, judge({}), name="j")
     scores = score(given, {"grades": done.path})
     assert done.num_bad == 1 and scores["score"] == round(7.5 / 8.5 * 100, 1) and scores["graded"] == 2

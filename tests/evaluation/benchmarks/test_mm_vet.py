@@ -144,7 +144,9 @@ def test_bad_grade_files_are_named(tmp_path, value, words):
 def test_our_own_grades(tmp_path):
     given = [Answer(question, "x = -1") for question in load(recipe(release(tmp_path / "bench")))]
     said = iter(["0.5", "perhaps", "1"])
-    done = grade(tmp_path, lambda messages: [next(said) for _ in messages], given, judge({}), name="j")
+    done = grade(
+        tmp_path, lambda messages: [(index, next(said)) for index in range(len(messages))], given, judge({}), name="j"
+    )
     scores = score(given, {"grades": done.path})
     assert done.num_bad == 1 and scores["score"] == 75 and scores["graded"] == 2
     assert scores["capabilities"]["ocr"] == {"score": 50.0, "total": 1}

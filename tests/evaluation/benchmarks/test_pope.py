@@ -294,3 +294,17 @@ def test_answers_need_labels(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"found no \.json or \.jsonl file of answers"):
         pope.read([tmp_path / "empty"], {"labels": labels})
+
+
+def test_what_an_endpoint_refused_is_no_yes():
+    """The official rule reads an empty answer as yes; a question without an answer has none to read."""
+    from skymm.evaluation.benchmark import Answer, Question
+
+    fields = {"source": "coco", "split": "random"}
+    answers = [
+        Answer(Question(str(n), "q", gold, str(n), fields=fields), "", failed=True)
+        for n, gold in enumerate(["yes", "no"])
+    ]
+    scores = pope.score(answers, {})
+    assert (scores["acc"], scores["yes_ratio"], scores["fp"], scores["strict"]["unknown"]) == (0, 0, 0, 1)
+    assert not any(map(pope.BENCHMARK.right, answers))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from official import oracle
 
@@ -295,6 +295,7 @@ def test_no_letter_is_special(text):
     assert option_letter(renamed, options) == ROTATED[option_letter(text, options)]
 
 
+@example(text="{<", options={})
 @given(st.text(max_size=200), st.dictionaries(st.sampled_from("ABCDE"), st.text(max_size=12), max_size=5))
 def test_any_text_gives_a_choice_or_unknown(text, options):
     assert option_letter(text, options) in {*options, "unknown"}

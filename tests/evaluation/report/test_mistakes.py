@@ -107,7 +107,7 @@ def test_pictures_come_from_the_benchmark_by_question():
     answer = reply(ask("1", "no"), "Yes")
     of = benchmark(load=lambda recipe: [replace(answer.question, images=(encoded(),)), ask("2")])
     found, reason = pictures_of(run([answer], of))
-    assert set(found) == {"1"} and reason == ""
+    assert set(found) == {("1", answer.question.text)} and reason == ""
     (card,), _ = cards_of([run([answer], of)], ["a"])
     assert card.picture.startswith("data:image/jpeg;base64,")
 
