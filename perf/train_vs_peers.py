@@ -110,7 +110,7 @@ def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[s
         "data": {"all": {"shards": arguments.shards}},
         "steps": arguments.samples // arguments.batch,
         "batch_size": arguments.batch,
-        "micro_batch_size": max(1, arguments.batch // 4),
+        "micro_batch_size": max(1, arguments.batch // 2),  # two buckets of similar length
         "save_every": 10**6,
         "warmup_steps": 1,
     }

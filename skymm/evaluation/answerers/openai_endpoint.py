@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from skymm.evaluation.answerers.protocol import Ask, Mode, Reply, chosen
 
 KEY_VARIABLE = "OPENAI_API_KEY"
+PAUSE = 0.5  # seconds before asking again after a reply that was nonsense; doubled each time
 # First words of an answer that choose yes or no, for endpoints tell tokens as text.
 _WORDS = {
     "yes": ("yes", "是", "是的", "有", "有的", "对", "對", "对的"),
@@ -112,7 +113,7 @@ class OpenAIAnswerer:
         message = {"role": "user", "content": content if ask.images else ask.prompt}
         for attempt in range(1 + self.retries):
             if attempt:
-                time.sleep(min(8.0, 0.5 * 2**attempt))
+                time.sleep(min(8.0, PAUSE * 2**attempt))
             completion = self._complete([message], options)
             if isinstance(completion, Reply):
                 return completion

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import time
 
 import pytest
 from endpoint import Endpoint, completion, prompt_of
@@ -16,7 +17,7 @@ from skymm.evaluation.answerers.protocol import Ask
 def _no_long_pauses(monkeypatch):
     monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.01)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
-    monkeypatch.setattr("skymm.evaluation.answerers.openai_endpoint.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("skymm.evaluation.answerers.openai_endpoint.PAUSE", 0.0)
 
 
 def picture(kind="PNG"):
@@ -33,7 +34,12 @@ def test_every_question_gets_its_own_answer_and_its_pictures(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     red, jpeg = picture(), picture("JPEG")
     asks = [Ask(f"question {index}", (red, jpeg)) for index in range(20)]
-    with Endpoint(lambda request: f" to {prompt_of(request)}\n") as server:
+
+    def takes_its_time(request):
+        time.sleep(0.03)
+        return f" to {prompt_of(request)}\n"
+
+    with Endpoint(takes_its_time) as server:
         answerer = OpenAIAnswerer(server.url, "m", max_new_tokens=7, concurrency=4)
         assert [reply.text for reply in replies(answerer, asks)] == [f"to question {index}" for index in range(20)]
         assert 1 < server.most_under_way <= 4
