@@ -47,7 +47,7 @@ def main() -> None:
             texts = []
             for start in range(0, len(these), size):
                 if forget and isinstance(answerer, SkyMMAnswerer):
-                    answerer._seen = {}
+                    answerer.forget()
                 replies = sorted(answerer.answer(these[start : start + size], mode), key=lambda one: one[0])
                 texts += [reply.text for _, reply in replies]
             return texts

@@ -41,6 +41,14 @@ def read_json(path: str | Path) -> list[Any]:
         values.append(value)
 
 
+def read_entries(path: str | Path, what: str) -> dict[str, dict[str, Any]]:
+    """A file of JSON that is one object with an object under every id. Raises ValueError saying `what` was expected."""
+    values = read_json(path)
+    if len(values) == 1 and isinstance(values[0], dict) and all(isinstance(one, dict) for one in values[0].values()):
+        return values[0]
+    raise ValueError(f"{path}: expected one object with {what}")
+
+
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
     """The rows of a table; cells of TSV and CSV are text, "" where empty. The ending of the name says what it is.
 

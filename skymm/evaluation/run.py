@@ -53,7 +53,7 @@ def run(
         "mode": mode,
         "images": images,
         "num_questions": len(questions),
-        "decoding": {"do_sample": False, "repetition_penalty": 1.0, "max_new_tokens": recipe.max_new_tokens},
+        "decoding": {**answerer.decoding, "max_new_tokens": recipe.max_new_tokens},
         "recipe": recipe.model_dump(),
         "versions": {name: importlib.metadata.version(name) for name in ("skymm", "torch", "transformers", "peft")},
     }

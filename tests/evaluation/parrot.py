@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from skymm.evaluation.answerers.protocol import Ask, Reply
 
 
@@ -10,6 +12,7 @@ class Parrot:
 
     batch_size = 0
     weights = None
+    decoding: ClassVar = {"by": "rule"}
 
     def __init__(self, rule=lambda ask: "Yes", dies_after=10**9, name="parrot"):
         self.rule, self.dies_after, self.name = rule, dies_after, name

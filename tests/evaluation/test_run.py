@@ -139,6 +139,9 @@ def test_prompt_as_sent_and_question_as_published_are_both_kept(recipe, tmp_path
     line = read_lines(path)[0]
     assert line["question"] == f"{line['prompt']} Please answer yes or no."
     assert {"response", "gold", "model", "mode", "decoding", "versions", "recipe"} <= set(line)
+    assert line["decoding"] == {"by": "rule", "max_new_tokens": recipe.max_new_tokens}, (
+        "as it was done, not as it is usual"
+    )
     assert line["versions"].keys() >= {"skymm", "transformers", "torch"}
 
 

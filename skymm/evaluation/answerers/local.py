@@ -44,6 +44,7 @@ class LocalAnswerer:
     """Greedy decoding, and choices compared by their logits. Subclasses give `generate` and `next_logits`."""
 
     batch_size = 0
+    decoding = GREEDY
 
     def __init__(self, model: Any, tokenizer: Any, *, name: str, max_new_tokens: int):
         self.model, self.tokenizer, self.name, self.max_new_tokens = model, tokenizer, name, max_new_tokens

@@ -55,7 +55,7 @@ class OpenAIAnswerer:
         if parts.username or parts.password or parts.query:
             raise ValueError(f"the endpoint's URL must not carry a key or password; set {KEY_VARIABLE} instead")
         self.name, self.model, self.max_new_tokens = f"openai:{url}#{model}", model, max_new_tokens
-        self.weights = None
+        self.weights, self.decoding = None, {"temperature": 0}
         self.concurrency, self.retries, self.give_up_after = concurrency, retries, give_up_after
         self.batch_size = 8 * concurrency  # so that few batches end with idle places
         # A server at home wants no key, but the client does.
@@ -134,7 +134,7 @@ class OpenAIAnswerer:
         import openai
 
         try:
-            return self._client.chat.completions.create(model=self.model, messages=messages, temperature=0, **options)
+            return self._client.chat.completions.create(model=self.model, messages=messages, **self.decoding, **options)
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise EndpointFailed(f"{self.name} refuses the key in {KEY_VARIABLE} ({error.status_code})") from None
         except openai.NotFoundError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Mode = Literal["generate", "logits"]
 
@@ -35,13 +35,14 @@ class Reply:
 
 
 class Answerer(Protocol):
-    """`name` and `weights` (a fingerprint; None where there is none to be had) go into the predictions file.
+    """`name`, `weights` (a fingerprint; None where there is none to be had) and `decoding` go into the predictions file.
 
     `batch_size` is how many asks it wants at a time at least; 0: it does not mind.
     """
 
     name: str
     weights: str | None
+    decoding: Mapping[str, Any]
     batch_size: int
 
     def answer(self, asks: Sequence[Ask], mode: Mode) -> Iterator[tuple[int, Reply]]:

@@ -60,6 +60,10 @@ class SkyMMAnswerer(LocalAnswerer):
     def answer_one(self, prompt: str, *images: bytes) -> str:
         return next(self.answer([Ask(prompt, images)]))[1].text
 
+    def forget(self) -> None:
+        """Look anew at the next images, as if they had never been seen; a feature cache is not touched."""
+        self._seen = {}
+
     def generate(self, asks: Sequence[Ask]) -> tuple[list[str], Tensor]:
         batch, features, first = self._padded(self._prompts(asks)), self._features(asks), FirstLogits()
         with self._adapter():

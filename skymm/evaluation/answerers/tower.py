@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ class TowerAnswerer:
     """
 
     batch_size = 0
+    decoding: Mapping[str, Any] = {}  # it writes nothing
 
     def __init__(self, model: Any, processor: Any, *, name: str):
         self.model, self.processor, self.name = model.eval(), processor, name

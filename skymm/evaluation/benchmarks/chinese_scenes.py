@@ -21,6 +21,7 @@ from skymm.curation.chinese import scenes as kit
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image
 from skymm.evaluation.files import read_json
 from skymm.evaluation.reading.letters import option_letter
+from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 from skymm.text import normalise
@@ -55,7 +56,6 @@ def load(recipe: EvalRecipe) -> list[Question]:
 
 # --- what an answer says ------------------------------------------------------------------------------------------------
 
-_THOUGHT = re.compile(r"<think>.*?(</think>|$)", re.S | re.I)
 _MARKUP = re.compile(r"[*_`#]+|</?[a-z][^<>]*>|<\|[^|<>]*\|>?")
 _FIRST_SENTENCE = re.compile(r"(?:[^.!?。;]|\.(?=\d)|(?<=\b[ap])\.|(?<=\b[ap]\.m)\.|(?<=\bno)\.)+", re.I)
 _LABEL = re.compile(r"(?:(?:the |my |final |short )*answer(?: is)?|答案?|回答)(?: ?[是为])? ?: ?", re.I)
@@ -93,7 +93,7 @@ def _reduced(text: str) -> str:
 
 def _said(response: str) -> Iterator[str]:
     """What may be the answer in an answer: all of it, its first line, its first sentence, and what that states."""
-    text = _MARKUP.sub("", _THOUGHT.sub(" ", response))
+    text = _MARKUP.sub("", without_thoughts(response))
     lines = [normalise(line) for line in text.splitlines() if line.strip()]
     # A label on a line of its own belongs to the next line.
     if len(lines) > 1 and _LABEL.fullmatch(lines[0].rstrip(" :") + ":"):
@@ -134,7 +134,7 @@ def said(answer: Answer) -> str:
         return yes_no(answer.response)
     if fields["form"] == "choice":
         return option_letter(answer.response, fields["options"])
-    if not _reduced(_THOUGHT.sub(" ", answer.response)):
+    if not _reduced(without_thoughts(answer.response)):
         return UNKNOWN
     return "right" if short_right(answer.response, tuple(fields["accepted"])) else "wrong"
 

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
-from skymm.evaluation.files import column, read_json, read_rows, text_of
+from skymm.evaluation.files import column, read_entries, read_rows, text_of
 from skymm.evaluation.reading.rows import tables_below, tallies, tally, together
+from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 from skymm.text import normalise
 
-_THOUGHT = re.compile(r"<think>.*?(</think>|$)", re.S | re.I)
 _AROUND = re.compile(r"^[\W_]+|[\W_]+$")
+ENTRIES = "a question under every id, as GQA ships them"
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
@@ -32,7 +33,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
     directory = Path(recipe.images) if recipe.images else path.parent / "images"
     return together(
         _question(name, entry, f"{path}, {name}", (find_image(directory, _image(entry, str(path)), "GQA"),))
-        for name, entry in _entries(path).items()
+        for name, entry in read_entries(path, ENTRIES).items()
         if entry.get("isBalanced", True)
     )
 
@@ -42,17 +43,6 @@ def _questions_file(root: Path, split: str | None) -> Path:
         return root
     wanted = f"{split or 'testdev'}_balanced_questions.json"
     return tables_below(root, wanted)[0]
-
-
-def _entries(path: Path) -> dict[str, dict[str, Any]]:
-    values = read_json(path)
-    if (
-        len(values) != 1
-        or not isinstance(values[0], dict)
-        or not all(isinstance(one, dict) for one in values[0].values())
-    ):
-        raise ValueError(f"{path}: expected one object with a question under every id, as GQA ships them")
-    return values[0]
 
 
 def _question(name: str, entry: dict[str, Any], where: str, images: tuple[Path, ...] = ()) -> Question:
@@ -76,7 +66,7 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
     """
     if "labels" not in files:
         raise ValueError(f"{paths[0]} holds no right answers; give testdev_balanced_questions.json with --labels")
-    entries, answers = _entries(files["labels"]), []
+    entries, answers = read_entries(files["labels"], ENTRIES), []
     for path in (file for one in paths for file in tables_below(one, ".json", ".jsonl")):
         for number, row in enumerate(read_rows(path), 1):
             where = f"{path}, entry {number}"
@@ -107,7 +97,7 @@ def strict(answer: Answer) -> str | None:
 
 @lru_cache(maxsize=1 << 16)
 def _plain(text: str) -> str:
-    return _AROUND.sub("", normalise(_THOUGHT.sub(" ", text)).lower())
+    return _AROUND.sub("", normalise(without_thoughts(text)).lower())
 
 
 def _strict_verdict(answer: Answer) -> tuple[bool, bool]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Judge, Metric, Question, find_image, once_each
-from skymm.evaluation.files import column, read_json, read_text
+from skymm.evaluation.files import column, read_entries, read_text
 from skymm.evaluation.judge import Grade, fill, grades_of, note_on
 from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
@@ -32,6 +32,7 @@ Say the number and nothing else."""
 _GRADE = re.compile(
     r"[^\w.-]*(?:(?:correctness|score|grade)\W+)?([01](?:\.\d+)?|\.\d+)(?![\d/%.]*\d|\.\s*[A-Za-z])", re.I
 )
+ENTRIES = "an entry under every id (v1_0, v1_1, ...)"
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
@@ -40,24 +41,13 @@ def load(recipe: EvalRecipe) -> list[Question]:
     path = root if root.is_file() else root / "mm-vet.json"
     directory = Path(recipe.images) if recipe.images else path.parent / "images"
     questions = []
-    for name, entry in _entries(path).items():
+    for name, entry in read_entries(path, ENTRIES).items():
         where = f"{path}, {name}"
         image = str(column(entry, where, "imagename"))
         picture, text = find_image(directory, image, "MM-Vet"), str(column(entry, where, "question"))
         fields = {"capability": _capabilities(entry, where)}
         questions.append(Question(name, text, str(column(entry, where, "answer")), image, (picture,), (), fields))
     return together(questions)
-
-
-def _entries(path: Path) -> dict[str, dict[str, Any]]:
-    values = read_json(path)
-    if (
-        len(values) != 1
-        or not isinstance(values[0], dict)
-        or not all(isinstance(one, dict) for one in values[0].values())
-    ):
-        raise ValueError(f"{path}: expected one object with an entry under every id (v1_0, v1_1, ...)")
-    return values[0]
 
 
 def _capabilities(entry: dict[str, Any], where: str) -> list[str]:
@@ -89,10 +79,10 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
 
     Raises ValueError where questions were graded in different numbers of runs.
     """
-    labels = _entries(files["labels"]) if "labels" in files else {}
+    labels = read_entries(files["labels"], ENTRIES) if "labels" in files else {}
     answers = []
     for path in (file for one in paths for file in tables_below(one, ".json")):
-        for name, entry in _entries(path).items():
+        for name, entry in read_entries(path, ENTRIES).items():
             where = f"{path}, {name}"
             runs = column(entry, where, "score")
             if not isinstance(runs, list) or not runs:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from skymm.evaluation.reading.option_words import STATED_WORDS, UNSURE, mask, plain
+from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.text import normalise
 
 NO_LABEL, DENIED, MENTIONED, LEADING, STATED, FINAL = range(6)  # the later, the heavier
@@ -26,7 +27,6 @@ class Claim(NamedTuple):
 
 _NEAR = 400  # characters before and behind a letter that can say something about it
 
-_THOUGHT = re.compile(r"<think>.*?(</think>|$)", re.S | re.I)
 _BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?([^{}]*)\}+")
 _MATHS = re.compile(r"\$([A-Za-z])\$")
 _MARKUP = re.compile(
@@ -117,7 +117,7 @@ def unmarked(text: str) -> str:
 
 def sentences_of(text: str) -> Iterator[str]:
     """Sentences without markup and thoughts, a label on a line of its own together with what it labels."""
-    text = _BOXED.sub(r"\nfinal answer: \1\n", _MATHS.sub(r"\1", _THOUGHT.sub(" ", text)))
+    text = _BOXED.sub(r"\nfinal answer: \1\n", _MATHS.sub(r"\1", without_thoughts(text)))
     lines = re.sub("<answer>", "\nanswer: ", text, flags=re.I).replace("\r", "\n").replace("’", "'").split("\n")
     label = ""
     for piece in _SENTENCE_END.split(_LABEL_MARK.sub(r"\1:", "\n".join(map(unmarked, lines)))):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from skymm.evaluation.reading.option_words import UNSURE
+from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.text import normalise
 
 Value = str | float
@@ -15,7 +16,6 @@ _COMMAS = re.compile(r"-?\b\d{1,3}(?:,\d{3})+\b")
 _SCIENTIFIC = re.compile(r"-?\d+(?:\.\d+)?[eE][+-]?\d+")
 _SIMPLE = re.compile(r"-?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d])")
 _SIGNS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
-_THOUGHT = re.compile(r"<think>.*?(</think>|$)", re.S | re.I)
 _STATED = re.compile(r"(?:答案|结果|结论)(?:应该|应|约)?(?:是|为|:|=)+ ?(?:约|大约)? ?")
 _BESIDE_HAN = re.compile(r"(?<=[\u3400-\u9fff])(?=[\x00-\x7f])|(?<=[\x00-\x7f])(?=[\u3400-\u9fff])")
 
@@ -96,7 +96,7 @@ def strict_open(response: str, golds: tuple[str, ...]) -> bool | None:
     The same comparison, on what is stated as the answer where something is, with Chinese set apart from numbers. Thoughts
     do not count, nor does an answer that voices doubt.
     """
-    text = normalise(_THOUGHT.sub(" ", response).replace("\n", " ; ")).replace(" ; ", "\n")
+    text = normalise(without_thoughts(response).replace("\n", " ; ")).replace(" ; ", "\n")
     if not re.search(r"\w", text) or UNSURE.search(text.lower()):
         return None
     stated = list(_STATED.finditer(text))

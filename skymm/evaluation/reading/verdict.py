@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.text import normalise
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
-_THOUGHT = re.compile(r"<think>.*?(</think>|$)", re.S | re.I)
 _MARKUP = re.compile(r"</?[a-z][^<>]*>|<\|[^|<>]*\||[*_`~#>\"“”«»「」『』【】\[\](){}<|]+")
 # A full stop ends a sentence, unless it stands inside a number.
 _SENTENCE_END = re.compile(r"[!?。;\n]+|\.(?!\d)|…")
@@ -117,7 +117,7 @@ def yes_no(text: str) -> str:
 
 
 def _sentences(text: str) -> list[str]:
-    lines = _THOUGHT.sub(" ", text).replace("\r", "\n").split("\n")
+    lines = without_thoughts(text).replace("\r", "\n").split("\n")
     plain = "\n".join(_MARKUP.sub(" ", normalise(line).lower().replace("’", "'")) for line in lines)
     pieces = (" ".join(piece.split()).strip(" ,:'-—•·") for piece in _SENTENCE_END.split(plain))
     # "Answer:" on a line of its own belongs to the next line.
