@@ -53,7 +53,7 @@ class ModelRecipe(_Strict):
     lora: LoraRecipe | None = LoraRecipe()
     system: str | None = Field(None, description='system turn of every conversation; "" saves its tokens')
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    attention: str = Field("auto", description="auto, eager, sdpa, flash_attention_2, ... (attn_implementation)")
+    quantization: Literal["nf4"] | None = Field(None, description="nf4: the LLM in 4 bits (QLoRA, needs bitsandbytes)")
 
 
 class SourceRecipe(_Strict):
@@ -79,7 +79,14 @@ class StageRecipe(_Strict):
     languages: list[Literal["en", "zh"]] = ["en", "zh"]
     steps: int = Field(ge=1)
     batch_size: int = Field(32, ge=1, description="conversations per step, over all processes")
-    micro_batch_size: int | None = Field(None, ge=1, description="conversations per forward pass; None: all at once")
+    micro_batch_size: int | None = Field(None, ge=1, description="conversations per forward pass at most")
+    micro_batch_tokens: int | None = Field(None, ge=8, description="positions per forward pass at most")
+    attention: str = Field(
+        "auto", description="auto, varlen, flash_attention_2, sdpa, eager, ... (attn_implementation)"
+    )
+    packing: bool | None = Field(
+        None, description="several conversations in one row without padding; None: where the attention can"
+    )
     max_turns: int | None = Field(None, ge=1, description="questions per conversation at most")
     max_length: int = Field(2048, ge=8)
     learning_rate: float = Field(1e-3, gt=0)
@@ -87,9 +94,18 @@ class StageRecipe(_Strict):
     warmup_steps: int = Field(10, ge=0)
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
+    gradient_checkpointing: bool = Field(False, description="compute activations twice instead of keeping them")
+    compile: bool = Field(False, description="torch.compile the LLM's layers: for runs of an hour and more")
+    liger: bool = Field(False, description="Liger's fused head and cross entropy (CUDA)")
     seed: int = 0
+    first_epoch: int = Field(
+        0, ge=0, description="of the data's order; a run that begins with another's weights goes on"
+    )
     save_every: int = Field(100, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
+    held_out: str | list[str] | None = Field(None, description="shards whose loss is measured and never trained on")
+    held_out_every: int = Field(100, ge=1, description="steps; the checkpoint with the lowest held-out loss is kept")
+    held_out_samples: int = Field(64, ge=1)
     max_skip_ratio: float = Field(0.01, ge=0, le=1)
     features: str | None = Field(None, description="directory of a feature cache; None: towers run in every step")
     features_precision: Literal["bfloat16", "int8"] = Field("bfloat16", description="of a feature cache that is built")

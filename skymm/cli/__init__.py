@@ -114,7 +114,7 @@ def data_features(
     stage = load(recipe, StageRecipe, overrides or [])
     from skymm.progress import progress
     from skymm.train.features import build_features, images_of
-    from skymm.train.loop import model_for
+    from skymm.train.parts import model_for
 
     total = sum(1 for _ in images_of(stage))
     with progress() as bar:

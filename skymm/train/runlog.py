@@ -39,31 +39,3 @@ def read_log(directory: str | Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return lines
-
-
-def losses_by_group(token_losses: list[float], groups: list[tuple[str, str, int]]) -> dict[str, tuple[float, int]]:
-    """(sum, count) of the losses: "loss" of all, "loss_LANGUAGE", "loss_POLARITY"."""
-    totals: dict[str, tuple[float, int]] = {}
-    start = 0
-    for language, polarity, length in groups:
-        part = sum(token_losses[start : start + length])
-        start += length
-        for name in ("loss", f"loss_{language}", f"loss_{polarity}"):
-            total, tokens = totals.get(name, (0.0, 0))
-            totals[name] = (total + part, tokens + length)
-    assert start == len(token_losses), "every label belongs to an answer"
-    return totals
-
-
-def summed_over_ranks(totals: dict[str, tuple[float, int]], accelerator: Any) -> dict[str, tuple[float, int]]:
-    """The same totals of all ranks together, whichever groups each of them saw."""
-    if accelerator.num_processes == 1:
-        return totals
-    from accelerate.utils import gather_object
-
-    summed: dict[str, tuple[float, int]] = {}
-    for one in gather_object([totals]):
-        for name, (total, count) in one.items():
-            before = summed.get(name, (0.0, 0))
-            summed[name] = (before[0] + total, before[1] + count)
-    return summed

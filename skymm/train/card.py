@@ -1,0 +1,82 @@
+"""The run card: what ran, on what, with which versions, and how fast. It lies beside the log and in every model directory."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from skymm.data.mixture import Mixture
+from skymm.model import language
+from skymm.recipe import StageRecipe
+
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "skymm")
+
+
+def run_card(
+    recipe: StageRecipe,
+    model: Any,
+    mixture: Mixture,
+    *,
+    device: torch.device,
+    processes: int,
+    packed: bool,
+    ceiling: float,
+    flops_per_position: float,
+) -> dict[str, Any]:
+    """What is known before the first step. `ceiling`: FLOP/s of matrix products here; `flops_per_position`: of a step."""
+    trained = {part: model.parameters_of(part) for part in recipe.trains}
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "data": {
+            name: {"fingerprint": stream.cursor.fingerprint, "shards": len(stream.shards)}
+            for name, stream in mixture.streams.items()
+        },
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "device": device_name(device),
+        "processes": processes,
+        "attention": model.language_model.config._attn_implementation,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "packed": packed,
+        "compiled": recipe.compile,
+        "lora_matrices": language.num_adapted(model.language_model),
+        "trained_parameters": {part: sum(parameter.numel() for parameter in found) for part, found in trained.items()},
+        "ceiling_gflops": round(ceiling / 1e9, 1),
+        "flops_per_position": round(flops_per_position),
+        "throughput": None,
+        "best": None,
+    }
+
+
+def throughput(lines: Sequence[dict[str, Any]]) -> dict[str, float] | None:
+    """Means over the steps of a log, the first one left out: it also warms up."""
+    timed = [line for line in lines if "positions" in line][1:]
+    seconds = sum(line["seconds"] for line in timed)
+    if not seconds:
+        return None
+    found = {
+        "tokens_per_second": sum(line["tokens"] for line in timed) / seconds,
+        "samples_per_second": sum(line["samples"] for line in timed) / seconds,
+        "data_share": sum(line["data_seconds"] for line in timed) / seconds,
+        "vision_share": sum(line["vision_seconds"] for line in timed) / seconds,
+        "padding_share": 1 - sum(line["tokens"] for line in timed) / sum(line["positions"] for line in timed),
+        "mfu": sum(line["mfu"] * line["seconds"] for line in timed) / seconds,
+    }
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def device_name(device: torch.device) -> str:
+    """The processor's name, and how many of its cores are used."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    names = [line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def _cpu_lines() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text("utf-8").splitlines() if path.exists() else []
