@@ -3,9 +3,12 @@
 import pytest
 import torch
 
+from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
+from skymm.data.shards import write_shards
+from skymm.recipe import SourceRecipe
 from skymm.train import loop
-from skymm.train.features import build_features, cache_of, images_of
+from skymm.train.features import build_features, cache_of, images_of, verify
 from skymm.train.runlog import read_log
 
 
@@ -59,6 +62,20 @@ def test_a_damaged_cache_is_refused_before_the_first_step(stage, tiny_model):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"are not those that tower 0 gives now.*build it again"):
         loop.train(stage, quiet=True)
+
+
+def test_a_first_look_at_the_cache_does_not_read_all_shards(stage, tiny_model, tmp_path):
+    """Words without images come first, and what comes after their first shard cannot be read at all."""
+    model, _ = tiny_model
+    cache = build_features(stage, model)
+    turns = (Turn("user", "q"), Turn("assistant", "a"))
+    [words] = write_shards([(Conversation("a", turns), {})], tmp_path / "words", "w")
+    (tmp_path / "words" / "z.tar").write_bytes(b"damaged")
+    source = next(iter(stage.data.values()))
+    stage = stage.model_copy(update={"data": {"words": SourceRecipe(shards=str(words.parent)), "images": source}})
+    with pytest.raises(ValueError, match=r"z\.tar"):
+        list(images_of(stage))
+    verify(cache, model, stage)
 
 
 def test_a_recipe_that_names_no_directory_says_so(tiny_stage, tiny_model):
