@@ -72,9 +72,7 @@ class KeyIndex:
         if num_rows - num_sorted > RECENT:
             num_sorted, self._order = num_rows, sorted_rows(self._keys)
         self._num_sorted = num_sorted
-        self._recent = {
-            self._keys[row * KEY_BYTES : (row + 1) * KEY_BYTES]: row for row in range(num_sorted, num_rows)
-        }
+        self._recent = {self._keys[row * KEY_BYTES : (row + 1) * KEY_BYTES]: row for row in range(num_sorted, num_rows)}
 
     def _sort_in(self, num_rows: int) -> None:
         order = sorted_rows(_mapped(self.directory / KEYS, num_rows * KEY_BYTES))

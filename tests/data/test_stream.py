@@ -188,16 +188,16 @@ def test_a_run_that_was_resumed_can_be_resumed_again(shards):
 def test_the_list_is_put_in_order_once_an_epoch(shards):
     """Not once a shard, which would make an epoch of many shards cost the square of their number."""
 
-    class Counting(Stream):
-        asked: list[int] = []
+    asked = []
 
+    class Counting(Stream):
         def own_shards(self, epoch):
-            self.asked.append(epoch)
+            asked.append(epoch)
             return super().own_shards(epoch)
 
     for _ in islice(Counting(shards), 3 * sum(SIZES)):
         pass
-    assert Counting.asked == [0, 1, 2]
+    assert asked == [0, 1, 2]
 
 
 def test_for_worker_and_pickle(shards):
