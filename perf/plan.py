@@ -81,9 +81,9 @@ def table(gpus: list[int], shares: list[float], given: Assumptions = Assumptions
     """Assumptions, and a line for every LLM, number of GPUs and share."""
     one = plan(1e9, 1, 1, given)
     lines = [
-        f"ARITHMETIC, not measured: {given.samples / 1e6:g}M pairs, one epoch; frozen LLM + LoRA, 4 P FLOPs a token, P with",
-        f"embeddings; {given.latents} latents + {given.text_tokens} text tokens a pair; tower forward {given.tower_flops / 1e9:g} "
-        "GFLOP;",
+        f"ARITHMETIC, not measured: {given.samples / 1e6:g}M pairs, one epoch; frozen LLM + LoRA, 4 P FLOPs a token (P with",
+        f"embeddings); {given.latents} latents + {given.text_tokens} text tokens a pair;",
+        f"tower forward {given.tower_flops / 1e9:g} GFLOP an image;",
         f"a GPU's dense bf16 peak {given.peak / 1e12:g} TFLOP/s, of which `share` is reached;",
         f"{given.image_bytes / 1e3:g} kB an image, {given.decodes_per_core:g} of them decoded by a core in a second.",
         "Left out: attention over these few tokens, LoRA's own and the resampler's matrices (a few % each), padding,",

@@ -1,11 +1,16 @@
 """The cache as a stage: built once, verified on use, refused when it is stale."""
 
+import os
+from io import BytesIO
+
 import pytest
 import torch
+from PIL import Image
 
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
-from skymm.data.shards import write_shards
+from skymm.data.finished import FinishedShards
+from skymm.data.shards import ShardError, write_shards
 from skymm.recipe import SourceRecipe
 from skymm.train import loop
 from skymm.train.features import build_features, cache_of, images_of, verify
@@ -36,6 +41,36 @@ def test_every_image_is_looked_at_once_and_a_killed_build_goes_on(stage, tiny_mo
     assert sum(counted) == sum(1 for _ in images_of(stage)) and kept > 0
     build_features(stage, model)
     assert sum(seen) == len(images)
+
+
+def png(index):
+    content = BytesIO()
+    Image.new("RGB", (8, 8), (index, 0, 0)).save(content, "png")
+    return content.getvalue()
+
+
+def test_a_killed_build_reads_no_finished_shard_again(stage, tiny_model, tmp_path):
+    """Shards that were finished are gone behind a name of the same size and time: read again, they would be damaged."""
+    model, _ = tiny_model
+    turns = (Turn("user", "q", ("png",)), Turn("assistant", "a"))
+    pictures = [(Conversation(f"{index}", turns), {"png": png(index)}) for index in range(80)]
+    paths = write_shards(pictures, tmp_path / "many", "m", max_samples=9)
+    stage = stage.model_copy(update={"data": {"many": SourceRecipe(shards=str(paths[0].parent))}})
+    last = paths[-1].read_bytes()
+    paths[-1].write_bytes(last[:512])  # where the build dies
+    with pytest.raises(ShardError):
+        build_features(stage, model)
+    finished = FinishedShards(stage.features, len(cache_of(model, stage.features)))
+    done = [path for path in paths if finished.get(path)]
+    assert len(done) == 7  # 63 of the 64 images that two batches had
+    for path in done:
+        found = path.stat()
+        path.write_bytes(bytes(found.st_size))
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    paths[-1].write_bytes(last)
+    counted = []
+    cache = build_features(stage, model, advance=counted.append)
+    assert all(image_key(png(index)) in cache for index in range(80)) and sum(counted) == 80
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
