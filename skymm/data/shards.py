@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from skymm.conversation import Conversation, parse
+from skymm.data.sizes import sizes
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 CARD = "card.json"
@@ -89,25 +90,33 @@ def expand(shards: str | Path | Sequence[str | Path]) -> list[Path]:
 
     Raises ValueError naming what was looked for where nothing is found.
     """
-    if not isinstance(shards, str | Path):
-        return [path for each in shards for path in expand(each)]
+    names = [shards] if isinstance(shards, str | Path) else list(shards)
+    paths = [Path(name).expanduser() for name in names]
+    # A name that exists is meant as it is written, even where it holds braces or brackets.
+    found = [
+        [path] if size is not None else _named_by(str(name), path)
+        for name, path, size in zip(names, paths, sizes(paths))
+    ]
+    return [path for each in found for path in each]
+
+
+def _named_by(name: str, path: Path) -> list[Path]:
+    """Files that a name stands for which is none itself."""
     import braceexpand  # comes with webdataset, and brings no torch
 
-    # A name that exists is meant as it is written, even where it holds braces or brackets.
-    patterns = [str(shards)] if Path(shards).exists() else list(braceexpand.braceexpand(str(shards)))
-    found = [path for pattern in patterns for path in _expand_one(Path(pattern).expanduser())]
-    if not found:
-        raise ValueError(f"no shards found: looked for {str(shards)!r}; expected .tar files there")
-    return found
+    patterns = [path] if path.exists() else [Path(each).expanduser() for each in braceexpand.braceexpand(name)]
+    found = [[each] if size is not None else _searched(each) for each, size in zip(patterns, sizes(patterns))]
+    if not any(found):
+        raise ValueError(f"no shards found: looked for {name!r}; expected .tar files there")
+    return [each for part in found for each in part]
 
 
-def _expand_one(path: Path) -> list[Path]:
+def _searched(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(path.rglob("*.tar"))
-    if path.is_file():
-        return [path]
     if has_magic(str(path)):
-        return sorted(Path(name) for name in glob(str(path), recursive=True) if Path(name).is_file())
+        paths = [Path(name) for name in glob(str(path), recursive=True)]
+        return sorted(path for path, size in zip(paths, sizes(paths)) if size is not None)
     raise ValueError(f"no shards found: {str(path)!r} does not exist; name a .tar file, a directory or a pattern")
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from skymm.conversation import Conversation
 from skymm.data.shards import BadSample, Sample, conversation_of, expand, read_shard
+from skymm.data.sizes import sizes
 
 CURSOR_VERSION = 1
 logger = logging.getLogger(__name__)
@@ -65,12 +66,15 @@ class Cursor:
         return replace(self, positions={**self.positions, **{item.place: item.position for item in items}})
 
     def merge(self, *others: Cursor) -> Cursor:
-        """One cursor of what several ranks hold. Raises ValueError where they are not of one run."""
+        """One cursor of what several ranks hold: each place as far on as any of them knows, since a resumed rank holds
+        where the others were when it began. Raises ValueError where they are not of one run.
+        """
         merged = dict(self.positions)
         for other in others:
             if replace(other, positions={}) != replace(self, positions={}):
                 raise ValueError(f"cursors of different runs cannot be merged: {self} and {other}")
-            merged.update(other.positions)
+            for place, position in other.positions.items():
+                merged[place] = max(merged.get(place, position), position)
         return replace(self, positions=merged)
 
     def to_dict(self) -> dict[str, Any]:
@@ -252,7 +256,7 @@ class Stream:
 
 def _fingerprint(shards: Sequence[Path]) -> str:
     """Names and sizes, in order: tells another list of shards, and does not mind where the folder lies."""
-    lines = "".join(f"{path.name}\t{path.stat().st_size}\n" for path in shards)
+    lines = "".join(f"{path.name}\t{size}\n" for path, size in zip(shards, sizes(shards)))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 

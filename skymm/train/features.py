@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from skymm.data.features import FeatureCache, Precision, image_key
+from skymm.data.finished import FinishedShards
 from skymm.data.images import decode_image
 from skymm.data.shards import conversation_of, expand, read_shard
 from skymm.recipe import StageRecipe
@@ -43,7 +44,8 @@ def build_features(
     *,
     advance: Callable[[int], None] = lambda images: None,
 ) -> FeatureCache:
-    """Fill `recipe.features` with what is missing of the recipe's shards; a killed build goes on where it was.
+    """Fill `recipe.features` with what is missing of the recipe's shards; a killed build goes on where it was, and reads
+    again only the shard that it was in.
 
     `advance` is called with numbers of images, those that were there already among them. Unreadable images raise
     ValueError with their shard and key: a cache that lacks an image stops the training that wants it.
@@ -51,36 +53,62 @@ def build_features(
     if recipe.features is None:
         raise ValueError('the recipe names no directory for its features; add features = "runs/features"')
     cache = cache_of(model, recipe.features, recipe.features_precision)
+    finished = FinishedShards(cache.directory, len(cache))
+    read: list[tuple[Path, int]] = []
     known = 0
 
     def missing() -> Iterator[tuple[bytes, Image.Image]]:
         nonlocal known
-        for where, data in images_of(recipe):
-            key = image_key(data)
-            if key in cache:
-                known += 1
+        for shard in shards_of(recipe):
+            if (num_images := finished.get(shard)) is not None:
+                known += num_images
                 continue
-            yield key, decode_image(data, where)
+            num_images = 0
+            for where, data in images_in(shard):
+                num_images += 1
+                key = image_key(data)
+                if key in cache:
+                    known += 1
+                    continue
+                yield key, decode_image(data, where)
+            read.append((shard, num_images))
 
     for done in cache.add(missing(), lambda images: look(model, images)):
+        finished.add(read, len(cache))  # all that was asked of `missing` so far is in the cache now
+        read.clear()
         advance(done + known)
         known = 0
+    finished.add(read, len(cache))
     advance(known)
     return cache
 
 
-def images_of(recipe: StageRecipe) -> Iterator[tuple[str, bytes]]:
-    """The encoded images that the recipe's conversations show, with the names that errors call them by."""
+def shards_of(recipe: StageRecipe, *, per_source: int | None = None) -> Iterator[Path]:
+    """The recipe's shards; of each source the first so many, if a number is given."""
     for source in recipe.data.values():
-        for shard in expand(source.shards):
-            for sample in read_shard(shard):
-                for name in conversation_of(sample).images:
-                    yield f"{sample.shard}: {sample.key}.{name}", sample.members[name]
+        yield from expand(source.shards)[:per_source]
+
+
+def images_in(shard: Path) -> Iterator[tuple[str, bytes]]:
+    """The encoded images that a shard's conversations show, with the names that errors call them by."""
+    for sample in read_shard(shard):
+        for name in conversation_of(sample).images:
+            yield f"{sample.shard}: {sample.key}.{name}", sample.members[name]
+
+
+def images_of(recipe: StageRecipe) -> Iterator[tuple[str, bytes]]:
+    """The same of all shards of a recipe."""
+    for shard in shards_of(recipe):
+        yield from images_in(shard)
 
 
 def verify(cache: FeatureCache, model: Any, recipe: StageRecipe, *, num_images: int = 2) -> None:
-    """Compute a few cached features anew. Raises ValueError when they are not what the cache holds."""
-    held = ((where, data) for where, data in images_of(recipe) if image_key(data) in cache)
+    """Compute a few cached features anew. Raises ValueError when they are not what the cache holds.
+
+    Looks for images in the first shard of each source: millions of samples without an image must not delay the first step.
+    """
+    images = (image for shard in shards_of(recipe, per_source=1) for image in images_in(shard))
+    held = ((where, data) for where, data in images if image_key(data) in cache)
     for where, data in islice(held, num_images):
         expected = look(model, [decode_image(data, where)])
         for index, (stored, computed) in enumerate(zip(cache.get(image_key(data)), expected)):
