@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "skymm").rglob("*.py"))
 # Floors from the ground up; a module imports from its own floor or a lower one.
 FLOORS = [
-    ("conversation", "text", "recipe", "assets", "progress", "_auto", "__init__"),
+    ("conversation", "text", "recipe", "assets", "progress", "page", "_auto", "__init__"),
     ("model", "data", "curation"),
     ("train", "evaluation"),
     ("serve", "quickstart", "show"),
@@ -26,7 +26,7 @@ HOMES = {
     "openai": "evaluation/answerers/openai_endpoint.py",
     "openpyxl": "evaluation/files.py",
     "scipy": "evaluation/statistics.py",
-    "jinja2": "evaluation/report",
+    "jinja2": "page/render.py",
     "resvg_py": "curation/sources/emoji.py",
 }
 
