@@ -63,7 +63,7 @@ def smoothed(values: Points) -> list[tuple[float, float]]:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A series over steps, points in ascending order. Rare ones (`rare`) are drawn as marks, the others smoothed.
+    """A series over steps, points in ascending order. Rare ones (`rare`) are drawn as marks, noisy ones smoothed.
 
     `raw` also draws what was smoothed away: single steps where they fit, else the band from lowest to highest.
     """
@@ -72,6 +72,7 @@ class Curve:
     series: int
     raw: bool = False
     rare: bool = False
+    smooth: bool = True
 
 
 def axis_of(values: Sequence[float], show: Callable[[float], str], *, zero: bool = False) -> Axis:
@@ -145,7 +146,7 @@ def _drawn(curve: Curve, across: Axis, up: Axis, left: float) -> list[Markup]:
         parts.append(
             Markup('<polyline points="{}" class="{} raw"/>').format(points(place(*one) for one in curve.values), style)
         )
-    places = [place(one.x, one.mean) for one in thinned(smoothed(curve.values))]
+    places = [place(one.x, one.mean) for one in thinned(smoothed(curve.values) if curve.smooth else curve.values)]
     parts.append(Markup('<polyline points="{}" class="{} curve"/>').format(points(places), style))
     return [*parts, mark(*places[-1], curve.series, 3.2)]
 
