@@ -114,7 +114,20 @@ def test_files_are_small(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["conversation", "text", "recipe", "cli", "show", "quickstart", "data.stream", "curation.scenes", "evaluation.run"],
+    [
+        *(
+            "conversation",
+            "text",
+            "recipe",
+            "cli",
+            "show",
+            "quickstart",
+            "data.stream",
+            "curation.scenes",
+            "evaluation.run",
+        ),
+        *("page.curves", "page.render", "train.report.page", "train.doctor.examine"),
+    ],
 )
 def test_what_has_to_be_instant_loads_no_torch(module):
     code = f"import sys, skymm.{module}; print('torch' in sys.modules, 'transformers' in sys.modules)"

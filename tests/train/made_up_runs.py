@@ -69,7 +69,7 @@ def line(step: int, steps: int = 400) -> dict[str, Any]:
         "memory_gib": 3.1,
         "skipped": {},
     }
-    if step % (steps // 10) == 0:
+    if step % max(1, steps // 10) == 0:
         found |= {"held_out_loss": loss + 0.1, "held_out_loss_en": loss, "held_out_loss_zh": loss + 0.2}
     return found
 

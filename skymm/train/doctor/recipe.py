@@ -90,12 +90,13 @@ def dealing(plan: Plan) -> Finding | None:
     processes, size = plan.machine.processes, plan.recipe.batch_size
     if size % processes == 0:
         return None
+    below = size // processes * processes
     return Finding(
         "batch size",
         1.0,
         f"batch_size = {size} for {processes} processes",
         "every process takes the same number of conversations, so the run does not start",
-        f"set `batch_size` to {max(processes, size // processes * processes)} or {(size // processes + 1) * processes}",
+        f"set `batch_size` to {f'{below} or ' if below else ''}{below + processes}",
     )
 
 
