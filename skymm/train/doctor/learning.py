@@ -60,8 +60,8 @@ def overfitting(run: History) -> Finding | None:
         return None
     best, lowest = min(held_out, key=lambda point: point[1])
     after = [loss for step, loss in held_out if step > best]
-    # One validation above the lowest may be chance, all of them at least two are not.
-    if len(after) < 2 or min(after) <= lowest or after[-1] <= lowest * (1 + RISE):
+    # One validation above the lowest may be chance, two in a row are not.
+    if len(after) < 2 or min(after[-2:]) <= lowest * (1 + RISE):
         return None
     width = max(5, len(losses) // 10)
     around = [loss for step, loss in losses if abs(step - best) <= width]

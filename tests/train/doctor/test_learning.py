@@ -38,6 +38,7 @@ NOT_THERE = [
     (learning.overfitting, {"held_out_loss": lambda step: {100: 2.0, 200: 1.5, 300: 1.0, 400: 1.3}.get(step)}),
     (learning.overfitting, {"held_out_loss": turning, "loss": turning}),
     (learning.overfitting, {"held_out_loss": lambda step: {100: 2.0, 200: 1.0, 300: 1.01, 400: 1.005}.get(step)}),
+    (learning.overfitting, {"held_out_loss": lambda step: {100: 2.0, 200: 1.0, 300: 1.01, 400: 1.3}.get(step)}),
     (learning.clipped, {}),
     (learning.clipped, {"grad_norm": lambda step: 0.5 if step % 5 == 0 else 3.0}),
     (learning.clipped, {"grad_norm": 3.0, "recipe": {"clip": 5.0}}),

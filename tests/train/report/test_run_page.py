@@ -107,6 +107,13 @@ def test_held_out_losses_are_marks_and_the_best_is_told():
 def test_the_recipe_is_the_level_that_the_realised_share_is_seen_against():
     (found,) = (one for one in figures(history(), ENGLISH) if one.title == ENGLISH["negative_share"])
     assert "recipe 50%" in found.chart
+    lines = {one.get("class"): float(one.get("y1")) for one in ElementTree.fromstring(str(found.chart)).iter("line")}
+    grid = [
+        float(one.get("y1"))
+        for one in ElementTree.fromstring(str(found.chart)).iter("line")
+        if "grid" in one.get("class")
+    ]
+    assert lines["diagonal"] == grid[2], "half way up"
     (found,) = (one for one in figures(history(recipe={"negative_share": None}), ENGLISH) if "negative" in one.title)
     assert "recipe" not in found.chart
 
