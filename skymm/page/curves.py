@@ -114,15 +114,13 @@ def curve_chart(
 ) -> Markup:
     """Curves over steps. `levels` are broken lines across, with their names: what the values ought to be."""
     left, parts = _frame(across, up)
-    for value, name in levels:
-        y = up.place(value, _BOTTOM, _TOP)
-        # The name stands above its line, or below where the chart ends.
-        parts += [
-            line(left, y, _RIGHT, y, "diagonal"),
-            text(_RIGHT, y - 4 if y > _TOP + 12 else y + 11, name, "end", SMALL, "faint halo"),
-        ]
+    heights = [(up.place(value, _BOTTOM, _TOP), name) for value, name in levels]
+    parts += [line(left, y, _RIGHT, y, "diagonal") for y, _ in heights]
     for curve in curves:
         parts += _drawn(curve, across, up, left)
+    # Names come last, so that no curve crosses them out; above their line, or below it where the chart ends.
+    for y, name in heights:
+        parts.append(text(_RIGHT - 8, y - 5 if y > _TOP + 12 else y + 12, name, "end", SMALL, "halo"))
     return svg(400, _BOTTOM + 20, label, parts)
 
 
