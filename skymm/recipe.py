@@ -109,6 +109,9 @@ class StageRecipe(_Strict):
     max_skip_ratio: float = Field(0.01, ge=0, le=1)
     features: str | None = Field(None, description="directory of a feature cache; None: towers run in every step")
     features_precision: Literal["bfloat16", "int8"] = Field("bfloat16", description="of a feature cache that is built")
+    trackers: list[Literal["tensorboard", "trackio", "swanlab", "wandb"]] = Field(
+        [], description="where the numbers of every step are shown as well, besides log.jsonl"
+    )
 
 
 class EmojiScenesRecipe(_Strict):
@@ -202,14 +205,15 @@ def parse(data: dict[str, Any], kind: type[Recipe], where: str = "recipe") -> Re
 
 def differences(old: BaseModel, new: BaseModel) -> list[str]:
     """`key: old -> new` for every leaf in which two recipes differ."""
-    before, after = _leaves(old.model_dump()), _leaves(new.model_dump())
+    before, after = leaves(old.model_dump()), leaves(new.model_dump())
     keys = sorted(before.keys() | after.keys())
     return [f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in keys if before.get(key) != after.get(key)]
 
 
-def _leaves(data: Any, path: str = "") -> dict[str, Any]:
+def leaves(data: Any, path: str = "") -> dict[str, Any]:
+    """Nested data as `section.key` -> value."""
     if isinstance(data, dict) and data:
-        return {k: v for name, value in data.items() for k, v in _leaves(value, f"{path}.{name}".strip(".")).items()}
+        return {k: v for name, value in data.items() for k, v in leaves(value, f"{path}.{name}".strip(".")).items()}
     return {path: data}
 
 

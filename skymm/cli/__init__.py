@@ -1,4 +1,4 @@
-"""The one door: `skymm quickstart | data | look | train | eval | ask`.
+"""The one door: `skymm quickstart | data | look | train | doctor | eval | ask`.
 
 Everything heavy is imported inside the command that needs it, so help and mistakes are instant.
 """
@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from skymm.cli.doctor import doctor
 from skymm.cli.evaluation import app as eval_app
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Write shards and caches.")
 app.add_typer(data_app, name="data")
 app.add_typer(eval_app, name="eval")
+app.command()(doctor)
 
 
 @app.command()

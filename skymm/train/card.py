@@ -5,14 +5,12 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
-
-import torch
 
 from skymm.data.mixture import Mixture
 from skymm.model import language
 from skymm.recipe import StageRecipe
+from skymm.train.doctor.machine import this_machine
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "skymm")
 
@@ -22,7 +20,6 @@ def run_card(
     model: Any,
     mixture: Mixture,
     *,
-    device: torch.device,
     processes: int,
     packed: bool,
     ceiling: float,
@@ -37,7 +34,7 @@ def run_card(
             for name, stream in mixture.streams.items()
         },
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-        "device": device_name(device),
+        "device": this_machine().device,
         "processes": processes,
         "attention": model.language_model.config._attn_implementation,
         "dtype": str(model.dtype).removeprefix("torch."),
@@ -67,16 +64,3 @@ def throughput(lines: Sequence[dict[str, Any]]) -> dict[str, float] | None:
         "mfu": sum(line["mfu"] * line["seconds"] for line in timed) / seconds,
     }
     return {name: round(value, 4) for name, value in found.items()}
-
-
-def device_name(device: torch.device) -> str:
-    """The processor's name, and how many of its cores are used."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    names = [line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-
-
-def _cpu_lines() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text("utf-8").splitlines() if path.exists() else []

@@ -21,11 +21,12 @@ from skymm.data.stream import Cursor
 from skymm.model import language
 from skymm.progress import progress, say
 from skymm.recipe import StageRecipe
-from skymm.train import card, runlog, state
+from skymm.train import card, runlog, state, trackers
 from skymm.train.batches import micro_batches, packed
 from skymm.train.held_out import HeldOut
 from skymm.train.parallel import deal_out, gathered, open_accelerator
 from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, share_of
+from skymm.train.report.page import write_page
 from skymm.train.step import losses_of, take_step, with_rates
 from skymm.train.throughput import flops_of, matrix_ceiling
 
@@ -35,7 +36,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
 
     Raises ValueError when the directory holds a run of another recipe, and before the first step for data that cannot work.
     """
-    accelerator = open_accelerator()
+    accelerator = open_accelerator(**trackers.options_for(recipe))
     main, device = accelerator.is_main_process, accelerator.device
     out = Path(recipe.out)
     if state.is_finished(out, recipe):
@@ -69,6 +70,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
         parts = [f"{name} ({size / 1e6:.1f}M)" for name, size in sizes.items()]
         say(f"{out}: training {', '.join(parts)}; LoRA on {adapted} matrices; {'packed' if packing else 'padded'} rows")
     log = runlog.RunLog(out, step=step) if main else None
+    trackers.start(accelerator, recipe, step=step)
     run: dict[str, Any] = {}
     with progress(disable=quiet or not main) as bar:
         task = bar.add_task(out.name, total=recipe.steps, completed=step, note="")
@@ -98,6 +100,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
                         state.save_best(out, model, processor, run | {"best": best})
             if log:
                 log.write(line)
+            trackers.log(accelerator, line)
             bar.update(task, completed=step, note=_note(line))
             if step % recipe.save_every == 0 and step < recipe.steps:
                 # Every rank knows only how far its own readers are.
@@ -119,6 +122,8 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     if main:
         log.close()
         state.finish(out, model, processor, _finished_card(run, out, best))
+        write_page(out)
+    trackers.finish(accelerator)
     accelerator.wait_for_everyone()
     return out
 
@@ -139,7 +144,6 @@ def _card(
         recipe,
         model,
         mixture,
-        device=accelerator.device,
         processes=accelerator.num_processes,
         packed=packing,
         ceiling=matrix_ceiling(accelerator.device, model.dtype, width),

@@ -19,9 +19,12 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from skymm.recipe import StageRecipe, differences
+from skymm.train.history import CARD, DONE, RECIPE
 
-RECIPE, CARD, STATE, OPTIMIZER = "recipe.json", "run.json", "state.json", "optimizer.safetensors"
-CHECKPOINTS, BEST, DONE = "checkpoints", "best", "DONE"
+STATE, OPTIMIZER = "state.json", "optimizer.safetensors"
+# What changes nothing of what is learned may be changed while a run goes on.
+MAY_CHANGE = ("save_every", "keep_checkpoints", "trackers")
+CHECKPOINTS, BEST = "checkpoints", "best"
 
 
 def claim(out: Path, recipe: StageRecipe) -> None:
@@ -133,7 +136,8 @@ def _checkpoints(out: Path) -> list[Path]:
 def _refuse_other(out: Path, recipe: StageRecipe) -> None:
     path = out / RECIPE
     before = StageRecipe.model_validate_json(path.read_text("utf-8")) if path.exists() else None
-    if before is None or before == recipe:
+    unimportant = {name: getattr(recipe, name) for name in MAY_CHANGE}
+    if before is None or before.model_copy(update=unimportant) == recipe:
         return
     changes = "\n  ".join(differences(before, recipe))
     raise ValueError(f"{out} holds a run of another recipe:\n  {changes}\nGive another `out`, or remove {out}.")
