@@ -92,7 +92,8 @@ def wake(llm: nn.Module, mode: bool) -> None:
 
 def checkpoint_activations(llm: nn.Module) -> None:
     """Compute the activations of each layer again in the backward pass: less memory, about a third more work."""
-    llm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    enable = getattr(llm, "activation_checkpointing_enable", None) or llm.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
 
 
 def compile_layers(llm: nn.Module) -> None:

@@ -22,6 +22,7 @@ def run_card(
     *,
     processes: int,
     packed: bool,
+    dealt_out: bool,
     ceiling: float,
     flops_per_position: float,
 ) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def run_card(
         "attention": model.language_model.config._attn_implementation,
         "dtype": str(model.dtype).removeprefix("torch."),
         "packed": packed,
+        "llm_dealt_out": dealt_out,
         "compiled": recipe.compile,
         "lora_matrices": language.num_adapted(model.language_model),
         "trained_parameters": {part: sum(parameter.numel() for parameter in found) for part, found in trained.items()},

@@ -61,9 +61,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     held_out = HeldOut(recipe, prepare, processor, accelerator, packing=packing) if recipe.held_out else None
     items = iter(item for item in mixture if item.value is not None)
     share = share_of(recipe.batch_size, accelerator)
-    deal_out(model, accelerator)
-    if recipe.gradient_checkpointing:
-        language.checkpoint_activations(model.language_model)
+    dealt_out = deal_out(model, accelerator)
 
     if main and not quiet:
         adapted = language.num_adapted(model.language_model)
@@ -81,10 +79,13 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
             batches = micro_batches(own, recipe, processor, packing=packing)
             data_seconds = time.perf_counter() - started
             if not run:
-                # The first pass also warms up, so it is not part of a step that is timed.
-                run = _card(recipe, model, mixture, accelerator, batches[0], packing)
+                # One conversation, before anything that computes it twice or in another way; gradients are thrown away.
+                one = micro_batches(own[:1], recipe, processor, packing=packing)[0]
+                run = _card(recipe, model, mixture, accelerator, one, packing=packing, dealt_out=dealt_out)
                 if main:
                     state.write_card(out, run)
+                if recipe.gradient_checkpointing:
+                    language.checkpoint_activations(model.language_model)
                 if recipe.compile:
                     language.compile_layers(model.language_model)
             torch.manual_seed(_step_seed(recipe.seed, step, accelerator.process_index))
@@ -129,9 +130,16 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
 
 
 def _card(
-    recipe: StageRecipe, model: Any, mixture: Mixture, accelerator: Accelerator, batch: Batch, packing: bool
+    recipe: StageRecipe,
+    model: Any,
+    mixture: Mixture,
+    accelerator: Accelerator,
+    batch: Batch,
+    *,
+    packing: bool,
+    dealt_out: bool,
 ) -> dict[str, Any]:
-    """The run card, with the FLOPs of one pass over a batch, whose gradients are thrown away."""
+    """The run card, with the FLOPs of one pass over a batch."""
 
     def one_pass() -> None:
         losses_of(model, batch.to(accelerator.device), recipe)[0].backward()
@@ -146,6 +154,7 @@ def _card(
         mixture,
         processes=accelerator.num_processes,
         packed=packing,
+        dealt_out=dealt_out,
         ceiling=matrix_ceiling(accelerator.device, model.dtype, width),
         flops_per_position=flops / batch.inputs["input_ids"].numel(),
     )

@@ -31,7 +31,7 @@ def chat(question="Is it red?", answer="Yes", images=("a",)):
 def test_text_only_logits_without_lora_are_the_untouched_llms_exactly(tiny_model, tiny_llm):
     model, processor = tiny_model
     untouched = transformers.AutoModelForCausalLM.from_pretrained(
-        tiny_llm, dtype=torch.float32, attn_implementation="eager"
+        tiny_llm, dtype=torch.float32, attn_implementation="sdpa"
     )
     with torch.no_grad():
         for name, parameter in model.language_model.named_parameters():

@@ -1,26 +1,17 @@
 """The loop: resuming is never having stopped, and the gradient does not depend on how a batch was cut."""
 
-import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from launching import command, losses
 from safetensors.torch import load_file
 
-from skymm.recipe import StageRecipe
 from skymm.train.loop import train
 from skymm.train.runlog import read_log
-
-DROPPED = ("seconds", "data_seconds", "vision_seconds", "tokens_per_second", "samples_per_second", "mfu", "memory_gib")
-
-
-def losses(directory: str | Path) -> list[dict]:
-    return [{name: value for name, value in line.items() if name not in DROPPED} for line in read_log(directory)]
 
 
 def weights(directory: str | Path) -> dict[str, torch.Tensor]:
@@ -31,26 +22,6 @@ def weights(directory: str | Path) -> dict[str, torch.Tensor]:
 
 def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
-
-
-def as_toml(recipe: StageRecipe, path: Path) -> Path:
-    """The recipe as a file: JSON values are TOML values, once null ones are left out."""
-
-    def lines(data: dict, prefix: str = "") -> list[str]:
-        found = []
-        for key, value in data.items():
-            if isinstance(value, dict):
-                found += lines(value, f"{prefix}{key}.")
-            elif value is not None:
-                found.append(f"{prefix}{key} = {json.dumps(value)}")
-        return found
-
-    path.write_text("\n".join(lines(recipe.model_dump())), "utf-8")
-    return path
-
-
-def command(recipe: StageRecipe, path: Path) -> list[str]:
-    return [sys.executable, "-m", "skymm.cli", "train", str(as_toml(recipe, path))]
 
 
 def test_a_stage_learns_and_leaves_a_model_and_a_record(tiny_stage):
@@ -118,35 +89,6 @@ def test_micro_batches_change_nothing(tiny_stage, size):
         assert one["grad_norm"] == pytest.approx(two["grad_norm"], rel=1e-5)
     for name, tensor in weights(whole).items():
         assert torch.allclose(tensor, weights(cut)[name], atol=1e-5)
-
-
-def test_two_processes_learn_what_one_does(tiny_stage, tmp_path):
-    """Same samples per step are not promised across rank counts, so one shared conversation is used by all."""
-    from skymm.data.shards import conversation_of, read_shard, write_shards
-
-    first = next(read_shard(Path(tiny_stage.data["instructions"].shards) / "stage2-00000.tar"))
-    conversation = conversation_of(first)
-    copies = [(type(conversation)(f"{index}", conversation.turns), {"jpg": first.members["jpg"]}) for index in range(8)]
-    write_shards(copies, tmp_path / "same", "same", max_samples=2)
-    no_dropout = tiny_stage.model.lora.model_copy(update={"dropout": 0.0})
-    recipe = tiny_stage.model_copy(
-        update={
-            "model": tiny_stage.model.model_copy(update={"lora": no_dropout}),
-            "data": {"same": tiny_stage.data["instructions"].model_copy(update={"shards": str(tmp_path / "same")})},
-            "steps": 4,
-            "save_every": 2,
-        }
-    )
-    alone = train(recipe, quiet=True)
-    two = recipe.model_copy(update={"out": recipe.out + "-two"})
-    arguments = command(two, tmp_path / "two.toml")[1:]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29533"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    subprocess.run([*launch, *arguments], check=True, capture_output=True, env=environment, timeout=300)
-    for one, other in zip(losses(alone), losses(two.out), strict=True):
-        assert one["labels"] == other["labels"] and one["loss"] == pytest.approx(other["loss"], rel=1e-5)
-    for name, tensor in weights(alone).items():
-        assert torch.allclose(tensor, weights(two.out)[name], atol=1e-5)
 
 
 def test_a_feature_cache_gives_the_same_losses(tiny_stage, tmp_path):

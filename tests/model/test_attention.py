@@ -1,0 +1,171 @@
+"""Packed rows: no conversation sees another, on any attention path, forward and backward."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from tiny_parts import save_tiny_llm
+from torch.utils.flop_counter import FlopCounterMode
+
+from skymm.conversation import Conversation, Turn, ask
+from skymm.model.attention import attention_forward, boundaries, packed_arguments, segments_attention
+from skymm.model.build import build_model
+from skymm.model.chat import pack, pad
+
+# (query heads, key heads, window): alike, grouped, one for all; with and without a limit to looking back.
+HEADS = [(6, 6, -1), (6, 2, -1), (4, 1, -1), (6, 2, 3), (4, 4, 0)]
+TEXTS = [
+    "Is there a cat?",
+    "图里有什么？",
+    "How many?",
+    "Why is the sky of this picture so very blue, and where is the sea?",
+]
+
+
+def rows(heads, key_heads, lengths=(5, 1, 11), dtype=torch.float64):
+    torch.manual_seed(0)
+    shapes = [(sum(lengths), count, 8) for count in (heads, key_heads, key_heads)]
+    return [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes], boundaries(list(lengths))
+
+
+def one_by_one(parts, cu_seq_lens, scale, window):
+    found = []
+    for start, end in zip(cu_seq_lens[:-1].tolist(), cu_seq_lens[1:].tolist()):
+        query, key, value = (part[start:end].transpose(0, 1)[None] for part in parts)
+        back = torch.arange(end - start)[:, None] - torch.arange(end - start)[None]
+        mask = (back >= 0) & ((back <= window) if window >= 0 else True)
+        one = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale, enable_gqa=True)
+        found.append(one[0].transpose(0, 1))
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize(("heads", "key_heads", "window"), HEADS)
+def test_a_packed_row_is_its_conversations_one_by_one_and_so_are_its_gradients(heads, key_heads, window):
+    parts, cu_seq_lens = rows(heads, key_heads)
+    packed = segments_attention(*parts, cu_seq_lens, 0.3, window)
+    alone = one_by_one(parts, cu_seq_lens, 0.3, window)
+    torch.testing.assert_close(packed, alone, rtol=1e-12, atol=1e-12)
+    direction = torch.randn_like(alone)
+    for ours, theirs in zip(
+        torch.autograd.grad(packed, parts, direction), torch.autograd.grad(alone, parts, direction)
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
+
+
+def test_the_operator_keeps_torchs_rules_for_operators():
+    parts, cu_seq_lens = rows(6, 2, dtype=torch.float32)
+    torch.library.opcheck(segments_attention, (*parts, cu_seq_lens, 0.3, -1))
+
+
+def test_its_products_are_counted():
+    parts, cu_seq_lens = rows(6, 2)
+    with FlopCounterMode(display=False) as counter:
+        segments_attention(*parts, cu_seq_lens, 0.3, -1).sum().backward()
+    # Two products forward and four backward, each of 2 * t * t * D per head.
+    assert counter.get_total_flops() == 6 * 2 * (5**2 + 1 + 11**2) * 8 * 6
+
+
+def conversations():
+    return [
+        Conversation(
+            str(index), (Turn("user", text, ("a",) if index % 2 else ()), Turn("assistant", text[::-1], language="en"))
+        )
+        for index, text in enumerate(TEXTS)
+    ]
+
+
+def losses(model, processor, encoded, attention, *, packing):
+    model.language_model.set_attn_implementation(attention)
+    inputs = pack(encoded) if packing else pad(encoded, pad_id=processor.pad_id, side="right")
+    pictures = [Image.new("RGB", (30, 30), colour) for one in encoded for colour in ["red"] * len(one.images)]
+    if pictures:
+        inputs["pixel_values"] = processor.pixels(pictures)
+    device = next(model.parameters()).device
+    inputs = {
+        name: [one.to(device) for one in value] if isinstance(value, list) else value.to(device)
+        for name, value in inputs.items()
+    }
+    return model(**inputs)
+
+
+def gradients(model, loss):
+    found = torch.autograd.grad(loss, [parameter for parameter in model.parameters() if parameter.requires_grad])
+    return torch.cat([gradient.flatten() for gradient in found])
+
+
+def compare(model, processor, attention, tolerance):
+    encoded = [processor.chat.encode(conversation) for conversation in conversations()]
+    model.train()
+    model.freeze_for(["resampler", "lora"])
+    together = losses(model, processor, encoded, attention, packing=True)
+    alone = [losses(model, processor, [one], attention, packing=False) for one in encoded]
+    apart = torch.cat([one.token_losses for one in alone])
+    torch.testing.assert_close(together.token_losses, apart, rtol=tolerance, atol=tolerance)
+    gradient, expected = gradients(model, together.loss_sum), gradients(model, sum(one.loss_sum for one in alone))
+    assert (gradient - expected).norm() < tolerance * expected.norm()
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2"])
+@pytest.mark.parametrize("attention", ["varlen", "sdpa", "eager"])
+def test_packed_equals_one_by_one(tmp_path, tiny_model_recipe, attention, family):
+    lora = tiny_model_recipe.lora.model_copy(update={"dropout": 0.0})
+    llm = str(save_tiny_llm(tmp_path / "llm", family))
+    model, processor = build_model(tiny_model_recipe.model_copy(update={"lora": lora, "llm": llm}))
+    with torch.no_grad():  # LoRA begins as nothing, and nothing is the same everywhere
+        for name, parameter in model.language_model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.2)
+    compare(model, processor, attention, 1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="the kernels of these attention paths run on CUDA only")
+@pytest.mark.parametrize("attention", ["varlen", "flex_attention", "flash_attention_2", "sdpa", "eager"])
+def test_packed_equals_one_by_one_on_cuda(tmp_path, tiny_model_recipe, attention):
+    import importlib.util
+
+    if attention == "flash_attention_2" and not importlib.util.find_spec("flash_attn"):
+        pytest.skip("flash-attn is not installed")
+    lora = tiny_model_recipe.lora.model_copy(update={"dropout": 0.0})
+    kind = "bfloat16" if attention in ("varlen", "flash_attention_2") else "float32"
+    recipe = tiny_model_recipe.model_copy(update={"lora": lora, "dtype": kind})
+    model, processor = build_model(recipe, device="cuda")
+    compare(model.cuda(), processor, attention, 1e-5 if kind == "float32" else 3e-2)
+
+
+def test_a_mask_beside_the_boundaries_is_never_there():
+    """transformers tells packed rows by position ids alone, and only where there is neither a mask nor a cache."""
+    arguments = packed_arguments(boundaries([3, 2]))
+    assert arguments["attention_mask"] is None and arguments["use_cache"] is False
+    assert arguments["position_ids"].tolist() == [[0, 1, 2, 0, 1]] and arguments["max_length_q"] == 3
+
+
+def test_the_first_label_of_a_conversation_is_not_learned_from_the_one_before(tiny_model):
+    _, processor = tiny_model
+    encoded = [processor.chat.encode(conversation) for conversation in conversations()[:2]]
+    encoded[1].labels[0] = 7
+    assert pack(encoded)["labels"][0, len(encoded[0].ids)] == -100
+
+
+def test_generation_is_what_it_is_with_sdpa(tiny_model):
+    model, processor = tiny_model
+    inputs = processor.prompts([ask("你好"), ask("What is in this picture, and why?")])
+    answers = {}
+    for attention in ("varlen", "sdpa", "eager"):
+        model.language_model.set_attn_implementation(attention)
+        answers[attention] = model.generate(**inputs, max_new_tokens=8, do_sample=False).tolist()
+    assert answers["varlen"] == answers["sdpa"] == answers["eager"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"softcap": 30.0}, "does not do softcap"),
+        ({"s_aux": torch.zeros(1)}, "does not do s_aux"),
+        ({"dropout": 0.1}, "does not do dropout"),
+        ({"rows": 2}, "does not do 2 packed rows"),
+    ],
+)
+def test_what_it_does_not_do_is_refused(changes, message):
+    parts = [torch.zeros(changes.pop("rows", 1), 2, 4, 8) for _ in range(3)]
+    with pytest.raises(ValueError, match=f"{message}.*packing = false"):
+        attention_forward(None, *parts, None, cu_seq_lens_q=boundaries([4]), **changes)

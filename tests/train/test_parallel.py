@@ -1,0 +1,95 @@
+"""Two processes learn what one does, and nothing that they do not share makes one wait for the other for ever."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from launching import launch, losses
+from safetensors.torch import load_file
+
+from skymm.conversation import Conversation, Turn
+from skymm.data.shards import conversation_of, read_shard, write_shards
+from skymm.data.stream import Cursor
+from skymm.train.loop import train
+from skymm.train.parallel import Totals
+from skymm.train.parts import mixture_of, share_of
+
+FSDP2 = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_RESHARD_AFTER_FORWARD": "true"}
+
+
+def on(recipe, shards, **changes):
+    lora = recipe.model.lora.model_copy(update={"dropout": 0.0})
+    source = recipe.data["instructions"].model_copy(update={"shards": str(shards)})
+    model = recipe.model.model_copy(update={"lora": lora})
+    return recipe.model_copy(update={"model": model, "data": {"a": source}, **changes})
+
+
+def first_sample(recipe):
+    sample = next(read_shard(Path(recipe.data["instructions"].shards) / "stage2-00000.tar"))
+    return conversation_of(sample), sample.members["jpg"]
+
+
+@pytest.mark.parametrize(("name", "environment", "port"), [("each-whole", {}, 29533), ("fsdp2", FSDP2, 29534)])
+def test_two_processes_learn_what_one_does(tiny_stage, tmp_path, name, environment, port):
+    """Same samples per step are not promised across rank counts, so one shared conversation is used by all."""
+    conversation, picture = first_sample(tiny_stage)
+    copies = [(Conversation(f"{index}", conversation.turns), {"jpg": picture}) for index in range(8)]
+    write_shards(copies, tmp_path / "same", "same", max_samples=2)
+    recipe = on(tiny_stage, tmp_path / "same", steps=4, save_every=2)
+    alone = train(recipe, quiet=True)
+    two = recipe.model_copy(update={"out": f"{recipe.out}-{name}"})
+    done = launch(two, tmp_path / "two.toml", port, **environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads((Path(two.out) / "run.json").read_text("utf-8"))["llm_dealt_out"] == (name == "fsdp2")
+    for one, other in zip(losses(alone), losses(two.out), strict=True):
+        assert one["labels"] == other["labels"] and one["samples"] == other["samples"] == 4
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-6)
+        assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-6)
+    for file in ("resampler.safetensors", "lora/adapter_model.safetensors"):
+        for key, tensor in load_file(alone / file).items():
+            torch.testing.assert_close(tensor, load_file(Path(two.out) / file)[key], rtol=1e-4, atol=1e-5)
+
+
+def test_text_alone_and_uneven_shards_on_two_ranks_do_not_hang(tiny_stage, tmp_path):
+    """Three shards of 1, 3 and 5 samples for two readers, one of them without any image."""
+    conversation, picture = first_sample(tiny_stage)
+    words = (Turn("user", "你好"), Turn("assistant", "Hello.", language="en"))
+    for number, (count, image) in enumerate(((1, True), (3, False), (5, True))):
+        turns = conversation.turns if image else words
+        samples = [(Conversation(f"{number}-{i}", turns), {"jpg": picture} if image else {}) for i in range(count)]
+        write_shards(samples, tmp_path / "shards" / str(number), "s")
+    recipe = on(tiny_stage, tmp_path / "shards", steps=20, batch_size=2)
+    done = launch(recipe, tmp_path / "uneven.toml", 29535)
+    assert done.returncode == 0, done.stderr[-3000:]
+    images = [line["images"] for line in losses(recipe.out)]
+    assert len(images) == 20 and 1 in images, "in some step one rank had a picture and the other had none"
+
+
+def test_another_number_of_processes_is_refused_with_what_to_do_instead(tiny_stage):
+    cursor = Cursor(seed=0, ranks=1, workers=1, fingerprint="x")
+    two = SimpleNamespace(process_index=0, num_processes=2)
+    with pytest.raises(
+        ValueError, match=r"1 ranks x 1 workers, this run has 2 x 1.*init=RUN out=ANOTHER first_epoch=N"
+    ):
+        mixture_of(tiny_stage, None, two, cursor, Path("RUN"))
+
+
+def test_a_batch_that_cannot_be_dealt_out_is_refused():
+    with pytest.raises(ValueError, match="batch_size 3 cannot be dealt out evenly to 2 processes"):
+        share_of(3, SimpleNamespace(num_processes=2))
+
+
+def test_losses_are_told_apart_by_language_and_polarity():
+    totals = Totals()
+    totals.add_losses([1.0, 2.0, 3.0, 4.0], [("en", "positive", 1), ("zh", "negative", 2), ("fr", "", 1)])
+    assert totals.means() == {
+        "loss": 2.5,
+        "loss_en": 1.0,
+        "loss_zh": 2.5,
+        "loss_unknown_language": 4.0,
+        "loss_positive": 1.0,
+        "loss_negative": 2.5,
+        "loss_unknown_polarity": 4.0,
+    }

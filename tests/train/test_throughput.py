@@ -1,0 +1,55 @@
+"""Speeds are counted, not guessed."""
+
+import time
+
+import pytest
+import torch
+
+from skymm.train.card import throughput
+from skymm.train.throughput import Stopwatch, flops_of, matrix_ceiling, memory_gib
+
+CPU = torch.device("cpu")
+
+
+def test_flops_are_those_of_the_products_forward_and_backward():
+    weight = torch.randn(16, 8, requires_grad=True)
+    inputs = torch.randn(4, 8)
+    assert flops_of(lambda: (inputs @ weight.T).sum().backward()) == 2 * (2 * 4 * 8 * 16)
+    weight.requires_grad_(False)
+    inputs.requires_grad_(True)
+    assert flops_of(lambda: (inputs @ weight.T).sum().backward()) == 2 * (2 * 4 * 8 * 16), (
+        "a frozen weight still passes on"
+    )
+
+
+def test_the_ceiling_is_that_of_a_machine_and_not_of_a_formula():
+    assert 1e8 < matrix_ceiling(CPU, torch.float32, 64, seconds=0.02) < 1e15
+
+
+def test_a_stopwatch_runs_only_inside():
+    watch = Stopwatch(CPU)
+    time.sleep(0.02)
+    for _ in range(2):
+        with watch.running():
+            time.sleep(0.01)
+    assert 0.02 <= watch.seconds() < 0.04 or pytest.skip("the machine is too busy to sleep on time")
+
+
+def test_memory_grows_when_something_large_is_held():
+    before = memory_gib(CPU)
+    held = torch.ones(2**28 + int(before * 2**30) // 4)
+    assert memory_gib(CPU) >= before + 0.9 and held.numel()
+
+
+def test_throughput_leaves_out_the_step_that_warms_up():
+    line = {"tokens": 100, "positions": 125, "samples": 4, "seconds": 2.0}
+    line |= {"data_seconds": 0.5, "vision_seconds": 0.2, "mfu": 0.4}
+    assert throughput([line | {"seconds": 90.0}, line, line]) == {
+        "tokens_per_second": 50.0,
+        "samples_per_second": 2.0,
+        "data_share": 0.25,
+        "vision_share": 0.1,
+        "padding_share": 0.2,
+        "mfu": 0.4,
+    }
+    assert throughput([line]) is None and throughput([]) is None
