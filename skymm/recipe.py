@@ -91,6 +91,9 @@ class StageRecipe(_Strict):
     save_every: int = Field(100, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
     max_skip_ratio: float = Field(0.01, ge=0, le=1)
+    workers: int = Field(
+        0, ge=0, description="data worker processes per rank; 0: samples are prepared between the steps"
+    )
     features: str | None = Field(None, description="directory of a feature cache; None: towers run in every step")
     features_precision: Literal["bfloat16", "int8"] = Field("bfloat16", description="of a feature cache that is built")
 

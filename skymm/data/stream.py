@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from skymm.conversation import Conversation
 from skymm.data.shards import BadSample, Sample, conversation_of, expand, read_shard
 
-CURSOR_VERSION = 1
+CURSOR_VERSION = 2
 logger = logging.getLogger(__name__)
 
 
@@ -49,7 +49,8 @@ class Item:
 class Cursor:
     """Where every worker of every rank goes on. Saved with the weights; `to_dict` and `from_dict` go through JSON.
 
-    A worker without a position has delivered nothing yet and starts at the beginning.
+    A worker without a position has delivered nothing yet and starts at the beginning. `latest` is, per rank, the worker
+    that delivered last; the one after it has the next turn.
     """
 
     seed: int
@@ -58,28 +59,37 @@ class Cursor:
     fingerprint: str
     start_epoch: int = 0
     positions: Mapping[str, Any] = field(default_factory=dict)
+    latest: Mapping[str, int] = field(default_factory=dict)
     version: int = CURSOR_VERSION
 
     def after(self, *items: Item) -> Cursor:
-        """The cursor once these items (of any workers, each worker's in order) have been used."""
-        return replace(self, positions={**self.positions, **{item.place: item.position for item in items}})
+        """The cursor once these items (of any workers, in the order in which they came) have been used."""
+        positions, latest = dict(self.positions), dict(self.latest)
+        for item in items:
+            rank, _, worker = item.place.partition("/")
+            positions[item.place], latest[rank] = item.position, int(worker)
+        return replace(self, positions=positions, latest=latest)
 
     def merge(self, *others: Cursor) -> Cursor:
         """One cursor of what several ranks hold. Raises ValueError where they are not of one run."""
-        merged = dict(self.positions)
+        positions, latest = dict(self.positions), dict(self.latest)
         for other in others:
-            if replace(other, positions={}) != replace(self, positions={}):
+            if replace(other, positions={}, latest={}) != replace(self, positions={}, latest={}):
                 raise ValueError(f"cursors of different runs cannot be merged: {self} and {other}")
-            merged.update(other.positions)
-        return replace(self, positions=merged)
+            positions.update(other.positions)
+            latest.update(other.latest)
+        return replace(self, positions=positions, latest=latest)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"positions": dict(self.positions)}
+        mappings = {"positions": dict(self.positions), "latest": dict(self.latest)}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | mappings
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Cursor:
         """Back from `to_dict`. Raises ValueError for another version or missing fields."""
+        if data.get("version") == 1 and "latest" not in data:  # from when each rank had one reader: turns said nothing
+            data = {**data, "version": CURSOR_VERSION, "latest": {}}
         if data.get("version") != CURSOR_VERSION:
             raise ValueError(f"cursor version is {data.get('version')!r}, this program reads {CURSOR_VERSION}")
         if set(data) != set(cls.__dataclass_fields__):
