@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from skymm.conversation import Conversation, parse
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
+FEATURES = ".features.safetensors"  # after an image's name: what the towers saw in it
 CARD = "card.json"
 EXPECTED = "KEY.jpg|jpeg|png|webp and KEY.json (only KEY.json where its turns show no image)"
 _BLOCK = 512  # bytes; a tar is made of such blocks and ends with zeroed ones
@@ -53,8 +54,18 @@ class Sample:
 
     @property
     def images(self) -> tuple[str, ...]:
-        """Names of the image members, in file order."""
-        return tuple(name for name in self.members if is_image_name(name))
+        """Names of the images, in file order; also of those of which only the features are left."""
+        names = (name.removesuffix(FEATURES) for name in self.members)
+        return tuple(dict.fromkeys(name for name in names if is_image_name(name)))
+
+    def image(self, name: str) -> bytes:
+        """Encoded bytes of an image. Raises ValueError where they were left out."""
+        if name not in self.members:
+            raise ValueError(
+                f"{self.shard}: {self.key} has no image {name}, only what is left of it: {sorted(self.members)}; say "
+                'features = "shards" in the recipe, or name the shards that have the images'
+            )
+        return self.members[name]
 
 
 def is_image_name(name: str) -> bool:
@@ -77,7 +88,7 @@ def conversation_of(sample: Sample) -> Conversation:
     except RecursionError as error:
         raise BadSample(f"{where}: nested too deeply to be a conversation", "bad json") from error
     for name in conversation.images:
-        if name not in sample.members or not is_image_name(name):
+        if name not in sample.images:
             found = list(sample.images) or "none"
             raise BadSample(f"{where}: shows image {name!r}, its image members: {found}", "missing image member")
     return conversation

@@ -37,6 +37,7 @@ def build_model(
         resampler=recipe.resampler.model_dump(),
         lora=recipe.lora.model_dump() if recipe.lora else None,
         image_token_id=llm.get_input_embeddings().weight.shape[0],
+        scaled_decode=recipe.scaled_decode,
         dtype=dtype,
     )
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The feature cache as a stage of its own: every image of a stage's shards through the frozen towers, once.
+"""Features as a stage of their own: every image of a stage's shards through the frozen towers, once.
 
 It pays where the LLM is small, where an image is seen often (epochs, several trainings, preference pairs), or where several
 towers look at it. For one epoch of a 7B LLM the towers are 3 to 8 % of the work: there it is not worth the disk.
@@ -6,7 +6,11 @@ towers look at it. For one epoch of a 7B LLM the towers are 3 to 8 % of the work
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,20 +19,42 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from skymm.data.feature_members import FeatureMembers, picture
 from skymm.data.features import FeatureCache, Precision, image_key
-from skymm.data.images import decode_image
-from skymm.data.shards import conversation_of, expand, read_shard
+from skymm.data.shards import CARD, Sample, conversation_of, expand, read_shard
 from skymm.recipe import StageRecipe
 
 # Cached and computed features differ by how they are stored and by the batch they were computed in, never by this much.
 TOLERANCE = 0.05
+BESIDE = "shards"
+"""What `features` says in a recipe when they lie beside the samples."""
+
+
+def open_features(model: Any, recipe: StageRecipe) -> FeatureCache | FeatureMembers | None:
+    """Where a stage reads its features, a few of them computed anew to see that they are the towers'; None: nowhere.
+
+    Raises ValueError where they are of other towers, of another way to decode images, damaged or, beside samples, missing.
+    """
+    if recipe.features is None:
+        return None
+    stored = members_of(model) if recipe.features == BESIDE else cache_of(model, recipe.features)
+    verify(stored, model, recipe)
+    return stored
 
 
 def cache_of(model: Any, directory: str | Path, precision: Precision | None = None) -> FeatureCache:
     """The cache of a model's towers in a directory, new or as it is. Raises ValueError where it is another's."""
-    shapes = [(tower.num_patches, tower.width) for tower in model.towers]
-    fingerprints = model.config.tower_fingerprints
-    return FeatureCache(directory, fingerprints=fingerprints, shapes=shapes, precision=precision)
+    fingerprints = model.config.feature_fingerprints
+    return FeatureCache(directory, fingerprints=fingerprints, shapes=_shapes(model), precision=precision)
+
+
+def members_of(model: Any) -> FeatureMembers:
+    """Features of a model's towers beside the samples."""
+    return FeatureMembers(tuple(model.config.feature_fingerprints), _shapes(model))
+
+
+def _shapes(model: Any) -> tuple[tuple[int, int], ...]:
+    return tuple((tower.num_patches, tower.width) for tower in model.towers)
 
 
 def look(model: Any, images: list[Image.Image]) -> list[Tensor]:
@@ -50,44 +76,125 @@ def build_features(
     """
     if recipe.features is None:
         raise ValueError('the recipe names no directory for its features; add features = "runs/features"')
+    if recipe.features == BESIDE:
+        raise ValueError('features = "shards" are written beside the samples: say where the new shards go, --into DIR')
     cache = cache_of(model, recipe.features, recipe.features_precision)
     known = 0
 
     def missing() -> Iterator[tuple[bytes, Image.Image]]:
         nonlocal known
-        for where, data in images_of(recipe):
-            key = image_key(data)
+        for sample, name in _shown(recipe):
+            key = image_key(sample.image(name))
             if key in cache:
                 known += 1
                 continue
-            yield key, decode_image(data, where)
+            yield key, picture(sample, name, min_side=model.config.min_side)
 
-    for done in cache.add(missing(), lambda images: look(model, images)):
+    for done in cache.add(missing(), partial(look, model)):
         advance(done + known)
         known = 0
     advance(known)
     return cache
 
 
-def images_of(recipe: StageRecipe) -> Iterator[tuple[str, bytes]]:
-    """The encoded images that the recipe's conversations show, with the names that errors call them by."""
+def write_feature_shards(
+    recipe: StageRecipe,
+    model: Any,
+    into: str | Path,
+    *,
+    drop_images: bool = False,
+    advance: Callable[[int], None] = lambda shards: None,
+) -> dict[str, Path]:
+    """Copy the recipe's shards to `into`/SOURCE with features beside every image; returns the directory of each source.
+
+    A killed run goes on with the first shard that is missing. Cards of the shards (what may be done with them, ...) come
+    along; where there is a card, a directory is complete. `advance` is called with numbers of shards. Raises ValueError
+    where `into` holds something else: features of other towers, in another precision, of other shards.
+    """
+    into = Path(into)
+    members = members_of(model)
+    options = {"precision": recipe.features_precision, "drop_images": drop_images}
+    meta = {"fingerprints": list(members.fingerprints), "shapes": [list(s) for s in members.shapes], **options}
+    copies = {}
+    for name, source in recipe.data.items():
+        shards = expand(source.shards)
+        root = Path(os.path.commonpath([path.parent.absolute() for path in shards]))
+        targets = {into / name / path.absolute().relative_to(root): path for path in shards}
+        if any(target.resolve() == path.resolve() for target, path in targets.items()):
+            raise ValueError(f"{into / name} holds the shards of data.{name} themselves; name another directory")
+        if len(targets) < len(shards):
+            raise ValueError(f"data.{name} names a shard twice, and a copy cannot: {source.shards}")
+        _claim(into / name, meta | {"shards": [[path.name, path.stat().st_size] for path in shards]})
+        for target, path in targets.items():
+            if not target.exists():
+                members.copy_shard(path, target, partial(look, model), min_side=model.config.min_side, **options)
+            advance(1)
+        for folder in dict.fromkeys(target.parent for target in targets):
+            here = {target: path for target, path in targets.items() if target.parent == folder}
+            _write_card(folder, next(iter(here.values())).parent / CARD, list(here), meta)
+        copies[name] = into / name
+    return copies
+
+
+def _claim(directory: Path, meta: dict[str, Any]) -> None:
+    path = directory / "features.json"
+    if path.exists() and (found := json.loads(path.read_text("utf-8"))) != meta:
+        differing = [name for name in meta if found.get(name) != meta[name]]
+        raise ValueError(
+            f"{directory} was begun with other {', '.join(differing)}; name another directory, or remove this one"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_json(path, meta)
+
+
+def _write_card(directory: Path, source: Path, shards: list[Path], meta: dict[str, Any]) -> None:
+    card = json.loads(source.read_text("utf-8")) if source.exists() else {}
+    before = {entry["name"]: entry for entry in card.get("shards", [])}
+    entries = []
+    for path in shards:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        entries.append({**before.get(path.name, {}), "name": path.name, "sha256": digest})
+    _write_json(directory / CARD, {**card, "features": meta, "shards": entries})
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    partial_path = path.with_name(f"{path.name}.partial")
+    partial_path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    partial_path.rename(path)
+
+
+def _shown(recipe: StageRecipe) -> Iterator[tuple[Sample, str]]:
+    """Every sample of the recipe's shards with each image that it shows."""
     for source in recipe.data.values():
         for shard in expand(source.shards):
             for sample in read_shard(shard):
                 for name in conversation_of(sample).images:
-                    yield f"{sample.shard}: {sample.key}.{name}", sample.members[name]
+                    yield sample, name
 
 
-def verify(cache: FeatureCache, model: Any, recipe: StageRecipe, *, num_images: int = 2) -> None:
-    """Compute a few cached features anew. Raises ValueError when they are not what the cache holds."""
-    held = ((where, data) for where, data in images_of(recipe) if image_key(data) in cache)
-    for where, data in islice(held, num_images):
-        expected = look(model, [decode_image(data, where)])
-        for index, (stored, computed) in enumerate(zip(cache.get(image_key(data)), expected)):
+def images_of(recipe: StageRecipe) -> Iterator[tuple[str, bytes]]:
+    """The encoded images that the recipe's conversations show, with the names that errors call them by."""
+    for sample, name in _shown(recipe):
+        yield f"{sample.shard}: {sample.key}.{name}", sample.image(name)
+
+
+def verify(stored: FeatureCache | FeatureMembers, model: Any, recipe: StageRecipe, *, num_images: int = 2) -> None:
+    """Compute a few stored features anew. Raises ValueError when they are not what is stored."""
+    held = _shown(recipe)
+    if isinstance(stored, FeatureCache):
+        held = (one for one in _shown(recipe) if image_key(one[0].image(one[1])) in stored)
+    for sample, name in islice(held, num_images):
+        features = stored.of(sample, name)
+        if name not in sample.members:
+            continue  # only its features are left: their fingerprint has to be enough
+        expected = look(model, [picture(sample, name, min_side=model.config.min_side)])
+        for index, (one, computed) in enumerate(zip(features, expected)):
             computed = computed[0].float().cpu()
-            error = float((stored.float() - computed).norm() / computed.norm().clamp(min=1e-12))
+            error = float((one.float() - computed).norm() / computed.norm().clamp(min=1e-12))
             if not error < TOLERANCE:
+                place = getattr(stored, "directory", "beside the samples")
                 raise ValueError(
-                    f"{cache.directory}: the features of {where} are not those that tower {index} gives now (they differ by "
-                    f"{error:.0%}); the cache is damaged, remove it and build it again"
+                    f"{place}: the features of {sample.shard}: {sample.key}.{name} are not those that tower {index} gives now "
+                    f"(they differ by {error:.0%}); they are damaged, remove them and build them again"
                 )
