@@ -56,7 +56,7 @@ class ModelRecipe(_Strict):
     scaled_decode: bool = Field(
         False, description="large JPEGs are decoded at 1/2 to 1/8: faster, slightly other pixels"
     )
-    attention: str = Field("auto", description="auto, eager, sdpa, flash_attention_2, ... (attn_implementation)")
+    quantization: Literal["nf4"] | None = Field(None, description="nf4: the LLM in 4 bits (QLoRA, needs bitsandbytes)")
 
 
 class SourceRecipe(_Strict):
@@ -82,7 +82,14 @@ class StageRecipe(_Strict):
     languages: list[Literal["en", "zh"]] = ["en", "zh"]
     steps: int = Field(ge=1)
     batch_size: int = Field(32, ge=1, description="conversations per step, over all processes")
-    micro_batch_size: int | None = Field(None, ge=1, description="conversations per forward pass; None: all at once")
+    micro_batch_size: int | None = Field(None, ge=1, description="conversations per forward pass at most")
+    micro_batch_tokens: int | None = Field(None, ge=8, description="positions per forward pass at most")
+    attention: str = Field(
+        "auto", description="auto, varlen, flash_attention_2, sdpa, eager, ... (attn_implementation)"
+    )
+    packing: bool | None = Field(
+        None, description="several conversations in one row without padding; None: where the attention can"
+    )
     max_turns: int | None = Field(None, ge=1, description="questions per conversation at most")
     max_length: int = Field(2048, ge=8)
     learning_rate: float = Field(1e-3, gt=0)
@@ -90,9 +97,18 @@ class StageRecipe(_Strict):
     warmup_steps: int = Field(10, ge=0)
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
+    gradient_checkpointing: bool = Field(False, description="compute activations twice instead of keeping them")
+    compile: bool = Field(False, description="torch.compile the LLM's layers: for runs of an hour and more")
+    liger: bool = Field(False, description="Liger's fused head and cross entropy (CUDA)")
     seed: int = 0
+    first_epoch: int = Field(
+        0, ge=0, description="of the data's order; a run that begins with another's weights goes on"
+    )
     save_every: int = Field(100, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
+    held_out: str | list[str] | None = Field(None, description="shards whose loss is measured and never trained on")
+    held_out_every: int = Field(100, ge=1, description="steps; the checkpoint with the lowest held-out loss is kept")
+    held_out_samples: int = Field(64, ge=1)
     max_skip_ratio: float = Field(0.01, ge=0, le=1)
     workers: int = Field(
         0, ge=0, description="data worker processes per rank; 0: samples are prepared between the steps"
@@ -102,6 +118,9 @@ class StageRecipe(_Strict):
         description='directory of a feature cache, or "shards": they lie beside the samples; None: towers run in every step',
     )
     features_precision: Literal["bfloat16", "int8"] = Field("bfloat16", description="of features that are written")
+    trackers: list[Literal["tensorboard", "trackio", "swanlab", "wandb"]] = Field(
+        [], description="where the numbers of every step are shown as well, besides log.jsonl"
+    )
 
 
 class EmojiScenesRecipe(_Strict):
@@ -195,14 +214,15 @@ def parse(data: dict[str, Any], kind: type[Recipe], where: str = "recipe") -> Re
 
 def differences(old: BaseModel, new: BaseModel) -> list[str]:
     """`key: old -> new` for every leaf in which two recipes differ."""
-    before, after = _leaves(old.model_dump()), _leaves(new.model_dump())
+    before, after = leaves(old.model_dump()), leaves(new.model_dump())
     keys = sorted(before.keys() | after.keys())
     return [f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in keys if before.get(key) != after.get(key)]
 
 
-def _leaves(data: Any, path: str = "") -> dict[str, Any]:
+def leaves(data: Any, path: str = "") -> dict[str, Any]:
+    """Nested data as `section.key` -> value."""
     if isinstance(data, dict) and data:
-        return {k: v for name, value in data.items() for k, v in _leaves(value, f"{path}.{name}".strip(".")).items()}
+        return {k: v for name, value in data.items() for k, v in leaves(value, f"{path}.{name}".strip(".")).items()}
     return {path: data}
 
 

@@ -46,7 +46,6 @@ def tiny_model_recipe(tiny_llm: Path, tiny_tower: Path) -> ModelRecipe:
         resampler={"num_latents": 6, "num_layers": 1, "num_heads": 2, "width": 16},
         lora={"rank": 2, "alpha": 4, "dropout": 0.1},
         dtype="float32",
-        attention="eager",
     )
 
 

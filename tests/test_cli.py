@@ -20,7 +20,7 @@ def test_help_takes_under_half_a_second():
         result = skymm("--help")
         seconds.append(time.perf_counter() - start)
     assert result.returncode == 0 and min(seconds) < 0.5
-    for command in ("quickstart", "train", "ask", "look", "data", "eval"):
+    for command in ("quickstart", "train", "doctor", "ask", "look", "data", "eval"):
         assert command in result.stdout
 
 
@@ -44,6 +44,8 @@ def test_look_shows_samples_and_tokens(tiny_data, tiny_llm):
         (["ask", "{tmp}", "{tmp}/nowhere.jpg", "Is it?"], "no image at"),
         (["ask", "{tmp}", "{tmp}/typo.toml", "Is it?"], "typo.toml"),
         (["ask", "{tmp}", "{tmp}/huge.png", "Is it?"], "30000 x 30000"),
+        (["doctor", "{tmp}"], "found no log.jsonl in"),
+        (["doctor", "{tmp}/typo.toml"], "unknown key 'stepz'; did you mean 'steps'?"),
         (["eval", "score", "mme", "{tmp}/nowhere"], "nowhere"),
         (["eval", "score", "pop", "{tmp}"], "unknown benchmark 'pop'; did you mean 'pope'?"),
         (

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "skymm").rglob("*.py"))
 # Floors from the ground up; a module imports from its own floor or a lower one.
 FLOORS = [
-    ("conversation", "text", "recipe", "assets", "progress", "_auto", "__init__"),
+    ("conversation", "text", "recipe", "assets", "progress", "page", "_auto", "__init__"),
     ("model", "data", "curation"),
     ("train", "evaluation"),
     ("serve", "quickstart", "show"),
@@ -26,7 +26,7 @@ HOMES = {
     "openai": "evaluation/answerers/openai_endpoint.py",
     "openpyxl": "evaluation/files.py",
     "scipy": "evaluation/statistics.py",
-    "jinja2": "evaluation/report",
+    "jinja2": "page/render.py",
     "resvg_py": "curation/sources/emoji.py",
 }
 
@@ -114,7 +114,20 @@ def test_files_are_small(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["conversation", "text", "recipe", "cli", "show", "quickstart", "data.stream", "curation.scenes", "evaluation.run"],
+    [
+        *(
+            "conversation",
+            "text",
+            "recipe",
+            "cli",
+            "show",
+            "quickstart",
+            "data.stream",
+            "curation.scenes",
+            "evaluation.run",
+        ),
+        *("page.curves", "page.render", "train.report.page", "train.doctor.examine"),
+    ],
 )
 def test_what_has_to_be_instant_loads_no_torch(module):
     code = f"import sys, skymm.{module}; print('torch' in sys.modules, 'transformers' in sys.modules)"

@@ -1,4 +1,4 @@
-"""The one door: `skymm quickstart | data | look | train | eval | ask`.
+"""The one door: `skymm quickstart | data | look | train | doctor | eval | ask`.
 
 Everything heavy is imported inside the command that needs it, so help and mistakes are instant.
 """
@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from skymm.cli.doctor import doctor
 from skymm.cli.evaluation import app as eval_app
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Write shards and caches.")
 app.add_typer(data_app, name="data")
 app.add_typer(eval_app, name="eval")
+app.command()(doctor)
 
 
 @app.command()
@@ -122,8 +124,9 @@ def data_features(
     if into is None and stage.features == "shards":
         raise ValueError('features = "shards" are written beside the samples: say where the new shards go, --into DIR')
     from skymm.progress import progress
-    from skymm.train.features import build_features, images_of, write_feature_shards
-    from skymm.train.loop import model_for
+    from skymm.train.feature_shards import write_feature_shards
+    from skymm.train.features import build_features, images_of
+    from skymm.train.parts import model_for
 
     if into is not None:
         with progress() as bar:

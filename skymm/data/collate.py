@@ -76,6 +76,15 @@ class Batch:
     groups: list[tuple[str, str, int]]
     num_examples: int
 
+    def to(self, device: torch.device) -> dict[str, Any]:
+        """The inputs on a device."""
+        return {
+            name: [tensor.to(device, non_blocking=True) for tensor in value]
+            if isinstance(value, list)
+            else value.to(device, non_blocking=True)
+            for name, value in self.inputs.items()
+        }
+
 
 def collate(examples: Sequence[Example], pad: Callable[[list[Any]], Mapping[str, Tensor]]) -> Batch:
     """Pad (on the right) and stack. Images of all rows stand one after another, as their positions do."""

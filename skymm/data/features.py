@@ -1,4 +1,4 @@
-"""Frozen features, computed once: one memory-mapped file per tower and a list of keys.
+"""Frozen features, computed once: one memory-mapped file per tower and an index of keys.
 
 A tower never changes, so neither do its features of an image. The key is a hash of the encoded image bytes; the directory
 belongs to one set of towers (weights and preprocessing, by fingerprint) and refuses every other. This file knows no model:
@@ -21,17 +21,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from skymm.data.key_index import KEY_BYTES, KeyIndex
 from skymm.data.shards import Sample
 
-META, KEYS = "features.json", "keys.bin"
+META = "features.json"
 Precision = Literal["bfloat16", "int8"]
-_KEY_BYTES = 16
 _SUFFIXES = {"bfloat16": "bf16", "int8": "int8"}
 
 
 def image_key(data: bytes) -> bytes:
     """Hash of an image's encoded bytes."""
-    return hashlib.sha256(data).digest()[:_KEY_BYTES]
+    return hashlib.sha256(data).digest()[:KEY_BYTES]
 
 
 class FeatureCache:
@@ -70,11 +70,10 @@ class FeatureCache:
             )
         if found is None:
             path.write_text(json.dumps(meta, indent=2) + "\n", "utf-8")
-        self._rows: dict[bytes, int] = {}
-        self._read_keys()
+        self._rows = KeyIndex(self.directory, self._num_whole_rows())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the directory for itself: neither maps nor the list of keys are luggage."""
+        """Another process opens the directory for itself: what is mapped is no luggage."""
         options = {"fingerprints": self.fingerprints, "shapes": self.shapes, "precision": self.precision}
         return partial(FeatureCache, **options), (self.directory,)
 
@@ -132,10 +131,7 @@ class FeatureCache:
                 file.seek(len(self._rows) * self._row_bytes(index))
                 file.truncate()
                 file.write(pack(tensor.cpu(), self.precision).numpy().tobytes())
-        with (self.directory / KEYS).open("ab") as file:
-            file.write(b"".join(batch))
-        for key in batch:
-            self._rows[key] = len(self._rows)
+        self._rows.append(list(batch))
         self._maps = None
         return len(batch)
 
@@ -157,16 +153,10 @@ class FeatureCache:
         num_patches, width = self.shapes[index]
         return num_patches * (2 * width if self.precision == "bfloat16" else width + 2)
 
-    def _read_keys(self) -> None:
-        path = self.directory / KEYS
-        data = path.read_bytes() if path.exists() else b""
-        whole = len(data) // _KEY_BYTES
-        for index in range(len(self.shapes)):
-            size = self._path(index).stat().st_size if self._path(index).exists() else 0
-            whole = min(whole, size // self._row_bytes(index))
-        if whole * _KEY_BYTES != len(data):
-            path.write_bytes(data[: whole * _KEY_BYTES])
-        self._rows = {data[i * _KEY_BYTES : (i + 1) * _KEY_BYTES]: i for i in range(whole)}
+    def _num_whole_rows(self) -> int:
+        """Rows that every tower has whole."""
+        sizes = [path.stat().st_size if path.exists() else 0 for path in map(self._path, range(len(self.shapes)))]
+        return min(size // self._row_bytes(index) for index, size in enumerate(sizes))
 
 
 def pack(features_INC: Tensor, precision: Precision) -> Tensor:

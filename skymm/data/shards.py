@@ -16,10 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from itertools import chain, islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from skymm.conversation import Conversation, parse
+from skymm.data.names import split_name, unsafe
+from skymm.data.sizes import sizes
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 FEATURES = ".features.safetensors"  # after an image's name: what the towers saw in it
@@ -100,25 +102,33 @@ def expand(shards: str | Path | Sequence[str | Path]) -> list[Path]:
 
     Raises ValueError naming what was looked for where nothing is found.
     """
-    if not isinstance(shards, str | Path):
-        return [path for each in shards for path in expand(each)]
+    names = [shards] if isinstance(shards, str | Path) else list(shards)
+    paths = [Path(name).expanduser() for name in names]
+    # A name that exists is meant as it is written, even where it holds braces or brackets.
+    found = [
+        [path] if size is not None else _named_by(str(name), path)
+        for name, path, size in zip(names, paths, sizes(paths))
+    ]
+    return [path for each in found for path in each]
+
+
+def _named_by(name: str, path: Path) -> list[Path]:
+    """Files that a name stands for which is none itself."""
     import braceexpand  # comes with webdataset, and brings no torch
 
-    # A name that exists is meant as it is written, even where it holds braces or brackets.
-    patterns = [str(shards)] if Path(shards).exists() else list(braceexpand.braceexpand(str(shards)))
-    found = [path for pattern in patterns for path in _expand_one(Path(pattern).expanduser())]
-    if not found:
-        raise ValueError(f"no shards found: looked for {str(shards)!r}; expected .tar files there")
-    return found
+    patterns = [path] if path.exists() else [Path(each).expanduser() for each in braceexpand.braceexpand(name)]
+    found = [[each] if size is not None else _searched(each) for each, size in zip(patterns, sizes(patterns))]
+    if not any(found):
+        raise ValueError(f"no shards found: looked for {name!r}; expected .tar files there")
+    return [each for part in found for each in part]
 
 
-def _expand_one(path: Path) -> list[Path]:
+def _searched(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(path.rglob("*.tar"))
-    if path.is_file():
-        return [path]
     if has_magic(str(path)):
-        return sorted(Path(name) for name in glob(str(path), recursive=True) if Path(name).is_file())
+        paths = [Path(name) for name in glob(str(path), recursive=True)]
+        return sorted(path for path, size in zip(paths, sizes(paths)) if size is not None)
     raise ValueError(f"no shards found: {str(path)!r} does not exist; name a .tar file, a directory or a pattern")
 
 
@@ -195,7 +205,7 @@ def _check_writable(conversation: Conversation, images: Mapping[str, bytes], wri
     key = conversation.key
     if key in written:
         raise ValueError(f"{key}: this key is already in the shard; every sample needs a key of its own")
-    split = None if _unsafe(key) or key.startswith("./") else _split(f"{key}.json")
+    split = None if unsafe(key) or key.startswith("./") else split_name(f"{key}.json")
     if split != (key, "json"):
         raise ValueError(f"{key!r} cannot be a key: it becomes a file name, so no dots, no leading '/' and no '..'")
     for name in images:
@@ -239,7 +249,7 @@ def _samples(file: BinaryIO, path: Path, start: int) -> Iterator[tuple[str, dict
         for info in tar:
             end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK
             _refuse_unsafe(info, path)
-            split = _split(info.name) if info.isreg() else None
+            split = split_name(info.name) if info.isreg() else None
             if split is None:  # a directory, or a hidden file that some system left there
                 continue
             if split[0] != key:
@@ -262,22 +272,10 @@ def _samples(file: BinaryIO, path: Path, start: int) -> Iterator[tuple[str, dict
 def _refuse_unsafe(info: tarfile.TarInfo, path: Path) -> None:
     if not (info.isreg() or info.isdir()):
         raise ShardError(f"{path}: {info.name} is a link or a device; expected plain files only, {EXPECTED}")
-    if _unsafe(info.name):
+    if unsafe(info.name):
         raise ShardError(
             f"{path}: member {info.name!r} leads outside of the shard; expected relative names, {EXPECTED}"
         )
-
-
-def _unsafe(name: str) -> bool:
-    pure = PurePosixPath(name)
-    return pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name
-
-
-def _split(name: str) -> tuple[str, str] | None:
-    """Key and suffix (from the first dot of the file name on, as in webdataset); None for no part of a sample."""
-    folder, slash, base = name.removeprefix("./").rpartition("/")
-    stem, dot, suffix = base.partition(".")
-    return (f"{folder}{slash}{stem}", suffix.lower()) if stem and dot and suffix else None
 
 
 def _check_first(sample: Sample) -> None:

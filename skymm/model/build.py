@@ -16,15 +16,17 @@ from skymm.recipe import ModelRecipe
 
 
 def build_model(
-    recipe: ModelRecipe, *, seed: int = 0, device: str | torch.device = "cpu"
+    recipe: ModelRecipe, *, seed: int = 0, device: str | torch.device = "cpu", attention: str = "auto"
 ) -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
     """Model and processor, on the CPU, trained parts initialised from `seed`; dtype and attention chosen for `device`."""
     import transformers
 
     dtype = language.pick_dtype(device) if recipe.dtype == "auto" else getattr(torch, recipe.dtype)
-    attention = language.pick_attention(recipe.attention, device, dtype)
+    attention = language.pick_attention(attention, device, dtype)
     source = assets.resolve_llm(recipe.llm)
-    llm = language.load_llm(source, dtype=dtype, attention=attention, revision=recipe.llm_revision)
+    llm = language.load_llm(
+        source, dtype=dtype, attention=attention, revision=recipe.llm_revision, quantization=recipe.quantization
+    )
     tokenizer = transformers.AutoTokenizer.from_pretrained(source, revision=recipe.llm_revision or "main")
     specs = [tower if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers]
     towers = [load_tower(spec, dtype=dtype) for spec in specs]
@@ -38,6 +40,7 @@ def build_model(
         lora=recipe.lora.model_dump() if recipe.lora else None,
         image_token_id=llm.get_input_embeddings().weight.shape[0],
         scaled_decode=recipe.scaled_decode,
+        quantization=recipe.quantization,
         dtype=dtype,
     )
     torch.manual_seed(seed)
@@ -55,7 +58,11 @@ def new_processor(config: SkyMMConfig, tokenizer, system: str | None) -> SkyMMPr
     )
 
 
-def open_model(directory: str | Path, *, device: str = "cpu") -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
+def open_model(
+    directory: str | Path, *, device: str = "cpu", attention: str = "auto"
+) -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
     """Model and processor that were saved side by side in a directory. `device` "auto": a GPU where there is one."""
-    model = SkyMMForConditionalGeneration.from_pretrained(str(directory), device_map=device)
+    model = SkyMMForConditionalGeneration.from_pretrained(
+        str(directory), device_map=device, attn_implementation=attention
+    )
     return model, SkyMMProcessor.from_pretrained(str(directory))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from skymm.conversation import Conversation, Turn
+from skymm.model.attention import boundaries
 from skymm.model.loss import IGNORE
 
 _SENTINEL = "⟦content {}⟧"
@@ -212,3 +213,16 @@ def pad(examples: list[Encoded], *, pad_id: int, side: str) -> dict[str, Tensor]
         attention_mask[row, span] = 1
         labels[row, span] = torch.tensor(example.labels)
     return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
+
+
+def pack(examples: list[Encoded]) -> dict[str, Tensor]:
+    """A batch as one row without padding: input_ids and labels (1, T) int64, and cu_seq_lens, (len(examples) + 1,) int32:
+    where each conversation begins, and where the last one ends.
+    """
+    lengths = [len(example.ids) for example in examples]
+    labels = torch.tensor([[label for example in examples for label in example.labels]])
+    cu_seq_lens = boundaries(lengths)
+    # The position before a conversation's first is another conversation's last, and must never learn to predict it.
+    labels[0, cu_seq_lens[:-1].long()] = IGNORE
+    ids = torch.tensor([[token for example in examples for token in example.ids]])
+    return {"input_ids": ids, "labels": labels, "cu_seq_lens": cu_seq_lens}

@@ -65,7 +65,11 @@ def load_model(model_class: Any, name: str, *, lora: bool = True, **kwargs: Any)
         device = device.get("", "cpu")
     attention = language.pick_attention(kwargs.get("attn_implementation") or "auto", device, dtype)
     llm = language.load_llm(
-        assets.resolve_llm(config.llm), dtype=dtype, attention=attention, revision=config.llm_revision
+        assets.resolve_llm(config.llm),
+        dtype=dtype,
+        attention=attention,
+        revision=config.llm_revision,
+        quantization=config.quantization,
     )
     specs = [{key: tower[key] for key in ("name", "image_size", "layer", "revision")} for tower in config.towers]
     for spec in specs:

@@ -18,6 +18,7 @@ class SkyMMConfig(PreTrainedConfig):
         tower_fingerprints: hash of each tower's weights and preprocessing; a checkpoint refuses other eyes.
         resampler: num_latents, num_layers, num_heads, width.
         lora: rank, alpha, dropout, targets; None for none.
+        quantization: "nf4" where the LLM was held in 4 bits while the adapter learned; it is opened in the same way.
         image_token_id: stands for an image position in `input_ids`. It is one past the embedding table on purpose: no text
             can produce it, and looking it up would be an error instead of a wrong word.
         scaled_decode: large JPEGs are decoded at a fraction of their size, see `min_side`.
@@ -36,6 +37,7 @@ class SkyMMConfig(PreTrainedConfig):
         lora: dict[str, Any] | None = None,
         image_token_id: int = -1,
         scaled_decode: bool = False,
+        quantization: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -50,6 +52,7 @@ class SkyMMConfig(PreTrainedConfig):
         self.lora = lora
         self.image_token_id = image_token_id
         self.scaled_decode = scaled_decode
+        self.quantization = quantization
 
     @property
     def num_latents(self) -> int:

@@ -15,26 +15,46 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from skymm.model import attention as varlen
 
 # The projections of every Llama-like decoder layer; anything else is named in the recipe.
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-def load_llm(source: str, *, dtype: torch.dtype, attention: str, revision: str | None = None) -> nn.Module:
+def load_llm(
+    source: str, *, dtype: torch.dtype, attention: str, revision: str | None = None, quantization: str | None = None
+) -> nn.Module:
     """A frozen causal LLM from a local directory or hub id, in eval mode.
 
-    Raises ValueError, naming the source, when there is none or it scales its logits in a way the gathered loss lacks.
+    `quantization` "nf4": its matrices in 4 bits, computed in `dtype` (QLoRA, arXiv 2305.14314).
+    Raises ValueError, naming the source, when there is none, when it scales its logits in a way the gathered loss lacks,
+    or when what quantises it is not installed.
     """
+    options = {"quantization_config": _four_bits(dtype)} if quantization else {}
+    varlen.register()
     try:
         with _no_progress_bar():
             llm = transformers.AutoModelForCausalLM.from_pretrained(
-                source, dtype=dtype, attn_implementation=attention, revision=revision or "main"
+                source, dtype=dtype, attn_implementation=attention, revision=revision or "main", **options
             )
     except OSError as error:
         raise ValueError(
             f"llm {source!r} could not be loaded: {error}. Give a hub id or a directory with a saved LLM."
         ) from error
     return freeze(llm)
+
+
+def _four_bits(dtype: torch.dtype) -> transformers.BitsAndBytesConfig:
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(
+            'quantization = "nf4" needs bitsandbytes, which is not installed: pip install bitsandbytes, '
+            "or leave quantization out and train on the LLM as it is"
+        )
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 @contextmanager
@@ -51,9 +71,34 @@ def _no_progress_bar() -> Iterator[None]:
 
 def llm_from_config(text_config: transformers.PreTrainedConfig, *, dtype: torch.dtype, attention: str) -> nn.Module:
     """The same architecture with random weights."""
+    varlen.register()
     return freeze(
         transformers.AutoModelForCausalLM.from_config(text_config, dtype=dtype, attn_implementation=attention)
     )
+
+
+def wake(llm: nn.Module, mode: bool) -> None:
+    """Training mode for a frozen LLM: LoRA's dropout wakes, and nothing of the LLM's own does.
+
+    Its layers count as training too, without their parts: that is how transformers knows to checkpoint activations.
+    """
+    llm.eval()
+    for name, module in llm.named_modules():
+        if "lora_dropout" in name:
+            module.train(mode)
+        elif isinstance(module, GradientCheckpointingLayer):
+            module.training = mode
+
+
+def checkpoint_activations(llm: nn.Module) -> None:
+    """Compute the activations of each layer again in the backward pass: less memory, about a third more work."""
+    llm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def compile_layers(llm: nn.Module) -> None:
+    """torch.compile, one graph for all decoder layers and all lengths: 40 seconds once instead of minutes per shape."""
+    for layer in llm.get_decoder().layers:
+        layer.compile(dynamic=True)
 
 
 def freeze(llm: nn.Module) -> nn.Module:
@@ -96,16 +141,20 @@ def _cpu_has(*features: str) -> bool:
 
 
 def pick_attention(attention: str, device: str | torch.device, dtype: torch.dtype) -> str:
-    """`auto` -> flash-attention 2 where it is installed and usable, else SDPA; eager on a CPU.
+    """`auto` -> what packs rows: flash-attention 2 where it is installed, else torch's own varlen kernel, ours on a CPU.
 
-    Eager on a CPU because torch's CPU flash-attention backward takes a quarter of a training step at our lengths.
+    SDPA where there is none of them (fp32 on CUDA, other devices); rows are padded then.
     """
+    kind = torch.device(device).type
     if attention != "auto":
         return attention
-    if torch.device(device).type == "cpu":
-        return "eager"
-    usable = torch.device(device).type == "cuda" and dtype in (torch.bfloat16, torch.float16)
-    return "flash_attention_2" if usable and importlib.util.find_spec("flash_attn") else "sdpa"
+    if kind == "cpu":
+        return varlen.NAME
+    if kind != "cuda" or dtype not in (torch.bfloat16, torch.float16):
+        return "sdpa"
+    if importlib.util.find_spec("flash_attn"):
+        return "flash_attention_2"
+    return varlen.NAME if varlen.on_cuda_possible() else "sdpa"
 
 
 def add_lora(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: tuple[str, ...] | list[str]) -> int:
@@ -123,6 +172,11 @@ def add_lora(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets
     for _, parameter in lora_parameters(llm):
         # peft would keep them in fp32; mixing widths in every layer costs a tenth of a step. The optimizer has fp32 masters.
         parameter.data = parameter.data.to(llm.dtype)
+    return num_adapted(llm)
+
+
+def num_adapted(llm: nn.Module) -> int:
+    """How many matrices of the LLM LoRA adapts."""
     return sum("lora_A" in name for name, _ in lora_parameters(llm))
 
 

@@ -44,6 +44,23 @@ def gathered_cross_entropy(
     return torch.cat(parts), labels
 
 
+def liger_cross_entropy(hidden_BTE: Tensor, head: nn.Module, labels_BT: Tensor) -> tuple[Tensor, int]:
+    """The sum of the same losses by Liger's fused kernel, and their number; losses one by one there are none.
+
+    Raises ValueError where it cannot run.
+    """
+    if not hidden_BTE.is_cuda:
+        raise ValueError("liger = true needs CUDA; without it the gathered loss is what there is, and it is exact")
+    try:
+        from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
+    except ImportError as error:
+        raise ValueError("liger = true needs liger-kernel: pip install liger-kernel, or leave liger out") from error
+    wanted = labels_BT[:, 1:] != IGNORE
+    rows, labels = hidden_BTE[:, :-1][wanted], labels_BT[:, 1:][wanted]
+    bias = getattr(head, "bias", None)
+    return LigerFusedLinearCrossEntropyLoss(reduction="sum")(head.weight, rows, labels, bias), len(labels)
+
+
 def _row_losses(rows: Tensor, labels: Tensor, head: nn.Module) -> Tensor:
     return F.cross_entropy(head(rows).float(), labels, reduction="none")
 

@@ -15,9 +15,10 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from skymm.model import language
+from skymm.model.attention import packed_arguments
 from skymm.model.checkpoint import load_model, save_model
 from skymm.model.configuration import SkyMMConfig
-from skymm.model.loss import gathered_cross_entropy, words_loss
+from skymm.model.loss import gathered_cross_entropy, liger_cross_entropy, words_loss
 from skymm.model.resampler import PerceiverResampler
 from skymm.model.vision import Tower, tower_from_config
 
@@ -35,6 +36,11 @@ class SkyMMOutput(ModelOutput):
     loss_count: Tensor | None = None
     token_losses: Tensor | None = None
     past_key_values: Any | None = None
+
+
+def _losses(loss_sum: Tensor, loss_count: Tensor, token_losses: Tensor | None) -> SkyMMOutput:
+    mean = loss_sum / loss_count.clamp(min=1)
+    return SkyMMOutput(loss=mean, loss_sum=loss_sum, loss_count=loss_count, token_losses=token_losses)
 
 
 class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -55,7 +61,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         if language_model is None:
             dtype = getattr(config, "dtype", None) or torch.float32
-            language_model = language.llm_from_config(config.text_config, dtype=dtype, attention="eager")
+            language_model = language.llm_from_config(config.text_config, dtype=dtype, attention="varlen")
         self.towers = nn.ModuleList(towers if towers is not None else map(tower_from_config, config.towers))
         self.language_model = language_model
         self.resampler = PerceiverResampler(
@@ -122,14 +128,18 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         pixel_values: Tensor | list[Tensor] | None = None,
         features: list[Tensor] | None = None,
         inputs_embeds: Tensor | None = None,
+        cu_seq_lens: Tensor | None = None,
         logits_to_keep: int = 0,
         objective: str = "answers",
+        liger: bool = False,
         **kwargs: Any,
     ) -> SkyMMOutput:
         """With `labels` (B, T): the loss over labelled positions, no logits. Without: logits (B, T or logits_to_keep, V).
 
         `pixel_values` is one tensor per tower (a bare tensor for one tower); `features` replaces it where they are cached.
+        `cu_seq_lens` says that the row (there is one) holds several conversations, and where each begins; see `pack`.
         `objective`: "answers" (next token, through the LLM) or "words" (each latent is its label's word; see `words_loss`).
+        `liger`: the loss by Liger's fused kernel, which gives no `token_losses`.
         """
         if inputs_embeds is None:
             if features is None and pixel_values is not None:
@@ -138,8 +148,9 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 )
             inputs_embeds = self.embed(input_ids, features)
         if labels is None:
+            arguments = {"attention_mask": attention_mask} if cu_seq_lens is None else packed_arguments(cu_seq_lens)
             output = self.language_model(
-                inputs_embeds=inputs_embeds, attention_mask=attention_mask, logits_to_keep=logits_to_keep, **kwargs
+                inputs_embeds=inputs_embeds, logits_to_keep=logits_to_keep, **(arguments | kwargs)
             )
             return SkyMMOutput(logits=output.logits, past_key_values=output.get("past_key_values"))
         # Padding stands right and attention is causal, so no real token ever sees it and no mask is needed.
@@ -149,15 +160,14 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             token_losses, _ = words_loss(inputs_embeds, self.get_input_embeddings().weight, labels)
         else:
             decoder = self.language_model.get_decoder()
-            hidden_BTE = decoder(inputs_embeds=inputs_embeds, use_cache=False, **kwargs).last_hidden_state
+            arguments = {"use_cache": False} if cu_seq_lens is None else packed_arguments(cu_seq_lens)
+            hidden_BTE = decoder(inputs_embeds=inputs_embeds, **(arguments | kwargs)).last_hidden_state
+            if liger:
+                loss_sum, count = liger_cross_entropy(hidden_BTE, self.get_output_embeddings(), labels)
+                return _losses(loss_sum, torch.tensor(count, device=loss_sum.device), None)
             token_losses, _ = gathered_cross_entropy(hidden_BTE, self.get_output_embeddings(), labels)
-        loss_sum, loss_count = token_losses.sum(), torch.tensor(token_losses.numel(), device=token_losses.device)
-        return SkyMMOutput(
-            loss=loss_sum / loss_count.clamp(min=1),
-            loss_sum=loss_sum,
-            loss_count=loss_count,
-            token_losses=token_losses.detach(),
-        )
+        count = torch.tensor(token_losses.numel(), device=token_losses.device)
+        return _losses(token_losses.sum(), count, token_losses.detach())
 
     @torch.no_grad()
     def generate(  # type: ignore[override]
@@ -191,25 +201,34 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     # --- training switches ----------------------------------------------------------------------------------------------
 
+    def train(self, mode: bool = True) -> SkyMMForConditionalGeneration:
+        """What is frozen stays in eval: towers and LLM have no dropout to wake; the resampler and LoRA do."""
+        super().train(mode)
+        language.wake(self.language_model, mode)
+        return self
+
     def freeze_for(self, trains: list[str]) -> dict[str, int]:
         """The one switch of a stage: exactly the named parts ("resampler", "lora") get gradients.
 
         Returns the number of trainable parameters per part. Raises ValueError for an unknown part or one that is not there.
         """
+        self.requires_grad_(False)
+        for name in trains:
+            for parameter in self.parameters_of(name):
+                parameter.requires_grad_(True)
+        return {name: sum(parameter.numel() for parameter in self.parameters_of(name)) for name in trains}
+
+    def parameters_of(self, part: str) -> list[nn.Parameter]:
+        """Of "resampler" or "lora". Raises ValueError for another part, and for one that this model lacks."""
         parts = {
             "resampler": list(self.resampler.parameters()),
             "lora": [parameter for _, parameter in language.lora_parameters(self.language_model)],
         }
-        unknown = sorted(set(trains) - set(parts))
-        if unknown:
-            raise ValueError(f"a stage can train {list(parts)}, found {unknown[0]!r}")
-        self.requires_grad_(False)
-        for name in trains:
-            if not parts[name]:
-                raise ValueError(f"the stage trains {name!r}, but the model has none; add [model.lora] to the recipe")
-            for parameter in parts[name]:
-                parameter.requires_grad_(True)
-        return {name: sum(parameter.numel() for parameter in parts[name]) for name in trains}
+        if part not in parts:
+            raise ValueError(f"a stage can train {list(parts)}, found {part!r}")
+        if not parts[part]:
+            raise ValueError(f"the stage trains {part!r}, but the model has none; add [model.lora] to the recipe")
+        return parts[part]
 
     def lora_off(self):
         """Context manager: inside, the LLM is exactly the untouched one."""

@@ -6,9 +6,6 @@ towers look at it. For one epoch of a 7B LLM the towers are 3 to 8 % of the work
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -21,7 +18,8 @@ from torch import Tensor
 
 from skymm.data.feature_members import FeatureMembers, picture
 from skymm.data.features import FeatureCache, Precision, image_key
-from skymm.data.shards import CARD, Sample, conversation_of, expand, read_shard
+from skymm.data.finished import FinishedShards
+from skymm.data.shards import Sample, conversation_of, expand, read_shard
 from skymm.recipe import StageRecipe
 
 # Cached and computed features differ by how they are stored and by the batch they were computed in, never by this much.
@@ -69,7 +67,8 @@ def build_features(
     *,
     advance: Callable[[int], None] = lambda images: None,
 ) -> FeatureCache:
-    """Fill `recipe.features` with what is missing of the recipe's shards; a killed build goes on where it was.
+    """Fill `recipe.features` with what is missing of the recipe's shards; a killed build goes on where it was, and reads
+    again only the shard that it was in.
 
     `advance` is called with numbers of images, those that were there already among them. Unreadable images raise
     ValueError with their shard and key: a cache that lacks an image stops the training that wants it.
@@ -79,111 +78,64 @@ def build_features(
     if recipe.features == BESIDE:
         raise ValueError('features = "shards" are written beside the samples: say where the new shards go, --into DIR')
     cache = cache_of(model, recipe.features, recipe.features_precision)
+    finished = FinishedShards(cache.directory, len(cache))
+    read: list[tuple[Path, int]] = []
     known = 0
 
     def missing() -> Iterator[tuple[bytes, Image.Image]]:
         nonlocal known
-        for sample, name in _shown(recipe):
-            key = image_key(sample.image(name))
-            if key in cache:
-                known += 1
+        for shard in shards_of(recipe):
+            if (num_images := finished.get(shard)) is not None:
+                known += num_images
                 continue
-            yield key, picture(sample, name, min_side=model.config.min_side)
+            num_images = 0
+            for sample, name in shown_in(shard):
+                num_images += 1
+                key = image_key(sample.image(name))
+                if key in cache:
+                    known += 1
+                    continue
+                yield key, picture(sample, name, min_side=model.config.min_side)
+            read.append((shard, num_images))
 
     for done in cache.add(missing(), partial(look, model)):
+        finished.add(read, len(cache))  # all that was asked of `missing` so far is in the cache now
+        read.clear()
         advance(done + known)
         known = 0
+    finished.add(read, len(cache))
     advance(known)
     return cache
 
 
-def write_feature_shards(
-    recipe: StageRecipe,
-    model: Any,
-    into: str | Path,
-    *,
-    drop_images: bool = False,
-    advance: Callable[[int], None] = lambda shards: None,
-) -> dict[str, Path]:
-    """Copy the recipe's shards to `into`/SOURCE with features beside every image; returns the directory of each source.
-
-    A killed run goes on with the first shard that is missing. Cards of the shards (what may be done with them, ...) come
-    along; where there is a card, a directory is complete. `advance` is called with numbers of shards. Raises ValueError
-    where `into` holds something else: features of other towers, in another precision, of other shards.
-    """
-    into = Path(into)
-    members = members_of(model)
-    options = {"precision": recipe.features_precision, "drop_images": drop_images}
-    meta = {"fingerprints": list(members.fingerprints), "shapes": [list(s) for s in members.shapes], **options}
-    copies = {}
-    for name, source in recipe.data.items():
-        shards = expand(source.shards)
-        root = Path(os.path.commonpath([path.parent.absolute() for path in shards]))
-        targets = {into / name / path.absolute().relative_to(root): path for path in shards}
-        if any(target.resolve() == path.resolve() for target, path in targets.items()):
-            raise ValueError(f"{into / name} holds the shards of data.{name} themselves; name another directory")
-        if len(targets) < len(shards):
-            raise ValueError(f"data.{name} names a shard twice, and a copy cannot: {source.shards}")
-        _claim(into / name, meta | {"shards": [[path.name, path.stat().st_size] for path in shards]})
-        for target, path in targets.items():
-            if not target.exists():
-                members.copy_shard(path, target, partial(look, model), min_side=model.config.min_side, **options)
-            advance(1)
-        for folder in dict.fromkeys(target.parent for target in targets):
-            here = {target: path for target, path in targets.items() if target.parent == folder}
-            _write_card(folder, next(iter(here.values())).parent / CARD, list(here), meta)
-        copies[name] = into / name
-    return copies
-
-
-def _claim(directory: Path, meta: dict[str, Any]) -> None:
-    path = directory / "features.json"
-    if path.exists() and (found := json.loads(path.read_text("utf-8"))) != meta:
-        differing = [name for name in meta if found.get(name) != meta[name]]
-        raise ValueError(
-            f"{directory} was begun with other {', '.join(differing)}; name another directory, or remove this one"
-        )
-    directory.mkdir(parents=True, exist_ok=True)
-    _write_json(path, meta)
-
-
-def _write_card(directory: Path, source: Path, shards: list[Path], meta: dict[str, Any]) -> None:
-    card = json.loads(source.read_text("utf-8")) if source.exists() else {}
-    before = {entry["name"]: entry for entry in card.get("shards", [])}
-    entries = []
-    for path in shards:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        entries.append({**before.get(path.name, {}), "name": path.name, "sha256": digest})
-    _write_json(directory / CARD, {**card, "features": meta, "shards": entries})
-
-
-def _write_json(path: Path, data: dict[str, Any]) -> None:
-    partial_path = path.with_name(f"{path.name}.partial")
-    partial_path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    partial_path.rename(path)
-
-
-def _shown(recipe: StageRecipe) -> Iterator[tuple[Sample, str]]:
-    """Every sample of the recipe's shards with each image that it shows."""
+def shards_of(recipe: StageRecipe, *, per_source: int | None = None) -> Iterator[Path]:
+    """The recipe's shards; of each source the first so many, if a number is given."""
     for source in recipe.data.values():
-        for shard in expand(source.shards):
-            for sample in read_shard(shard):
-                for name in conversation_of(sample).images:
-                    yield sample, name
+        yield from expand(source.shards)[:per_source]
+
+
+def shown_in(shard: Path) -> Iterator[tuple[Sample, str]]:
+    """Every sample of a shard with each image that its conversation shows."""
+    for sample in read_shard(shard):
+        for name in conversation_of(sample).images:
+            yield sample, name
 
 
 def images_of(recipe: StageRecipe) -> Iterator[tuple[str, bytes]]:
     """The encoded images that the recipe's conversations show, with the names that errors call them by."""
-    for sample, name in _shown(recipe):
-        yield f"{sample.shard}: {sample.key}.{name}", sample.image(name)
+    for shard in shards_of(recipe):
+        for sample, name in shown_in(shard):
+            yield f"{sample.shard}: {sample.key}.{name}", sample.image(name)
 
 
 def verify(stored: FeatureCache | FeatureMembers, model: Any, recipe: StageRecipe, *, num_images: int = 2) -> None:
-    """Compute a few stored features anew. Raises ValueError when they are not what is stored."""
-    held = _shown(recipe)
+    """Compute a few stored features anew. Raises ValueError when they are not what is stored.
+
+    Looks for images in the first shard of each source: millions of samples without an image must not delay the first step.
+    """
+    held = (one for shard in shards_of(recipe, per_source=1) for one in shown_in(shard))
     if isinstance(stored, FeatureCache):
-        held = (one for one in _shown(recipe) if image_key(one[0].image(one[1])) in stored)
+        held = (one for one in held if image_key(one[0].image(one[1])) in stored)
     for sample, name in islice(held, num_images):
         features = stored.of(sample, name)
         if name not in sample.members:

@@ -8,26 +8,27 @@ was killed and started again goes on exactly where it would have been.
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 
-from skymm.data.collate import Batch, Prepare, collate
+from skymm.data.collate import Batch
 from skymm.data.mixture import Mixture
-from skymm.data.stream import Cursor, Item, Stream
-from skymm.model.build import build_model, open_model
-from skymm.model.chat import pad
-from skymm.model.language import fast_float32
+from skymm.data.stream import Cursor
+from skymm.model import language
 from skymm.progress import progress, say
-from skymm.recipe import ModelRecipe, StageRecipe
-from skymm.train import features, runlog, state
-from skymm.train.optim import MasterAdamW, share_of_peak
+from skymm.recipe import StageRecipe
+from skymm.train import card, runlog, state, trackers
+from skymm.train.batches import micro_batches, packed
+from skymm.train.held_out import HeldOut
+from skymm.train.parallel import deal_out, gathered, open_accelerator
+from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, share_of
+from skymm.train.report.page import write_page
+from skymm.train.step import losses_of, take_step, with_rates
+from skymm.train.throughput import flops_of, matrix_ceiling
 
 
 def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
@@ -35,176 +36,132 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
 
     Raises ValueError when the directory holds a run of another recipe, and before the first step for data that cannot work.
     """
-    accelerator = Accelerator()
-    main = accelerator.is_main_process
+    accelerator = open_accelerator(**trackers.options_for(recipe))
+    main, device = accelerator.is_main_process, accelerator.device
     out = Path(recipe.out)
     if state.is_finished(out, recipe):
         return out
     if main:
         state.claim(out, recipe)
     accelerator.wait_for_everyone()
-    fast_float32(accelerator.device)
+    language.fast_float32(device)
 
     checkpoint = state.latest(out)
-    model, processor = model_for(recipe, checkpoint)
-    model.to(accelerator.device).train()
+    model, processor = model_for(recipe, checkpoint, device)
+    model.to(device).train()
     sizes = model.freeze_for(recipe.trains)
-    if main and not quiet:
-        say(f"{out}: training {', '.join(f'{name} ({size / 1e6:.1f}M)' for name, size in sizes.items())}")
     optimizer = optimizer_for(model, recipe)
-    step, cursor = 0, None
+    step, best, cursor = 0, None, None
     if checkpoint is not None:
         saved = state.load(checkpoint, optimizer)
-        step, cursor = saved["step"], Cursor.from_dict(saved["cursor"])
-    mixture = mixture_of(recipe, model, processor, accelerator, cursor)
+        step, best, cursor = saved["step"], saved["best"], Cursor.from_dict(saved["cursor"])
+    prepare = preparation(recipe, model, processor)
+    mixture = mixture_of(recipe, prepare, accelerator, cursor, checkpoint)
+    packing = packed(recipe, model)
+    held_out = HeldOut(recipe, prepare, processor, accelerator, packing=packing) if recipe.held_out else None
     items = iter(item for item in mixture if item.value is not None)
-    share = _share(recipe.batch_size, accelerator)
-    # Only the model is prepared. The loader never is: accelerate would deal out samples that the stream has dealt out already.
-    wrapped = accelerator.prepare_model(model)
-    log = runlog.RunLog(out, step=step) if main else None
+    share = share_of(recipe.batch_size, accelerator)
+    deal_out(model, accelerator)
+    if recipe.gradient_checkpointing:
+        language.checkpoint_activations(model.language_model)
 
+    if main and not quiet:
+        adapted = language.num_adapted(model.language_model)
+        parts = [f"{name} ({size / 1e6:.1f}M)" for name, size in sizes.items()]
+        say(f"{out}: training {', '.join(parts)}; LoRA on {adapted} matrices; {'packed' if packing else 'padded'} rows")
+    log = runlog.RunLog(out, step=step) if main else None
+    trackers.start(accelerator, recipe, step=step)
+    run: dict[str, Any] = {}
     with progress(disable=quiet or not main) as bar:
         task = bar.add_task(out.name, total=recipe.steps, completed=step, note="")
         while step < recipe.steps:
             step += 1
             started = time.perf_counter()
-            torch.manual_seed(_step_seed(recipe.seed, step, accelerator.process_index))
             own = list(islice(items, share))
-            batches = micro_batches(own, recipe, processor)
-            fetched = time.perf_counter()
-            line = take_step(wrapped, optimizer, accelerator, recipe, batches, step)
+            batches = micro_batches(own, recipe, processor, packing=packing)
+            data_seconds = time.perf_counter() - started
+            if not run:
+                # The first pass also warms up, so it is not part of a step that is timed.
+                run = _card(recipe, model, mixture, accelerator, batches[0], packing)
+                if main:
+                    state.write_card(out, run)
+                if recipe.compile:
+                    language.compile_layers(model.language_model)
+            torch.manual_seed(_step_seed(recipe.seed, step, accelerator.process_index))
+            line = take_step(model, optimizer, accelerator, recipe, batches, step)
             mixture.cursor = mixture.cursor.after(own[-1])
-            line |= {
-                "seconds": round(time.perf_counter() - started, 4),
-                "data_seconds": round(fetched - started, 4),
-                "skipped": dict(own[-1].skips),
-            }
+            line |= {"data_seconds": round(data_seconds, 4), "skipped": dict(own[-1].skips)}
+            line = with_rates(line, run, accelerator, data_seconds)
+            if held_out and (step % recipe.held_out_every == 0 or step == recipe.steps):
+                line |= held_out.measure(model)
+                if best is None or line["held_out_loss"] < best["held_out_loss"]:
+                    best = {"step": step, "held_out_loss": line["held_out_loss"]}
+                    if main:
+                        state.save_best(out, model, processor, run | {"best": best})
             if log:
                 log.write(line)
-            bar.update(task, completed=step, note=f"loss {line['loss']:.3f}")
+            trackers.log(accelerator, line)
+            bar.update(task, completed=step, note=_note(line))
             if step % recipe.save_every == 0 and step < recipe.steps:
                 # Every rank knows only how far its own readers are.
-                cursor = mixture.cursor.merge(
-                    *(Cursor.from_dict(one) for one in gather_object([mixture.cursor.to_dict()]))
-                )
+                places = [Cursor.from_dict(one) for one in gathered(mixture.cursor.to_dict(), accelerator)]
+                cursor = mixture.cursor.merge(*places)
                 if main:
-                    state.save(out, model, processor, optimizer, cursor.to_dict(), step, keep=recipe.keep_checkpoints)
+                    state.save(
+                        out,
+                        model,
+                        processor,
+                        optimizer,
+                        _finished_card(run, out, best),
+                        step=step,
+                        cursor=cursor.to_dict(),
+                        best=best,
+                        keep=recipe.keep_checkpoints,
+                    )
                 accelerator.wait_for_everyone()
     if main:
-        state.finish(out, model, processor)
         log.close()
+        state.finish(out, model, processor, _finished_card(run, out, best))
+        write_page(out)
+    trackers.finish(accelerator)
     accelerator.wait_for_everyone()
     return out
 
 
-def take_step(
-    wrapped: Any,
-    optimizer: MasterAdamW,
-    accelerator: Accelerator,
-    recipe: StageRecipe,
-    batches: list[Batch],
-    step: int,
+def _card(
+    recipe: StageRecipe, model: Any, mixture: Mixture, accelerator: Accelerator, batch: Batch, packing: bool
 ) -> dict[str, Any]:
-    """Forward, backward and update on one step's batches; returns its log line."""
-    own_count = sum(length for batch in batches for _, _, length in batch.groups)
-    count = int(accelerator.reduce(torch.tensor(own_count, device=accelerator.device), "sum"))
-    totals: dict[str, tuple[float, int]] = {}
-    tokens = 0
-    for index, batch in enumerate(batches):
-        inputs = _to(batch.inputs, accelerator.device)
-        tokens += inputs["input_ids"].numel()
-        # Gradients of all micro-batches but the last stay on this rank.
-        with accelerator.no_sync(wrapped) if index + 1 < len(batches) else nullcontext():
-            output = wrapped(**inputs, objective=recipe.objective)
-            # DDP takes the mean over ranks, so each rank's part is weighed by their number.
-            (output.loss_sum * (accelerator.num_processes / max(1, count))).backward()
-        for name, (total, length) in runlog.losses_by_group(output.token_losses.tolist(), batch.groups).items():
-            before = totals.get(name, (0.0, 0))
-            totals[name] = (before[0] + total, before[1] + length)
-    norm = optimizer.step(share_of_peak(step, recipe.steps, recipe.warmup_steps))
-    totals = runlog.summed_over_ranks(totals, accelerator)
-    answers = [polarity for batch in batches for _, polarity, _ in batch.groups]
-    return {
-        "step": step,
-        **{name: total / length for name, (total, length) in totals.items() if length},
-        "grad_norm": norm,
-        "labels": count,
-        "tokens": tokens,
-        "negative_share": round(answers.count("negative") / max(1, len(answers)), 4),
-    }
+    """The run card, with the FLOPs of one pass over a batch, whose gradients are thrown away."""
 
+    def one_pass() -> None:
+        losses_of(model, batch.to(accelerator.device), recipe)[0].backward()
 
-def micro_batches(items: list[Item], recipe: StageRecipe, processor: Any) -> list[Batch]:
-    """Rows of similar length together: on a CPU nothing else costs as little and saves as much padding."""
-    ordered = sorted((item.value for item in items), key=lambda example: len(example.encoded.ids))
-    size = recipe.micro_batch_size or len(ordered)
-    groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
-    return [collate(group, lambda encoded: pad(encoded, pad_id=processor.pad_id, side="right")) for group in groups]
-
-
-def model_for(recipe: StageRecipe, checkpoint: Path | None) -> tuple[Any, Any]:
-    """From the latest checkpoint of this run, else from `init`, else new."""
-    source = checkpoint or recipe.init
-    if source is not None:
-        if recipe.model is not None and checkpoint is None:
-            raise ValueError("a stage has either `init` (a model to go on with) or `model` (a new one), not both")
-        return open_model(source)
-    return build_model(recipe.model or ModelRecipe(), seed=recipe.seed)
-
-
-def optimizer_for(model: Any, recipe: StageRecipe) -> MasterAdamW:
-    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    lora = [(name, parameter) for name, parameter in trained if name.startswith("language_model.")]
-    rest = [(name, parameter) for name, parameter in trained if not name.startswith("language_model.")]
-    groups = {"rest": (rest, recipe.learning_rate), "lora": (lora, recipe.lora_learning_rate or recipe.learning_rate)}
-    return MasterAdamW(groups, weight_decay=recipe.weight_decay, clip=recipe.clip)
-
-
-def mixture_of(
-    recipe: StageRecipe, model: Any, processor: Any, accelerator: Accelerator, cursor: Cursor | None
-) -> Mixture:
-    cache = None
-    if recipe.features:
-        cache = features.cache_of(model, recipe.features)
-        features.verify(cache, model, recipe)
-    prepare = Prepare(
-        encode=processor.chat.encode_words
-        if recipe.objective == "words"
-        else partial(processor.chat.encode, max_length=recipe.max_length),
-        see=processor.pixels,
-        cache=cache,
-        negative_share=recipe.negative_share,
-        languages=tuple(recipe.languages),
-        max_turns=recipe.max_turns,
-        seed=recipe.seed,
+    flops = flops_of(one_pass)
+    for parameter in model.parameters():
+        parameter.grad = None
+    width = model.get_input_embeddings().weight.shape[1]
+    return card.run_card(
+        recipe,
+        model,
+        mixture,
+        processes=accelerator.num_processes,
+        packed=packing,
+        ceiling=matrix_ceiling(accelerator.device, model.dtype, width),
+        flops_per_position=flops / batch.inputs["input_ids"].numel(),
     )
-    streams = {
-        name: Stream(
-            source.shards,
-            seed=recipe.seed,
-            rank=accelerator.process_index,
-            ranks=accelerator.num_processes,
-            prepare=prepare,
-            max_skip_ratio=recipe.max_skip_ratio,
-        )
-        for name, source in recipe.data.items()
-    }
-    return Mixture(streams, {name: source.weight for name, source in recipe.data.items()}, cursor)
 
 
-def _share(batch_size: int, accelerator: Accelerator) -> int:
-    if batch_size % accelerator.num_processes:
-        raise ValueError(f"batch_size {batch_size} cannot be dealt out evenly to {accelerator.num_processes} processes")
-    return batch_size // accelerator.num_processes
+def _finished_card(run: dict[str, Any], out: Path, best: dict[str, Any] | None) -> dict[str, Any]:
+    return run | {"best": best, "throughput": card.throughput(runlog.read_log(out))}
+
+
+def _note(line: dict[str, Any]) -> str:
+    skipped = sum(line["skipped"].values())
+    return f"loss {line['loss']:.3f}  {line['tokens_per_second']:.0f} tokens/s" + (
+        f"  {skipped} skipped" if skipped else ""
+    )
 
 
 def _step_seed(seed: int, step: int, rank: int) -> int:
     """Dropout of a step depends on nothing that happened before it."""
     return (seed * 1_000_003 + step) * 1_009 + rank
-
-
-def _to(inputs: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    return {
-        name: [tensor.to(device) for tensor in value] if isinstance(value, list) else value.to(device)
-        for name, value in inputs.items()
-    }

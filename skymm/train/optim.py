@@ -6,7 +6,7 @@ parameters instead, and cast them in every layer of every step (a sixth of a CPU
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -45,15 +45,17 @@ class MasterAdamW:
         # betas: short memory of squares, since stages are hundreds of steps and not hundreds of thousands.
         self.adamw = torch.optim.AdamW(torch_groups, betas=(0.9, 0.98))
 
-    def step(self, share_of_peak: float) -> float:
+    def step(self, share_of_peak: float, reduce: Callable[[list[Tensor]], None] = lambda gradients: None) -> float:
         """One update at `share_of_peak` of each group's learning rate; returns the gradient norm before clipping.
 
-        Raises ValueError naming a parameter that got no gradient, or when the norm is not a finite number.
+        `reduce` is given all gradients in fp32 and sums them over the ranks, in place. Raises ValueError naming a parameter
+        that got no gradient, or when the norm is not a finite number.
         """
         for name, parameter in self.parameters.items():
             if parameter.grad is None:
                 raise ValueError(f"{name} is trained but got no gradient")
             self.masters[name].grad = parameter.grad.float()
+        reduce([master.grad for master in self.masters.values()])
         norm = torch.nn.utils.clip_grad_norm_(list(self.masters.values()), self.clip)
         if not torch.isfinite(norm):
             raise ValueError(
@@ -68,6 +70,11 @@ class MasterAdamW:
                 parameter.grad = None
                 self.masters[name].grad = None
         return float(norm)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the first group, in the latest step."""
+        return self.adamw.param_groups[0]["lr"]
 
     def state(self) -> dict[str, Tensor]:
         """Masters and moments as flat named tensors."""

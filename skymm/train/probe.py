@@ -9,7 +9,9 @@ from accelerate import Accelerator
 
 from skymm.model.language import fast_float32
 from skymm.recipe import StageRecipe
-from skymm.train.loop import micro_batches, mixture_of, model_for, optimizer_for, take_step
+from skymm.train.batches import micro_batches, packed
+from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation
+from skymm.train.step import take_step
 
 
 def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 2) -> float:
@@ -19,13 +21,14 @@ def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 2) -> float:
     model.to(accelerator.device).train()
     model.freeze_for(recipe.trains)
     optimizer = optimizer_for(model, recipe)
-    items = iter(mixture_of(recipe, model, processor, accelerator, None))
+    items = iter(mixture_of(recipe, preparation(recipe, model, processor), accelerator, None, None))
     fast_float32(accelerator.device)
     seconds = []
     for step in range(1, num_steps + 1):
         start = time.perf_counter()
         own = [item for item in islice(items, recipe.batch_size) if item.value is not None]
-        take_step(model, optimizer, accelerator, recipe, micro_batches(own, recipe, processor), step)
+        batches = micro_batches(own, recipe, processor, packing=packed(recipe, model))
+        take_step(model, optimizer, accelerator, recipe, batches, step)
         seconds.append(time.perf_counter() - start)
     # The first step also allocates, compiles kernels and fills caches.
     return sum(seconds[1:]) / len(seconds[1:])

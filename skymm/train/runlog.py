@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,7 @@ class RunLog:
 
     def __init__(self, directory: str | Path, *, step: int = 0):
         self.path = Path(directory) / LOG
-        kept = [line for line in read_log(directory) if line["step"] <= step]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept), "utf-8")
-        partial.rename(self.path)
+        _cut(self.path, step)
         self._file = self.path.open("a", encoding="utf-8")
 
     def write(self, line: Mapping[str, Any]) -> None:
@@ -27,6 +26,29 @@ class RunLog:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _cut(path: Path, step: int) -> None:
+    """Take off what comes after a step, line by line from the end: what a long run has written is not read again."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("r+b") as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
+            end = lines.rfind(b"\n") + 1  # a half-written last line goes
+            while end:
+                start = lines.rfind(b"\n", 0, end - 1) + 1
+                if _step_of(lines[start:end]) <= step:
+                    break
+                end = start
+        file.truncate(end)
+
+
+def _step_of(line: bytes) -> float:
+    """Never reached, for a line that is damaged: it goes with the later ones."""
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def read_log(directory: str | Path) -> list[dict[str, Any]]:
@@ -39,31 +61,3 @@ def read_log(directory: str | Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return lines
-
-
-def losses_by_group(token_losses: list[float], groups: list[tuple[str, str, int]]) -> dict[str, tuple[float, int]]:
-    """(sum, count) of the losses: "loss" of all, "loss_LANGUAGE", "loss_POLARITY"."""
-    totals: dict[str, tuple[float, int]] = {}
-    start = 0
-    for language, polarity, length in groups:
-        part = sum(token_losses[start : start + length])
-        start += length
-        for name in ("loss", f"loss_{language}", f"loss_{polarity}"):
-            total, tokens = totals.get(name, (0.0, 0))
-            totals[name] = (total + part, tokens + length)
-    assert start == len(token_losses), "every label belongs to an answer"
-    return totals
-
-
-def summed_over_ranks(totals: dict[str, tuple[float, int]], accelerator: Any) -> dict[str, tuple[float, int]]:
-    """The same totals of all ranks together, whichever groups each of them saw."""
-    if accelerator.num_processes == 1:
-        return totals
-    from accelerate.utils import gather_object
-
-    summed: dict[str, tuple[float, int]] = {}
-    for one in gather_object([totals]):
-        for name, (total, count) in one.items():
-            before = summed.get(name, (0.0, 0))
-            summed[name] = (before[0] + total, before[1] + count)
-    return summed

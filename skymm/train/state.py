@@ -2,7 +2,9 @@
 
 RUN/recipe.json               the resolved recipe; another recipe in the same directory is refused
 RUN/log.jsonl                 one line per step
+RUN/run.json                  the run card: what ran on what, and how fast; also in every directory with a model
 RUN/checkpoints/step-000100/  a complete model directory + optimizer.safetensors + state.json
+RUN/best/                     the model with the lowest held-out loss, where the recipe has held-out shards
 RUN/*                         the finished model, and DONE as the last file
 """
 
@@ -10,20 +12,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
 
 from skymm.recipe import StageRecipe, differences
+from skymm.train.history import CARD, DONE, RECIPE
 
-RECIPE, CHECKPOINTS, STATE, OPTIMIZER, DONE = (
-    "recipe.json",
-    "checkpoints",
-    "state.json",
-    "optimizer.safetensors",
-    "DONE",
-)
+STATE, OPTIMIZER = "state.json", "optimizer.safetensors"
+# What changes nothing of what is learned may be changed while a run goes on.
+MAY_CHANGE = ("save_every", "keep_checkpoints", "trackers")
+CHECKPOINTS, BEST = "checkpoints", "best"
 
 
 def claim(out: Path, recipe: StageRecipe) -> None:
@@ -46,46 +47,97 @@ def is_finished(out: Path, recipe: StageRecipe) -> bool:
 
 def latest(out: Path) -> Path | None:
     """The newest complete checkpoint, or None."""
-    found = sorted((out / CHECKPOINTS).glob("step-*")) if (out / CHECKPOINTS).is_dir() else []
+    found = _checkpoints(out)
     return found[-1] if found else None
 
 
 def save(
-    out: Path, model: Any, processor: Any, optimizer: Any, cursor: dict[str, Any], step: int, *, keep: int
+    out: Path,
+    model: Any,
+    processor: Any,
+    optimizer: Any,
+    card: dict[str, Any],
+    *,
+    step: int,
+    cursor: dict[str, Any],
+    best: dict[str, Any] | None,
+    keep: int,
 ) -> None:
-    """Written beside, then renamed: a directory under its final name is complete. Only the newest `keep` stay."""
-    final = out / CHECKPOINTS / f"step-{step:06d}"
-    partial = out / f".{final.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    processor.save_pretrained(partial)
-    save_file(optimizer.state(), partial / OPTIMIZER)
-    _write(partial / STATE, json.dumps({"version": 1, "step": step, "cursor": cursor}))
-    final.parent.mkdir(exist_ok=True)
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
-    for old in sorted(final.parent.glob("step-*"))[:-keep]:
+    """A checkpoint to go on from. Only the newest `keep` stay."""
+
+    def write(directory: Path) -> None:
+        _write_model(directory, model, processor, card)
+        save_file(optimizer.state(), directory / OPTIMIZER)
+        _write(directory / STATE, json.dumps({"version": 2, "step": step, "cursor": cursor, "best": best}))
+
+    _whole(out, out / CHECKPOINTS / f"step-{step:06d}", write)
+    for old in _checkpoints(out)[:-keep]:
         shutil.rmtree(old)
 
 
+def save_best(out: Path, model: Any, processor: Any, card: dict[str, Any]) -> None:
+    """The model with the lowest held-out loss so far, in the place of the one before."""
+    _whole(out, out / BEST, lambda directory: _write_model(directory, model, processor, card))
+
+
 def load(checkpoint: Path, optimizer: Any) -> dict[str, Any]:
-    """Put the optimizer where it was; returns step and cursor."""
+    """Put the optimizer where it was; returns step, cursor and the best held-out measurement so far."""
     optimizer.load_state(load_file(checkpoint / OPTIMIZER))
-    return json.loads((checkpoint / STATE).read_text("utf-8"))
+    return {"best": None} | json.loads((checkpoint / STATE).read_text("utf-8"))
 
 
-def finish(out: Path, model: Any, processor: Any) -> None:
+def finish(out: Path, model: Any, processor: Any, card: dict[str, Any]) -> None:
     """The finished model into the run directory, then DONE; the last checkpoints have done their service."""
-    model.save_pretrained(out)
-    processor.save_pretrained(out)
+    _write_model(out, model, processor, card)
     _write(out / DONE, "")
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+
+
+def write_card(out: Path, card: dict[str, Any]) -> None:
+    """The run card (see `card`) beside the log, from the first step on."""
+    _write(out / CARD, json.dumps(card, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write_model(directory: Path, model: Any, processor: Any, card: dict[str, Any]) -> None:
+    model.save_pretrained(directory)
+    processor.save_pretrained(directory)
+    write_card(directory, card)
+
+
+def _whole(out: Path, final: Path, write: Callable[[Path], None]) -> None:
+    """Written beside, then renamed: a directory under its final name is complete, whatever happened on the way.
+
+    Raises OSError naming what is still good when the disk is full.
+    """
+    partial = out / f".{final.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        write(partial)
+    except Exception as error:
+        # safetensors has an error type of its own for a full disk, so the kind of error tells nothing here.
+        shutil.rmtree(partial, ignore_errors=True)
+        good = latest(out)
+        raise OSError(
+            f"{final} could not be written: {error}. "
+            + (f"{good} is whole" if good else "no checkpoint had been written before")
+            + "; make room and run the same command, it goes on from there"
+        ) from error
+    final.parent.mkdir(exist_ok=True)
+    shutil.rmtree(final, ignore_errors=True)
+    partial.rename(final)
+
+
+def _checkpoints(out: Path) -> list[Path]:
+    found = (out / CHECKPOINTS).glob("step-*") if (out / CHECKPOINTS).is_dir() else []
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
 def _refuse_other(out: Path, recipe: StageRecipe) -> None:
     path = out / RECIPE
     before = StageRecipe.model_validate_json(path.read_text("utf-8")) if path.exists() else None
-    if before is None or before == recipe:
+    unimportant = {name: getattr(recipe, name) for name in MAY_CHANGE}
+    if before is None or before.model_copy(update=unimportant) == recipe:
         return
     changes = "\n  ".join(differences(before, recipe))
     raise ValueError(f"{out} holds a run of another recipe:\n  {changes}\nGive another `out`, or remove {out}.")

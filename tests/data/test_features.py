@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from skymm.data.features import KEYS, FeatureCache, image_key
+from skymm.data.features import FeatureCache, image_key
+from skymm.data.key_index import KEYS
 
 SHAPES = [(4, 3), (2, 5)]
 IMAGES = [(image_key(bytes([index])), Image.new("L", (2, 2), index)) for index in range(10)]
@@ -68,6 +69,16 @@ def test_rows_lost_by_one_tower_are_computed_again(tmp_path):
     assert len(again) == 4
     fill(again, IMAGES)
     check(again, IMAGES)
+
+
+def test_a_loader_s_process_gets_the_names_of_the_files_and_not_what_they_hold(tmp_path):
+    features = cache(tmp_path)
+    fill(features, IMAGES)
+    before = len(pickle.dumps(features))
+    features.get(IMAGES[0][0])  # now the files are mapped
+    sent = pickle.dumps(features)
+    assert len(sent) == before
+    check(pickle.loads(sent), IMAGES)
 
 
 def test_other_towers_are_refused(tmp_path):

@@ -77,6 +77,17 @@ def test_resume_anywhere(shards, stop, seed, worker):
     assert seen(islice(again, 30)) == seen(whole[stop:])
 
 
+def test_a_run_that_was_resumed_can_be_resumed_again(shards):
+    places = [{"rank": rank, "ranks": 2} for rank in range(2)]
+    walks = [list(islice(mixture(shards, **place), 40)) for place in places]
+    cursor, used = mixture(shards, ranks=2).cursor, 0
+    for count in (9, 10, 11):
+        mixed = [mixture(shards, cursor=cursor, **place) for place in places]
+        parts = [one.cursor.after(*islice(one, count)) for one in mixed]
+        cursor, used = parts[0].merge(parts[1]), used + count
+        assert cursor.positions == {f"{rank}/0": walks[rank][used - 1].position for rank in range(2)}
+
+
 def test_for_worker_and_pickle(shards):
     for worker in range(2):
         copied = pickle.loads(pickle.dumps(mixture(shards, workers=2))).for_worker(worker)

@@ -175,6 +175,34 @@ def test_cursors_of_ranks_merge(shards):
         parts[0].merge(Stream(shards, seed=7).cursor)
 
 
+def test_a_run_that_was_resumed_can_be_resumed_again(shards):
+    """A resumed rank holds where all ranks were when it began; merging must not put the others back there."""
+    ranks = range(3)
+    walks = [list(islice(Stream(shards, rank=rank, ranks=3), 25)) for rank in ranks]
+    cursor, used = Stream(shards, ranks=3).cursor, 0
+    for count in (4, 5, 6):
+        streams = [Stream(shards, rank=rank, ranks=3, cursor=cursor) for rank in ranks]
+        parts = [stream.cursor.after(*islice(stream, count)) for stream in streams]
+        cursor, used = parts[0].merge(*parts[1:]), used + count
+        assert cursor == parts[2].merge(*parts[:2])
+        assert cursor.positions == {f"{rank}/0": walks[rank][used - 1].position for rank in ranks}
+
+
+def test_the_list_is_put_in_order_once_an_epoch(shards):
+    """Not once a shard, which would make an epoch of many shards cost the square of their number."""
+
+    asked = []
+
+    class Counting(Stream):
+        def own_shards(self, epoch):
+            asked.append(epoch)
+            return super().own_shards(epoch)
+
+    for _ in islice(Counting(shards), 3 * sum(SIZES)):
+        pass
+    assert asked == [0, 1, 2]
+
+
 def test_for_worker_and_pickle(shards):
     stream = Stream(shards, workers=3)
     for worker in range(3):

@@ -104,6 +104,24 @@ def test_values_arrive_whole_whatever_they_are_made_of(shards):
     there[0].value["float"].zero_()  # ours to write on, as if it had been made here
 
 
+def test_turns_of_ranks_merge_from_whoever_is_further(shards):
+    """After a resume each rank also holds where the others were when it began."""
+    loaders = [Loader(Stream(shards, rank=rank, ranks=2, workers=2)) for rank in range(2)]
+    for loader, count in zip(loaders, (3, 2)):
+        list(islice(loader, count))
+    saved = loaders[0].cursor.merge(loaders[1].cursor)
+    assert saved.latest == {"0": 0, "1": 1}
+    again = [Loader(Stream(shards, rank=rank, ranks=2, workers=2, cursor=saved)) for rank in range(2)]
+    for loader in again:
+        list(islice(loader, 1))
+    for one, other in (again, again[::-1]):
+        merged = one.cursor.merge(other.cursor)
+        assert merged.latest == {"0": 1, "1": 0}
+        for loader, rank in zip(again, "01"):
+            own = {place: at for place, at in loader.cursor.positions.items() if place.startswith(rank)}
+            assert own.items() <= merged.positions.items()
+
+
 @pytest.mark.parametrize("objective", ["answers", "words"])
 def test_what_training_prepares_travels(tiny_model, tiny_data, objective):
     _, processor = tiny_model

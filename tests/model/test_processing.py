@@ -76,9 +76,11 @@ def test_mistakes_are_explained(processor, call, message):
 
 
 def test_attention_and_dtype_are_picked_for_the_device(monkeypatch):
-    assert pick_attention("auto", "cpu", torch.float32) == "eager"
+    assert pick_attention("auto", "cpu", torch.float32) == "varlen"
     assert pick_attention("sdpa", "cpu", torch.float32) == "sdpa"
     assert pick_attention("auto", "cuda", torch.float32) == "sdpa"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if name == "flash_attn" else None)
     assert pick_attention("auto", "cuda", torch.bfloat16) == "flash_attention_2"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert pick_attention("auto", "cuda", torch.bfloat16) == "varlen"
     assert pick_dtype("cpu") in (torch.float32, torch.bfloat16)

@@ -1,20 +1,28 @@
 """Stored features as a stage: built once, verified on use, refused when they are stale."""
 
 import json
+import os
 import subprocess
 import sys
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
+from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
-from skymm.data.shards import expand, read_shard
+from skymm.data.finished import FinishedShards
+from skymm.data.shards import ShardError, expand, read_shard, write_shards
+from skymm.data.workers import Loader
 from skymm.recipe import SourceRecipe
 from skymm.train import loop
-from skymm.train.features import build_features, cache_of, images_of, write_feature_shards
-from skymm.train.feed import loader_for
+from skymm.train.feature_shards import write_feature_shards
+from skymm.train.features import build_features, cache_of, images_of, verify
+from skymm.train.parts import mixture_of, preparation
 from skymm.train.runlog import read_log
 
 
@@ -44,6 +52,36 @@ def test_every_image_is_looked_at_once_and_a_killed_build_goes_on(stage, tiny_mo
     assert sum(seen) == len(images)
 
 
+def png(index):
+    content = BytesIO()
+    Image.new("RGB", (8, 8), (index, 0, 0)).save(content, "png")
+    return content.getvalue()
+
+
+def test_a_killed_build_reads_no_finished_shard_again(stage, tiny_model, tmp_path):
+    """Shards that were finished are gone behind a name of the same size and time: read again, they would be damaged."""
+    model, _ = tiny_model
+    turns = (Turn("user", "q", ("png",)), Turn("assistant", "a"))
+    pictures = [(Conversation(f"{index}", turns), {"png": png(index)}) for index in range(80)]
+    paths = write_shards(pictures, tmp_path / "many", "m", max_samples=9)
+    stage = stage.model_copy(update={"data": {"many": SourceRecipe(shards=str(paths[0].parent))}})
+    last = paths[-1].read_bytes()
+    paths[-1].write_bytes(last[:512])  # where the build dies
+    with pytest.raises(ShardError):
+        build_features(stage, model)
+    finished = FinishedShards(stage.features, len(cache_of(model, stage.features)))
+    done = [path for path in paths if finished.get(path)]
+    assert len(done) == 7  # 63 of the 64 images that two batches had
+    for path in done:
+        found = path.stat()
+        path.write_bytes(bytes(found.st_size))
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    paths[-1].write_bytes(last)
+    counted = []
+    cache = build_features(stage, model, advance=counted.append)
+    assert all(image_key(png(index)) in cache for index in range(80)) and sum(counted) == 80
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 def test_training_reads_the_cache_and_learns_the_same(stage, tiny_model, precision, tmp_path):
     stage = stage.model_copy(update={"features_precision": precision})
@@ -70,6 +108,20 @@ def test_a_damaged_cache_is_refused_before_the_first_step(stage, tiny_model):
         loop.train(stage, quiet=True)
 
 
+def test_a_first_look_at_the_cache_does_not_read_all_shards(stage, tiny_model, tmp_path):
+    """Words without images come first, and what comes after their first shard cannot be read at all."""
+    model, _ = tiny_model
+    cache = build_features(stage, model)
+    turns = (Turn("user", "q"), Turn("assistant", "a"))
+    [words] = write_shards([(Conversation("a", turns), {})], tmp_path / "words", "w")
+    (tmp_path / "words" / "z.tar").write_bytes(b"damaged")
+    source = next(iter(stage.data.values()))
+    stage = stage.model_copy(update={"data": {"words": SourceRecipe(shards=str(words.parent)), "images": source}})
+    with pytest.raises(ValueError, match=r"z\.tar"):
+        list(images_of(stage))
+    verify(cache, model, stage)
+
+
 def test_a_recipe_that_names_no_directory_says_so(tiny_stage, tiny_model):
     with pytest.raises(ValueError, match='add features = "runs/features"'):
         build_features(tiny_stage, tiny_model[0])
@@ -85,7 +137,7 @@ def test_features_beside_the_samples_train_as_the_cache_does(stage, tiny_model, 
     assert sum(shards) == 5 and copies == {"instructions": tmp_path / "copy/instructions"}
     source = {"instructions": SourceRecipe(shards=str(copies["instructions"]))}
     beside = stage.model_copy(update={"features": "shards", "data": source, "workers": 2})
-    loader = loader_for(beside, model, processor)
+    loader = feed(beside, model, processor)
     seen = set()
     for item in islice(loader, 30):
         name = next(iter(item.value.encoded.images))
@@ -94,6 +146,13 @@ def test_features_beside_the_samples_train_as_the_cache_does(stage, tiny_model, 
         for one, other in zip(item.value.features, cache.get(image_key(original.members[name])), strict=True):
             assert torch.equal(one[0], other)
     assert len(seen) > 20
+
+
+def feed(stage, model, processor, rank=0, ranks=1, cursor=None):
+    """The samples of a stage, as its training reads them."""
+    place = SimpleNamespace(process_index=rank, num_processes=ranks)
+    mixture = mixture_of(stage, preparation(stage, model, processor), place, cursor, None)
+    return Loader(mixture, workers=stage.workers)
 
 
 def originals(stage):
@@ -137,25 +196,25 @@ def test_copies_of_something_else_are_refused(stage, tiny_model, tmp_path):
     with pytest.raises(ValueError, match="--into DIR"):
         build_features(beside, model)
     with pytest.raises(ValueError, match=r"features\.safetensors is missing"):
-        loader_for(stage.model_copy(update={"features": "shards"}), model, processor)
+        feed(stage.model_copy(update={"features": "shards"}), model, processor)
     model.config.tower_fingerprints = ["another"]
     with pytest.raises(ValueError, match=r"is of other towers"):
-        loader_for(beside, model, processor)
+        feed(beside, model, processor)
     model.config.tower_fingerprints = [model.towers[0].fingerprint()]
     with torch.no_grad():
         next(model.towers.parameters()).mul_(-2)
     with pytest.raises(
         ValueError, match=r"beside the samples: the features of .* are not those that tower 0 gives now"
     ):
-        loader_for(beside, model, processor)
+        feed(beside, model, processor)
 
 
 def test_the_command_says_what_to_put_into_the_recipe(tiny_stage, tmp_path):
     model = json.dumps(tiny_stage.model.towers), tiny_stage.model.llm, tiny_stage.model.resampler
     recipe = tmp_path / "stage.toml"
     recipe.write_text(
-        f'out = "x"\nsteps = 1\ndata.instructions.shards = "{tiny_stage.data["instructions"].shards}"\n'
-        f'model = {{ towers = {model[0]}, llm = "{model[1]}", dtype = "float32", attention = "eager", '
+        f'out = "x"\nsteps = 1\nattention = "eager"\ndata.instructions.shards = "{tiny_stage.data["instructions"].shards}"\n'
+        f'model = {{ towers = {model[0]}, llm = "{model[1]}", dtype = "float32", '
         f"resampler = {{ num_latents = {model[2].num_latents}, num_heads = 2, width = 16 }} }}\n"
     )
     arguments = ["data", "features", str(recipe)]

@@ -16,7 +16,7 @@ from skymm.recipe import StageRecipe
 from skymm.train.loop import train
 from skymm.train.runlog import read_log
 
-DROPPED = ("seconds", "data_seconds")
+DROPPED = ("seconds", "data_seconds", "vision_seconds", "tokens_per_second", "samples_per_second", "mfu", "memory_gib")
 
 
 def losses(directory: str | Path) -> list[dict]:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from importlib import resources
 from itertools import combinations
 from pathlib import Path
 
-from skymm.evaluation.report.charts import swatch
 from skymm.evaluation.report.findings import about_twins, comparison, finding, short_title
 from skymm.evaluation.report.measured import RESAMPLES, SEED, Measured, measure
 from skymm.evaluation.report.sections import section
@@ -20,6 +18,8 @@ from skymm.evaluation.report.seeing import Gain, Run
 from skymm.evaluation.report.tables import gain_table, overview_table
 from skymm.evaluation.report.twins import Twins, language_gaps
 from skymm.evaluation.report.words import WORDS, Words
+from skymm.page.drawing import swatch
+from skymm.page.render import write_html
 
 __all__ = ["Gain", "Run", "write_report"]
 
@@ -35,8 +35,6 @@ def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains:
         raise ValueError("no runs to report on, expected at least one directory with predictions.jsonl")
     if language not in WORDS:
         raise ValueError(f"found language {language!r}, expected one of {', '.join(WORDS)}")
-    import jinja2
-
     words = WORDS[language]
     groups = [_measured(group) for group in _by_benchmark(runs)]
     twins = [
@@ -44,29 +42,23 @@ def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains:
     ]
     models = list(dict.fromkeys(run.model for run in runs))
     titles = {group[0].benchmark.name: short_title(group[0], words) for group in groups}
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.from_string((resources.files("skymm.evaluation.report") / TEMPLATE).read_text("utf-8")).render(
-        w=words,
-        stated=words["stated"].format(
+    values = {
+        "w": words,
+        "stated": words["stated"].format(
             num_runs=len(runs), num_answers=sum(len(run.answers) for run in runs), n=RESAMPLES, seed=SEED
         ),
-        method_interval=words["method_interval"].format(n=RESAMPLES, seed=SEED),
-        verdicts=[
+        "method_interval": words["method_interval"].format(n=RESAMPLES, seed=SEED),
+        "verdicts": [
             (model, [finding(one, words, gains) for group in groups for one in group if one.run.model == model])
             for model in models
         ],
-        comparisons=_comparisons(groups, twins, words),
-        overview=overview_table(groups, words),
-        gains=gain_table(gains, titles, words),
-        sections=[section(group, found, words) for group, found in zip(groups, twins)],
-        swatch=swatch,
-    )
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, "utf-8")
-    return out
+        "comparisons": _comparisons(groups, twins, words),
+        "overview": overview_table(groups, words),
+        "gains": gain_table(gains, titles, words),
+        "sections": [section(group, found, words) for group, found in zip(groups, twins)],
+        "swatch": swatch,
+    }
+    return write_html(out, "skymm.evaluation.report", TEMPLATE, values)
 
 
 def _by_benchmark(runs: Sequence[Run]) -> list[list[Run]]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from skymm.evaluation.report import figures, tables
 from skymm.evaluation.report.cards import Card, cards_of
-from skymm.evaluation.report.charts import Axis, calibration_chart, interval_chart, radar, yes_chart
+from skymm.evaluation.report.charts import calibration_chart, interval_chart, radar, yes_chart
 from skymm.evaluation.report.findings import short_title
 from skymm.evaluation.report.labels import named
 from skymm.evaluation.report.leaderboard import PUBLISHED, SOURCE
@@ -18,6 +18,7 @@ from skymm.evaluation.report.measured import Measured
 from skymm.evaluation.report.tables import Table
 from skymm.evaluation.report.twins import Twins
 from skymm.evaluation.report.words import Words
+from skymm.page.drawing import Axis
 
 DRAWN = ("Skywork-MM-13B", "Qwen-VL-Max")  # the model that this project follows, and the highest of the latest listing
 _PERCENT = Axis(0, 1, (0, 0.25, 0.5, 0.75, 1), lambda value: f"{value * 100:.0f}%")

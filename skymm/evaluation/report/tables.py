@@ -9,7 +9,6 @@ from itertools import combinations
 from markupsafe import Markup
 
 from skymm.evaluation.report import figures
-from skymm.evaluation.report.charts import swatch
 from skymm.evaluation.report.figures import NONE
 from skymm.evaluation.report.findings import difference_of, short_title
 from skymm.evaluation.report.labels import named
@@ -19,6 +18,7 @@ from skymm.evaluation.report.seeing import Gain
 from skymm.evaluation.report.twins import Twins
 from skymm.evaluation.report.words import Words
 from skymm.evaluation.statistics import Interval, mcnemar
+from skymm.page.drawing import swatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,56 +3,19 @@
 from __future__ import annotations
 
 import math
-import xml.etree.ElementTree as ElementTree
-from itertools import combinations
 
 import pytest
+from readable import LONG, assert_readable, boxes, parsed
 
-from skymm.evaluation.report.charts import (
-    NUM_STYLES,
-    Axis,
-    calibration_chart,
-    interval_chart,
-    radar,
-    shortened,
-    swatch,
-    text_width,
-    yes_chart,
-)
+from skymm.evaluation.report.charts import calibration_chart, interval_chart, radar, yes_chart
 from skymm.evaluation.report.labels import named
 from skymm.evaluation.report.leaderboard import PUBLISHED, SUBTASKS
 from skymm.evaluation.report.words import WORDS
 from skymm.evaluation.statistics import Interval, calibration
+from skymm.page.drawing import Axis
 
 PERCENT = Axis(0, 1, (0, 0.25, 0.5, 0.75, 1), lambda value: f"{value * 100:.0f}%")
 POINTS = Axis(0, 200, (0, 50, 100, 150, 200), lambda value: f"{value:g}")
-LONG = "an-extremely-long-model-name-of-seventy-billion-parameters-that-nobody-abbreviates"
-
-
-def parsed(chart):
-    return ElementTree.fromstring(str(chart))
-
-
-def boxes(chart):
-    """(left, top, right, bottom) of every text, from its anchor and estimated width."""
-    found = {}
-    for number, text in enumerate(parsed(chart).iter("text")):
-        size, x, y = (float(text.get(name)) for name in ("font-size", "x", "y"))
-        wide = text_width(text.text or "", size)
-        left = x - {"start": 0, "middle": wide / 2, "end": wide}[text.get("text-anchor")]
-        found[number, text.text] = (left, y - 0.75 * size, left + wide, y + 0.1 * size)
-    return found
-
-
-def assert_readable(chart):
-    _, _, width, height = map(float, parsed(chart).get("viewBox").split())
-    assert width <= 400
-    found = boxes(chart)
-    for name, (left, top, right, bottom) in found.items():
-        assert left >= -2 and top >= -2 and right <= width + 2 and bottom <= height + 2, f"{name} reaches outside"
-    for (one, a), (other, b) in combinations(found.items(), 2):
-        apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
-        assert apart, f"{one} and {other} overlap"
 
 
 def intervals(rows, series):
@@ -173,16 +136,3 @@ def test_names_are_text_and_never_markup(draw):
     chart = str(draw('<script>x</script>"&'))
     assert "<script" not in chart
     parsed(chart)
-
-
-def test_series_differ_in_shape():
-    outlines = {parsed(swatch(index))[0].get("points") for index in range(NUM_STYLES)}
-    assert len(outlines) == NUM_STYLES, "two series have the same outline"
-    assert "published" in str(swatch(0, published=True))
-
-
-def test_shortened_fits():
-    assert shortened("short", 100) == "short"
-    cut = shortened(LONG, 100)
-    assert cut.endswith("…") and text_width(cut) <= 100
-    assert text_width("汉字", 10) == 20

@@ -3,6 +3,7 @@
 import io
 import json
 from itertools import islice
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,11 +12,12 @@ from PIL import Image
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
 from skymm.data.shards import write_shards
+from skymm.data.workers import Loader
 from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.model.build import build_model, open_model
 from skymm.recipe import SourceRecipe
 from skymm.train.features import build_features, cache_of, verify
-from skymm.train.feed import loader_for
+from skymm.train.parts import mixture_of, preparation
 
 
 def big_jpeg() -> bytes:
@@ -30,6 +32,13 @@ def big_jpeg() -> bytes:
 
 
 PHOTO = big_jpeg()
+
+
+def feed(stage, model, processor, rank=0, ranks=1, cursor=None):
+    """The samples of a stage, as its training reads them."""
+    place = SimpleNamespace(process_index=rank, num_processes=ranks)
+    mixture = mixture_of(stage, preparation(stage, model, processor), place, cursor, None)
+    return Loader(mixture, workers=stage.workers)
 
 
 @pytest.fixture
@@ -60,7 +69,7 @@ def test_training_cache_and_answering_see_the_same_pixels(stage, scaled_decode, 
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
     again, again_processor = open_model(tmp_path / "model")
-    in_training = next(iter(loader_for(stage, again, again_processor))).value.pixels[0][0]
+    in_training = next(iter(feed(stage, again, again_processor))).value.pixels[0][0]
     seen, seen_again = looked_at(model, monkeypatch), looked_at(again, monkeypatch)
     cached = stage.model_copy(update={"features": str(tmp_path / "features")})
     cache = build_features(cached, model)
@@ -69,7 +78,7 @@ def test_training_cache_and_answering_see_the_same_pixels(stage, scaled_decode, 
     assert len(seen) == 3 and len(seen_again) == 1, "built, verified twice; asked"
     assert all(torch.equal(pixels, in_training) for pixels in [*seen, *seen_again])
     other = build_model(scaled(stage, not scaled_decode).model)[0]
-    otherwise = next(iter(loader_for(scaled(stage, not scaled_decode), other, processor))).value.pixels[0][0]
+    otherwise = next(iter(feed(scaled(stage, not scaled_decode), other, processor))).value.pixels[0][0]
     assert not torch.equal(otherwise, in_training)
     # It is the same picture all the same, and stands as upright.
     assert (otherwise - in_training).abs().mean() < 0.25 < (otherwise.flip(-1) - in_training).abs().mean()
@@ -109,18 +118,18 @@ def test_workers_of_the_recipe_read_and_a_run_goes_on(stage, tiny_model, tmp_pat
     model, processor = tiny_model
     stage = stage.model_copy(update={"features": str(tmp_path / "features"), "workers": 2})
     cache = build_features(stage, model)
-    loader = loader_for(stage, model, processor)
+    loader = feed(stage, model, processor)
     assert loader.workers == 2
     whole = list(islice(loader, 9))
     assert {item.place for item in whole} == {"0/0", "0/1"}
     assert torch.equal(whole[3].value.features[0][0], cache.get(image_key(PHOTO))[0])
-    first = loader_for(stage, model, processor)
+    first = feed(stage, model, processor)
     begun = list(islice(first, 4))
-    rest = list(islice(loader_for(stage, model, processor, cursor=first.cursor), 5))
+    rest = list(islice(feed(stage, model, processor, cursor=first.cursor), 5))
     assert [(i.place, i.key) for i in begun + rest] == [(i.place, i.key) for i in whole]
 
 
 def test_too_few_shards_for_the_workers_are_refused_before_the_first_step(stage, tiny_model):
     stage = stage.model_copy(update={"workers": 2})
     with pytest.raises(ValueError, match="2 shards for 2 ranks x 2 workers = 4 readers: each needs a shard of its own"):
-        loader_for(stage, *tiny_model, rank=1, ranks=2)
+        feed(stage, *tiny_model, rank=1, ranks=2)

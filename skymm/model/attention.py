@@ -1,0 +1,239 @@
+"""Attention for packed rows: conversations stand one after another in one row, and none of them sees another.
+
+The boundaries travel as `cu_seq_lens_q`, the keyword that flash-attention's callers use, so `flash_attention_2` where it is
+installed takes the same call. Nothing is inferred from position ids: transformers infers packing only without a mask and
+without a cache, and mixes conversations silently otherwise.
+
+On CUDA torch's own variable-length kernel does the work. On a CPU each conversation is a few small matrix products: no
+padding, no repeated key heads, no mask of the whole row, and in the backward pass the probabilities are computed again
+instead of kept. Rows that are not packed (generation, padded batches) go to transformers' SDPA.
+"""
+
+from __future__ import annotations
+
+import inspect
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import register_flop_formula
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_utils import AttentionInterface
+
+NAME = "varlen"
+_PACKING = (NAME, "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention")
+
+
+def register() -> None:
+    """Make "varlen" a value of transformers' `attn_implementation`."""
+    AttentionInterface.register(NAME, attention_forward)
+    AttentionMaskInterface.register(NAME, _mask)
+
+
+def packs(attention: str) -> bool:
+    """Whether this implementation keeps conversations in one row apart without building a mask of the whole row."""
+    return attention in _PACKING
+
+
+def boundaries(lengths: list[int], device: torch.device | str | None = None) -> Tensor:
+    """Lengths of the conversations of a row -> where each begins, and where the last ends: (len + 1,) int32."""
+    return torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32).to(device)
+
+
+def packed_arguments(cu_seq_lens: Tensor) -> dict[str, Any]:
+    """What a decoder of transformers is called with for one packed row, whichever attention it has.
+
+    Varlen kernels read the boundaries; SDPA, eager and flex read them off the position ids, which works only because
+    neither a mask nor a cache is there.
+    """
+    starts, lengths = cu_seq_lens[:-1].long(), cu_seq_lens.diff().long()
+    total, longest = int(cu_seq_lens[-1]), int(lengths.max())
+    position_ids = torch.arange(total, device=cu_seq_lens.device) - starts.repeat_interleave(lengths, output_size=total)
+    return {
+        "position_ids": position_ids[None],
+        "attention_mask": None,
+        "use_cache": False,
+        "cu_seq_lens_q": cu_seq_lens,
+        "cu_seq_lens_k": cu_seq_lens,
+        "max_length_q": longest,
+        "max_length_k": longest,
+    }
+
+
+def attention_forward(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    cu_seq_lens_q: Tensor | None = None,
+    max_length_q: int | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """query (B, H, T, D), key and value (B, H_kv, T, D) -> (B, T, H, D), as transformers' attention functions do.
+
+    Raises ValueError for what changes the scores and is not done here (soft caps, sinks), and for dropout.
+    """
+    if cu_seq_lens_q is None:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+        )
+    changes = [name for name in ("softcap", "s_aux", "position_bias") if kwargs.get(name) is not None]
+    if changes or dropout or query.shape[0] != 1:
+        what = changes[0] if changes else "dropout in attention" if dropout else f"{query.shape[0]} packed rows at once"
+        raise ValueError(f'attention "{NAME}" does not do {what}; use packing = false with attention = "sdpa"')
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    parts = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
+    window = -1 if sliding_window is None else sliding_window - 1
+    if query.is_cuda:
+        out = _on_cuda(*parts, cu_seq_lens_q, max_length_q, scale, window)
+    else:
+        out = segments_attention(*parts, cu_seq_lens_q, scale, window)
+    return out[None], None
+
+
+def on_cuda_possible() -> bool:
+    """Whether this torch has the kernel (from 2.10 on)."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _on_cuda(
+    query_THD: Tensor,
+    key_TGD: Tensor,
+    value_TGD: Tensor,
+    cu_seq_lens: Tensor,
+    longest: int | None,
+    scale: float,
+    window: int,
+) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    options: dict[str, Any] = {"scale": scale, "window_size": (window, 0)}
+    groups = query_THD.shape[1] // key_TGD.shape[1]
+    if groups > 1 and "enable_gqa" in inspect.signature(varlen_attn).parameters:
+        options["enable_gqa"] = True
+    elif groups > 1:
+        key_TGD, value_TGD = key_TGD.repeat_interleave(groups, 1), value_TGD.repeat_interleave(groups, 1)
+    longest = int(cu_seq_lens.diff().max()) if longest is None else int(longest)
+    return varlen_attn(query_THD, key_TGD, value_TGD, cu_seq_lens, cu_seq_lens, longest, longest, **options)
+
+
+def _mask(*, attention_mask: Tensor | None = None, q_length: int = 0, kv_length: int = 0, **kwargs: Any) -> Any:
+    """No mask for whole rows without padding, packed or not: the function above is causal by itself. Else SDPA's."""
+    if attention_mask is None and q_length == kv_length and q_length > 1 and kwargs.get("local_size") is None:
+        return None
+    return sdpa_mask(attention_mask=attention_mask, q_length=q_length, kv_length=kv_length, **kwargs)
+
+
+# --- CPU ------------------------------------------------------------------------------------------------------------------
+# Shape legend: T tokens of the row, t of one conversation, H query heads, G key heads, R = H / G, D head width.
+
+
+@torch.library.custom_op("skymm::segments_attention", mutates_args=())
+def segments_attention(
+    query_THD: Tensor, key_TGD: Tensor, value_TGD: Tensor, cu_seq_lens: Tensor, scale: float, window: int
+) -> Tensor:
+    """Causal attention inside each conversation of a row; `window` is how far back a token sees, -1 without limit."""
+    out_THD = torch.empty(query_THD.shape, dtype=query_THD.dtype, device=query_THD.device)
+    for segment in _segments(cu_seq_lens):
+        scores_GMt, _ = _scores(query_THD[segment], key_TGD[segment], scale, window)
+        probabilities_GMt = torch.softmax(scores_GMt, -1)
+        out_GMD = torch.bmm(probabilities_GMt, value_TGD[segment].transpose(0, 1))
+        out_THD[segment] = _ungrouped(out_GMD, query_THD.shape[1])
+    return out_THD
+
+
+@segments_attention.register_fake
+def _(query_THD, key_TGD, value_TGD, cu_seq_lens, scale, window):
+    return torch.empty(query_THD.shape, dtype=query_THD.dtype, device=query_THD.device)
+
+
+@torch.library.custom_op("skymm::segments_attention_backward", mutates_args=())
+def _segments_attention_backward(
+    grad_THD: Tensor,
+    query_THD: Tensor,
+    key_TGD: Tensor,
+    value_TGD: Tensor,
+    cu_seq_lens: Tensor,
+    scale: float,
+    window: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    like = {"dtype": query_THD.dtype, "device": query_THD.device}
+    grads = [torch.empty(tensor.shape, **like) for tensor in (query_THD, key_TGD, value_TGD)]
+    heads, key_heads = query_THD.shape[1], key_TGD.shape[1]
+    for segment in _segments(cu_seq_lens):
+        scores_GMt, query_GMD = _scores(query_THD[segment], key_TGD[segment], scale, window)
+        probabilities_GMt = torch.softmax(scores_GMt, -1)
+        grad_GMD = _grouped(grad_THD[segment], key_heads)
+        grads[2][segment] = torch.bmm(probabilities_GMt.transpose(1, 2), grad_GMD).transpose(0, 1)
+        grad_GMt = torch.bmm(grad_GMD, value_TGD[segment].permute(1, 2, 0))
+        grad_GMt = torch._softmax_backward_data(grad_GMt, probabilities_GMt, -1, probabilities_GMt.dtype)
+        grads[0][segment] = _ungrouped(torch.bmm(grad_GMt, key_TGD[segment].transpose(0, 1)).mul_(scale), heads)
+        grads[1][segment] = torch.bmm(grad_GMt.transpose(1, 2), query_GMD).transpose(0, 1)
+    return grads[0], grads[1], grads[2]
+
+
+@_segments_attention_backward.register_fake
+def _(grad_THD, query_THD, key_TGD, value_TGD, cu_seq_lens, scale, window):
+    return tuple(torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (query_THD, key_TGD, value_TGD))
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.scale, ctx.window = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _backward(ctx: Any, grad_THD: Tensor) -> tuple[Any, ...]:
+    grads = _segments_attention_backward(grad_THD, *ctx.saved_tensors, ctx.scale, ctx.window)
+    return (*grads, None, None, None)
+
+
+@register_flop_formula([torch.ops.skymm.segments_attention], get_raw=True)
+def _forward_flops(query: Tensor, key: Tensor, value: Tensor, cu_seq_lens: Tensor, *rest: Any, **kwargs: Any) -> int:
+    """To torch's counter this is one operator, so it has to be told: two products of (t, D) x (D, t) per head."""
+    return 4 * int(cu_seq_lens.diff().long().square().sum()) * query.shape[1] * query.shape[2]
+
+
+@register_flop_formula([torch.ops.skymm.segments_attention_backward], get_raw=True)
+def _backward_flops(grad: Tensor, *inputs: Any, **kwargs: Any) -> int:
+    """Twice the forward pass; what is computed again is no work of the model."""
+    return 2 * _forward_flops(*inputs)
+
+
+segments_attention.register_autograd(_backward, setup_context=_keep)
+
+
+def _segments(cu_seq_lens: Tensor) -> list[slice]:
+    marks = cu_seq_lens.tolist()
+    return [slice(start, end) for start, end in pairwise(marks) if end > start]
+
+
+def _grouped(tensor_tHD: Tensor, key_heads: int) -> Tensor:
+    """(t, H, D) -> (G, R * t, D): the query heads of one key head under one another, so keys are never repeated."""
+    length, heads, width = tensor_tHD.shape
+    return tensor_tHD.transpose(0, 1).reshape(key_heads, heads // key_heads * length, width)
+
+
+def _ungrouped(tensor_GMD: Tensor, heads: int) -> Tensor:
+    return tensor_GMD.view(heads, -1, tensor_GMD.shape[-1]).transpose(0, 1)
+
+
+def _scores(query_tHD: Tensor, key_tGD: Tensor, scale: float, window: int) -> tuple[Tensor, Tensor]:
+    """Masked scores (G, R * t, t), and the scaled queries (G, R * t, D)."""
+    length, key_heads = key_tGD.shape[:2]
+    query_GMD = _grouped(query_tHD, key_heads) * scale
+    mask_tt = torch.full((length, length), float("-inf"), dtype=query_tHD.dtype, device=query_tHD.device).triu_(1)
+    if window >= 0:
+        mask_tt += torch.full_like(mask_tt, float("-inf")).tril_(-window - 1)
+    # Added inside the product: a pass over the scores of all heads would cost as much as their softmax.
+    mask_Mt = mask_tt.repeat(query_GMD.shape[1] // length, 1)
+    return torch.baddbmm(mask_Mt, query_GMD, key_tGD.permute(1, 2, 0)), query_GMD

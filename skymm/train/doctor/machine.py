@@ -1,0 +1,104 @@
+"""This machine and what is installed on it, as plain data. Only torch is imported: what is broken may be any other package."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("torch", "torchvision", "transformers", "peft", "accelerate")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the findings about it need to know. `bfloat16`: multiplied in hardware. `driver`: of an NVIDIA card, present.
+
+    Args:
+        versions: of installed packages. requirements: what skymm asks of packages, as in `peft>=0.20`.
+        vision_needs: what the installed torchvision asks of torch. importable: packages whose presence matters.
+        shared_memory_gib: free in /dev/shm; None where there is none. threads: OMP_NUM_THREADS as it is set.
+    """
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    requirements: Sequence[str] = ()
+    vision_needs: Sequence[str] = ()
+    importable: frozenset[str] = frozenset()
+    device: str = ""
+    cuda: bool = False
+    driver: bool = False
+    bfloat16: bool = True
+    processes: int = 1
+    threads: str | None = None
+    shared_memory_gib: float | None = None
+
+
+def this_machine() -> Machine:
+    """Look at the machine that this runs on."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    shared = Path("/dev/shm")
+    return Machine(
+        versions={name: version for name in PACKAGES if (version := _version(name))},
+        requirements=_requirements(),
+        vision_needs=[one for one in _requires("torchvision") if one.startswith("torch")],
+        importable=frozenset(
+            name for name in ("flash_attn", "flash_attn_interface", "kernels") if importlib.util.find_spec(name)
+        ),
+        device=torch.cuda.get_device_name() if cuda else f"{_processor()}, {_threads(torch.get_num_threads())}",
+        cuda=cuda,
+        driver=Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None,
+        bfloat16=torch.cuda.is_bf16_supported() if cuda else _cpu_multiplies_bfloat16(),
+        processes=int(os.environ.get("WORLD_SIZE", "1")),
+        threads=os.environ.get("OMP_NUM_THREADS"),
+        shared_memory_gib=shutil.disk_usage(shared).free / 2**30 if shared.is_dir() else None,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _requires(package: str) -> list[str]:
+    try:
+        return list(metadata.requires(package) or [])
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _requirements() -> list[str]:
+    """Those of the installed skymm, or of the checkout that this file lies in."""
+    project = Path(__file__).parents[3] / "pyproject.toml"
+    if project.is_file():
+        return list(tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"])
+    return [one for one in _requires("skymm") if "extra ==" not in one]
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    import torch
+
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(found.get(feature, False) for feature in ("amx_bf16", "avx512_bf16"))
+
+
+def _processor() -> str:
+    """The name of the CPU, or of its kind where the system does not tell."""
+    path = Path("/proc/cpuinfo")
+    for text in path.read_text("utf-8").splitlines() if path.exists() else []:
+        name, _, value = text.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'' if count == 1 else 's'}"

@@ -1,0 +1,119 @@
+"""Many processes: every rank holds all that is trained, and one sum over the ranks per step keeps the copies equal.
+
+What is trained is a few million parameters, so one fp32 sum of all gradients at the end of a step costs a millisecond. In
+return no rank ever waits for another in the middle of a step: a batch of text alone, a shorter row or one micro-batch fewer
+on one rank cannot hang the others, as they do where gradients are reduced layer by layer.
+
+The frozen LLM is held by every rank, or dealt out over them with FSDP2 where it does not fit into one device.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType, gather_object
+from torch import Tensor, nn
+
+SUMS = ("labels", "tokens", "positions", "samples", "images", "answers", "negatives")
+GROUPS = ("loss", *(f"loss_{group}" for group in ("en", "zh", "unknown_language")))
+GROUPS += tuple(f"loss_{group}" for group in ("positive", "negative", "unknown_polarity"))
+
+
+def open_accelerator(**options: Any) -> Accelerator:
+    """accelerate's view of this process: device, rank, number of ranks. Raises ValueError for what cannot work here."""
+    accelerator = Accelerator(**options)
+    if accelerator.distributed_type == DistributedType.DEEPSPEED and _zero_stage(accelerator) > 2:
+        raise ValueError(
+            "ZeRO stage 3 cuts up the frozen LLM with hooks of its own; use training/fsdp2.yaml, which does the same with "
+            "torch's FSDP2, or a ZeRO stage of at most 2"
+        )
+    if accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
+        raise ValueError("FSDP version 1 cannot hold frozen and trained parts together; set fsdp_version: 2")
+    return accelerator
+
+
+def _zero_stage(accelerator: Accelerator) -> int:
+    return int(accelerator.state.deepspeed_plugin.zero_stage)
+
+
+def deal_out(model: nn.Module, accelerator: Accelerator) -> bool:
+    """With FSDP2: each rank keeps a share of the frozen LLM and gets a layer's rest when it is that layer's turn.
+
+    What is trained stays whole on every rank. Returns whether anything was dealt out.
+    """
+    if accelerator.distributed_type != DistributedType.FSDP:
+        return False
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    plugin = accelerator.state.fsdp_plugin
+    options: dict[str, Any] = {
+        "mesh": init_device_mesh(accelerator.device.type, (accelerator.num_processes,)),
+        "reshard_after_forward": bool(plugin.reshard_after_forward),
+        "ignored_params": {parameter for parameter in model.parameters() if parameter.requires_grad},
+    }
+    # Only the layers: the embedding is read and the head is called from outside of the LLM's own forward.
+    for layer in model.language_model.get_decoder().layers:
+        fully_shard(layer, **options)
+    return True
+
+
+def sum_gradients(gradients: list[Tensor], accelerator: Accelerator) -> None:
+    """Each becomes its sum over all ranks, in place, in one message."""
+    if accelerator.num_processes == 1:
+        return
+    flat = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "sum")
+    torch._foreach_copy_(
+        gradients, [part.view_as(one) for one, part in zip(gradients, flat.split([g.numel() for g in gradients]))]
+    )
+
+
+def gathered(value: Any, accelerator: Accelerator) -> list[Any]:
+    """The plain Python values of all ranks, in order."""
+    return gather_object([value]) if accelerator.num_processes > 1 else [value]
+
+
+class Totals:
+    """Counts and sums of losses of one step, summed over the ranks in one message of fixed length."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = defaultdict(float)
+        self.losses: dict[str, list[float]] = {name: [0.0, 0] for name in GROUPS}
+
+    def add_losses(self, token_losses: list[float], groups: list[tuple[str, str, int]]) -> None:
+        """Losses of labels in order, and of how many labels in which language and polarity each answer consists."""
+        start = 0
+        for language, polarity, length in groups:
+            part = sum(token_losses[start : start + length])
+            start += length
+            language = language if language in ("en", "zh") else "unknown_language"
+            polarity = polarity if polarity in ("positive", "negative") else "unknown_polarity"
+            for name in ("loss", f"loss_{language}", f"loss_{polarity}"):
+                self.losses[name][0] += part
+                self.losses[name][1] += length
+        assert start == len(token_losses), "every label belongs to an answer"
+
+    def add_sum(self, total: float, count: int) -> None:
+        """Of labels whose losses are not known one by one."""
+        self.losses["loss"][0] += total
+        self.losses["loss"][1] += count
+
+    def over_ranks(self, accelerator: Accelerator) -> Totals:
+        """The same of all ranks together, whichever groups each of them saw."""
+        if accelerator.num_processes == 1:
+            return self
+        flat = [self.counts[name] for name in SUMS] + [value for name in GROUPS for value in self.losses[name]]
+        kind = torch.float32 if accelerator.device.type == "mps" else torch.float64
+        summed = accelerator.reduce(torch.tensor(flat, dtype=kind, device=accelerator.device), "sum").tolist()
+        total = Totals()
+        total.counts.update(zip(SUMS, summed))
+        for index, name in enumerate(GROUPS):
+            total.losses[name] = summed[len(SUMS) + 2 * index : len(SUMS) + 2 * index + 2]
+        return total
+
+    def means(self, prefix: str = "") -> dict[str, float]:
+        """Mean loss per group that has labels."""
+        return {f"{prefix}{name}": total / count for name, (total, count) in self.losses.items() if count}

@@ -1,0 +1,94 @@
+"""What a run is made of, as its recipe says: model, optimizer, and the samples that are prepared for it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from skymm.data.collate import Prepare
+from skymm.data.mixture import Mixture
+from skymm.data.stream import Cursor, Stream
+from skymm.model.build import build_model, open_model
+from skymm.recipe import ModelRecipe, StageRecipe
+from skymm.train import features
+from skymm.train.optim import MasterAdamW
+
+
+def model_for(recipe: StageRecipe, checkpoint: Path | None, device: str | torch.device = "cpu") -> tuple[Any, Any]:
+    """From the latest checkpoint of this run, else from `init`, else new."""
+    source = checkpoint or recipe.init
+    if source is not None:
+        if recipe.model is not None and checkpoint is None:
+            raise ValueError("a stage has either `init` (a model to go on with) or `model` (a new one), not both")
+        return open_model(source, device=str(device), attention=recipe.attention)
+    return build_model(recipe.model or ModelRecipe(), seed=recipe.seed, device=device, attention=recipe.attention)
+
+
+def optimizer_for(model: Any, recipe: StageRecipe) -> MasterAdamW:
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    lora = [(name, parameter) for name, parameter in trained if name.startswith("language_model.")]
+    rest = [(name, parameter) for name, parameter in trained if not name.startswith("language_model.")]
+    groups = {"rest": (rest, recipe.learning_rate), "lora": (lora, recipe.lora_learning_rate or recipe.learning_rate)}
+    return MasterAdamW(groups, weight_decay=recipe.weight_decay, clip=recipe.clip)
+
+
+def preparation(recipe: StageRecipe, model: Any, processor: Any) -> Prepare:
+    """What makes a sample of a shard ready: which turns, their ids, its pictures or their cached features.
+
+    Raises ValueError for stored features of other towers, or damaged ones.
+    """
+    return Prepare(
+        encode=processor.chat.encode_words
+        if recipe.objective == "words"
+        else partial(processor.chat.encode, max_length=recipe.max_length),
+        see=processor.pixels,
+        min_side=model.config.min_side,
+        cache=features.open_features(model, recipe),
+        negative_share=recipe.negative_share,
+        languages=tuple(recipe.languages),
+        max_turns=recipe.max_turns,
+        seed=recipe.seed,
+    )
+
+
+def mixture_of(
+    recipe: StageRecipe, prepare: Prepare, accelerator: Accelerator, cursor: Cursor | None, checkpoint: Path | None
+) -> Mixture:
+    """This rank's part of the endless walk over all sources, from `cursor` on.
+
+    Raises ValueError when the cursor of the checkpoint is of another number of processes or other shards.
+    """
+    streams = {
+        name: Stream(
+            source.shards,
+            seed=recipe.seed,
+            rank=accelerator.process_index,
+            ranks=accelerator.num_processes,
+            workers=max(1, recipe.workers),
+            epoch=recipe.first_epoch,
+            prepare=prepare,
+            max_skip_ratio=recipe.max_skip_ratio,
+        )
+        for name, source in recipe.data.items()
+    }
+    weights = {name: source.weight for name, source in recipe.data.items()}
+    try:
+        return Mixture(streams, weights, cursor)
+    except ValueError as error:
+        if checkpoint is None:
+            raise
+        raise ValueError(
+            f"{recipe.out} cannot be gone on with: {error}. As a new run from its weights: "
+            f"init={checkpoint} out=ANOTHER first_epoch=N"
+        ) from error
+
+
+def share_of(batch_size: int, accelerator: Accelerator) -> int:
+    """Conversations of a step that are this rank's. Raises ValueError where they cannot be dealt out evenly."""
+    if batch_size % accelerator.num_processes:
+        raise ValueError(f"batch_size {batch_size} cannot be dealt out evenly to {accelerator.num_processes} processes")
+    return batch_size // accelerator.num_processes

@@ -1,0 +1,70 @@
+"""How fast a run is, and what share of the machine that is: FLOPs by torch's own counter over a measured ceiling."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class Stopwatch:
+    """Seconds spent inside `running()`. On CUDA events are recorded and read at the end, so nothing waits for the GPU."""
+
+    def __init__(self, device: torch.device):
+        self._cuda = device.type == "cuda"
+        self._seconds = 0.0
+        self._events: list[tuple[Any, Any]] = []
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        if self._cuda:
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            yield
+            end.record()
+            self._events.append((start, end))
+        else:
+            began = time.perf_counter()
+            yield
+            self._seconds += time.perf_counter() - began
+
+    def seconds(self) -> float:
+        for start, end in self._events:
+            end.synchronize()
+            self._seconds += start.elapsed_time(end) / 1000
+        self._events = []
+        return self._seconds
+
+
+def flops_of(run: Any) -> int:
+    """FLOPs of the matrix products in `run()`, forward and backward, attention included."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        run()
+    return counter.get_total_flops()
+
+
+def matrix_ceiling(device: torch.device, dtype: torch.dtype, width: int, *, seconds: float = 0.15) -> float:
+    """FLOP/s of the best of many matrix products of an LLM layer's kind, (rows, width) x (width, 3 width), right now."""
+    rows = 16384 if device.type == "cuda" else 2048
+    left, right = (torch.randn(shape, device=device).to(dtype) for shape in ((rows, width), (width, 3 * width)))
+    best, until = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        began = time.perf_counter()
+        torch.mm(left, right)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - began)
+    return 2 * rows * width * 3 * width / best
+
+
+def memory_gib(device: torch.device) -> float:
+    """Peak so far: of the GPU's memory, or of this process where there is no GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
