@@ -48,7 +48,7 @@ def show(
 def _print(console: Console, sample: Sample, conversation: Conversation) -> None:
     console.print(Text(f"{sample.shard}  {sample.key}", style="bold"))
     for name in conversation.images:
-        console.print(Text(f"  image {name}: {_describe(sample.members[name])}", style="dim"))
+        console.print(Text(f"  image {name}: {_describe(sample.members.get(name))}", style="dim"))
     for turn in conversation.turns:
         line = Text(f"  {turn.role}: ")
         if turn.role == "assistant":
@@ -60,9 +60,11 @@ def _print(console: Console, sample: Sample, conversation: Conversation) -> None
         console.print(line)
 
 
-def _describe(data: bytes) -> str:
+def _describe(data: bytes | None) -> str:
     from PIL import Image
 
+    if data is None:
+        return "left out, only its features are here"
     try:
         with Image.open(io.BytesIO(data)) as image:
             return f"{image.width} x {image.height} {image.format}, {len(data):,} bytes"

@@ -107,17 +107,37 @@ def data_build(
 
 @data_app.command("features")
 def data_features(
-    recipe: Annotated[Path, typer.Argument(help="A stage whose recipe names a directory for features.")],
+    recipe: Annotated[Path, typer.Argument(help="A stage whose recipe says where features lie.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in features=runs/features")] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Write copies of the shards here, with features beside the samples.")
+    ] = None,
+    drop_images: Annotated[bool, typer.Option("--drop-images", help="With --into: leave the images out.")] = False,
 ) -> None:
     """Look at every image of a stage's shards once; training then reads the frozen features from disk."""
+    from skymm.data.shards import expand
     from skymm.recipe import StageRecipe, load
 
     stage = load(recipe, StageRecipe, overrides or [])
+    if into is None and drop_images:
+        raise ValueError("--drop-images is about the copies that --into DIR writes; give that too")
+    if into is None and stage.features == "shards":
+        raise ValueError('features = "shards" are written beside the samples: say where the new shards go, --into DIR')
     from skymm.progress import progress
+    from skymm.train.feature_shards import write_feature_shards
     from skymm.train.features import build_features, images_of
     from skymm.train.parts import model_for
 
+    if into is not None:
+        with progress() as bar:
+            total = sum(len(expand(source.shards)) for source in stage.data.values())
+            task = bar.add_task("looking at every image of a shard", total=total, note="")
+            model, options = model_for(stage, None)[0], {"drop_images": drop_images}
+            copies = write_feature_shards(stage, model, into, advance=lambda n: bar.advance(task, n), **options)
+        for name, directory in copies.items():
+            print(f"data.{name}.shards={directory}")
+        print("features=shards")
+        return
     total = sum(1 for _ in images_of(stage))
     with progress() as bar:
         task = bar.add_task("looking once at every image", total=total, note="")

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from skymm.conversation import Conversation, Turn
-from skymm.data.features import FeatureCache, image_key
-from skymm.data.images import decode_image
+from skymm.data.feature_members import FeatureMembers, picture
+from skymm.data.features import FeatureCache
 from skymm.data.shards import BadSample, Sample
 
 
@@ -31,13 +31,15 @@ class Prepare:
 
     Args:
         encode: Conversation -> Encoded (ids, labels). see: image -> pixels (one tensor per tower), where there is no cache.
-        cache: frozen features by image, if they are cached; an image that is not in it is an error, not a slow path.
+        min_side: of the model that will look, see `decode_image`.
+        cache: frozen features by image, if they are stored; an image that has none is an error, not a slow path.
         negative_share, languages, max_turns: which question-answer pairs of a conversation are used.
     """
 
     encode: Callable[[Conversation], Any]
     see: Callable[[Sequence[Any]], list[Tensor]]
-    cache: FeatureCache | None = None
+    min_side: int | None = None
+    cache: FeatureCache | FeatureMembers | None = None
     negative_share: float | None = None
     languages: tuple[str, ...] = ("en", "zh")
     max_turns: int | None = None
@@ -57,19 +59,12 @@ class Prepare:
             encoded = self.encode(chosen)
         except ValueError as error:
             raise BadSample(f"{sample.shard}: {error}", "too long") from error
-        members = [(name, sample.members[name]) for name in encoded.images]
-        if not members:
+        if not encoded.images:
             return Example(encoded)
         if self.cache is None:
-            images = [decode_image(data, f"{sample.shard}: {sample.key}.{name}") for name, data in members]
+            images = [picture(sample, name, min_side=self.min_side) for name in encoded.images]
             return Example(encoded, pixels=self.see(images))
-        try:
-            rows = [self.cache.get(image_key(data)) for _, data in members]
-        except KeyError:
-            raise ValueError(
-                f"{sample.shard}: an image of {sample.key} is not in the feature cache {self.cache.directory}; "
-                "build the cache from these shards, or remove `features` from the recipe"
-            ) from None
+        rows = [self.cache.of(sample, name) for name in encoded.images]
         return Example(encoded, features=[torch.stack(tower) for tower in zip(*rows)])
 
 

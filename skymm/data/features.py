@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from skymm.data.key_index import KEY_BYTES, KeyIndex
+from skymm.data.shards import Sample
 
 META = "features.json"
 Precision = Literal["bfloat16", "int8"]
@@ -51,14 +53,14 @@ class FeatureCache:
         precision: Precision | None = None,
     ):
         self.directory = Path(directory)
-        self.shapes = [tuple(shape) for shape in shapes]
+        self.fingerprints, self.shapes = list(fingerprints), [tuple(shape) for shape in shapes]
         path = self.directory / META
         found = json.loads(path.read_text("utf-8")) if path.exists() else None
         self.precision: Precision = precision or (found or {}).get("dtype", "bfloat16")
         meta = {
             "version": 1,
             "dtype": self.precision,
-            "fingerprints": list(fingerprints),
+            "fingerprints": self.fingerprints,
             "shapes": [list(s) for s in self.shapes],
         }
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -70,21 +72,32 @@ class FeatureCache:
             path.write_text(json.dumps(meta, indent=2) + "\n", "utf-8")
         self._rows = KeyIndex(self.directory, self._num_whole_rows())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the directory for itself: what is mapped is no luggage."""
+        options = {"fingerprints": self.fingerprints, "shapes": self.shapes, "precision": self.precision}
+        return partial(FeatureCache, **options), (self.directory,)
+
     def __contains__(self, key: bytes) -> bool:
         return key in self._rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """A loader's process opens the files itself: pickled, a memory map would become all that it maps."""
-        return {**self.__dict__, "_maps": None}
-
     def get(self, key: bytes) -> list[Tensor]:
         """Raises KeyError for an image that was never added."""
         row = self._rows[key]
         rows = [torch.from_numpy(np.array(file[row])) for file in self._files()]
         return [unpack(data, shape, self.precision) for data, shape in zip(rows, self.shapes)]
+
+    def of(self, sample: Sample, name: str) -> list[Tensor]:
+        """Features (N, C) per tower of a sample's image. Raises ValueError for one that was never added."""
+        key = image_key(sample.image(name))
+        if key not in self._rows:
+            raise ValueError(
+                f"{sample.shard}: an image of {sample.key} is not in the feature cache {self.directory}; "
+                "build the cache from these shards, or remove `features` from the recipe"
+            )
+        return self.get(key)
 
     def add(
         self,
@@ -151,11 +164,21 @@ def pack(features_INC: Tensor, precision: Precision) -> Tensor:
     count = features_INC.shape[0]
     if precision == "bfloat16":
         return features_INC.to(torch.bfloat16).contiguous().view(torch.uint8).reshape(count, -1)
-    # The scale that is kept is the scale that divides, so rounding it costs nothing.
-    scale_IN1 = (features_INC.float().abs().amax(-1, keepdim=True) / 127).clamp(min=1e-30).to(torch.bfloat16)
-    values = (features_INC.float() / scale_IN1.float()).round().clamp(-127, 127).to(torch.int8)
-    parts = (values, scale_IN1.contiguous())
+    parts = quantise(features_INC)
     return torch.cat([part.view(torch.uint8).reshape(count, -1) for part in parts], dim=1)
+
+
+def quantise(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (..., C) -> int8 values of that shape and bf16 scales (..., 1)."""
+    # The scale that is kept is the scale that divides, so rounding it costs nothing.
+    scale = (features.float().abs().amax(-1, keepdim=True) / 127).clamp(min=1e-30).to(torch.bfloat16)
+    values = (features.float() / scale.float()).round().clamp(-127, 127).to(torch.int8)
+    return values, scale.contiguous()
+
+
+def dequantise(values: Tensor, scale: Tensor) -> Tensor:
+    """Back from `quantise`, bf16."""
+    return (values.float() * scale.float()).to(torch.bfloat16)
 
 
 def unpack(row: Tensor, shape: tuple[int, int], precision: Precision) -> Tensor:
@@ -164,4 +187,4 @@ def unpack(row: Tensor, shape: tuple[int, int], precision: Precision) -> Tensor:
         return row.view(torch.bfloat16).reshape(shape)
     size = shape[0] * shape[1]
     scale_N1 = row[size:].clone().view(torch.bfloat16)[:, None]
-    return (row[:size].view(torch.int8).reshape(shape).float() * scale_N1.float()).to(torch.bfloat16)
+    return dequantise(row[:size].view(torch.int8).reshape(shape), scale_N1)

@@ -27,8 +27,12 @@ class UnreadableImage(ValueError):
     reason = "unreadable image"
 
 
-def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_side: int | None = None) -> Image.Image:
     """Pixels of a JPEG, PNG or WebP, upright (EXIF orientation applied), as RGB, or RGBA where it has transparency.
+
+    With `min_side` a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep that many pixels: two
+    times faster on photos of today, with slightly other pixels than scaling afterwards. So it belongs to the model
+    (`config.min_side`): whatever its towers look at goes through here with that value, in training as in answering.
 
     `where` names the image in errors. Width x height is compared with `max_pixels` before anything is decompressed.
     Raises UnreadableImage: too large, cut short, damaged, empty, or no image at all.
@@ -44,6 +48,8 @@ def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> Image
                     f"{where}: {width} x {height} pixels, the limit is {max_pixels} in all; scale it down "
                     "before packing, or raise max_pixels"
                 )
+            if min_side is not None and kind == "JPEG":
+                image.draft(None, (min_side, min_side))
             image.load()  # damage must show here, and not in _upright, which forgives
             return _as_rgb(_upright(image))
     except UnreadableImage:

@@ -16,13 +16,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from itertools import chain, islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from skymm.conversation import Conversation, parse
+from skymm.data.names import split_name, unsafe
 from skymm.data.sizes import sizes
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
+FEATURES = ".features.safetensors"  # after an image's name: what the towers saw in it
 CARD = "card.json"
 EXPECTED = "KEY.jpg|jpeg|png|webp and KEY.json (only KEY.json where its turns show no image)"
 _BLOCK = 512  # bytes; a tar is made of such blocks and ends with zeroed ones
@@ -54,8 +56,18 @@ class Sample:
 
     @property
     def images(self) -> tuple[str, ...]:
-        """Names of the image members, in file order."""
-        return tuple(name for name in self.members if is_image_name(name))
+        """Names of the images, in file order; also of those of which only the features are left."""
+        names = (name.removesuffix(FEATURES) for name in self.members)
+        return tuple(dict.fromkeys(name for name in names if is_image_name(name)))
+
+    def image(self, name: str) -> bytes:
+        """Encoded bytes of an image. Raises ValueError where they were left out."""
+        if name not in self.members:
+            raise ValueError(
+                f"{self.shard}: {self.key} has no image {name}, only what is left of it: {sorted(self.members)}; say "
+                'features = "shards" in the recipe, or name the shards that have the images'
+            )
+        return self.members[name]
 
 
 def is_image_name(name: str) -> bool:
@@ -78,7 +90,7 @@ def conversation_of(sample: Sample) -> Conversation:
     except RecursionError as error:
         raise BadSample(f"{where}: nested too deeply to be a conversation", "bad json") from error
     for name in conversation.images:
-        if name not in sample.members or not is_image_name(name):
+        if name not in sample.images:
             found = list(sample.images) or "none"
             raise BadSample(f"{where}: shows image {name!r}, its image members: {found}", "missing image member")
     return conversation
@@ -193,7 +205,7 @@ def _check_writable(conversation: Conversation, images: Mapping[str, bytes], wri
     key = conversation.key
     if key in written:
         raise ValueError(f"{key}: this key is already in the shard; every sample needs a key of its own")
-    split = None if _unsafe(key) or key.startswith("./") else _split(f"{key}.json")
+    split = None if unsafe(key) or key.startswith("./") else split_name(f"{key}.json")
     if split != (key, "json"):
         raise ValueError(f"{key!r} cannot be a key: it becomes a file name, so no dots, no leading '/' and no '..'")
     for name in images:
@@ -237,7 +249,7 @@ def _samples(file: BinaryIO, path: Path, start: int) -> Iterator[tuple[str, dict
         for info in tar:
             end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK
             _refuse_unsafe(info, path)
-            split = _split(info.name) if info.isreg() else None
+            split = split_name(info.name) if info.isreg() else None
             if split is None:  # a directory, or a hidden file that some system left there
                 continue
             if split[0] != key:
@@ -260,22 +272,10 @@ def _samples(file: BinaryIO, path: Path, start: int) -> Iterator[tuple[str, dict
 def _refuse_unsafe(info: tarfile.TarInfo, path: Path) -> None:
     if not (info.isreg() or info.isdir()):
         raise ShardError(f"{path}: {info.name} is a link or a device; expected plain files only, {EXPECTED}")
-    if _unsafe(info.name):
+    if unsafe(info.name):
         raise ShardError(
             f"{path}: member {info.name!r} leads outside of the shard; expected relative names, {EXPECTED}"
         )
-
-
-def _unsafe(name: str) -> bool:
-    pure = PurePosixPath(name)
-    return pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name
-
-
-def _split(name: str) -> tuple[str, str] | None:
-    """Key and suffix (from the first dot of the file name on, as in webdataset); None for no part of a sample."""
-    folder, slash, base = name.removeprefix("./").rpartition("/")
-    stem, dot, suffix = base.partition(".")
-    return (f"{folder}{slash}{stem}", suffix.lower()) if stem and dot and suffix else None
 
 
 def _check_first(sample: Sample) -> None:

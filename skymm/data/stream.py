@@ -11,88 +11,15 @@ import copy
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from skymm.conversation import Conversation
+from skymm.data.cursor import Cursor, Item, Position, resumed
 from skymm.data.shards import BadSample, Sample, conversation_of, expand, read_shard
 from skymm.data.sizes import sizes
 
-CURSOR_VERSION = 1
 logger = logging.getLogger(__name__)
-
-
-class Position(NamedTuple):
-    """The next sample of one worker: epoch, the how-manieth of its shards in it, the how-manieth sample in that."""
-
-    epoch: int = 0
-    shard: int = 0
-    sample: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One sample on its way to the model. `place` is "rank/worker"; `position` is where that worker goes on after it.
-
-    `value` is what `prepare` made of the sample; `skips` are that worker's skips so far, by reason.
-    """
-
-    value: Any
-    key: str
-    place: str
-    position: Any
-    skips: Mapping[str, int] = field(default_factory=dict)
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """Where every worker of every rank goes on. Saved with the weights; `to_dict` and `from_dict` go through JSON.
-
-    A worker without a position has delivered nothing yet and starts at the beginning.
-    """
-
-    seed: int
-    ranks: int
-    workers: int
-    fingerprint: str
-    start_epoch: int = 0
-    positions: Mapping[str, Any] = field(default_factory=dict)
-    version: int = CURSOR_VERSION
-
-    def after(self, *items: Item) -> Cursor:
-        """The cursor once these items (of any workers, each worker's in order) have been used."""
-        return replace(self, positions={**self.positions, **{item.place: item.position for item in items}})
-
-    def merge(self, *others: Cursor) -> Cursor:
-        """One cursor of what several ranks hold: each place as far on as any of them knows, since a resumed rank holds
-        where the others were when it began. Raises ValueError where they are not of one run.
-        """
-        merged = dict(self.positions)
-        for other in others:
-            if replace(other, positions={}) != replace(self, positions={}):
-                raise ValueError(f"cursors of different runs cannot be merged: {self} and {other}")
-            for place, position in other.positions.items():
-                merged[place] = max(merged.get(place, position), position)
-        return replace(self, positions=merged)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"positions": dict(self.positions)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Cursor:
-        """Back from `to_dict`. Raises ValueError for another version or missing fields."""
-        if data.get("version") != CURSOR_VERSION:
-            raise ValueError(f"cursor version is {data.get('version')!r}, this program reads {CURSOR_VERSION}")
-        if set(data) != set(cls.__dataclass_fields__):
-            raise ValueError(f"a cursor has the fields {sorted(cls.__dataclass_fields__)}, found {sorted(data)}")
-        return cls(**{**data, "positions": {place: _tuples(value) for place, value in data["positions"].items()}})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(each) for each in value) if isinstance(value, list | tuple) else value
 
 
 def permutation(count: int, *name: int | str) -> list[int]:
@@ -258,29 +185,3 @@ def _fingerprint(shards: Sequence[Path]) -> str:
     """Names and sizes, in order: tells another list of shards, and does not mind where the folder lies."""
     lines = "".join(f"{path.name}\t{size}\n" for path, size in zip(shards, sizes(shards)))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-def resumed(fresh: Cursor, cursor: Cursor) -> Cursor:
-    """`cursor`, if a run that would begin with `fresh` can go on from it. Raises ValueError with the way out."""
-    epochs = [_epochs(position) for position in cursor.positions.values()]
-    way_out = f"or start the next epoch with what you have now: epoch={max(epochs, default=cursor.start_epoch) + 1}"
-    if (cursor.ranks, cursor.workers) != (fresh.ranks, fresh.workers):
-        raise ValueError(
-            f"the cursor is of {cursor.ranks} ranks x {cursor.workers} workers, this run has {fresh.ranks} x "
-            f"{fresh.workers}: go on with {cursor.ranks} x {cursor.workers}, {way_out}"
-        )
-    if cursor.fingerprint != fresh.fingerprint:
-        raise ValueError(
-            f"the cursor is of another list of shards or other weights ({cursor.fingerprint}, these are "
-            f"{fresh.fingerprint}; names, sizes and order count): give the same list, {way_out}"
-        )
-    if cursor.seed != fresh.seed:
-        raise ValueError(f"the cursor is of seed {cursor.seed}, this run has {fresh.seed}: give the same, {way_out}")
-    return cursor
-
-
-def _epochs(position: Any) -> int:
-    """The latest epoch in a position of a stream, or in those of a mixture's streams."""
-    if isinstance(position[0], int):
-        return position[0]
-    return max(_epochs(place) for place in position[1])

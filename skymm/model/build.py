@@ -39,6 +39,7 @@ def build_model(
         resampler=recipe.resampler.model_dump(),
         lora=recipe.lora.model_dump() if recipe.lora else None,
         image_token_id=llm.get_input_embeddings().weight.shape[0],
+        scaled_decode=recipe.scaled_decode,
         quantization=recipe.quantization,
         dtype=dtype,
     )

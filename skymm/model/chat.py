@@ -9,7 +9,7 @@ owns exactly K positions, filled with an id that no text can produce.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -62,6 +62,11 @@ class ChatEncoder:
         self._control = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
         self._skeleton = lru_cache(maxsize=256)(self._skeleton)
         self._markup_ids = lru_cache(maxsize=4096)(self._markup_ids)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to data workers as what it was made of; caches are not luggage."""
+        options = {"num_latents": self.num_latents, "image_token_id": self.image_token_id, "system": self.system}
+        return partial(type(self), **options), (self.tokenizer,)
 
     def encode(self, conversation: Conversation, *, max_length: int | None = None) -> Encoded:
         """For training: every assistant turn is a target. Raises ValueError without one, or when it cannot fit."""

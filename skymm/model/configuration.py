@@ -21,6 +21,7 @@ class SkyMMConfig(PreTrainedConfig):
         quantization: "nf4" where the LLM was held in 4 bits while the adapter learned; it is opened in the same way.
         image_token_id: stands for an image position in `input_ids`. It is one past the embedding table on purpose: no text
             can produce it, and looking it up would be an error instead of a wrong word.
+        scaled_decode: large JPEGs are decoded at a fraction of their size, see `min_side`.
     """
 
     model_type = "skymm"
@@ -35,6 +36,7 @@ class SkyMMConfig(PreTrainedConfig):
         resampler: dict[str, Any] | None = None,
         lora: dict[str, Any] | None = None,
         image_token_id: int = -1,
+        scaled_decode: bool = False,
         quantization: str | None = None,
         **kwargs: Any,
     ):
@@ -49,9 +51,24 @@ class SkyMMConfig(PreTrainedConfig):
         self.resampler = resampler or {}
         self.lora = lora
         self.image_token_id = image_token_id
+        self.scaled_decode = scaled_decode
         self.quantization = quantization
 
     @property
     def num_latents(self) -> int:
         """K: how many LLM positions one image takes."""
         return self.resampler["num_latents"]
+
+    @property
+    def min_side(self) -> int | None:
+        """Pixels that both sides of a JPEG keep when it is decoded for the towers; None: it is decoded in full.
+
+        The tower with the largest pictures decides. Pictures that are handed over decoded are taken as they are.
+        """
+        return max(tower["image_size"] for tower in self.towers) if self.scaled_decode and self.towers else None
+
+    @property
+    def feature_fingerprints(self) -> list[str]:
+        """What stored features depend on, per tower: its own fingerprint, and how images are decoded for it."""
+        decoding = "" if self.min_side is None else f"-scaled-{self.min_side}"
+        return [f"{fingerprint}{decoding}" for fingerprint in self.tower_fingerprints]

@@ -1,4 +1,4 @@
-"""The feature cache as a stage of its own: every image of a stage's shards through the frozen towers, once.
+"""Features as a stage of their own: every image of a stage's shards through the frozen towers, once.
 
 It pays where the LLM is small, where an image is seen often (epochs, several trainings, preference pairs), or where several
 towers look at it. For one epoch of a 7B LLM the towers are 3 to 8 % of the work: there it is not worth the disk.
@@ -7,6 +7,7 @@ towers look at it. For one epoch of a 7B LLM the towers are 3 to 8 % of the work
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,43 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from skymm.data.feature_members import FeatureMembers, picture
 from skymm.data.features import FeatureCache, Precision, image_key
 from skymm.data.finished import FinishedShards
-from skymm.data.images import decode_image
-from skymm.data.shards import conversation_of, expand, read_shard
+from skymm.data.shards import Sample, conversation_of, expand, read_shard
 from skymm.recipe import StageRecipe
 
 # Cached and computed features differ by how they are stored and by the batch they were computed in, never by this much.
 TOLERANCE = 0.05
+BESIDE = "shards"
+"""What `features` says in a recipe when they lie beside the samples."""
+
+
+def open_features(model: Any, recipe: StageRecipe) -> FeatureCache | FeatureMembers | None:
+    """Where a stage reads its features, a few of them computed anew to see that they are the towers'; None: nowhere.
+
+    Raises ValueError where they are of other towers, of another way to decode images, damaged or, beside samples, missing.
+    """
+    if recipe.features is None:
+        return None
+    stored = members_of(model) if recipe.features == BESIDE else cache_of(model, recipe.features)
+    verify(stored, model, recipe)
+    return stored
 
 
 def cache_of(model: Any, directory: str | Path, precision: Precision | None = None) -> FeatureCache:
     """The cache of a model's towers in a directory, new or as it is. Raises ValueError where it is another's."""
-    shapes = [(tower.num_patches, tower.width) for tower in model.towers]
-    fingerprints = model.config.tower_fingerprints
-    return FeatureCache(directory, fingerprints=fingerprints, shapes=shapes, precision=precision)
+    fingerprints = model.config.feature_fingerprints
+    return FeatureCache(directory, fingerprints=fingerprints, shapes=_shapes(model), precision=precision)
+
+
+def members_of(model: Any) -> FeatureMembers:
+    """Features of a model's towers beside the samples."""
+    return FeatureMembers(tuple(model.config.feature_fingerprints), _shapes(model))
+
+
+def _shapes(model: Any) -> tuple[tuple[int, int], ...]:
+    return tuple((tower.num_patches, tower.width) for tower in model.towers)
 
 
 def look(model: Any, images: list[Image.Image]) -> list[Tensor]:
@@ -52,6 +75,8 @@ def build_features(
     """
     if recipe.features is None:
         raise ValueError('the recipe names no directory for its features; add features = "runs/features"')
+    if recipe.features == BESIDE:
+        raise ValueError('features = "shards" are written beside the samples: say where the new shards go, --into DIR')
     cache = cache_of(model, recipe.features, recipe.features_precision)
     finished = FinishedShards(cache.directory, len(cache))
     read: list[tuple[Path, int]] = []
@@ -64,16 +89,16 @@ def build_features(
                 known += num_images
                 continue
             num_images = 0
-            for where, data in images_in(shard):
+            for sample, name in shown_in(shard):
                 num_images += 1
-                key = image_key(data)
+                key = image_key(sample.image(name))
                 if key in cache:
                     known += 1
                     continue
-                yield key, decode_image(data, where)
+                yield key, picture(sample, name, min_side=model.config.min_side)
             read.append((shard, num_images))
 
-    for done in cache.add(missing(), lambda images: look(model, images)):
+    for done in cache.add(missing(), partial(look, model)):
         finished.add(read, len(cache))  # all that was asked of `missing` so far is in the cache now
         read.clear()
         advance(done + known)
@@ -89,33 +114,39 @@ def shards_of(recipe: StageRecipe, *, per_source: int | None = None) -> Iterator
         yield from expand(source.shards)[:per_source]
 
 
-def images_in(shard: Path) -> Iterator[tuple[str, bytes]]:
-    """The encoded images that a shard's conversations show, with the names that errors call them by."""
+def shown_in(shard: Path) -> Iterator[tuple[Sample, str]]:
+    """Every sample of a shard with each image that its conversation shows."""
     for sample in read_shard(shard):
         for name in conversation_of(sample).images:
-            yield f"{sample.shard}: {sample.key}.{name}", sample.members[name]
+            yield sample, name
 
 
 def images_of(recipe: StageRecipe) -> Iterator[tuple[str, bytes]]:
-    """The same of all shards of a recipe."""
+    """The encoded images that the recipe's conversations show, with the names that errors call them by."""
     for shard in shards_of(recipe):
-        yield from images_in(shard)
+        for sample, name in shown_in(shard):
+            yield f"{sample.shard}: {sample.key}.{name}", sample.image(name)
 
 
-def verify(cache: FeatureCache, model: Any, recipe: StageRecipe, *, num_images: int = 2) -> None:
-    """Compute a few cached features anew. Raises ValueError when they are not what the cache holds.
+def verify(stored: FeatureCache | FeatureMembers, model: Any, recipe: StageRecipe, *, num_images: int = 2) -> None:
+    """Compute a few stored features anew. Raises ValueError when they are not what is stored.
 
     Looks for images in the first shard of each source: millions of samples without an image must not delay the first step.
     """
-    images = (image for shard in shards_of(recipe, per_source=1) for image in images_in(shard))
-    held = ((where, data) for where, data in images if image_key(data) in cache)
-    for where, data in islice(held, num_images):
-        expected = look(model, [decode_image(data, where)])
-        for index, (stored, computed) in enumerate(zip(cache.get(image_key(data)), expected)):
+    held = (one for shard in shards_of(recipe, per_source=1) for one in shown_in(shard))
+    if isinstance(stored, FeatureCache):
+        held = (one for one in held if image_key(one[0].image(one[1])) in stored)
+    for sample, name in islice(held, num_images):
+        features = stored.of(sample, name)
+        if name not in sample.members:
+            continue  # only its features are left: their fingerprint has to be enough
+        expected = look(model, [picture(sample, name, min_side=model.config.min_side)])
+        for index, (one, computed) in enumerate(zip(features, expected)):
             computed = computed[0].float().cpu()
-            error = float((stored.float() - computed).norm() / computed.norm().clamp(min=1e-12))
+            error = float((one.float() - computed).norm() / computed.norm().clamp(min=1e-12))
             if not error < TOLERANCE:
+                place = getattr(stored, "directory", "beside the samples")
                 raise ValueError(
-                    f"{cache.directory}: the features of {where} are not those that tower {index} gives now (they differ by "
-                    f"{error:.0%}); the cache is damaged, remove it and build it again"
+                    f"{place}: the features of {sample.shard}: {sample.key}.{name} are not those that tower {index} gives now "
+                    f"(they differ by {error:.0%}); they are damaged, remove them and build them again"
                 )

@@ -39,18 +39,15 @@ def optimizer_for(model: Any, recipe: StageRecipe) -> MasterAdamW:
 def preparation(recipe: StageRecipe, model: Any, processor: Any) -> Prepare:
     """What makes a sample of a shard ready: which turns, their ids, its pictures or their cached features.
 
-    Raises ValueError for a feature cache of other towers, or a damaged one.
+    Raises ValueError for stored features of other towers, or damaged ones.
     """
-    cache = None
-    if recipe.features:
-        cache = features.cache_of(model, recipe.features)
-        features.verify(cache, model, recipe)
     return Prepare(
         encode=processor.chat.encode_words
         if recipe.objective == "words"
         else partial(processor.chat.encode, max_length=recipe.max_length),
         see=processor.pixels,
-        cache=cache,
+        min_side=model.config.min_side,
+        cache=features.open_features(model, recipe),
         negative_share=recipe.negative_share,
         languages=tuple(recipe.languages),
         max_turns=recipe.max_turns,
@@ -71,6 +68,7 @@ def mixture_of(
             seed=recipe.seed,
             rank=accelerator.process_index,
             ranks=accelerator.num_processes,
+            workers=max(1, recipe.workers),
             epoch=recipe.first_epoch,
             prepare=prepare,
             max_skip_ratio=recipe.max_skip_ratio,

@@ -102,6 +102,13 @@ def test_an_image_that_is_not_in_the_cache_is_an_error_not_a_slow_path(tmp_path)
         prepare(Sample("k", {"jpg": png("red")}, "s.tar", 0), conversation("p"))
 
 
+def test_an_image_that_was_left_out_is_missed_in_words():
+    sample = Sample("k", {"jpg.features.safetensors": b"x", "json": b"{}"}, "s.tar", 0)
+    assert sample.images == ("jpg",)
+    with pytest.raises(ValueError, match=r's\.tar: k has no image jpg, only what is left of it.*features = "shards"'):
+        Prepare(encode=encoded, see=see)(sample, conversation("p"))
+
+
 def test_images_stand_in_the_order_of_their_rows():
     examples = [
         Example(encoded(conversation("pn", "a")), pixels=[torch.zeros(1, 3)]),

@@ -117,3 +117,11 @@ def test_int8_is_half_the_size_and_within_a_percent(tmp_path):
     assert sizes["int8"] < 0.52 * sizes["bfloat16"]
     with pytest.raises(ValueError, match="of other towers"):
         FeatureCache(tmp_path / "int8", fingerprints=("a", "b"), shapes=[(50, 64)] * 2, precision="bfloat16")
+
+
+def test_a_cache_travels_as_its_directory(tmp_path):
+    features = cache(tmp_path)
+    fill(features, IMAGES)
+    luggage = pickle.dumps(features)
+    assert len(luggage) < 1000 and IMAGES[0][0] not in luggage
+    check(pickle.loads(luggage), IMAGES)

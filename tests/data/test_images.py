@@ -8,7 +8,7 @@ import zlib
 from io import BytesIO
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from skymm.data.images import UnreadableImage, decode_image
 
@@ -90,6 +90,44 @@ def test_the_limit_is_the_callers():
     assert decode_image(data, "a", max_pixels=600).size == (30, 20)
     with pytest.raises(UnreadableImage, match="30 x 20 pixels, the limit is 599"):
         decode_image(data, "a", max_pixels=599)
+
+
+PHOTO = Image.radial_gradient("L").resize((800, 600)).convert("RGB")
+
+
+@pytest.mark.parametrize(
+    ("min_side", "size"), [(75, (100, 75)), (76, (200, 150)), (300, (400, 300)), (301, (800, 600)), (9000, (800, 600))]
+)
+def test_a_large_jpeg_is_decoded_at_a_fraction_that_keeps_both_sides(min_side, size):
+    image = decode_image(encoded(PHOTO, "JPEG", quality=95), "a", min_side=min_side)
+    assert (image.mode, image.size) == ("RGB", size)
+    expected = PHOTO.resize(size, Image.Resampling.BOX)
+    difference = ImageChops.difference(image, expected).convert("L")
+    assert sum(difference.histogram()[8:]) == 0, "the same picture, smaller"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_other_formats_are_decoded_in_full(kind):
+    data = encoded(PHOTO, kind)
+    assert decode_image(data, "a", min_side=32).tobytes() == decode_image(data, "a").tobytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_scaled_jpeg_is_upright_whatever_it_is_made_of(mode, progressive):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    data = encoded(PHOTO.convert(mode), "JPEG", exif=exif, progressive=progressive)
+    image = decode_image(data, "a", min_side=150)
+    assert (image.mode, image.size) == ("RGB", (150, 200))
+
+
+def test_scaling_forgives_no_damage_and_lifts_no_limit():
+    data = encoded(PHOTO, "JPEG")
+    with pytest.raises(UnreadableImage, match="cannot be decoded"):
+        decode_image(data[: len(data) // 2], "a", min_side=32)
+    with pytest.raises(UnreadableImage, match="800 x 600 pixels, the limit is 9999"):
+        decode_image(data, "a", max_pixels=9999, min_side=32)
 
 
 NOISE = Image.effect_noise((64, 64), 90).convert("RGB")

@@ -155,6 +155,8 @@ def test_the_folder_may_move(tmp_path):
 def test_cursor_dict_is_checked():
     good = Cursor(0, 1, 1, "f", 0, {"0/0": Position(1, 2, 3)}).to_dict()
     assert Cursor.from_dict(json.loads(json.dumps(good))).positions == {"0/0": (1, 2, 3)}
+    old = {name: value for name, value in good.items() if name != "latest"} | {"version": 1}
+    assert Cursor.from_dict(old).positions == {"0/0": (1, 2, 3)}, "cursors from before there were turns"
     with pytest.raises(ValueError, match="version is 99"):
         Cursor.from_dict({**good, "version": 99})
     with pytest.raises(ValueError, match="fields"):
@@ -165,6 +167,7 @@ def test_cursors_of_ranks_merge(shards):
     streams = [Stream(shards, rank=rank, ranks=2) for rank in range(2)]
     parts = [stream.cursor.after(*islice(stream, 4)) for stream in streams]
     merged = parts[0].merge(parts[1])
+    assert merged.latest == {"0": 0, "1": 0}
     for stream, rank in zip(streams, range(2)):
         again = Stream(shards, rank=rank, ranks=2, cursor=merged)
         assert keys(islice(again, 5)) == keys(islice(stream, 9))[4:]

@@ -1,7 +1,13 @@
-"""The cache as a stage: built once, verified on use, refused when it is stale."""
+"""Stored features as a stage: built once, verified on use, refused when they are stale."""
 
+import json
 import os
+import subprocess
+import sys
 from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,10 +16,13 @@ from PIL import Image
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
 from skymm.data.finished import FinishedShards
-from skymm.data.shards import ShardError, write_shards
+from skymm.data.shards import ShardError, expand, read_shard, write_shards
+from skymm.data.workers import Loader
 from skymm.recipe import SourceRecipe
 from skymm.train import loop
+from skymm.train.feature_shards import write_feature_shards
 from skymm.train.features import build_features, cache_of, images_of, verify
+from skymm.train.parts import mixture_of, preparation
 from skymm.train.runlog import read_log
 
 
@@ -95,7 +104,7 @@ def test_a_damaged_cache_is_refused_before_the_first_step(stage, tiny_model):
         .tobytes()
     )
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"are not those that tower 0 gives now.*build it again"):
+    with pytest.raises(ValueError, match=r"are not those that tower 0 gives now.*build them again"):
         loop.train(stage, quiet=True)
 
 
@@ -116,3 +125,102 @@ def test_a_first_look_at_the_cache_does_not_read_all_shards(stage, tiny_model, t
 def test_a_recipe_that_names_no_directory_says_so(tiny_stage, tiny_model):
     with pytest.raises(ValueError, match='add features = "runs/features"'):
         build_features(tiny_stage, tiny_model[0])
+
+
+@pytest.mark.parametrize(("precision", "drop_images"), [("bfloat16", False), ("int8", True)])
+def test_features_beside_the_samples_train_as_the_cache_does(stage, tiny_model, tmp_path, precision, drop_images):
+    model, processor = tiny_model
+    stage = stage.model_copy(update={"features_precision": precision})
+    cache = build_features(stage, model)
+    shards = []
+    copies = write_feature_shards(stage, model, tmp_path / "copy", drop_images=drop_images, advance=shards.append)
+    assert sum(shards) == 5 and copies == {"instructions": tmp_path / "copy/instructions"}
+    source = {"instructions": SourceRecipe(shards=str(copies["instructions"]))}
+    beside = stage.model_copy(update={"features": "shards", "data": source, "workers": 2})
+    loader = feed(beside, model, processor)
+    seen = set()
+    for item in islice(loader, 30):
+        name = next(iter(item.value.encoded.images))
+        seen.add(item.key)
+        original = originals(stage)[item.key]
+        for one, other in zip(item.value.features, cache.get(image_key(original.members[name])), strict=True):
+            assert torch.equal(one[0], other)
+    assert len(seen) > 20
+
+
+def feed(stage, model, processor, rank=0, ranks=1, cursor=None):
+    """The samples of a stage, as its training reads them."""
+    place = SimpleNamespace(process_index=rank, num_processes=ranks)
+    mixture = mixture_of(stage, preparation(stage, model, processor), place, cursor, None)
+    return Loader(mixture, workers=stage.workers)
+
+
+def originals(stage):
+    return {s.key: s for path in expand(stage.data["instructions"].shards) for s in read_shard(path)}
+
+
+def test_a_killed_copy_goes_on_and_gives_the_same_bytes(stage, tiny_model, tmp_path):
+    def stop(shards):
+        raise KeyboardInterrupt
+
+    model, _ = tiny_model
+    whole = write_feature_shards(stage, model, tmp_path / "whole")["instructions"]
+    with pytest.raises(KeyboardInterrupt):
+        write_feature_shards(stage, model, tmp_path / "killed", advance=stop)
+    killed = tmp_path / "killed/instructions"
+    assert len(list(killed.glob("*.tar"))) == 1 and not (killed / "card.json").exists()
+    first = next(killed.glob("*.tar")).stat().st_mtime_ns
+    write_feature_shards(stage, model, tmp_path / "killed")
+    assert next(iter(sorted(killed.glob("*.tar")))).stat().st_mtime_ns == first
+    for path in whole.iterdir():
+        assert path.read_bytes() == (killed / path.name).read_bytes()
+    card = json.loads((killed / "card.json").read_text("utf-8"))
+    source = json.loads((Path(stage.data["instructions"].shards) / "card.json").read_text("utf-8"))
+    assert card["languages"] == source["languages"] and len(card["shards"]) == 5
+    assert all(one["sha256"] != two["sha256"] for one, two in zip(card["shards"], source["shards"], strict=True))
+
+
+def test_copies_of_something_else_are_refused(stage, tiny_model, tmp_path):
+    model, processor = tiny_model
+    copies = write_feature_shards(stage, model, tmp_path / "copy")
+    with pytest.raises(ValueError, match="was begun with other precision, drop_images; name another directory"):
+        other = stage.model_copy(update={"features_precision": "int8"})
+        write_feature_shards(other, model, tmp_path / "copy", drop_images=True)
+    twice = stage.model_copy(update={"data": {"a": SourceRecipe(shards=[stage.data["instructions"].shards] * 2)}})
+    with pytest.raises(ValueError, match="names a shard twice"):
+        write_feature_shards(twice, model, tmp_path / "twice")
+    source = {"instructions": SourceRecipe(shards=str(copies["instructions"]))}
+    beside = stage.model_copy(update={"features": "shards", "data": source})
+    with pytest.raises(ValueError, match=r"holds the shards of data\.instructions themselves"):
+        write_feature_shards(beside, model, tmp_path / "copy")
+    with pytest.raises(ValueError, match="--into DIR"):
+        build_features(beside, model)
+    with pytest.raises(ValueError, match=r"features\.safetensors is missing"):
+        feed(stage.model_copy(update={"features": "shards"}), model, processor)
+    model.config.tower_fingerprints = ["another"]
+    with pytest.raises(ValueError, match=r"is of other towers"):
+        feed(beside, model, processor)
+    model.config.tower_fingerprints = [model.towers[0].fingerprint()]
+    with torch.no_grad():
+        next(model.towers.parameters()).mul_(-2)
+    with pytest.raises(
+        ValueError, match=r"beside the samples: the features of .* are not those that tower 0 gives now"
+    ):
+        feed(beside, model, processor)
+
+
+def test_the_command_says_what_to_put_into_the_recipe(tiny_stage, tmp_path):
+    model = json.dumps(tiny_stage.model.towers), tiny_stage.model.llm, tiny_stage.model.resampler
+    recipe = tmp_path / "stage.toml"
+    recipe.write_text(
+        f'out = "x"\nsteps = 1\nattention = "eager"\ndata.instructions.shards = "{tiny_stage.data["instructions"].shards}"\n'
+        f'model = {{ towers = {model[0]}, llm = "{model[1]}", dtype = "float32", '
+        f"resampler = {{ num_latents = {model[2].num_latents}, num_heads = 2, width = 16 }} }}\n"
+    )
+    arguments = ["data", "features", str(recipe)]
+    command = [sys.executable, "-m", "skymm.cli", *arguments]
+    printed = subprocess.run([*command, "--into", str(tmp_path / "copy")], capture_output=True, text=True, check=True)
+    overrides = printed.stdout.split()
+    assert overrides == [f"data.instructions.shards={tmp_path / 'copy/instructions'}", "features=shards"]
+    wrong = subprocess.run([*command, "--drop-images"], capture_output=True, text=True)
+    assert wrong.returncode == 1 and "--into DIR" in wrong.stderr and "Traceback" not in wrong.stderr

@@ -114,7 +114,9 @@ class SkyMMAnswerer(LocalAnswerer):
         keys = [image_key(data) for data, _ in images]
         unique = dict(zip(keys, images))
         seen = self._seen if self.cache is None else self.cache
-        pictures = [(key, decode_image(data, where)) for key, (data, where) in unique.items() if key not in seen]
+        side = self.model.config.min_side
+        new = [(key, image) for key, image in unique.items() if key not in seen]
+        pictures = [(key, decode_image(data, where, min_side=side)) for key, (data, where) in new]
         if self.cache is None:
             looked_at = zip(*self.look_at([picture for _, picture in pictures])) if pictures else ()
             rows = self._seen | dict(zip((key for key, _ in pictures), looked_at))

@@ -1,0 +1,135 @@
+"""What a stage's samples are made of: the same pixels wherever the model looks, read by as many workers as the recipe says."""
+
+import io
+import json
+from itertools import islice
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+
+from skymm.conversation import Conversation, Turn
+from skymm.data.features import image_key
+from skymm.data.shards import write_shards
+from skymm.data.workers import Loader
+from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
+from skymm.model.build import build_model, open_model
+from skymm.recipe import SourceRecipe
+from skymm.train.features import build_features, cache_of, verify
+from skymm.train.parts import mixture_of, preparation
+
+
+def big_jpeg() -> bytes:
+    """A photo as it comes from a camera: many pixels, and lying on its side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.effect_noise((700, 500), 80).convert("RGB")
+    picture.paste("orange", (0, 0, 350, 120))
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=90, exif=exif)
+    return data.getvalue()
+
+
+PHOTO = big_jpeg()
+
+
+def feed(stage, model, processor, rank=0, ranks=1, cursor=None):
+    """The samples of a stage, as its training reads them."""
+    place = SimpleNamespace(process_index=rank, num_processes=ranks)
+    mixture = mixture_of(stage, preparation(stage, model, processor), place, cursor, None)
+    return Loader(mixture, workers=stage.workers)
+
+
+@pytest.fixture
+def stage(tiny_stage, tmp_path):
+    """A stage on one big JPEG, shown in every sample."""
+    turns = (Turn("user", "q", ("jpg",)), Turn("assistant", "a", (), "positive", "existence", "en"))
+    samples = [(Conversation(f"{index}", turns), {"jpg": PHOTO}) for index in range(4)]
+    write_shards(samples, tmp_path / "photos", "p", max_samples=2)
+    return tiny_stage.model_copy(update={"data": {"photos": SourceRecipe(shards=str(tmp_path / "photos"))}})
+
+
+def scaled(stage, scaled_decode=True):
+    model = stage.model.model_copy(update={"scaled_decode": scaled_decode})
+    return stage.model_copy(update={"model": model})
+
+
+def looked_at(model, monkeypatch):
+    """The pixels that the towers are shown from now on."""
+    seen, encode = [], model.encode_images
+    monkeypatch.setattr(model, "encode_images", lambda pixels: seen.append(pixels[0][0].clone()) or encode(pixels))
+    return seen
+
+
+@pytest.mark.parametrize("scaled_decode", [False, True])
+def test_training_cache_and_answering_see_the_same_pixels(stage, scaled_decode, tmp_path, monkeypatch):
+    stage = scaled(stage, scaled_decode)
+    model, processor = build_model(stage.model)
+    model.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    again, again_processor = open_model(tmp_path / "model")
+    in_training = next(iter(feed(stage, again, again_processor))).value.pixels[0][0]
+    seen, seen_again = looked_at(model, monkeypatch), looked_at(again, monkeypatch)
+    cached = stage.model_copy(update={"features": str(tmp_path / "features")})
+    cache = build_features(cached, model)
+    verify(cache, model, cached)
+    SkyMMAnswerer(again, again_processor).answer_one("Is it?", PHOTO)
+    assert len(seen) == 3 and len(seen_again) == 1, "built, verified twice; asked"
+    assert all(torch.equal(pixels, in_training) for pixels in [*seen, *seen_again])
+    other = build_model(scaled(stage, not scaled_decode).model)[0]
+    otherwise = next(iter(feed(scaled(stage, not scaled_decode), other, processor))).value.pixels[0][0]
+    assert not torch.equal(otherwise, in_training)
+    # It is the same picture all the same, and stands as upright.
+    assert (otherwise - in_training).abs().mean() < 0.25 < (otherwise.flip(-1) - in_training).abs().mean()
+
+
+def test_features_of_the_other_way_to_decode_are_refused(stage, tmp_path):
+    full, quick = (build_model(scaled(stage, on).model)[0] for on in (False, True))
+    for one, other in ((full, quick), (quick, full)):
+        directory = tmp_path / str(one.config.scaled_decode)
+        cache_of(one, directory)
+        cache_of(one, directory)
+        with pytest.raises(ValueError, match="is of other towers"):
+            cache_of(other, directory)
+
+
+def test_models_and_caches_from_before_are_as_they_were(stage, tmp_path):
+    model, _ = build_model(stage.model)
+    assert model.config.min_side is None
+    assert model.config.feature_fingerprints == model.config.tower_fingerprints == [model.towers[0].fingerprint()]
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    config.pop("scaled_decode", None)
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    assert type(model).from_pretrained(str(tmp_path)).config.min_side is None
+
+
+def test_the_tower_with_the_largest_pictures_decides(stage):
+    model, _ = build_model(scaled(stage).model)
+    tower = model.config.towers[0]
+    model.config.towers = [tower, {**tower, "image_size": 448}, tower]
+    assert model.config.min_side == 448
+    model.config.tower_fingerprints = ["a", "b", "c"]
+    assert model.config.feature_fingerprints == ["a-scaled-448", "b-scaled-448", "c-scaled-448"]
+
+
+def test_workers_of_the_recipe_read_and_a_run_goes_on(stage, tiny_model, tmp_path):
+    model, processor = tiny_model
+    stage = stage.model_copy(update={"features": str(tmp_path / "features"), "workers": 2})
+    cache = build_features(stage, model)
+    loader = feed(stage, model, processor)
+    assert loader.workers == 2
+    whole = list(islice(loader, 9))
+    assert {item.place for item in whole} == {"0/0", "0/1"}
+    assert torch.equal(whole[3].value.features[0][0], cache.get(image_key(PHOTO))[0])
+    first = feed(stage, model, processor)
+    begun = list(islice(first, 4))
+    rest = list(islice(feed(stage, model, processor, cursor=first.cursor), 5))
+    assert [(i.place, i.key) for i in begun + rest] == [(i.place, i.key) for i in whole]
+
+
+def test_too_few_shards_for_the_workers_are_refused_before_the_first_step(stage, tiny_model):
+    stage = stage.model_copy(update={"workers": 2})
+    with pytest.raises(ValueError, match="2 shards for 2 ranks x 2 workers = 4 readers: each needs a shard of its own"):
+        feed(stage, *tiny_model, rank=1, ranks=2)
