@@ -16,8 +16,9 @@ import torch
 from accelerate import Accelerator
 
 from skymm.data.collate import Batch
+from skymm.data.cursor import Cursor
 from skymm.data.mixture import Mixture
-from skymm.data.stream import Cursor
+from skymm.data.workers import Loader
 from skymm.model import language
 from skymm.progress import progress, say
 from skymm.recipe import StageRecipe
@@ -48,8 +49,9 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
 
     checkpoint = state.latest(out)
     model, processor = model_for(recipe, checkpoint, device)
-    model.to(device).train()
     sizes = model.freeze_for(recipe.trains)
+    dealt_out = deal_out(model, accelerator)  # layer by layer, so the whole LLM need not fit into one device
+    model.to(device).train()
     optimizer = optimizer_for(model, recipe)
     step, best, cursor = 0, None, None
     if checkpoint is not None:
@@ -59,9 +61,9 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     mixture = mixture_of(recipe, prepare, accelerator, cursor, checkpoint)
     packing = packed(recipe, model)
     held_out = HeldOut(recipe, prepare, processor, accelerator, packing=packing) if recipe.held_out else None
-    items = iter(item for item in mixture if item.value is not None)
+    loader = Loader(mixture, workers=recipe.workers)
+    items = iter(item for item in loader if item.value is not None)
     share = share_of(recipe.batch_size, accelerator)
-    dealt_out = deal_out(model, accelerator)
 
     if main and not quiet:
         adapted = language.num_adapted(model.language_model)
@@ -90,7 +92,6 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
                     language.compile_layers(model.language_model)
             torch.manual_seed(_step_seed(recipe.seed, step, accelerator.process_index))
             line = take_step(model, optimizer, accelerator, recipe, batches, step)
-            mixture.cursor = mixture.cursor.after(own[-1])
             line |= {"data_seconds": round(data_seconds, 4), "skipped": dict(own[-1].skips)}
             line = with_rates(line, run, accelerator, data_seconds)
             if held_out and (step % recipe.held_out_every == 0 or step == recipe.steps):
@@ -105,8 +106,8 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
             bar.update(task, completed=step, note=_note(line))
             if step % recipe.save_every == 0 and step < recipe.steps:
                 # Every rank knows only how far its own readers are.
-                places = [Cursor.from_dict(one) for one in gathered(mixture.cursor.to_dict(), accelerator)]
-                cursor = mixture.cursor.merge(*places)
+                places = [Cursor.from_dict(one) for one in gathered(loader.cursor.to_dict(), accelerator)]
+                cursor = loader.cursor.merge(*places)
                 if main:
                     state.save(
                         out,

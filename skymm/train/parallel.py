@@ -9,12 +9,13 @@ The frozen LLM is held by every rank, or dealt out over them with FSDP2 where it
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, gather_object
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, gather_object
 from torch import Tensor, nn
 
 SUMS = ("labels", "tokens", "positions", "samples", "images", "answers", "negatives")
@@ -30,7 +31,8 @@ def open_accelerator(**options: Any) -> Accelerator:
             "ZeRO stage 3 cuts up the frozen LLM with hooks of its own; use training/fsdp2.yaml, which does the same with "
             "torch's FSDP2, or a ZeRO stage of at most 2"
         )
-    if accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
+    fsdp = _fsdp(accelerator)
+    if fsdp and fsdp.fsdp_version != 2:
         raise ValueError("FSDP version 1 cannot hold frozen and trained parts together; set fsdp_version: 2")
     return accelerator
 
@@ -39,17 +41,24 @@ def _zero_stage(accelerator: Accelerator) -> int:
     return int(accelerator.state.deepspeed_plugin.zero_stage)
 
 
+def _fsdp(accelerator: Accelerator) -> FullyShardedDataParallelPlugin | None:
+    """What the launcher was told of FSDP. accelerate itself leaves it out on CPUs; torch does not."""
+    if accelerator.num_processes == 1 or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() != "true":
+        return None
+    return getattr(accelerator.state, "fsdp_plugin", None) or FullyShardedDataParallelPlugin()
+
+
 def deal_out(model: nn.Module, accelerator: Accelerator) -> bool:
     """With FSDP2: each rank keeps a share of the frozen LLM and gets a layer's rest when it is that layer's turn.
 
     What is trained stays whole on every rank. Returns whether anything was dealt out.
     """
-    if accelerator.distributed_type != DistributedType.FSDP:
+    plugin = _fsdp(accelerator)
+    if plugin is None:
         return False
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    plugin = accelerator.state.fsdp_plugin
     options: dict[str, Any] = {
         "mesh": init_device_mesh(accelerator.device.type, (accelerator.num_processes,)),
         "reshard_after_forward": bool(plugin.reshard_after_forward),

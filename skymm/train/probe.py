@@ -7,6 +7,7 @@ from itertools import islice
 
 from accelerate import Accelerator
 
+from skymm.data.workers import Loader
 from skymm.model.language import fast_float32
 from skymm.recipe import StageRecipe
 from skymm.train.batches import micro_batches, packed
@@ -21,7 +22,11 @@ def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 2) -> float:
     model.to(accelerator.device).train()
     model.freeze_for(recipe.trains)
     optimizer = optimizer_for(model, recipe)
-    items = iter(mixture_of(recipe, preparation(recipe, model, processor), accelerator, None, None))
+    items = iter(
+        Loader(
+            mixture_of(recipe, preparation(recipe, model, processor), accelerator, None, None), workers=recipe.workers
+        )
+    )
     fast_float32(accelerator.device)
     seconds = []
     for step in range(1, num_steps + 1):

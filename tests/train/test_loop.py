@@ -1,5 +1,7 @@
 """The loop: resuming is never having stopped, and the gradient does not depend on how a batch was cut."""
 
+import os
+import random
 import signal
 import subprocess
 import time
@@ -35,17 +37,23 @@ def test_a_stage_learns_and_leaves_a_model_and_a_record(tiny_stage):
     assert (out / "config.json").exists() and (out / "DONE").exists() and not (out / "checkpoints").exists()
 
 
-def test_killed_at_any_moment_and_started_again_is_never_having_stopped(tiny_stage, tmp_path):
-    undisturbed = train(tiny_stage, quiet=True)
-    killed = tiny_stage.model_copy(update={"out": str(tmp_path / "killed")})
-    line = command(killed, tmp_path / "killed.toml")
-    for wanted_steps in (1, 4, 8):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_at_any_moment_and_started_again_is_never_having_stopped(tiny_stage, tmp_path, workers):
+    """Kills fall into steps, into writing checkpoints and between them. SKYMM_KILLS=20 makes it twenty of them."""
+    kills = int(os.environ.get("SKYMM_KILLS", "3"))
+    stage = tiny_stage.model_copy(update={"steps": 12 * kills, "workers": workers})
+    undisturbed = train(stage, quiet=True)
+    killed = stage.model_copy(update={"out": str(tmp_path / "killed")})
+    line, moments = command(killed, tmp_path / "killed.toml"), random.Random(workers)
+    for _ in range(kills):
+        known = len(read_log(killed.out))
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and len(read_log(killed.out)) < wanted_steps:
-            time.sleep(0.005)
+        # The log of a resumed run begins at its checkpoint, so it is shorter first and then longer than it was.
+        while process.poll() is None and len(read_log(killed.out)) <= known:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.1))
         process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert not (Path(killed.out) / "DONE").exists(), "the last kill came too late to show anything"
+        assert process.wait() == -signal.SIGKILL, "this kill came too late to show anything"
     subprocess.run(line, check=True, capture_output=True)
     assert losses(killed.out) == losses(undisturbed)
     assert same(weights(killed.out), weights(undisturbed))

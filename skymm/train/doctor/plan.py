@@ -98,7 +98,10 @@ def _num_samples(paths: Sequence[Path]) -> int:
 def _cache(recipe: StageRecipe) -> Cache:
     from skymm.data.features import META
     from skymm.data.key_index import KEYS
+    from skymm.train.features import BESIDE
 
+    if recipe.features == BESIDE:
+        return "built"  # each sample has its own; the first that lacks them is told by name
     if recipe.features is None or not (Path(recipe.features) / META).exists():
         return "none"
     keys = Path(recipe.features) / KEYS

@@ -38,6 +38,10 @@ def test_what_is_not_there_is_not_there(tmp_path):
     assert not (tmp_path / "deep").exists() and not (tmp_path / "features").exists(), "looking changes nothing"
 
 
+def test_features_in_shards_need_no_directory(tmp_path):
+    assert planned(tmp_path / "run", features="shards").features == "built"
+
+
 def test_a_cache_is_built_when_it_holds_keys(tmp_path):
     (tmp_path / "features.json").write_text("{}")
     assert planned(tmp_path / "run", features=str(tmp_path)).features == "empty"
