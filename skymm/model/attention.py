@@ -5,13 +5,15 @@ installed takes the same call. Nothing is inferred from position ids: transforme
 without a cache, and mixes conversations silently otherwise.
 
 On CUDA torch's own variable-length kernel does the work. On a CPU each conversation is a few small matrix products: no
-padding, no repeated key heads, no mask of the whole row, and in the backward pass the probabilities are computed again
-instead of kept. Rows that are not packed (generation, padded batches) go to transformers' SDPA.
+padding, no repeated key heads and no mask of the whole row. Rows that are not packed (generation, padded batches) go to
+transformers' SDPA.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -93,7 +95,8 @@ def attention_forward(
     if query.is_cuda:
         out = _on_cuda(*parts, cu_seq_lens_q, max_length_q, scale, window)
     else:
-        out = segments_attention(*parts, cu_seq_lens_q, scale, window)
+        longest = int(cu_seq_lens_q.diff().max()) if max_length_q is None else int(max_length_q)
+        out, _ = segments_attention(*parts, cu_seq_lens_q, longest, scale, window)
     return out[None], None
 
 
@@ -135,31 +138,46 @@ def _mask(*, attention_mask: Tensor | None = None, q_length: int = 0, kv_length:
 
 
 # --- CPU ------------------------------------------------------------------------------------------------------------------
-# Shape legend: T tokens of the row, t of one conversation, H query heads, G key heads, R = H / G, D head width.
+# Shape legend: T tokens of the row, t of one conversation, H query heads, G key heads, M = t * H / G, D head width.
+
+KEEP = 512
+"""Longest conversation whose probabilities are kept for the backward pass; of longer ones they are computed again."""
 
 
 @torch.library.custom_op("skymm::segments_attention", mutates_args=())
 def segments_attention(
-    query_THD: Tensor, key_TGD: Tensor, value_TGD: Tensor, cu_seq_lens: Tensor, scale: float, window: int
-) -> Tensor:
-    """Causal attention inside each conversation of a row; `window` is how far back a token sees, -1 without limit."""
-    out_THD = torch.empty(query_THD.shape, dtype=query_THD.dtype, device=query_THD.device)
-    for segment in _segments(cu_seq_lens):
-        scores_GMt, _ = _scores(query_THD[segment], key_TGD[segment], scale, window)
-        probabilities_GMt = torch.softmax(scores_GMt, -1)
+    query_THD: Tensor, key_TGD: Tensor, value_TGD: Tensor, cu_seq_lens: Tensor, longest: int, scale: float, window: int
+) -> tuple[Tensor, Tensor]:
+    """Causal attention inside each conversation of a row; `window` is how far back a token sees, -1 without limit.
+
+    Returns the output (T, H, D), and the probabilities of all conversations one after another, for the backward pass.
+    """
+    heads = query_THD.shape[1]
+    out_THD, kept = _room(query_THD, longest)
+    for segment, place in _segments(cu_seq_lens, heads):
+        probabilities_GMt = _probabilities(query_THD[segment], key_TGD[segment], scale, window)
+        if len(kept):
+            kept[place] = probabilities_GMt.flatten()
         out_GMD = torch.bmm(probabilities_GMt, value_TGD[segment].transpose(0, 1))
-        out_THD[segment] = _ungrouped(out_GMD, query_THD.shape[1])
-    return out_THD
+        out_THD[segment] = _ungrouped(out_GMD, heads)
+    return out_THD, kept
+
+
+def _room(query_THD: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    tokens, heads, _ = query_THD.shape
+    size = heads * tokens * longest if longest <= KEEP else 0
+    return torch.empty_like(query_THD, memory_format=torch.contiguous_format), query_THD.new_empty(size)
 
 
 @segments_attention.register_fake
-def _(query_THD, key_TGD, value_TGD, cu_seq_lens, scale, window):
-    return torch.empty(query_THD.shape, dtype=query_THD.dtype, device=query_THD.device)
+def _(query_THD, key_TGD, value_TGD, cu_seq_lens, longest, scale, window):
+    return _room(query_THD, longest)
 
 
 @torch.library.custom_op("skymm::segments_attention_backward", mutates_args=())
 def _segments_attention_backward(
     grad_THD: Tensor,
+    kept: Tensor,
     query_THD: Tensor,
     key_TGD: Tensor,
     value_TGD: Tensor,
@@ -167,34 +185,41 @@ def _segments_attention_backward(
     scale: float,
     window: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    like = {"dtype": query_THD.dtype, "device": query_THD.device}
-    grads = [torch.empty(tensor.shape, **like) for tensor in (query_THD, key_TGD, value_TGD)]
+    grads = [torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (query_THD, key_TGD, value_TGD)]
     heads, key_heads = query_THD.shape[1], key_TGD.shape[1]
-    for segment in _segments(cu_seq_lens):
-        scores_GMt, query_GMD = _scores(query_THD[segment], key_TGD[segment], scale, window)
-        probabilities_GMt = torch.softmax(scores_GMt, -1)
+    for segment, place in _segments(cu_seq_lens, heads):
+        length = segment.stop - segment.start
+        if len(kept):
+            probabilities_GMt = kept[place].view(key_heads, -1, length)
+        else:
+            probabilities_GMt = _probabilities(query_THD[segment], key_TGD[segment], scale, window)
         grad_GMD = _grouped(grad_THD[segment], key_heads)
         grads[2][segment] = torch.bmm(probabilities_GMt.transpose(1, 2), grad_GMD).transpose(0, 1)
         grad_GMt = torch.bmm(grad_GMD, value_TGD[segment].permute(1, 2, 0))
         grad_GMt = torch._softmax_backward_data(grad_GMt, probabilities_GMt, -1, probabilities_GMt.dtype)
         grads[0][segment] = _ungrouped(torch.bmm(grad_GMt, key_TGD[segment].transpose(0, 1)).mul_(scale), heads)
-        grads[1][segment] = torch.bmm(grad_GMt.transpose(1, 2), query_GMD).transpose(0, 1)
+        query_GMD = _grouped(query_THD[segment], key_heads)
+        grads[1][segment] = torch.bmm(grad_GMt.transpose(1, 2), query_GMD).mul_(scale).transpose(0, 1)
     return grads[0], grads[1], grads[2]
 
 
 @_segments_attention_backward.register_fake
-def _(grad_THD, query_THD, key_TGD, value_TGD, cu_seq_lens, scale, window):
+def _(grad_THD, kept, query_THD, key_TGD, value_TGD, cu_seq_lens, scale, window):
     return tuple(torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (query_THD, key_TGD, value_TGD))
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.scale, ctx.window = inputs
-    ctx.save_for_backward(*tensors)
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    query_THD, key_TGD, value_TGD, cu_seq_lens, _, ctx.scale, ctx.window = inputs
+    ctx.save_for_backward(output[1], query_THD, key_TGD, value_TGD, cu_seq_lens)
+    ctx.mark_non_differentiable(output[1])
 
 
-def _backward(ctx: Any, grad_THD: Tensor) -> tuple[Any, ...]:
+def _backward(ctx: Any, grad_THD: Tensor, _: Tensor | None) -> tuple[Any, ...]:
     grads = _segments_attention_backward(grad_THD, *ctx.saved_tensors, ctx.scale, ctx.window)
-    return (*grads, None, None, None)
+    return (*grads, None, None, None, None)
+
+
+segments_attention.register_autograd(_backward, setup_context=_keep)
 
 
 @register_flop_formula([torch.ops.skymm.segments_attention], get_raw=True)
@@ -204,21 +229,23 @@ def _forward_flops(query: Tensor, key: Tensor, value: Tensor, cu_seq_lens: Tenso
 
 
 @register_flop_formula([torch.ops.skymm.segments_attention_backward], get_raw=True)
-def _backward_flops(grad: Tensor, *inputs: Any, **kwargs: Any) -> int:
+def _backward_flops(grad: Tensor, kept: Tensor, *inputs: Any, **kwargs: Any) -> int:
     """Twice the forward pass; what is computed again is no work of the model."""
     return 2 * _forward_flops(*inputs)
 
 
-segments_attention.register_autograd(_backward, setup_context=_keep)
-
-
-def _segments(cu_seq_lens: Tensor) -> list[slice]:
-    marks = cu_seq_lens.tolist()
-    return [slice(start, end) for start, end in pairwise(marks) if end > start]
+def _segments(cu_seq_lens: Tensor, heads: int) -> Iterator[tuple[slice, slice]]:
+    """Where each conversation lies in the row, and where its probabilities lie among those that are kept."""
+    place = 0
+    for start, end in pairwise(cu_seq_lens.tolist()):
+        size = heads * (end - start) ** 2
+        if size:
+            yield slice(start, end), slice(place, place + size)
+        place += size
 
 
 def _grouped(tensor_tHD: Tensor, key_heads: int) -> Tensor:
-    """(t, H, D) -> (G, R * t, D): the query heads of one key head under one another, so keys are never repeated."""
+    """(t, H, D) -> (G, M, D): the query heads of one key head under one another, so keys are never repeated."""
     length, heads, width = tensor_tHD.shape
     return tensor_tHD.transpose(0, 1).reshape(key_heads, heads // key_heads * length, width)
 
@@ -227,13 +254,22 @@ def _ungrouped(tensor_GMD: Tensor, heads: int) -> Tensor:
     return tensor_GMD.view(heads, -1, tensor_GMD.shape[-1]).transpose(0, 1)
 
 
-def _scores(query_tHD: Tensor, key_tGD: Tensor, scale: float, window: int) -> tuple[Tensor, Tensor]:
-    """Masked scores (G, R * t, t), and the scaled queries (G, R * t, D)."""
+def _probabilities(query_tHD: Tensor, key_tGD: Tensor, scale: float, window: int) -> Tensor:
+    """(G, M, t), each row a sum of one."""
     length, key_heads = key_tGD.shape[:2]
-    query_GMD = _grouped(query_tHD, key_heads) * scale
-    mask_tt = torch.full((length, length), float("-inf"), dtype=query_tHD.dtype, device=query_tHD.device).triu_(1)
+    mask = _kept_mask if length <= KEEP else _mask_of
+    mask_Mt = mask(length, query_tHD.shape[1] // key_heads, window, query_tHD.dtype)
+    # Added inside the product: a pass over the scores of all heads would cost half as much as their softmax.
+    scores_GMt = torch.baddbmm(mask_Mt, _grouped(query_tHD, key_heads), key_tGD.permute(1, 2, 0), alpha=scale)
+    return torch.softmax(scores_GMt, -1)
+
+
+def _mask_of(length: int, heads_per_key: int, window: int, dtype: torch.dtype) -> Tensor:
+    mask_tt = torch.full((length, length), float("-inf"), dtype=dtype).triu_(1)
     if window >= 0:
         mask_tt += torch.full_like(mask_tt, float("-inf")).tril_(-window - 1)
-    # Added inside the product: a pass over the scores of all heads would cost as much as their softmax.
-    mask_Mt = mask_tt.repeat(query_GMD.shape[1] // length, 1)
-    return torch.baddbmm(mask_Mt, query_GMD, key_tGD.permute(1, 2, 0)), query_GMD
+    return mask_tt.repeat(heads_per_key, 1)
+
+
+# Every layer of every step needs the masks of the same few lengths; of the longest ones a hundred take 150 MB.
+_kept_mask = lru_cache(maxsize=100)(_mask_of)

@@ -8,6 +8,7 @@ from tiny_parts import save_tiny_llm
 from torch.utils.flop_counter import FlopCounterMode
 
 from skymm.conversation import Conversation, Turn, ask
+from skymm.model import attention
 from skymm.model.attention import attention_forward, boundaries, packed_arguments, segments_attention
 from skymm.model.build import build_model
 from skymm.model.chat import pack, pad
@@ -39,10 +40,14 @@ def one_by_one(parts, cu_seq_lens, scale, window):
     return torch.cat(found)
 
 
+@pytest.mark.parametrize("keep", [512, 0])
 @pytest.mark.parametrize(("heads", "key_heads", "window"), HEADS)
-def test_a_packed_row_is_its_conversations_one_by_one_and_so_are_its_gradients(heads, key_heads, window):
+def test_a_packed_row_is_its_conversations_one_by_one_and_so_are_its_gradients(
+    heads, key_heads, window, keep, monkeypatch
+):
+    monkeypatch.setattr(attention, "KEEP", keep)
     parts, cu_seq_lens = rows(heads, key_heads)
-    packed = segments_attention(*parts, cu_seq_lens, 0.3, window)
+    packed = segments_attention(*parts, cu_seq_lens, 11, 0.3, window)[0]
     alone = one_by_one(parts, cu_seq_lens, 0.3, window)
     torch.testing.assert_close(packed, alone, rtol=1e-12, atol=1e-12)
     direction = torch.randn_like(alone)
@@ -52,15 +57,18 @@ def test_a_packed_row_is_its_conversations_one_by_one_and_so_are_its_gradients(h
         torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
 
 
-def test_the_operator_keeps_torchs_rules_for_operators():
-    parts, cu_seq_lens = rows(6, 2, dtype=torch.float32)
-    torch.library.opcheck(segments_attention, (*parts, cu_seq_lens, 0.3, -1))
+@pytest.mark.parametrize(("lengths", "keep"), [((17,), 512), ((5, 1, 11), 0)])
+def test_the_operator_keeps_torchs_rules_for_operators(lengths, keep, monkeypatch):
+    """Where several conversations are kept, room is left over whose content means nothing, so torch cannot compare it."""
+    monkeypatch.setattr(attention, "KEEP", keep)
+    parts, cu_seq_lens = rows(6, 2, lengths, dtype=torch.float32)
+    torch.library.opcheck(segments_attention, (*parts, cu_seq_lens, max(lengths), 0.3, -1))
 
 
 def test_its_products_are_counted():
     parts, cu_seq_lens = rows(6, 2)
     with FlopCounterMode(display=False) as counter:
-        segments_attention(*parts, cu_seq_lens, 0.3, -1).sum().backward()
+        segments_attention(*parts, cu_seq_lens, 11, 0.3, -1)[0].sum().backward()
     # Two products forward and four backward, each of 2 * t * t * D per head.
     assert counter.get_total_flops() == 6 * 2 * (5**2 + 1 + 11**2) * 8 * 6
 
@@ -74,8 +82,8 @@ def conversations():
     ]
 
 
-def losses(model, processor, encoded, attention, *, packing):
-    model.language_model.set_attn_implementation(attention)
+def losses(model, processor, encoded, implementation, *, packing):
+    model.language_model.set_attn_implementation(implementation)
     inputs = pack(encoded) if packing else pad(encoded, pad_id=processor.pad_id, side="right")
     pictures = [Image.new("RGB", (30, 30), colour) for one in encoded for colour in ["red"] * len(one.images)]
     if pictures:
@@ -150,9 +158,9 @@ def test_generation_is_what_it_is_with_sdpa(tiny_model):
     model, processor = tiny_model
     inputs = processor.prompts([ask("你好"), ask("What is in this picture, and why?")])
     answers = {}
-    for attention in ("varlen", "sdpa", "eager"):
-        model.language_model.set_attn_implementation(attention)
-        answers[attention] = model.generate(**inputs, max_new_tokens=8, do_sample=False).tolist()
+    for implementation in ("varlen", "sdpa", "eager"):
+        model.language_model.set_attn_implementation(implementation)
+        answers[implementation] = model.generate(**inputs, max_new_tokens=8, do_sample=False).tolist()
     assert answers["varlen"] == answers["sdpa"] == answers["eager"]
 
 
