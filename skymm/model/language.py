@@ -19,9 +19,6 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from skymm.model import attention as varlen
 
-# The projections of every Llama-like decoder layer; anything else is named in the recipe.
-LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
 
 def load_llm(
     source: str, *, dtype: torch.dtype, attention: str, revision: str | None = None, quantization: str | None = None
