@@ -128,9 +128,8 @@ def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[s
     seconds = 0.0
     if "no_cache" not in switches:
         recipe["features"] = str(out / "features") if "fill" in switches else arguments.cache
-        started = time.perf_counter()
-        fill(parse(recipe, StageRecipe))
-        seconds = time.perf_counter() - started if "fill" in switches else 0.0
+        filling = fill(parse(recipe, StageRecipe))
+        seconds = filling if "fill" in switches else 0.0
     if "no_buckets" in switches:
         batches.sorted = lambda items, key: list(items)
     if "full_logits" in switches:
@@ -153,12 +152,15 @@ def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[s
     return found | {"seconds": seconds + sum(steps)}
 
 
-def fill(recipe: StageRecipe) -> None:
-    """Every image that the epoch can show, through the tower once."""
+def fill(recipe: StageRecipe) -> float:
+    """Every image that the epoch can show, through the tower once; the seconds that the looking took."""
     from skymm.model.build import build_model
     from skymm.train.features import build_features
 
-    build_features(recipe, build_model(recipe.model)[0])
+    model, _ = build_model(recipe.model)
+    started = time.perf_counter()
+    build_features(recipe, model)
+    return time.perf_counter() - started
 
 
 def samples_of(shards: str, count: int | None) -> list:

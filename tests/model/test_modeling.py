@@ -1,5 +1,7 @@
 """SkyMM as a whole: what is frozen, what is learned, and that looking changes nothing but what it should."""
 
+import shutil
+
 import pytest
 import torch
 import transformers
@@ -10,8 +12,9 @@ from skymm.conversation import Conversation, Turn, ask
 from skymm.evaluation.answerers.protocol import Ask
 from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.model.build import build_model
-from skymm.model.chat import pad
-from skymm.recipe import ModelRecipe
+from skymm.model.chat import pack, pad
+from skymm.model.language import compile_layers
+from skymm.recipe import ModelRecipe, parse
 
 PICTURES = [Image.new("RGB", (40, 30), colour) for colour in ("red", "green", "blue")]
 
@@ -177,3 +180,53 @@ def test_many_questions_at_once_are_answered_as_one_by_one(tiny_model, tmp_path)
     together = [reply.text for _, reply in answerer.answer(questions)]
     assert together == [answerer.answer_one(question.prompt, *question.images) for question in questions]
     assert len(set(together)) > 1
+
+
+def test_lora_on_nothing_is_refused(tiny_model_recipe):
+    with pytest.raises(ValueError, match=r"lora targets \['w_pack'\] are not in this LLM.*q_proj"):
+        lora = tiny_model_recipe.lora.model_copy(update={"targets": ["w_pack"]})
+        build_model(tiny_model_recipe.model_copy(update={"lora": lora}))
+    with pytest.raises(ValueError, match=r"lora\.targets"):
+        parse({"lora": {"targets": []}}, ModelRecipe)
+
+
+def test_four_bits_without_bitsandbytes_are_refused(tiny_model_recipe, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="needs bitsandbytes, which is not installed: pip install bitsandbytes"):
+        build_model(tiny_model_recipe.model_copy(update={"quantization": "nf4"}))
+
+
+def test_liger_without_cuda_is_refused(tiny_model):
+    model, processor = tiny_model
+    batch = batch_of(model, processor, [chat(images=())], [])
+    with pytest.raises(ValueError, match="liger = true needs CUDA"):
+        model(**batch, liger=True)
+
+
+def test_only_what_is_trained_wakes_up(tiny_model):
+    model, _ = tiny_model
+    model.train()
+    awake = {name for name, module in model.language_model.named_modules() if module.training}
+    assert any("lora_dropout" in name for name in awake)
+    assert all("lora_dropout" in name or name.endswith((".layers.0", ".layers.1")) for name in awake)
+    assert not any(module.training for module in model.towers.modules() if module is not model.towers)
+    model.eval()
+    assert not any(module.training for module in model.modules())
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on CPUs")
+def test_compiled_layers_give_the_same_losses_and_gradients(tiny_model):
+    model, processor = tiny_model
+    model.train()
+    model.freeze_for(["resampler"])
+    found = []
+    for compiled in (False, True):
+        if compiled:
+            compile_layers(model.language_model)
+        for texts in (("A?", "Is it red or blue?"), ("How many of them are there?", "B?", "C")):
+            row = pack([processor.chat.encode(chat(question=text, images=())) for text in texts])
+            output = model(**row)
+            output.loss_sum.backward()
+            found.append(output.token_losses)
+    for plain, fast in zip(found[:2], found[2:]):
+        torch.testing.assert_close(plain, fast, rtol=1e-5, atol=1e-5)
