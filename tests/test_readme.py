@@ -16,7 +16,7 @@ KINDS = {"data_recipes": EmojiScenesRecipe, "training": StageRecipe, "eval": Eva
 def commands(page: Path) -> list[list[str]]:
     found = []
     for block in re.findall(r"```bash\n(.*?)```", page.read_text("utf-8"), re.S):
-        for line in block.splitlines():
+        for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words and words[0] == "skymm":
                 found.append(words)
