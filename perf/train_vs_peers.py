@@ -68,10 +68,11 @@ def main() -> None:
                 print(f"{name:36} {found['seconds']:7.1f} s", file=sys.stderr, flush=True)
     base = next(iter(results.values()))["seconds"]
     for name, found in results.items():
+        share = f" {found['mfu']:4.0%} of the ceiling" if "mfu" in found else ""
         compiling = f", {found['compiling']:.0f} s of compiling before" if "compiling" in found else ""
         print(
             f"{name:36} {found['samples'] / found['seconds']:7.2f} samples/s {found['tokens'] / found['seconds']:8.0f} "
-            f"tokens/s {found['gib']:6.2f} GiB {base / found['seconds']:6.2f}x{compiling}"
+            f"tokens/s {found['gib']:6.2f} GiB {base / found['seconds']:6.2f}x{share}{compiling}"
         )
 
 
@@ -127,7 +128,7 @@ def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[s
         recipe |= {"packing": False, "attention": "eager", "micro_batch_size": max(1, arguments.batch // 2)}
     seconds = 0.0
     if "no_cache" not in switches:
-        recipe["features"] = str(out / "features") if "fill" in switches else arguments.cache
+        recipe["features"] = str(out / "features") if switches & {"fill", "fp32"} else arguments.cache
         filling = fill(parse(recipe, StageRecipe))
         seconds = filling if "fill" in switches else 0.0
     if "no_buckets" in switches:
@@ -144,6 +145,7 @@ def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[s
     log = read_log(loop.train(parse(recipe, StageRecipe), quiet=True))
     steps = [line["seconds"] for line in log]
     found = {"samples": arguments.samples, "tokens": sum(line["tokens"] for line in log)}
+    found["mfu"] = sum(line["mfu"] for line in log[1:]) / max(1, len(log) - 1)
     if recipe["compile"]:
         # The first step compiles; the others say how long it would have taken.
         usual = sum(steps[1:]) / len(steps[1:])
