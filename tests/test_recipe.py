@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from skymm.recipe import EmojiScenesRecipe, EvalRecipe, StageRecipe, differences, load, parse
+from skymm.recipe import DataRecipe, EmojiScenesRecipe, EvalRecipe, StageRecipe, differences, load, parse
 
 ROOT = Path(__file__).parent.parent
 KINDS = {"data_recipes": EmojiScenesRecipe, "training": StageRecipe, "eval": EvalRecipe}
@@ -41,6 +41,24 @@ def test_there_are_recipes_in_every_folder():
 def test_mistakes_are_named_with_their_path(change, message):
     with pytest.raises(ValueError, match=message):
         parse({**STAGE, **change}, StageRecipe, "my.toml")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"format": "coca"}, r"'sources.a.format' is 'coca'; did you mean 'coco'\? There are pairs, .*stamps"),
+        ({}, r"'sources.a' says no 'format'"),
+        ({"format": "coco", "tasks": ["turns"]}, r"'sources.a.images' is missing"),
+        (
+            {"format": "coco", "tasks": ["turns"], "images": "x", "instance": "y"},
+            r"unknown key 'sources.a.instance'; did you mean 'instances'\? Allowed here: captions, format, images, inst",
+        ),
+        ({"format": "coco", "tasks": ["sing"], "images": "x"}, r"'sources.a.tasks.0' is 'sing': input should be 'cap"),
+    ],
+)
+def test_a_source_is_told_by_its_format(source, message):
+    with pytest.raises(ValueError, match=message):
+        parse({"sources": {"a": source}}, DataRecipe)
 
 
 def test_all_mistakes_come_at_once_with_the_file():

@@ -1,0 +1,125 @@
+"""What a source gives: pictures, what is said about them, and what is known to be (and not to be) in them.
+
+A Record is on its way to become a sample of a shard. It names where its pictures lie and holds none of their bytes, so
+that millions of records can be listed, shuffled and chosen from before the first picture is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skymm.conversation import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Where the encoded bytes of an image are: a file, `size` bytes of one from `offset` on (a member of a tar), or, for
+    images that were made or came out of a table, `data` itself.
+    """
+
+    path: str = ""
+    offset: int = 0
+    size: int | None = None
+    data: bytes | None = None
+
+    def read(self) -> bytes:
+        """Raises OSError where the file is not there."""
+        if self.data is not None:
+            return self.data
+        with Path(self.path).open("rb") as file:
+            file.seek(self.offset)
+            return file.read(-1 if self.size is None else self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One kind of thing in a picture.
+
+    `name` is English, as the lexicon says it ("dog") or, where that has no such word, as the source does. `count` is exact or
+    None (not known). `attributes` are what is said of any of them: colours and others, English ("brown", "wooden").
+    """
+
+    name: str
+    count: int | None = None
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about a picture. Nothing that is known to be there may ever be asked as absent.
+
+    `relations` are (subject, relation, object): ("cat", "on", "table"). `texts` is writing that can be read in the picture.
+    `complete` names a vocabulary of the lexicon that annotators looked for exhaustively ("coco80"): what of it is not among
+    the things is not there. Without it, absence is a well-founded guess and never about what a caption may have meant.
+    """
+
+    things: tuple[Thing, ...] = ()
+    relations: tuple[tuple[str, str, str], ...] = ()
+    texts: tuple[str, ...] = ()
+    complete: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; empty fields are left out. `Facts.from_json` reads it back."""
+        things = [
+            {"name": thing.name}
+            | ({"count": thing.count} if thing.count is not None else {})
+            | ({"attributes": list(thing.attributes)} if thing.attributes else {})
+            for thing in self.things
+        ]
+        fields = {
+            "things": things,
+            "relations": [list(relation) for relation in self.relations],
+            "texts": list(self.texts),
+            "complete": self.complete,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Facts:
+        return cls(
+            tuple(
+                Thing(thing["name"], thing.get("count"), tuple(thing.get("attributes", ())))
+                for thing in data.get("things", ())
+            ),
+            tuple((subject, relation, object_) for subject, relation, object_ in data.get("relations", ())),
+            tuple(data.get("texts", ())),
+            data.get("complete"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What somebody wrote under a picture. `language`: "en" or "zh"."""
+
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One sample to be.
+
+    `key` is its name within its source: the same on every machine, of letters, digits, `-` and `_`. `pictures` go by the
+    member suffix under which they will lie in the shard ("jpg", or "0.jpg", "1.png" for several); none: text only.
+    `turns` is a conversation that the source brings along (its first user turn shows the pictures where none says so),
+    `captions` are sentences out of which the builder makes one. `extra` travels into the sample's JSON.
+    """
+
+    key: str
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    captions: tuple[Caption, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    facts: Facts = Facts()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that gives no record. `reason` is the short name under which it is counted, `detail` says more for one sample."""
+
+    key: str
+    reason: str
+    detail: str = ""

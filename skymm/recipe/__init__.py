@@ -1,0 +1,34 @@
+"""Recipes: TOML files that say what goes in, what a model is made of, how a stage trains it, and how it is judged.
+
+Every field has one home and one default, here. An unknown key is an error that says where it stands, what is allowed
+there, and which allowed key it resembles. No torch in this folder, so mistakes are told at once.
+"""
+
+from skymm.recipe.data import DataRecipe
+from skymm.recipe.emoji import EmojiScenesRecipe
+from skymm.recipe.evaluation import EvalRecipe
+from skymm.recipe.loading import differences, leaves, load, parse
+from skymm.recipe.training import (
+    LoraRecipe,
+    ModelRecipe,
+    ResamplerRecipe,
+    SourceRecipe,
+    StageRecipe,
+    TowerRecipe,
+)
+
+__all__ = [
+    "DataRecipe",
+    "EmojiScenesRecipe",
+    "EvalRecipe",
+    "LoraRecipe",
+    "ModelRecipe",
+    "ResamplerRecipe",
+    "SourceRecipe",
+    "StageRecipe",
+    "TowerRecipe",
+    "differences",
+    "leaves",
+    "load",
+    "parse",
+]

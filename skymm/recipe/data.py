@@ -1,0 +1,98 @@
+"""What a data recipe says: sources, what is made of them, what is kept out, and in which shares."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from skymm.recipe.sources import FilePath, Source
+from skymm.recipe.strict import Strict
+
+
+class NegativesRecipe(Strict):
+    """Questions about what is not there, each with a twin about what is. `kinds`: how often each is tried per sample."""
+
+    kinds: dict[Literal["existence", "color", "attribute", "count", "position", "OCR", "false_premise"], int] = Field(
+        {"existence": 3, "color": 1, "attribute": 1, "count": 1, "position": 1, "OCR": 1, "false_premise": 1}
+    )
+    strategies: list[Literal["random", "popular", "adversarial"]] = Field(
+        ["random", "popular", "adversarial"],
+        min_length=1,
+        description="how absent things are chosen, as POPE does: any, the most frequent, those that go with what is there",
+    )
+    pairs_per_sample: int = Field(4, ge=1, description="at most; a pair is a positive and its negative twin")
+    explained_share: float = Field(0.5, ge=0, le=1, description="of the answers that say more than yes or no")
+
+
+class TranslationRecipe(Strict):
+    """Conversations are translated into the other language, beside the original or in its place."""
+
+    model: str = Field(description="hub id or directory of a seq2seq or chat model, or openai:URL#MODEL")
+    to: Literal["zh", "en"]
+    keep_original: bool = True
+    sources: list[str] = Field([], description="names of sources; empty: all")
+    protect: list[str] = Field(
+        [], description="names that stay as they are, besides numbers, quotations and placeholders"
+    )
+    min_round_trip: float = Field(30.0, ge=0, le=100, description="chrF of the text translated back; 0: no check")
+    cache: FilePath = Field("runs/translations.sqlite", description="what was translated once is not asked again")
+    batch_size: int = Field(16, ge=1)
+    max_new_tokens: int = Field(512, ge=1)
+
+
+class DuplicatesRecipe(Strict):
+    """The first of several alike is kept. `match`: whether both the pictures and the words must be alike, or one of them."""
+
+    match: Literal["both", "images", "texts", "either"] = "both"
+    hash_distance: int = Field(
+        4, ge=0, le=16, description="differing bits of 64 (perceptual hash) that are still the same picture"
+    )
+    text_similarity: float = Field(0.9, gt=0, le=1, description="Jaccard similarity of 3-grams (MinHash)")
+
+
+class AgreementRecipe(Strict):
+    """Pictures and captions have to agree, says any CLIP-like model."""
+
+    model: str = Field(description="hub id or directory; use a Chinese CLIP for Chinese captions")
+    min_score: float = Field(0.2, ge=-1, le=1, description="cosine similarity")
+    languages: list[Literal["en", "zh"]] = Field(["en", "zh"], description="captions that the model can read")
+    batch_size: int = Field(64, ge=1)
+
+
+class FiltersRecipe(Strict):
+    """What is kept out. None switches a filter off; every sample that goes is counted under the filter's name."""
+
+    min_words: int | None = Field(2, ge=1, description="of a caption or answer set, as jieba cuts Chinese")
+    max_words: int | None = Field(512, ge=1)
+    max_repetition: float | None = Field(0.5, gt=0, le=1, description="share of word 3-grams that repeat earlier ones")
+    boilerplate: bool = Field(True, description="placeholders, file names, camera names, shop phrases, click-here")
+    min_side: int | None = Field(32, ge=1, description="pixels")
+    max_aspect: float | None = Field(5.0, ge=1)
+    max_pixels: int = Field(64 * 1024 * 1024, ge=1)
+    blank: bool = Field(True, description="pictures of one colour")
+    duplicates: DuplicatesRecipe | None = DuplicatesRecipe()
+    leakage: list[str] = Field(
+        [], description="evaluation recipes (eval/mme.toml root=DIR) whose pictures and questions may not be trained on"
+    )
+    agreement: AgreementRecipe | None = None
+
+
+class DataRecipe(Strict):
+    """A set of shards: `skymm data build RECIPE --out DIR`."""
+
+    sources: dict[str, Annotated[Source, Field(discriminator="format")]] = Field(min_length=1)
+    num_samples: int | None = Field(None, ge=1, description="None: as many as the shares allow")
+    chinese_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as the sources have it")
+    negative_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as it comes")
+    script: Literal["simplified", "traditional"] | None = Field("simplified", description="of Chinese; None: as it is")
+    max_turns: int | None = Field(None, ge=1, description="questions per sample at most; the first ones are kept")
+    max_side: int | None = Field(
+        None, ge=32, description="larger pictures are scaled down to this longer side, as JPEG"
+    )
+    samples_per_shard: int = Field(1000, ge=1)
+    seed: int = 0
+    max_rejected: float = Field(0.5, ge=0, le=1, description="share of a source's rows; above it the build stops")
+    negatives: NegativesRecipe = NegativesRecipe()
+    translation: TranslationRecipe | None = None
+    filters: FiltersRecipe = FiltersRecipe()

