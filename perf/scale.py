@@ -110,7 +110,7 @@ def run_alone(*part: object) -> dict[str, float]:
 def write(arguments: argparse.Namespace, directory: str) -> dict[str, float]:
     """A few real shards: images of random bytes, which nothing here decodes."""
     from skymm.conversation import Conversation, Turn
-    from skymm.data.shards import write_shards
+    from skymm.data.shard_writing import write_shards
 
     turns = (Turn("user", "What is in this picture?", ("jpg",)), Turn("assistant", "A panda with a red balloon."))
     count = REAL_SHARDS * arguments.samples_per_shard

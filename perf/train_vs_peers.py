@@ -78,7 +78,7 @@ def main() -> None:
 
 def write_epoch(shards: str, count: int, directory: str) -> None:
     """The samples of the epoch as a shard of their own, so that every side has the same and the cache holds no more."""
-    from skymm.data.shards import write_shards
+    from skymm.data.shard_writing import write_shards
 
     samples = samples_of(shards, count)
     write_shards(((conversation, {conversation.images[0]: data}) for conversation, data in samples), directory, "epoch")

@@ -8,6 +8,7 @@ takes a third of the steps: it says yes to everything long before, and more of t
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,14 @@ BENCHMARKS = ("bench", "bench_new_style", "bench_new_concept")
 def quickstart(out: Path, *, minutes: float = 10) -> None:
     """Run the story in OUT. Whatever is finished there is reused; another `minutes` needs another OUT."""
     from skymm import assets
+    from skymm.curation.building.engines import Local
+    from skymm.curation.emoji_data import build
 
     begin = time.monotonic()
     assets.default_llm_dir()  # a download, so not part of the minutes
     start = time.monotonic()
     story = _Story(out, deadline=start + 60 * minutes, minutes=minutes)
-    build_data(story.source, out / "data")
+    build(story.source, out / "data", Local(os.cpu_count() or 1))
     story.look_once()
 
     from skymm.train.loop import train
@@ -52,15 +55,6 @@ def quickstart(out: Path, *, minutes: float = 10) -> None:
     say(f"\nA page with pictures, questions and answers: {page}")
     say(f'Ask it yourself: skymm ask {stage2} {story.example_image()} "图里有熊猫吗？"')
     say(f"{(time.monotonic() - start) / 60:.1f} minutes, after {(start - begin) / 60:.1f} for the LLM's weights")
-
-
-def build_data(source: EmojiScenesRecipe, out: Path) -> Path:
-    """Shards and benchmark of a data recipe, with a progress bar."""
-    from skymm.curation.emoji_data import build, num_bench_images
-
-    with progress() as bar:
-        task = bar.add_task("drawing scenes", total=2 * source.num_images + num_bench_images(source), note="")
-        return build(source, out, lambda images: bar.advance(task, images))
 
 
 def bundled_recipe(folder: str, name: str) -> Path:

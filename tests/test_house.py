@@ -18,16 +18,17 @@ FLOORS = [
     ("cli",),
 ]
 HOMES = {
-    "webdataset": "data/shards.py",
+    "webdataset": "data/shard_writing.py",
     "accelerate": "train/",
     "peft": "model/language.py",
     "jieba": "text.py",
     "typer": "cli/",
     "openai": "evaluation/answerers/openai_endpoint.py",
     "openpyxl": "evaluation/files.py",
-    "scipy": "evaluation/statistics.py",
+    "scipy": ("evaluation/statistics.py", "curation/building/shares.py"),
     "jinja2": "page/render.py",
     "resvg_py": "curation/sources/emoji.py",
+    "ray": "curation/building/ray_engine.py",
 }
 
 

@@ -7,88 +7,115 @@ in one art style only, so that the other style of the same thing can be asked ab
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from skymm.conversation import LANGUAGES, Conversation, Turn
 from skymm.curation import instructions
+from skymm.curation.building.engines import Engine, Local
+from skymm.curation.building.manifest import Manifest, entries, fingerprint
+from skymm.curation.building.pieces import Piece, Workshop
+from skymm.curation.emoji_bench import bench_sizes, write_subtask
+from skymm.curation.emoji_parts import PARTS, pool
 from skymm.curation.instructions import PAIRS, Fact
 from skymm.curation.scenes import Scene, draw_scene, draw_writing, encode, render
 from skymm.curation.sources import emoji
-from skymm.data.shards import CARD, write_shards
-from skymm.recipe import EmojiScenesRecipe
+from skymm.data.shard_writing import write_card, write_shard
+from skymm.data.shards import CARD
+from skymm.recipe import EmojiScenesRecipe, parse
 
 OPEN_KINDS = ("name", "layout")  # questions that are not answered with yes or no
-SUFFIX = {"en": " Please answer yes or no.", "zh": "请回答是或否。"}
+STAGES = ("stage1", "stage2")
 
 
-PARTS = {"train": "bench", "new_style": "bench_new_style", "new_concept": "bench_new_concept"}
+def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = None) -> Path:
+    """Write OUT/stage1, OUT/stage2 (shards) and OUT/bench*/{en,zh} (official MME layout). What is complete is kept.
 
-
-def pool(recipe: EmojiScenesRecipe, style: str, part: str = "train") -> list[str]:
-    """Concepts of one art style that belong to a part: "train", "new_style" (trained on, but never in this style) or
-    "new_concept" (never trained on). Raises ValueError for a character that is no emoji."""
-    chars = [emoji.find(char).char for char in recipe.concepts] or [concept.char for concept in emoji.concepts()]
-    return [char for char in chars if _part(char, style) == part]
-
-
-def _part(char: str, style: str) -> str:
-    if emoji.find(char).held_out:
-        return "new_concept"
-    digest = hashlib.sha256(f"style of {char}".encode()).digest()
-    withheld = emoji.STYLES[digest[0] % 2] if digest[1] < 256 * 0.2 else None
-    return "new_style" if style == withheld else "train"
-
-
-def build(recipe: EmojiScenesRecipe, out: str | Path, advance: Callable[[int], None] = lambda images: None) -> Path:
-    """Write OUT/stage1, OUT/stage2 (shards) and OUT/bench/{en,zh} (official MME layout). What is complete is kept.
-
-    `advance` is called with the number of images made, for a progress bar. The same recipe gives the same bytes.
+    The same recipe gives the same bytes, whoever does the work. Raises ValueError where OUT holds another recipe's data.
     """
     out = Path(out)
-    card = {
-        "source": "emoji scenes",
-        "licences": emoji.LICENCES,
-        "recipe": recipe.model_dump(),
-    }
-    for stage, converse in (("stage1", _captions), ("stage2", _instructions)):
-        directory = out / stage
-        if (directory / CARD).exists():
-            found = json.loads((directory / CARD).read_text("utf-8"))["recipe"]
-            if found != recipe.model_dump():
-                raise ValueError(f"{directory} was built from another recipe; remove {out} or build somewhere else")
-            advance(recipe.num_images)
-            continue
-        samples = _samples(recipe, stage, converse, advance)
-        write_shards(samples, directory, stage, max_samples=recipe.images_per_shard, card=card)
-    for part, name in PARTS.items():
-        if (out / name / CARD).exists():
-            advance(sum(_bench_sizes(recipe, part).values()))
+    card = {"source": "emoji scenes", "licences": emoji.LICENCES, "recipe": recipe.model_dump()}
+    waiting = [name for name in (*STAGES, *PARTS.values()) if not _finished(out / name, card)]
+    if not waiting:
+        return out
+    out.mkdir(parents=True, exist_ok=True)
+    shop = Workshop(out, Manifest(out), engine or Local())
+    pieces = _shards(recipe, out) + _subtasks(recipe, out)
+    lines = shop.make("drawing scenes", [piece for piece in pieces if piece.job["folder"] in waiting], draw)
+    for folder in waiting:
+        (out / folder).mkdir(exist_ok=True)
+        shards = [line["shard"] for line in lines if line["folder"] == folder and "shard" in line]
+        if folder in STAGES:
+            write_card(out / folder, card, shards)
         else:
-            _write_benchmark(recipe, out / name, part, advance)
-            (out / name).mkdir(parents=True, exist_ok=True)
-            (out / name / CARD).write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", "utf-8")
+            text = json.dumps(card, ensure_ascii=False, indent=2)
+            (out / folder / CARD).write_text(text + "\n", "utf-8")
+    shop.manifest.path.unlink()
     return out
+
+
+def _finished(directory: Path, card: Mapping[str, Any]) -> bool:
+    if not (directory / CARD).exists():
+        return False
+    if json.loads((directory / CARD).read_text("utf-8"))["recipe"] != card["recipe"]:
+        raise ValueError(
+            f"{directory} was built from another recipe; remove {directory.parent} or build somewhere else"
+        )
+    return True
+
+
+def _shards(recipe: EmojiScenesRecipe, out: Path) -> list[Piece]:
+    ranges = range(0, recipe.num_images, recipe.images_per_shard)
+    return [
+        _piece(recipe, out, stage, number=number, first=first)
+        for stage in STAGES
+        for number, first in enumerate(ranges)
+    ]
+
+
+def _subtasks(recipe: EmojiScenesRecipe, out: Path) -> list[Piece]:
+    return [
+        _piece(recipe, out, folder, part=part, subtask=subtask, images=images)
+        for part, folder in PARTS.items()
+        for subtask, images in bench_sizes(recipe, part).items()
+    ]
+
+
+def _piece(recipe: EmojiScenesRecipe, out: Path, folder: str, **fields: Any) -> Piece:
+    job = {"out": str(out), "recipe": recipe.model_dump(), "folder": folder, **fields}
+    name = " ".join(map(str, (folder, *fields.values())))
+    return Piece(name, fingerprint(recipe.model_dump(), fields), job)
+
+
+def draw(job: dict[str, Any]) -> dict[str, Any]:
+    """Worker: one shard, or one subtask of a benchmark."""
+    recipe, out, folder = parse(job["recipe"], EmojiScenesRecipe), Path(job["out"]), job["folder"]
+    directory = out / folder
+    directory.mkdir(parents=True, exist_ok=True)
+    if folder in STAGES:
+        path = directory / f"{folder}-{job['number']:05d}.tar"
+        last = min(recipe.num_images, job["first"] + recipe.images_per_shard)
+        shard = write_shard(path, _samples(recipe, folder, range(job["first"], last)))
+        return {"folder": folder, "files": entries(out, [path]), "shard": shard}
+    paths = write_subtask(recipe, directory, job["part"], job["subtask"], job["images"])
+    return {"folder": folder, "files": entries(out, paths)}
 
 
 # --- training -----------------------------------------------------------------------------------------------------------
 
 
 def _samples(
-    recipe: EmojiScenesRecipe,
-    stage: str,
-    converse: Callable[[random.Random, EmojiScenesRecipe, Scene], list[Turn]],
-    advance: Callable[[int], None],
+    recipe: EmojiScenesRecipe, stage: str, indices: Iterable[int]
 ) -> Iterator[tuple[Conversation, dict[str, bytes]]]:
-    for index in range(recipe.num_images):
+    converse = {"stage1": _captions, "stage2": _instructions}[stage]
+    for index in indices:
         scene = _training_scene(recipe, index)
         # The questions about an image do not move its pixels: another random stream.
         turns = converse(random.Random(f"{recipe.seed}/{stage}/{index}"), recipe, scene)
         yield Conversation(f"{index:08d}", tuple(turns), {"scene": scene.facts()}), {"jpg": encode(render(scene))}
-        advance(1)
 
 
 def _training_scene(recipe: EmojiScenesRecipe, index: int) -> Scene:
@@ -147,66 +174,3 @@ def _turns(facts: Sequence[tuple[Fact, str]]) -> list[Turn]:
     for fact, language in facts:
         turns += fact.turns(language, images=() if turns else ("jpg",))
     return turns
-
-
-# --- judging ------------------------------------------------------------------------------------------------------------
-
-
-def num_bench_images(recipe: EmojiScenesRecipe) -> int:
-    """Images that the three benchmarks of a recipe have together."""
-    return sum(sum(_bench_sizes(recipe, part).values()) for part in PARTS)
-
-
-def _bench_sizes(recipe: EmojiScenesRecipe, part: str) -> dict[str, int]:
-    """Subtask -> number of images; nothing for a part that has no concepts."""
-    if not any(pool(recipe, style, part) for style in recipe.styles):
-        return {}
-    if part != "train":
-        return {"existence": recipe.bench_images}
-    return {subtask: recipe.bench_images * (5 if subtask == "existence" else 1) for subtask in PAIRS}
-
-
-def _write_benchmark(recipe: EmojiScenesRecipe, out: Path, part: str, advance: Callable[[int], None]) -> None:
-    """One Yes and one No question per image, the same in both languages; subtasks as MME names them."""
-    for subtask, wanted in _bench_sizes(recipe, part).items():
-        made = 0
-        for attempt in range(100 * wanted):
-            rng = random.Random(f"{recipe.seed}/{out.name}/{subtask}/{attempt}")
-            style = rng.choice(recipe.styles)
-            chars = pool(recipe, style, part)
-            if made == wanted:
-                break
-            if not chars:
-                continue
-            scene = _bench_scene(rng, recipe, subtask, chars, style)
-            # Things that were trained on may be asked for in vain among things that were not.
-            pair = PAIRS[subtask](rng, scene, chars if part == "train" else chars + pool(recipe, style))
-            if pair is None:
-                continue
-            _write_question_files(out, subtask, f"{made:03d}", scene, pair)
-            made += 1
-            advance(1)
-
-
-def _bench_scene(
-    rng: random.Random, recipe: EmojiScenesRecipe, subtask: str, chars: Sequence[str], style: str
-) -> Scene:
-    if subtask == "OCR":
-        return draw_writing(rng, rng.choice([(c.en, c.zh) for c in map(emoji.find, chars)])[rng.randrange(2)])
-    if subtask == "text_translation":
-        return draw_writing(rng, emoji.find(rng.choice(chars)).zh)
-    if subtask == "numerical_calculation":
-        return draw_writing(rng, f"{rng.randint(1, 9)} + {rng.randint(1, 9)} =")
-    max_items = min(recipe.max_items, len(chars))
-    return draw_scene(rng, chars, style, max_items=max_items, repeat_share=0.6 if subtask == "count" else 0.3)
-
-
-def _write_question_files(out: Path, subtask: str, stem: str, scene: Scene, pair: tuple[Fact, Fact]) -> None:
-    for index, language in enumerate(LANGUAGES):
-        directory = out / language / subtask
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{stem}.jpg").write_bytes(encode(render(scene)))
-        lines = [
-            f"{fact.question[index]}{SUFFIX[language]}\t{instructions.ENGLISH_VERDICT[fact.polarity]}" for fact in pair
-        ]
-        (directory / f"{stem}.txt").write_text("".join(line + "\n" for line in lines), "utf-8")

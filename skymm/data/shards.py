@@ -1,4 +1,4 @@
-"""Shards on disk: tars of `KEY.jpg|jpeg|png|webp` members and one `KEY.json` each, written and read as encoded bytes.
+"""Shards on disk: tars of `KEY.jpg|jpeg|png|webp` members and one `KEY.json` each, read as encoded bytes.
 
 A sample with several images names its members `KEY.0.jpg`, `KEY.1.jpg`, ...; what follows the first dot is the name by
 which a Turn shows the image. Files written here are ordinary webdataset shards. They are read with the standard
@@ -8,14 +8,10 @@ and importing it loads torch, which looking at data should not have to wait for.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tarfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -130,91 +126,6 @@ def _searched(path: Path) -> list[Path]:
         paths = [Path(name) for name in glob(str(path), recursive=True)]
         return sorted(path for path, size in zip(paths, sizes(paths)) if size is not None)
     raise ValueError(f"no shards found: {str(path)!r} does not exist; name a .tar file, a directory or a pattern")
-
-
-def write_shards(
-    samples: Iterable[tuple[Conversation, Mapping[str, bytes]]],
-    directory: str | Path,
-    prefix: str,
-    max_samples: int = 1000,
-    card: Mapping[str, Any] | None = None,
-) -> list[Path]:
-    """Write conversations and their encoded images (by member suffix) as `PREFIX-00000.tar`, ... and a `card.json`.
-
-    The same samples give the same bytes on any machine. A shard appears under its name only when it is whole, and the
-    card (what `card` says: licences, source, recipe; and counts and a sha256 per shard) comes last: where there is a
-    card, the directory is complete. Shards of the same prefix without a card are leftovers and are replaced.
-
-    Raises ValueError where the directory already has a card, and for samples that could not be read back.
-    """
-    directory = Path(directory)
-    if (directory / CARD).exists():
-        raise ValueError(f"{directory} already holds finished shards ({CARD}): choose another directory or remove it")
-    if max_samples < 1:
-        raise ValueError(f"max_samples is {max_samples}, expected at least 1")
-    directory.mkdir(parents=True, exist_ok=True)
-    for leftover in chain(directory.glob(f"{prefix}-*.tar"), directory.glob(f"{prefix}-*.tar.partial")):
-        leftover.unlink()
-    entries: list[dict[str, Any]] = []
-    counts = {"images": Counter(), "languages": Counter(), "polarities": Counter()}
-    remaining = iter(samples)
-    for first in remaining:
-        path = directory / f"{prefix}-{len(entries):05d}.tar"
-        batch = chain([first], islice(remaining, max_samples - 1))
-        num_samples = _write_one(path, batch, counts)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        entries.append({"name": path.name, "num_samples": num_samples, "sha256": digest})
-    if not entries:
-        raise ValueError(f"nothing to write to {directory}: the source gave no samples")
-    totals = {
-        "num_samples": sum(entry["num_samples"] for entry in entries),
-        "num_images": sum(counts["images"].values()),
-        "languages": dict(sorted(counts["languages"].items())),
-        "polarities": dict(sorted(counts["polarities"].items())),
-        "shards": entries,
-    }
-    partial = directory / f"{CARD}.partial"
-    partial.write_text(json.dumps({**(card or {}), **totals}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    partial.rename(directory / CARD)
-    return [directory / entry["name"] for entry in entries]
-
-
-def _write_one(path: Path, samples: Iterable[tuple[Conversation, Mapping[str, bytes]]], counts: dict) -> int:
-    from webdataset import TarWriter
-
-    partial = path.with_name(f"{path.name}.partial")
-    written: set[str] = set()
-    # Owner, mode and time are fixed, so that equal samples are equal files.
-    fixed: dict[str, Any] = {"user": "", "group": "", "mode": 0o644, "mtime": 0}
-    with partial.open("wb") as file, TarWriter(file, compress=False, encoder=False, **fixed) as writer:
-        for conversation, images in samples:
-            _check_writable(conversation, images, written)
-            written.add(conversation.key)
-            text = conversation.to_json().encode("utf-8")
-            writer.write({"__key__": conversation.key, **images, "json": text})
-            counts["images"].update(images.keys())
-            for turn in conversation.targets:
-                counts["languages"][turn.language or "unknown"] += 1
-                counts["polarities"][turn.polarity or "unknown"] += 1
-    partial.rename(path)
-    return len(written)
-
-
-def _check_writable(conversation: Conversation, images: Mapping[str, bytes], written: set[str]) -> None:
-    key = conversation.key
-    if key in written:
-        raise ValueError(f"{key}: this key is already in the shard; every sample needs a key of its own")
-    split = None if unsafe(key) or key.startswith("./") else split_name(f"{key}.json")
-    if split != (key, "json"):
-        raise ValueError(f"{key!r} cannot be a key: it becomes a file name, so no dots, no leading '/' and no '..'")
-    for name in images:
-        if not is_image_name(name) or "/" in name or name.startswith("."):
-            raise ValueError(f"{key}: image name {name!r}, expected a suffix such as 'webp' or '0.jpg'")
-    if conversation.images and set(conversation.images) != set(images):
-        raise ValueError(f"{key}: the turns show {sorted(set(conversation.images))}, the images are {sorted(images)}")
-    # What is written must be readable: the reader's rules on turns hold here too.
-    parse(conversation.to_json(), key, tuple(images))
 
 
 def read_shard(path: str | Path, start: int = 0) -> Iterator[Sample]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from skymm.recipe.strict import Strict
 
@@ -185,3 +185,8 @@ Source = (
     | CedictSource
     | StampsSource
 )
+
+
+def parse_source(data: dict[str, Any]) -> Source:
+    """A source's recipe from the plain data that `model_dump` gives."""
+    return TypeAdapter(Annotated[Source, Field(discriminator="format")]).validate_python(data)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from skymm.conversation import Conversation, Turn
 from skymm.data.mixture import Mixture
-from skymm.data.shards import write_shards
+from skymm.data.shard_writing import write_shards
 from skymm.data.stream import Cursor, Stream
 
 SIZES = {"en": [4, 3, 2], "zh": [1, 5], "text": [6, 6, 1, 2]}

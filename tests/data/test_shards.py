@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from skymm.conversation import Conversation, Turn, ask
-from skymm.data.shards import BadSample, Sample, ShardError, conversation_of, expand, read_shard, write_shards
+from skymm.data.shard_writing import write_shards
+from skymm.data.shards import BadSample, Sample, ShardError, conversation_of, expand, read_shard
 
 TEXT = json.dumps({"turns": [{"role": "user", "text": "q"}, {"role": "assistant", "text": "a"}]}).encode()
 

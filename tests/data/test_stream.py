@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skymm.conversation import Conversation, Turn
-from skymm.data.shards import write_shards
+from skymm.data.shard_writing import write_shards
 from skymm.data.stream import Cursor, Item, Position, Stream, permutation, resumed
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from skymm.conversation import Conversation, Turn, ask
 from skymm.data.images import UnreadableImage
-from skymm.data.shards import ShardError, write_shards
+from skymm.data.shard_writing import write_shards
+from skymm.data.shards import ShardError
 from skymm.data.stream import SkipCounter, Stream
 
 

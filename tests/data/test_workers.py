@@ -21,7 +21,8 @@ import worker_parts
 from skymm.conversation import Conversation, Turn
 from skymm.data.collate import Prepare
 from skymm.data.mixture import Mixture
-from skymm.data.shards import ShardError, write_shards
+from skymm.data.shard_writing import write_shards
+from skymm.data.shards import ShardError
 from skymm.data.stream import Cursor, Stream
 from skymm.data.workers import Loader
 

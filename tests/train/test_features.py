@@ -16,7 +16,8 @@ from PIL import Image
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
 from skymm.data.finished import FinishedShards
-from skymm.data.shards import ShardError, expand, read_shard, write_shards
+from skymm.data.shard_writing import write_shards
+from skymm.data.shards import ShardError, expand, read_shard
 from skymm.data.workers import Loader
 from skymm.recipe import SourceRecipe
 from skymm.train import loop

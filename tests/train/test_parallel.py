@@ -10,7 +10,8 @@ from launching import launch, losses
 from safetensors.torch import load_file
 
 from skymm.conversation import Conversation, Turn
-from skymm.data.shards import conversation_of, read_shard, write_shards
+from skymm.data.shard_writing import write_shards
+from skymm.data.shards import conversation_of, read_shard
 from skymm.data.stream import Cursor
 from skymm.train.loop import train
 from skymm.train.parallel import Totals

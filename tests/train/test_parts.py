@@ -11,7 +11,7 @@ from PIL import Image
 
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
-from skymm.data.shards import write_shards
+from skymm.data.shard_writing import write_shards
 from skymm.data.workers import Loader
 from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.model.build import build_model, open_model

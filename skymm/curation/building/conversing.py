@@ -1,0 +1,116 @@
+"""Third step: records become conversations, knowing what is frequent and what goes together in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skymm.curation.building.engines import Job
+from skymm.curation.building.jsonl import read_lines, write_lines
+from skymm.curation.building.manifest import entries, fingerprint
+from skymm.curation.building.pieces import Piece, Workshop, whole_file
+from skymm.curation.building.stored import record_from_json, turn_to_json
+from skymm.curation.building.tasks import Made, converse
+from skymm.curation.record import Record
+from skymm.curation.statistics import Statistics
+from skymm.recipe import DataRecipe, parse
+
+FOLDER = ".build/conversations"
+FIELDS = ("negatives", "chinese_share", "negative_share", "max_turns", "seed")
+
+
+def make_conversations(
+    shop: Workshop,
+    recipe: DataRecipe,
+    records: Mapping[str, Sequence[Mapping[str, Any]]],
+    repeated: Mapping[str, Path],
+    statistics: Path,
+    licences: Mapping[str, str],
+) -> list[dict[str, Any]]:
+    """The manifest's lines of all parts, sources in the recipe's order. `repeated`: part -> which of its records go."""
+    known = entries(shop.directory, [statistics])
+    settings = recipe.model_dump(include=set(FIELDS))
+    pieces = []
+    for name, lines in records.items():
+        tasks = list(recipe.sources[name].tasks)
+        for line in lines:
+            part = line["part"]
+            gone = entries(shop.directory, [repeated[part]])
+            pieces.append(
+                Piece(
+                    f"conversations of {part}",
+                    fingerprint(line["files"], gone, known, tasks, settings, licences[name]),
+                    {
+                        "directory": str(shop.directory),
+                        "part": part,
+                        "name": name,
+                        "records": line["records_file"],
+                        "repeated": str(repeated[part]),
+                        "statistics": str(statistics),
+                        "tasks": tasks,
+                        "licence": licences[name],
+                        "recipe": recipe.model_dump(),
+                    },
+                )
+            )
+    return shop.make("making conversations", pieces, converse_part)
+
+
+def converse_part(job: Job) -> dict[str, Any]:
+    """Worker: the conversations of one part, and how many answers of which language and polarity each has."""
+    directory, part = Path(job["directory"]), job["part"]
+    recipe, statistics = parse(job["recipe"], DataRecipe), Statistics.load(Path(job["statistics"]))
+    repeated = np.load(job["repeated"], allow_pickle=False)
+    sorts: list[tuple[int, int, int]] = []
+    silent = 0
+
+    def lines() -> Iterator[dict[str, Any]]:
+        nonlocal silent
+        for data, gone in zip(read_lines(directory / job["records"]), repeated, strict=True):
+            if gone:
+                continue
+            record = record_from_json(data)
+            seed = f"{recipe.seed}/{job['name']}/{record.key}"
+            made = list(converse(record, job["tasks"], recipe, statistics, seed))
+            silent += not made
+            for one in made:
+                sorts.append(_sort(one))
+                yield _line(one, record, data["pictures"], job)
+
+    path = directory / FOLDER / f"{part}.jsonl"
+    num_conversations = write_lines(path, lines())
+    table = path.with_suffix(".npy")
+    with whole_file(table) as file:
+        np.save(file, np.array(sorts, dtype=np.uint16).reshape(len(sorts), 3))
+    return {
+        "files": entries(directory, sorted(path.parent.glob(f"{part}.*"))),
+        "part": part,
+        "source": job["name"],
+        "conversations": num_conversations,
+        "silent": silent,
+    }
+
+
+def _sort(made: Made) -> tuple[int, int, int]:
+    """(answers, Chinese ones, negative ones)"""
+    answers = [turn for turn in made.turns if turn.role == "assistant"]
+    return (
+        len(answers),
+        sum(turn.language == "zh" for turn in answers),
+        sum(turn.polarity == "negative" for turn in answers),
+    )
+
+
+def _line(made: Made, record: Record, pictures: Mapping[str, Any], job: Job) -> dict[str, Any]:
+    shown = [name for turn in made.turns for name in turn.images]
+    facts = record.facts.to_json()
+    extra = {"source": job["name"], "licence": job["licence"], **({"facts": facts} if facts else {}), **record.extra}
+    return {
+        "key": f"{job['name']}_{record.key}{made.suffix}",
+        "turns": [turn_to_json(turn) for turn in made.turns],
+        "pictures": {name: pictures[name] for name in shown},
+        "extra": {**extra, **made.extra},
+    }

@@ -1,0 +1,80 @@
+"""What of a build is finished: one line per piece, written when its files are whole. What has no line is made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+NAME = "manifest.jsonl"
+
+
+class Manifest:
+    """`DIRECTORY/manifest.jsonl`, kept by one process. A line: piece, inputs, files (name -> bytes, sha256) and counts.
+
+    `inputs` is a fingerprint of everything that a piece is made of: when the recipe changes, only pieces whose own inputs
+    changed are made anew.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / NAME
+        self._lines: dict[str, dict[str, Any]] = {}
+        if self.path.exists():
+            self._read()
+
+    def _read(self) -> None:
+        whole = 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):  # the process was killed while it wrote this
+                    break
+                try:
+                    entry = json.loads(line)
+                    self._lines[entry["piece"]] = entry
+                except (ValueError, KeyError, TypeError) as error:
+                    raise ValueError(
+                        f"{self.path}: line {number} is no line of a manifest ({error}); remove {self.directory} and build "
+                        "again, or put the file back"
+                    ) from error
+                whole += len(line)
+        if whole < self.path.stat().st_size:
+            with self.path.open("r+b") as file:
+                file.truncate(whole)
+
+    def done(self, piece: str, inputs: str) -> dict[str, Any] | None:
+        """The line of a piece that is finished, made of these inputs, and whose files are still there."""
+        line = self._lines.get(piece)
+        if line is None or line["inputs"] != inputs:
+            return None
+        for name, (size, _) in line["files"].items():
+            path = self.directory / name
+            if not path.is_file() or path.stat().st_size != size:
+                return None
+        return line
+
+    def add(self, piece: str, inputs: str, result: dict[str, Any]) -> dict[str, Any]:
+        """`result` has "files" as `entries` gives them."""
+        text = json.dumps({"piece": piece, "inputs": inputs, **result}, ensure_ascii=False)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+        self._lines[piece] = json.loads(text)  # as it will be read back
+        return self._lines[piece]
+
+
+def fingerprint(*parts: Any) -> str:
+    """Sixteen hex digits of plain data."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def entries(directory: Path, paths: Iterable[Path]) -> dict[str, tuple[int, str]]:
+    """Name relative to the directory -> (bytes, sha256)."""
+    found = {}
+    for path in paths:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found[path.relative_to(directory).as_posix()] = (path.stat().st_size, digest)
+    return found

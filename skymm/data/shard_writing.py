@@ -1,0 +1,106 @@
+"""Shards written: the same samples give the same bytes on any machine, and a shard is whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from skymm.conversation import Conversation, parse
+from skymm.data.names import split_name, unsafe
+from skymm.data.shards import CARD, is_image_name
+
+
+def write_shards(
+    samples: Iterable[tuple[Conversation, Mapping[str, bytes]]],
+    directory: str | Path,
+    prefix: str,
+    max_samples: int = 1000,
+    card: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Write conversations and their encoded images (by member suffix) as `PREFIX-00000.tar`, ... and a `card.json`.
+
+    The same samples give the same bytes on any machine. A shard appears under its name only when it is whole, and the
+    card (what `card` says: licences, source, recipe; and counts and a sha256 per shard) comes last: where there is a
+    card, the directory is complete. Shards of the same prefix without a card are leftovers and are replaced.
+
+    Raises ValueError where the directory already has a card, and for samples that could not be read back.
+    """
+    directory = Path(directory)
+    if (directory / CARD).exists():
+        raise ValueError(f"{directory} already holds finished shards ({CARD}): choose another directory or remove it")
+    if max_samples < 1:
+        raise ValueError(f"max_samples is {max_samples}, expected at least 1")
+    directory.mkdir(parents=True, exist_ok=True)
+    for leftover in chain(directory.glob(f"{prefix}-*.tar"), directory.glob(f"{prefix}-*.tar.partial")):
+        leftover.unlink()
+    shards: list[dict[str, Any]] = []
+    remaining = iter(samples)
+    for first in remaining:
+        path = directory / f"{prefix}-{len(shards):05d}.tar"
+        shards.append(write_shard(path, chain([first], islice(remaining, max_samples - 1))))
+    if not shards:
+        raise ValueError(f"nothing to write to {directory}: the source gave no samples")
+    write_card(directory, card or {}, shards)
+    return [directory / shard["name"] for shard in shards]
+
+
+def write_shard(path: Path, samples: Iterable[tuple[Conversation, Mapping[str, bytes]]]) -> dict[str, Any]:
+    """Write one shard. Returns its name, num_samples, sha256, and num_images, languages and polarities of its answers.
+
+    Raises ValueError for samples that could not be read back.
+    """
+    from webdataset import TarWriter
+
+    partial = path.with_name(f"{path.name}.partial")
+    written: set[str] = set()
+    num_images, languages, polarities = 0, Counter(), Counter()
+    # Owner, mode and time are fixed, so that equal samples are equal files.
+    fixed: dict[str, Any] = {"user": "", "group": "", "mode": 0o644, "mtime": 0}
+    with partial.open("wb") as file, TarWriter(file, compress=False, encoder=False, **fixed) as writer:
+        for conversation, images in samples:
+            _check_writable(conversation, images, written)
+            written.add(conversation.key)
+            text = conversation.to_json().encode("utf-8")
+            writer.write({"__key__": conversation.key, **images, "json": text})
+            num_images += len(images)
+            languages.update(turn.language or "unknown" for turn in conversation.targets)
+            polarities.update(turn.polarity or "unknown" for turn in conversation.targets)
+    with partial.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    partial.rename(path)
+    counts = {"num_images": num_images, "languages": dict(languages), "polarities": dict(polarities)}
+    return {"name": path.name, "num_samples": len(written), "sha256": digest, **counts}
+
+
+def write_card(directory: Path, card: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]) -> None:
+    """What the directory holds, out of what `write_shard` returned for each; with it the directory is complete."""
+    sums = {name: sum((Counter(shard[name]) for shard in shards), Counter()) for name in ("languages", "polarities")}
+    totals = {
+        **{name: sum(shard[name] for shard in shards) for name in ("num_samples", "num_images")},
+        **{name: dict(sorted(counts.items())) for name, counts in sums.items()},
+        "shards": [{name: shard[name] for name in ("name", "num_samples", "sha256")} for shard in shards],
+    }
+    partial = directory / f"{CARD}.partial"
+    partial.write_text(json.dumps({**card, **totals}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    partial.rename(directory / CARD)
+
+
+def _check_writable(conversation: Conversation, images: Mapping[str, bytes], written: set[str]) -> None:
+    key = conversation.key
+    if key in written:
+        raise ValueError(f"{key}: this key is already in the shard; every sample needs a key of its own")
+    split = None if unsafe(key) or key.startswith("./") else split_name(f"{key}.json")
+    if split != (key, "json"):
+        raise ValueError(f"{key!r} cannot be a key: it becomes a file name, so no dots, no leading '/' and no '..'")
+    for name in images:
+        if not is_image_name(name) or "/" in name or name.startswith("."):
+            raise ValueError(f"{key}: image name {name!r}, expected a suffix such as 'webp' or '0.jpg'")
+    if conversation.images and set(conversation.images) != set(images):
+        raise ValueError(f"{key}: the turns show {sorted(set(conversation.images))}, the images are {sorted(images)}")
+    # What is written must be readable: the reader's rules on turns hold here too.
+    parse(conversation.to_json(), key, tuple(images))
