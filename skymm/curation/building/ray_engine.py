@@ -26,26 +26,32 @@ class Ray:
             raise ValueError("--engine ray needs ray: pip install 'skymm[ray]'") from error
         if not ray.is_initialized():
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        ray.data.DataContext.get_current().enable_progress_bars = False
         # As text: blocks are tables, in which every row would get every other row's fields.
         items = [{"index": index, "job": json.dumps(job)} for index, job in enumerate(jobs)]
         dataset = ray.data.from_items(items, override_num_blocks=len(items))
-        dataset = dataset.map(_one, fn_kwargs={"work": work}, concurrency=self.workers)
-        try:
-            for row in dataset.iter_rows():
-                yield row["index"], json.loads(row["result"])
-        except ray.exceptions.RayError as error:
-            raise _cause(error) from error
+        tasks = ray.data.TaskPoolStrategy(size=self.workers)
+        for row in dataset.map(_one, fn_kwargs={"work": work}, compute=tasks).iter_rows():
+            if row["failure"]:
+                raise _as_it_was(json.loads(row["failure"]))
+            yield row["index"], json.loads(row["result"])
 
 
 def _one(row: dict[str, Any], work: Callable[[Job], Any]) -> dict[str, Any]:
-    return {"index": row["index"], "result": json.dumps(work(json.loads(row["job"])))}
+    """Mistakes of users travel as data: ray keeps what it raises itself, and of other exceptions only an account."""
+    result, failure = "", ""
+    try:
+        result = json.dumps(work(json.loads(row["job"])))
+    except OSError as error:
+        failure = json.dumps(
+            ["OSError", error.errno, error.strerror or str(error), error.filename and str(error.filename)]
+        )
+    except ValueError as error:
+        failure = json.dumps(["ValueError", str(error)])
+    return {"index": row["index"], "result": result, "failure": failure}
 
 
-def _cause(error: BaseException) -> BaseException:
-    """What went wrong in the work itself."""
-    inner: BaseException | None = error
-    while inner is not None:
-        error, inner = inner, getattr(inner, "cause", None) or inner.__cause__
-    return error
+def _as_it_was(failure: list[Any]) -> Exception:
+    kind, *told = failure
+    return OSError(*told) if kind == "OSError" else ValueError(*told)
