@@ -41,7 +41,7 @@ class PairsSource(_Source):
 
     format: Literal["pairs"]
     table: FilePath | None = Field(
-        None, description="csv, tsv, parquet, jsonl or json, or a directory of one of these; None: the folder itself"
+        None, description="csv, tsv, parquet, jsonl, json, or a directory of one of these; None: the folder itself"
     )
     images: FilePath = Field(description="directory that the paths are relative to")
     image_column: str = "image"

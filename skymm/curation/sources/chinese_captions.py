@@ -13,7 +13,7 @@ from typing import Any
 from skymm.curation.record import Record, Rejected
 from skymm.curation.sources.join import Join
 from skymm.curation.sources.pictures import find, named
-from skymm.curation.sources.rows import Unusable, captions_of, key_of, record_of, refused
+from skymm.curation.sources.rows import Unusable, broken, captions_of, key_of, record_of, refused
 from skymm.curation.sources.text_files import opened
 from skymm.recipe.sources import ChineseCaptionsSource
 
@@ -67,8 +67,7 @@ class Source:
                 match = _LINE.fullmatch(line.strip())
                 if match is None:
                     if line.strip():
-                        where = f"{path}, line {number}"
-                        yield refused(where, "row is broken", f"{where}: {line.strip()[:60]!r}")
+                        yield broken(path, f"line {number}", f"found {line.strip()!r}")
                     continue
                 image = match["image"].removesuffix(".jpg")
                 if match["kind"] is None or match["kind"] in self.recipe.kinds:

@@ -10,7 +10,16 @@ from skymm.curation.record import Facts, Record, Rejected, Thing
 from skymm.curation.sources import json_stream
 from skymm.curation.sources.join import Join
 from skymm.curation.sources.pictures import find, named
-from skymm.curation.sources.rows import Unusable, captions_of, expect_names, identity, key_of, record_of, refused
+from skymm.curation.sources.rows import (
+    Unusable,
+    broken,
+    captions_of,
+    expect_names,
+    identity,
+    key_of,
+    record_of,
+    refused,
+)
 from skymm.recipe.sources import CocoSource
 
 LICENCE = "COCO annotations CC-BY 4.0; pictures under Flickr's terms of use"
@@ -74,13 +83,13 @@ def _read(
         if entry.name not in ("images", "annotations", "categories"):
             continue
         said = entry.value if isinstance(entry.value, dict) else {}
-        where = f"{path}, {entry.name} {entry.number}"
+        place = f"{entry.name} {entry.number}"
         if entry.name == "annotations" and entry.number == 1:
-            expect_names(said.keys(), ["image_id", *fields], where, "field")
+            expect_names(said.keys(), ["image_id", *fields], f"{path}, {place}", "field")
         image = identity(said.get("image_id" if entry.name == "annotations" else "id"))
         name = said.get("file_name" if entry.name == "images" else "name")
         if image is None or (entry.name != "annotations" and not isinstance(name, str)):
-            yield refused(where, "row is broken", f"{where}: found {str(entry.value)[:60]!r}")
+            yield broken(path, place, f"found {entry.value!r}")
         elif entry.name == "images":
             join.add(image, by, name)
         elif entry.name == "annotations":

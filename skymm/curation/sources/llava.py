@@ -10,7 +10,7 @@ from typing import Any
 from skymm.conversation import Turn
 from skymm.curation.record import Record, Rejected
 from skymm.curation.sources.pictures import MISSING, find, named
-from skymm.curation.sources.rows import Unusable, expect_names, key_of, record_of, refused, text_of
+from skymm.curation.sources.rows import Unusable, broken, expect_names, key_of, record_of, text_of
 from skymm.curation.sources.tables import read_rows
 from skymm.recipe.sources import LlavaSource
 from skymm.text import language_of
@@ -43,7 +43,7 @@ class Source:
         number = 0
         for number, row in enumerate(read_rows(path), 1):
             if row.problem:
-                yield refused(f"{path.stem}-{number}", "row is broken", f"{path}, line {row.line}: {row.problem}")
+                yield broken(path, f"entry {number}", f"line {row.line}: {row.problem}")
                 continue
             if number == 1:
                 expect_names(row.cells.keys(), ["conversations"], f"{path}, entry 1", "field")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, zip_longest
+from pathlib import Path
 from typing import Any
 
 from skymm.conversation import Turn
@@ -11,7 +12,7 @@ from skymm.curation.record import Record, Rejected
 from skymm.curation.sources import json_stream
 from skymm.curation.sources.join import Join
 from skymm.curation.sources.pictures import find, named
-from skymm.curation.sources.rows import Unusable, expect_names, identity, key_of, record_of, refused, text_of
+from skymm.curation.sources.rows import Unusable, broken, expect_names, identity, key_of, record_of, refused, text_of
 from skymm.recipe.sources import LrvSource
 from skymm.text import language_of
 
@@ -64,15 +65,15 @@ def _read(path: str, polarity: str, join: Join) -> Iterator[dict[str, Any]]:
         said = entry.value if isinstance(entry.value, dict) else {}
         if number == 1:
             expect_names(said.keys(), ["image_id", "question", "answer"], f"{path}, entry 1", "field")
-        where = f"{path}, line {entry.line}, entry {entry.number}"
+        place = f"entry {entry.number}"
         image = identity(said.get("image_id"))
         if image is None:
-            yield refused(where, "row is broken", f"{where}: found {str(entry.value)[:60]!r}, expected image_id")
+            yield broken(path, place, f"found {entry.value!r}, expected image_id")
             continue
         try:
             question, answer = (text_of(said.get(name), f"{name} is missing") for name in ("question", "answer"))
         except Unusable as error:
-            yield refused(where, error.reason, f"{where}: {error.detail}")
+            yield refused(f"{Path(path).stem}-{place}", error.reason, f"{path}, {place}: {error.detail}")
             continue
         # The files of later releases hold both, and say which is which.
         mine = "negative" if str(said.get("task", "")).strip().lower().startswith("negative") else polarity

@@ -9,7 +9,7 @@ from skymm.curation.record import Record, Rejected
 from skymm.curation.sources import json_stream
 from skymm.curation.sources.join import Join
 from skymm.curation.sources.pictures import find, named
-from skymm.curation.sources.rows import Unusable, captions_of, expect_names, identity, key_of, record_of, refused
+from skymm.curation.sources.rows import Unusable, broken, captions_of, expect_names, identity, key_of, record_of
 from skymm.recipe.sources import MiniGpt4Source
 
 LICENCE = (
@@ -41,10 +41,7 @@ class Source:
                     expect_names(said.keys(), ["image_id", "caption"], f"{path}, entry 1", "field")
                 image = identity(said.get("image_id"))
                 if image is None:
-                    where = f"{path}, line {entry.line}, entry {entry.number}"
-                    yield refused(
-                        where, "row is broken", f"{where}: found {str(entry.value)[:60]!r}, expected image_id"
-                    )
+                    yield broken(path, f"entry {entry.number}", f"found {entry.value!r}, expected image_id")
                 else:
                     join.add(image, "captions", said.get("caption"))
             expect_names(names, ["annotations"], path, "list")

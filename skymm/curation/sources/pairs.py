@@ -10,7 +10,7 @@ from skymm.curation.record import Caption, Picture, Record, Rejected
 from skymm.curation.sources import parquet
 from skymm.curation.sources.folders import pictures_with_texts, texts_of
 from skymm.curation.sources.pictures import MISSING, find, named
-from skymm.curation.sources.rows import Unusable, captions_of, expect_names, key_of, record_of, refused
+from skymm.curation.sources.rows import Unusable, broken, captions_of, expect_names, key_of, record_of
 from skymm.curation.sources.tables import Row, read_rows, tables_at
 from skymm.recipe.sources import PairsSource
 
@@ -93,7 +93,7 @@ class Source:
 
     def _row(self, row: Row, path: Path) -> dict[str, Any]:
         if row.problem:
-            return refused(path.stem, "row is broken", f"{path}, line {row.line}: {row.problem}")
+            return broken(path, f"line {row.line}", row.problem)
         captions = [{name: row.cells.get(name) for name in self._columns}]
         return {"image": row.cells.get(self.recipe.image_column), "captions": captions}
 

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 from skymm.conversation import LANGUAGES
@@ -49,6 +50,11 @@ def identity(value: Any) -> int | str | None:
 def refused(key: Any, reason: str, detail: str = "") -> dict[str, Any]:
     """A row that was seen to be useless while tables were read. `record_of` rejects it."""
     return {"key": key_of(key), "refused": [reason, detail]}
+
+
+def broken(path: str | Path, place: str, found: Any) -> dict[str, Any]:
+    """A refused row that is none of its table. `place` names it within the file; the key knows no directories."""
+    return refused(f"{Path(path).stem}-{place}", "row is broken", f"{path}, {place}: {str(found)[:120]}")
 
 
 def record_of(row: dict[str, Any], make: Callable[[dict[str, Any]], Record]) -> Record | Rejected:

@@ -16,13 +16,13 @@ from skymm.curation.sources.join import Join
 from skymm.curation.sources.pictures import find, named
 from skymm.curation.sources.rows import (
     Unusable,
+    broken,
     captions_of,
     expect_names,
     identity,
     is_unicode,
     key_of,
     record_of,
-    refused,
 )
 from skymm.recipe.sources import VisualGenomeSource
 
@@ -79,8 +79,7 @@ class Source:
                 expect_names(said.keys(), [kind], f"{path}, entry 1", "field")
             image = identity(said.get("image_id", said.get("id")))  # region_descriptions.json says id
             if image is None or not isinstance(said.get(kind), list):
-                where = f"{path}, line {entry.line}, entry {number}"
-                yield refused(where, "row is broken", f"{where}: found {str(entry.value)[:60]!r}")
+                yield broken(path, f"entry {number}", f"found {entry.value!r}")
                 continue
             found = [each for each in said[kind] if isinstance(each, dict)]
             if kind == "regions":
@@ -150,13 +149,10 @@ def _plain(phrase: str) -> str:
 
 def _relation(said: dict[str, Any]) -> list[Any]:
     """[names of the subject, predicate, names of the object]"""
-    subject, other = (said.get(end) if isinstance(said.get(end), dict) else {} for end in ("subject", "object"))
-    predicate = said.get("predicate")
-    return [
-        _names(subject),
-        " ".join(predicate.lower().split()) if isinstance(predicate, str) and is_unicode(predicate) else "",
-        _names(other),
-    ]
+    ends = (said.get(name) for name in ("subject", "object"))
+    subject, other = (end if isinstance(end, dict) else {} for end in ends)
+    predicate = _texts([said.get("predicate")])
+    return [_names(subject), predicate[0] if predicate else "", _names(other)]
 
 
 def _names(thing: dict[str, Any]) -> list[str]:
