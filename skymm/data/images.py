@@ -37,7 +37,7 @@ def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_s
     `where` names the image in errors. Width x height is compared with `max_pixels` before anything is decompressed.
     Raises UnreadableImage: too large, cut short, damaged, empty, or no image at all.
     """
-    kind = _format(data)
+    kind = format_of(data)
     if kind not in _READERS:
         raise UnreadableImage(f"{where}: found {kind}, expected a JPEG, PNG or WebP image")
     try:
@@ -58,7 +58,7 @@ def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_s
         raise UnreadableImage(f"{where}: a {kind} that cannot be decoded ({len(data)} bytes; {error})") from error
 
 
-def _format(data: bytes) -> str:
+def format_of(data: bytes) -> str:
     """What the first bytes say; names are lies (an error page saved as photo.jpg is the most common one)."""
     if not data:
         return "no bytes"

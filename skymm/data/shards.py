@@ -12,22 +12,19 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
+from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from skymm.conversation import Conversation, parse
 from skymm.data.names import split_name, unsafe
 from skymm.data.sizes import sizes
+from skymm.data.tar_members import Member, ShardError, members
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 FEATURES = ".features.safetensors"  # after an image's name: what the towers saw in it
 CARD = "card.json"
 EXPECTED = "KEY.jpg|jpeg|png|webp and KEY.json (only KEY.json where its turns show no image)"
-_BLOCK = 512  # bytes; a tar is made of such blocks and ends with zeroed ones
-
-
-class ShardError(ValueError):
-    """A shard that cannot be read: damaged, unsafe, or with members of another schema. Names the file."""
 
 
 class BadSample(ValueError):
@@ -155,38 +152,22 @@ def read_shard(path: str | Path, start: int = 0) -> Iterator[Sample]:
 
 def _samples(file: BinaryIO, path: Path, start: int) -> Iterator[tuple[str, dict[str, bytes]]]:
     """(key, members) in file order. Samples before `start` are not read, except the first, which is checked."""
-    key, members, index, end = "", {}, -1, 0
-    with tarfile.open(fileobj=file, mode="r:") as tar:
-        for info in tar:
-            end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK
-            _refuse_unsafe(info, path)
-            split = split_name(info.name) if info.isreg() else None
-            if split is None:  # a directory, or a hidden file that some system left there
-                continue
-            if split[0] != key:
-                if key:
-                    yield key, members
-                key, members, index = split[0], {}, index + 1
-            if split[1] in members:
-                raise ShardError(f"{path}: {info.name} is there twice; expected each member once")
-            content = tar.extractfile(info)
-            assert content is not None, "a regular member has content"
-            members[split[1]] = content.read() if index == 0 or index >= start else b""
-    # tarfile stops without a word at a damaged header and at a cut between two members: look for the end mark.
-    file.seek(end)
-    if file.read(_BLOCK) != bytes(_BLOCK):
-        raise tarfile.ReadError(f"no end mark at byte {end}")
-    if key:
-        yield key, members
+    of_samples = groupby(members(file, path, EXPECTED), key=lambda member: member.key)
+    for index, (key, group) in enumerate(of_samples):
+        contents: dict[str, bytes] = {}
+        for member in group:
+            if member.suffix in contents:
+                raise ShardError(f"{path}: {member.name} is there twice; expected each member once")
+            contents[member.suffix] = _content(file, member) if index == 0 or index >= start else b""
+        yield key, contents
 
 
-def _refuse_unsafe(info: tarfile.TarInfo, path: Path) -> None:
-    if not (info.isreg() or info.isdir()):
-        raise ShardError(f"{path}: {info.name} is a link or a device; expected plain files only, {EXPECTED}")
-    if unsafe(info.name):
-        raise ShardError(
-            f"{path}: member {info.name!r} leads outside of the shard; expected relative names, {EXPECTED}"
-        )
+def _content(file: BinaryIO, member: Member) -> bytes:
+    file.seek(member.offset)
+    content = file.read(member.size)
+    if len(content) < member.size:
+        raise tarfile.ReadError("unexpected end of data")
+    return content
 
 
 def _check_first(sample: Sample) -> None:

@@ -35,10 +35,14 @@ class _Source(Strict):
 
 
 class PairsSource(_Source):
-    """Pictures on this disk with captions: a table of paths, or a folder whose pictures have a .txt (or none) beside them."""
+    """Pictures on this disk with captions: a table of paths, parquet files that hold the pictures themselves, or a folder
+    whose pictures have a .txt beside them, a caption a line.
+    """
 
     format: Literal["pairs"]
-    table: FilePath | None = Field(None, description="csv, tsv, parquet, jsonl or json; None: the folder itself")
+    table: FilePath | None = Field(
+        None, description="csv, tsv, parquet, jsonl, json, or a directory of one of these; None: the folder itself"
+    )
     images: FilePath = Field(description="directory that the paths are relative to")
     image_column: str = "image"
     caption_column: str | dict[Literal["en", "zh"], str] = Field(
@@ -78,7 +82,10 @@ class LrvSource(_Source):
     """LRV-Instruction: lists of {image_id, question, answer}, in files of positive and of negative instructions."""
 
     format: Literal["lrv"]
-    positive: list[FilePath] = Field([], description="files whose answers are about what is there")
+    positive: list[FilePath] = Field(
+        [],
+        description="files whose answers are about what is there; entries that say task = negative count as negative",
+    )
     negative: list[FilePath] = Field([], description="files whose answers say what is not")
     images: FilePath = Field(description="Visual Genome's pictures")
 
@@ -101,13 +108,14 @@ class CocoSource(_Source):
 
 
 class ChineseCaptionsSource(_Source):
-    """COCO-CN and Flickr8k-CN: lines `IMAGE#KIND#N caption`, human-written, translated by people or by machine."""
+    """COCO-CN, Flickr8k-CN, Flickr30k-CN: lines `IMAGE#KIND#N caption` or `IMAGE#N caption`, by people or by machine."""
 
     format: Literal["chinese_captions"]
     table: FilePath | list[FilePath]
     images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
     kinds: list[str] = Field(
-        ["zhm", "zhb", "zhc"], description="which kinds of lines; zhm: written or checked by people"
+        ["zhm", "zhb", "zhc"],
+        description="zhc: written by people, zhm: translated by people, zhb, zhbDec: by machine; lines without one are taken",
     )
 
 

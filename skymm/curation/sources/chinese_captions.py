@@ -1,0 +1,101 @@
+"""COCO-CN, Flickr8k-CN and Flickr30k-CN: lines `IMAGE#KIND#N caption` or, in COCO-CN's human-written file, `IMAGE#N caption`.
+
+The kinds are zhc (written by people), zhm (translated by people), zhb (by Baidu) and zhg (by Google); enc is the English.
+Some files are published as words with their parts of speech only (`一:m 只:q 狗:n`); these are sentences again afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from skymm.curation.record import Record, Rejected
+from skymm.curation.sources.join import Join
+from skymm.curation.sources.pictures import find, named
+from skymm.curation.sources.rows import Unusable, broken, captions_of, key_of, record_of, refused
+from skymm.curation.sources.text_files import opened
+from skymm.recipe.sources import ChineseCaptionsSource
+
+LICENCE = "COCO-CN MIT; Flickr8k-CN and Flickr30k-CN for research; pictures under Flickr's terms of use"
+_LINE = re.compile(r"(?P<image>[^#\s]+)#(?:(?P<kind>[^#\s]+)#)?(?P<number>\d+)(?:[ \t]+(?P<text>.*))?")
+_COCO = re.compile(r"COCO_(?P<split>\w+)_(?P<number>\d{12})")
+_TAGGED = re.compile(r"(?P<word>\S+):[A-Za-z_]{1,6}")
+_BETWEEN_LETTERS = re.compile(r"(?<=[A-Za-z0-9]) (?=[A-Za-z0-9])|(?P<space> )")
+_LONGEST = 64 * 1024  # characters of a line
+
+
+class Source:
+    """An image is a record with all captions of the kinds that the recipe wants, from all tables. Lines without a kind are
+    wanted always. Keys are the image names without `.jpg`.
+    """
+
+    rows_per_part = 512
+
+    def __init__(self, recipe: ChineseCaptionsSource) -> None:
+        self.recipe = recipe
+        self.licence = recipe.licence or LICENCE
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        tables = self.recipe.table if isinstance(self.recipe.table, list) else [self.recipe.table]
+        with Join() as join:
+            for path in tables:
+                yield from self._read(path, join)
+            # By name and not as the lines come: most files have an image's captions together, not all.
+            for image, said in join.images():
+                key = key_of(image)
+                if "wanted" in said:
+                    yield {"key": key, "image": image, "captions": said["wanted"]}
+                else:
+                    kinds = ", ".join(dict.fromkeys(said["unwanted"]))
+                    yield refused(image, "no caption of these kinds", f"{image}: found {kinds}")
+
+    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
+        yield record_of(row, self._record)
+
+    def _record(self, row: dict[str, Any]) -> Record:
+        captions = captions_of(row["captions"])
+        if not captions:
+            raise Unusable("caption is missing")
+        picture = find(list(_files(row["image"])), self.recipe.images)
+        return Record(row["key"], named([picture]), tuple(captions))
+
+    def _read(self, path: str, join: Join) -> Iterator[dict[str, Any]]:
+        wanted, kinds = False, dict[str, None]()
+        with opened(path) as file:
+            for number, line in enumerate(iter(lambda: file.readline(_LONGEST), ""), 1):
+                match = _LINE.fullmatch(line.strip())
+                if match is None:
+                    if line.strip():
+                        yield broken(path, f"line {number}", f"found {line.strip()!r}")
+                    continue
+                image = match["image"].removesuffix(".jpg")
+                if match["kind"] is None or match["kind"] in self.recipe.kinds:
+                    wanted = True
+                    join.add(image, "wanted", _sentence(match["text"] or ""))
+                else:
+                    kinds[match["kind"]] = None
+                    join.add(image, "unwanted", match["kind"])
+        if not wanted:
+            found = f"only lines of the kinds {', '.join(kinds)}" if kinds else "no such line"
+            raise ValueError(
+                f"{path}: found {found}, expected lines like `IMAGE#KIND#N caption` of the kinds {', '.join(self.recipe.kinds)}"
+            )
+
+
+def _files(image: str) -> Iterator[str]:
+    """What the picture may be called: as published, in the directory of its split, or by COCO's newer names."""
+    yield f"{image}.jpg"
+    yield image
+    if match := _COCO.fullmatch(image):
+        yield f"{match['split']}/{image}.jpg"
+        yield f"{match['number']}.jpg"
+
+
+def _sentence(text: str) -> str:
+    words = [_TAGGED.fullmatch(part) for part in text.split()]
+    if not words or not all(words):
+        return text
+    return _BETWEEN_LETTERS.sub(
+        lambda match: "" if match["space"] else " ", " ".join(word["word"] for word in words if word)
+    )

@@ -1,0 +1,73 @@
+"""Pictures that tables name: found in given directories only, and known by their first bytes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from skymm.curation.record import Picture
+from skymm.curation.sources.rows import Unusable
+from skymm.data.images import format_of
+from skymm.data.names import unsafe
+
+MISSING = "picture is missing"
+EMPTY = "picture is empty"
+OUTSIDE = "picture is outside of its directory"
+OTHER = "no JPEG, PNG or WebP"
+_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WebP": "webp"}
+_HEAD = 256  # bytes
+
+
+def find(names: str | Sequence[str], directories: str | Sequence[str]) -> Picture:
+    """The first of the names (paths below a directory) in the first directory that has it.
+
+    Raises Unusable: missing everywhere, empty, or outside, be it by `..`, as an absolute path or by a symbolic link.
+    """
+    names = [names] if isinstance(names, str) else names
+    directories = [directories] if isinstance(directories, str) else directories
+    for name in names:
+        if unsafe(name):
+            raise Unusable(OUTSIDE, name)
+    for directory in directories:
+        for name in names:
+            path = os.path.join(directory, name)
+            try:
+                status = os.stat(path)
+            except (OSError, ValueError):  # also names that no file system takes
+                continue
+            if not stat.S_ISREG(status.st_mode):  # a directory, or a pipe that would be waited for
+                continue
+            if not Path(os.path.realpath(path)).is_relative_to(_root(directory)):
+                raise Unusable(OUTSIDE, f"{path} is a link to {os.path.realpath(path)}")
+            if not status.st_size:
+                raise Unusable(EMPTY, path)
+            return Picture(path)
+    raise Unusable(MISSING, f"{names[0]} in {', '.join(directories)}")
+
+
+def suffix_of(picture: Picture) -> str:
+    """jpg, png or webp, by the first bytes. Raises Unusable for everything else."""
+    head = Picture(picture.path, picture.offset, min(_HEAD, picture.size or _HEAD), picture.data).read()[:_HEAD]
+    if not head:
+        raise Unusable(EMPTY, picture.path)
+    found = format_of(head)
+    if found not in _SUFFIXES:
+        found = found if found.startswith("an ") else f"first bytes {head[:8]!r}"
+        raise Unusable(OTHER, f"{picture.path}: {found}".removeprefix(": "))
+    return _SUFFIXES[found]
+
+
+def named(pictures: Sequence[Picture]) -> dict[str, Picture]:
+    """The pictures by their member names: "jpg" for one, "0.jpg", "1.png" for several."""
+    suffixes = [suffix_of(picture) for picture in pictures]
+    if len(pictures) == 1:
+        return {suffixes[0]: pictures[0]}
+    return {f"{index}.{suffix}": picture for index, (suffix, picture) in enumerate(zip(suffixes, pictures))}
+
+
+@lru_cache(maxsize=64)
+def _root(directory: str) -> str:
+    return os.path.realpath(directory)
