@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from skymm.conversation import Conversation, parse
-from skymm.data.names import split_name, unsafe
 from skymm.data.sizes import sizes
 from skymm.data.tar_members import Member, ShardError, members
 

@@ -7,7 +7,7 @@ there, and which allowed key it resembles. No torch in this folder, so mistakes 
 from skymm.recipe.data import DataRecipe
 from skymm.recipe.emoji import EmojiScenesRecipe
 from skymm.recipe.evaluation import EvalRecipe
-from skymm.recipe.loading import differences, leaves, load, parse
+from skymm.recipe.loading import differences, leaves, load, load_data, parse
 from skymm.recipe.training import (
     LoraRecipe,
     ModelRecipe,
@@ -30,5 +30,6 @@ __all__ = [
     "differences",
     "leaves",
     "load",
+    "load_data",
     "parse",
 ]

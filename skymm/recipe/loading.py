@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from skymm.recipe.data import DataRecipe
+from skymm.recipe.emoji import EmojiScenesRecipe
+
 Recipe = TypeVar("Recipe", bound=BaseModel)
 
 
@@ -18,6 +21,16 @@ def load(path: str | Path, kind: type[Recipe], overrides: Sequence[str] = ()) ->
 
     Raises ValueError naming the file and every wrong key.
     """
+    return parse(_read(path, overrides), kind, str(path))
+
+
+def load_data(path: str | Path, overrides: Sequence[str] = ()) -> DataRecipe | EmojiScenesRecipe:
+    """A data recipe of either sort: one `source` that makes scenes and a benchmark, or `sources` to curate."""
+    data = _read(path, overrides)
+    return parse(data, EmojiScenesRecipe if "source" in data else DataRecipe, str(path))
+
+
+def _read(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
     try:
         data = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except FileNotFoundError as error:
@@ -26,7 +39,7 @@ def load(path: str | Path, kind: type[Recipe], overrides: Sequence[str] = ()) ->
         raise ValueError(f"{path} is not TOML: {error}") from error
     for override in overrides:
         _override(data, override)
-    return parse(data, kind, str(path))
+    return data
 
 
 def parse(data: dict[str, Any], kind: type[Recipe], where: str = "recipe") -> Recipe:
