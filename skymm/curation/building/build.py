@@ -16,7 +16,7 @@ from skymm.curation.building.choosing import choose
 from skymm.curation.building.comparing import find_repeated, gather_statistics
 from skymm.curation.building.conversing import make_conversations
 from skymm.curation.building.engines import Engine, Local
-from skymm.curation.building.listing import licences, list_rows
+from skymm.curation.building.listing import list_rows
 from skymm.curation.building.manifest import NAME, Manifest
 from skymm.curation.building.pieces import Workshop
 from skymm.curation.building.reading import read_records, rejections
@@ -39,28 +39,28 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
         return out
     (out / ".build").mkdir(parents=True, exist_ok=True)
     shop = Workshop(out, Manifest(out), engine or Local())
-    rows = list_rows(shop, recipe)
+    rows, licences = list_rows(shop, recipe)
     records = read_records(shop, recipe, rows, leakage)
     repeated, reasons = find_repeated(shop, recipe, records)
     statistics = gather_statistics(shop, records)
-    conversations = make_conversations(shop, recipe, records, repeated, statistics, licences(shop, recipe))
+    conversations = make_conversations(shop, recipe, records, repeated, statistics, licences)
     shards = write_all(shop, recipe, choose(out, recipe, conversations), conversations)
-    write_card(out, _card(shop, recipe, records, reasons, conversations), shards)
+    write_card(out, _card(recipe, licences, records, reasons, conversations), shards)
     shutil.rmtree(out / ".build")
     (out / NAME).unlink()
     return out
 
 
 def _card(
-    shop: Workshop,
     recipe: DataRecipe,
+    licences: dict[str, str],
     records: dict[str, list[dict[str, Any]]],
     reasons: dict[str, Counter[str]],
     conversations: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Where the samples come from and what was left out on the way, per source and reason."""
     told = {}
-    for name, licence in licences(shop, recipe).items():
+    for name, licence in licences.items():
         of_it = [line for line in conversations if line["source"] == name]
         told[name] = {
             "licence": licence,

@@ -47,7 +47,7 @@ def make_conversations(
                         "directory": str(shop.directory),
                         "part": part,
                         "name": name,
-                        "records": line["records_file"],
+                        "records": next(file for file in line["files"] if file.endswith(".jsonl")),
                         "repeated": str(repeated[part]),
                         "statistics": str(statistics),
                         "tasks": tasks,

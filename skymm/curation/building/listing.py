@@ -20,13 +20,14 @@ FOLDER = ".build/rows"
 _LATER = ("tasks", "share", "licence")
 
 
-def list_rows(shop: Workshop, recipe: DataRecipe) -> dict[str, list[tuple[str, str]]]:
-    """Source -> its parts, as (file of rows relative to the build's directory, sha256)."""
-    found = {}
+def list_rows(shop: Workshop, recipe: DataRecipe) -> tuple[dict[str, list[tuple[str, str]]], dict[str, str]]:
+    """Source -> its parts, as (file of rows relative to the build's directory, sha256); and source -> its licence."""
+    found, licences = {}, {}
     for name, source in recipe.sources.items():
         line = shop.make(f"listing {name}", [_piece(shop.directory, name, source)], list_source)[0]
         found[name] = [(file, digest) for file, (_, digest) in line["files"].items() if file.endswith(".jsonl")]
-    return found
+        licences[name] = source.licence or line["licence"]
+    return found, licences
 
 
 def list_source(job: Job) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def list_source(job: Job) -> dict[str, Any]:
         paths.append(path)
     if not paths:
         raise ValueError(f"source {name} ({recipe.format}) has no rows; expected at least one in {_named(recipe)}")
-    return {"files": entries(directory, paths), "rows": num_rows, "licence": recipe.licence or source.licence}
+    return {"files": entries(directory, paths), "rows": num_rows, "licence": source.licence}
 
 
 def _piece(directory: Path, name: str, source: Source) -> Piece:

@@ -1,4 +1,4 @@
-"""Second step: rows become records, pictures are opened once, filters say what stays, and what is alike gets a signature."""
+"""Second step: rows become records. What is kept out is counted here, sample by sample; readers do it (reader.py)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.curation.building.engines import Job
-from skymm.curation.building.jsonl import write_lines
 from skymm.curation.building.manifest import entries, fingerprint
-from skymm.curation.building.pieces import Piece, Workshop, whole_file
-from skymm.curation.building.stored import PictureStore
+from skymm.curation.building.pieces import Piece, Workshop
+from skymm.curation.building.reader import read_part
 from skymm.recipe import DataRecipe
 
-FOLDER = ".build/records"
-BATCH = 64  # records whose pictures are open at a time
 FIELDS = ("filters", "script", "translation")
 """What of a recipe decides about single records; the rest decides about their mixture, and comes later."""
+LATER = ("duplicates",)  # of the filters: it needs all samples
 FACT_TASKS = ("negatives", "preferences")
 
 
@@ -26,7 +23,11 @@ def read_records(
 ) -> dict[str, list[dict[str, Any]]]:
     """Source -> the manifest's lines of its parts. Raises ValueError where more than `max_rejected` of a source is lost."""
     found = {}
-    settings = {name: value for name, value in recipe.model_dump().items() if name in FIELDS}
+    settings = recipe.model_dump(include=set(FIELDS))
+    deciding = {
+        **settings,
+        "filters": {name: settings["filters"][name] for name in settings["filters"] if name not in LATER},
+    }
     index = entries(leakage.parent, [leakage]) if leakage else None
     for name, files in parts.items():
         source = recipe.sources[name]
@@ -34,7 +35,7 @@ def read_records(
         pieces = [
             Piece(
                 f"records of {name} {number:05d}",
-                fingerprint(digest, settings, source.model_dump(exclude={"tasks", "share"}), needs_facts, index),
+                fingerprint(digest, deciding, source.model_dump(exclude={"tasks", "share"}), needs_facts, index),
                 {
                     "directory": str(shop.directory),
                     "part": f"{name}-{number:05d}",
@@ -70,29 +71,6 @@ def _check_rejected(name: str, lines: Sequence[dict[str, Any]], limit: float) ->
         reasons = ", ".join(f"{reason} {count}" for reason, count in lost.most_common(5))
         example = next((line["examples"] for line in lines if line["examples"]), {})
         raise ValueError(
-            f"source {name}: {lost.total()} of {lost.total() + kept} samples cannot be used ({reasons}), more than max_rejected = "
-            f"{limit}; for example {example}. Mend the source, or raise max_rejected"
+            f"source {name}: {lost.total()} of {lost.total() + kept} samples cannot be used ({reasons}), more than "
+            f"max_rejected = {limit}; for example {example}. Mend the source, or raise max_rejected"
         )
-
-
-# --- in a worker --------------------------------------------------------------------------------------------------------
-
-
-def read_part(job: Job) -> dict[str, Any]:
-    """Worker: the rows of one file."""
-    directory, part = Path(job["directory"]), job["part"]
-    base = directory / FOLDER / part
-    reader = _Reader(job)
-    pictures = base.with_suffix(".bin")
-    with whole_file(pictures) as file:
-        store = PictureStore(pictures, file)
-        lines = base.with_suffix(".jsonl")
-        num_records = write_lines(lines, reader.lines(store))
-    reader.signatures.save(base.with_suffix(".npz"))
-    reader.statistics.save(base.with_suffix(".statistics.json"))
-    return {
-        "files": entries(directory, sorted(base.parent.glob(f"{part}.*"))),
-        "records": num_records,
-        "rejected": dict(sorted(reader.rejected.items())),
-        "examples": dict(sorted(reader.examples.items())),
-    }

@@ -1,0 +1,180 @@
+"""A worker that reads rows: records, their pictures opened once, filters, facts, translations, signatures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from skymm.curation.building.engines import Job
+from skymm.curation.building.jsonl import read_lines, write_lines
+from skymm.curation.building.manifest import entries
+from skymm.curation.building.pieces import whole_file
+from skymm.curation.building.stored import PictureStore, record_to_json
+from skymm.curation.candidate import Candidate
+from skymm.curation.caption_facts import facts_of, merge
+from skymm.curation.filters.assemble import Filters
+from skymm.curation.filters.leakage import LeakageIndex
+from skymm.curation.filters.signature import SIGNATURE, signatures
+from skymm.curation.record import Record, Rejected
+from skymm.curation.script import to_script
+from skymm.curation.sources.registry import open_source
+from skymm.curation.statistics import Statistics
+from skymm.recipe.data import FiltersRecipe, TranslationRecipe
+from skymm.recipe.sources import parse_source
+
+FOLDER = ".build/records"
+BATCH = 64  # records whose pictures are open at a time
+EXAMPLES = 3  # rejected samples that are named, per reason
+UNREADABLE = "picture cannot be read"
+
+
+def read_part(job: Job) -> dict[str, Any]:
+    """Worker: the rows of one file. What it kept, what it left out and why, and the files with all that."""
+    directory, part = Path(job["directory"]), job["part"]
+    base = directory / FOLDER / part
+    reader = Reader(job)
+    pictures, lines = base.with_suffix(".bin"), base.with_suffix(".jsonl")
+    with whole_file(pictures) as file:
+        num_records = write_lines(lines, reader.lines(directory / job["rows"], PictureStore(pictures, file)))
+    tables = {".signatures.npy": np.concatenate(reader.signatures), ".keys.npy": np.array(reader.keys, dtype="<u8")}
+    for suffix, table in tables.items():
+        with whole_file(base.with_suffix(suffix)) as file:
+            np.save(file, table)
+    with whole_file(base.with_suffix(".statistics.json"), "w", encoding="utf-8") as file:
+        json.dump(reader.statistics.to_json(), file, ensure_ascii=False)
+    suffixes = (".bin", ".jsonl", ".jsonl.places.npy", *tables, ".statistics.json")
+    return {
+        "files": entries(directory, [base.with_suffix(suffix) for suffix in suffixes]),
+        "part": part,
+        "source": job["name"],
+        "records": num_records,
+        "rejected": dict(sorted(reader.rejected.items())),
+        "pruned": dict(sorted(reader.pruned.items())),
+        "examples": reader.examples,
+    }
+
+
+class Reader:
+    """Counts as it goes: `rejected` samples, `pruned` captions and conversations of samples that stay, by reason."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        settings = job["settings"]
+        self.source = open_source(parse_source(job["source"]))
+        self.filters = _filters(json.dumps(settings["filters"]), job["leakage"])
+        self.script = settings["script"]
+        self.translation = TranslationRecipe(**settings["translation"]) if _translates(job) else None
+        self.statistics = Statistics()
+        self.signatures = [np.zeros(0, SIGNATURE)]
+        self.keys: list[int] = []
+        self.rejected: Counter[str] = Counter()
+        self.pruned: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}
+
+    def lines(self, rows: Path, store: PictureStore) -> Iterator[dict[str, Any]]:
+        """Records as JSON, in the order of the rows, the bytes of pictures that lie nowhere else put into the store."""
+        records = (record for row in read_lines(rows) for record in self.source.records(row))
+        for batch in _batches(self._accepted(records), BATCH):
+            candidates = self._opened(batch)
+            kept = []
+            for candidate, outcome in zip(candidates, self.filters.sift(candidates)):
+                if outcome.record is None:
+                    self._reject(candidate.record.key, outcome.reason or "filtered", "")
+                else:
+                    self.pruned.update(outcome.dropped)
+                    candidate.record = outcome.record
+                    kept.append(candidate)
+            for candidate in self._translated(kept):
+                yield self._line(candidate, store)
+
+    def _accepted(self, records: Iterable[Record | Rejected]) -> Iterator[Record]:
+        """Records whose words are good, before any picture is opened."""
+        for record in records:
+            if isinstance(record, Rejected):
+                self._reject(record.key, record.reason, record.detail)
+                continue
+            outcome = self.filters.prune(to_script(record, self.script))
+            if outcome.record is None:
+                self._reject(record.key, outcome.reason or "filtered", "")
+                continue
+            self.pruned.update(outcome.dropped)
+            yield outcome.record
+
+    def _opened(self, records: Sequence[Record]) -> list[Candidate]:
+        found = []
+        for record in records:
+            try:
+                encoded = {name: picture.read() for name, picture in record.pictures.items()}
+            except OSError as error:
+                self._reject(record.key, UNREADABLE, str(error))
+                continue
+            found.append(Candidate(record, encoded, self.filters.recipe.max_pixels))
+        return found
+
+    def _translated(self, candidates: list[Candidate]) -> Iterator[Candidate]:
+        """The candidates, and beside them those that translation made of them; all show the same pictures."""
+        if self.translation is None:
+            yield from candidates
+            return
+        from skymm.curation.translation.step import translate_records
+
+        records = [candidate.record for candidate in candidates]
+        made, faults = translate_records(records, self.translation, *_translator(self.translation))
+        self.pruned.update({f"not translated: {fault}": count for fault, count in faults.items()})
+        index = -1
+        for record in made:  # each original, then what was made of it
+            if index + 1 < len(records) and record.key == records[index + 1].key:
+                index += 1
+            yield replace(candidates[index], record=record)
+
+    def _line(self, candidate: Candidate, store: PictureStore) -> dict[str, Any]:
+        record = candidate.record
+        if self.job["needs_facts"]:
+            record = replace(record, facts=merge(record.facts, facts_of(record.captions)))
+            self.statistics.add(record.facts)
+        self.signatures.append(signatures([candidate]))
+        self.keys.append(int.from_bytes(hashlib.sha256(record.key.encode()).digest()[:8], "little"))
+        pictures = {name: store.keep(record.pictures[name], candidate.encoded[name]) for name in record.pictures}
+        return record_to_json(record, pictures)
+
+    def _reject(self, key: str, reason: str, detail: str) -> None:
+        self.rejected[reason] += 1
+        known = self.examples.setdefault(reason, [])
+        if len(known) < EXAMPLES:
+            known.append(f"{key}: {detail}" if detail else key)
+
+
+Item = TypeVar("Item")
+
+
+def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _translates(job: Job) -> bool:
+    wanted = job["settings"]["translation"]
+    return wanted is not None and (not wanted["sources"] or job["name"] in wanted["sources"])
+
+
+@lru_cache(maxsize=1)
+def _filters(settings: str, leakage: str | None) -> Filters:
+    """Once per process: the index and the model of the agreement filter are large."""
+    return Filters(FiltersRecipe(**json.loads(settings)), LeakageIndex.load(leakage) if leakage else None)
+
+
+@lru_cache(maxsize=1)
+def _translator(recipe: TranslationRecipe) -> tuple[Any, Any]:
+    from skymm.curation.translation.cache import TranslationCache
+    from skymm.curation.translation.translators import open_translator
+
+    return open_translator(recipe), TranslationCache(recipe.cache)
