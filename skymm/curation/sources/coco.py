@@ -24,7 +24,7 @@ from skymm.recipe.sources import CocoSource
 
 LICENCE = "COCO annotations CC-BY 4.0; pictures under Flickr's terms of use"
 VOCABULARY = "coco80"
-_NAMES = (
+_IN_ORDER = (
     "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, "
     "stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, "
     "backpack, umbrella, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, "
@@ -33,6 +33,8 @@ _NAMES = (
     "potted plant, bed, dining table, toilet, tv, laptop, mouse, remote, keyboard, cell phone, microwave, "
     "oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear, hair drier, toothbrush"
 )
+NAMES = tuple(_IN_ORDER.split(", "))
+"""The 80 categories, in the order of their ids."""
 
 
 class Source:
@@ -57,7 +59,7 @@ class Source:
                 yield from _read(self.recipe.captions, ["caption"], "captioned", join, {})
             if self.recipe.instances is not None:
                 yield from _read(self.recipe.instances, ["category_id", "iscrowd"], "searched", join, kinds)
-            complete = set(kinds.values()) == set(_NAMES.split(", "))
+            complete = set(kinds.values()) == set(NAMES)
             for image, said in join.images():
                 yield _row(image, said, kinds, complete)
 

@@ -133,7 +133,7 @@ class _Window:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self.text, self.at)
-                if end < len(self.text) or self.ended:  # a number may go on in the next chunk
+                if self.ended or not self._may_go_on(end):
                     self.at = end
                     return value
             except json.JSONDecodeError as error:
@@ -149,6 +149,10 @@ class _Window:
         of = f" of {self.name!r}" if self.name else ""
         entry = f", entry {self.number}{of}" if self.number else ""
         return ValueError(f"{self.path}, line {self.line()}{entry}: {what}")
+
+    def _may_go_on(self, end: int) -> bool:
+        """Whether what was decoded may be the beginning of a number, cut where the window ends: 1 of 1.5e3."""
+        return len(self.text) - end < _TAIL and not self.text[end : end + 1].strip("0123456789.eE+-")
 
     def _may_be_unread(self, error: json.JSONDecodeError) -> bool:
         return error.msg.startswith("Unterminated string") or error.pos >= len(self.text) - _TAIL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def find(names: str | Sequence[str], directories: str | Sequence[str]) -> Pictur
 
 def suffix_of(picture: Picture) -> str:
     """jpg, png or webp, by the first bytes. Raises Unusable for everything else."""
-    head = Picture(picture.path, picture.offset, min(_HEAD, picture.size or _HEAD), picture.data).read()[:_HEAD]
+    size = _HEAD if picture.size is None else min(_HEAD, picture.size)
+    head = replace(picture, size=size).read()[:size]
     if not head:
         raise Unusable(EMPTY, picture.path)
     found = format_of(head)

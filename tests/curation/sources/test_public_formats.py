@@ -1,0 +1,290 @@
+"""Every public format in miniature: what comes out of it, and why what is broken does not."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from curation.sources import miniatures
+from curation.sources.gathered import gather, source_of
+from curation.sources.miniatures import CHINESE, ENGLISH, GOOD
+
+from skymm.conversation import Turn
+from skymm.curation.record import Caption, Facts, Thing
+
+
+@pytest.mark.parametrize("write", miniatures.ALL, ids=lambda write: write.__name__)
+def test_whole_miniatures_give_a_record_for_every_picture_and_reject_nothing(write, tmp_path):
+    gathered = gather(write(tmp_path, broken=False))
+    assert gathered.rejected == []
+    shown = {picture.read() for record in gathered.records for picture in record.pictures.values()}
+    assert len(shown) == GOOD <= len(gathered.records)
+    assert gathered.licence
+    assert gather(write(tmp_path / "own", broken=False), licence="mine").licence == "mine"
+
+
+@pytest.mark.parametrize("write", miniatures.ALL, ids=lambda write: write.__name__)
+def test_broken_rows_change_nothing_of_the_good_ones(write, tmp_path):
+    def content(fields):
+        return {
+            (tuple(picture.read() for picture in record.pictures.values()), record.captions, record.turns, record.facts)
+            for record in gather(fields).records
+        }
+
+    assert content(write(tmp_path / "a", broken=False)) <= content(write(tmp_path / "b"))
+
+
+@pytest.mark.parametrize("write", miniatures.ALL, ids=lambda write: write.__name__)
+def test_keys_do_not_know_where_the_files_lie(write, tmp_path):
+    def keys(fields):
+        gathered = gather(fields)
+        return [record.key for record in gathered.records], [one.key for one in gathered.rejected]
+
+    assert keys(write(tmp_path / "here")) == keys(write(tmp_path / "there" / "and" / "deeper"))
+
+
+def test_pairs_of_a_table(tmp_path):
+    gathered = gather(miniatures.pairs(tmp_path))
+    first = gathered.records[0]
+    assert first.captions == (Caption(ENGLISH[0], "en"), Caption(CHINESE[0], "zh"))
+    assert list(gathered.records[2].pictures) == ["png"], "its name says jpg"
+    assert len(gathered.records) == GOOD
+    assert gathered.reasons() == [
+        "caption is missing",
+        "no JPEG, PNG or WebP",
+        "no JPEG, PNG or WebP",
+        "picture is empty",
+        "picture is missing",
+        "picture is outside of its directory",
+        "picture is outside of its directory",
+        "row is broken",
+    ]
+    assert any("an HTML page" in one.detail for one in gathered.rejected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030", "utf-16"])
+def test_pairs_in_other_encodings(tmp_path, encoding):
+    usual = [record.captions for record in gather(miniatures.pairs(tmp_path / "a")).records]
+    assert [record.captions for record in gather(miniatures.pairs(tmp_path / "b", encoding=encoding)).records] == usual
+
+
+def test_rows_about_one_picture_are_one_record(tmp_path):
+    fields = miniatures.pairs(tmp_path, broken=False)
+    lines = ["image\ttitle", "photos/000.jpg\tone", "photos/000.jpg\t二", 'photos/001.jpg\tthe "other" one']
+    lines += ['photos/000.jpg\t"quoted ""well"""', 'photos/000.jpg\t"not closed']
+    path = Path(fields["images"]) / "table.tsv"
+    path.write_text("\r\n".join(lines), "utf-8")
+    gathered = gather(fields, table=str(path), caption_column="title")
+    assert [[caption.text for caption in record.captions] for record in gathered.records] == [
+        ["one", "二"],
+        ['the "other" one'],
+        ['quoted "well"', '"not closed'],
+    ]
+    assert [caption.language for caption in gathered.records[0].captions] == ["en", "zh"]
+
+
+def test_pairs_of_a_folder(tmp_path):
+    gathered = gather(miniatures.pairs_folder(tmp_path))
+    texts = {tuple(caption.text for caption in record.captions) for record in gathered.records}
+    assert texts == set(zip(ENGLISH, CHINESE))
+    assert gathered.reasons() == ["caption cannot be read", "caption is missing", "picture is missing"]
+    assert any("encoding = 'gb18030'" in one.detail for one in gathered.rejected)
+    old = gather(miniatures.pairs_folder(tmp_path / "old"), encoding="gb18030")
+    assert any(caption.text == "很旧的说明" for record in old.records for caption in record.captions)
+
+
+def test_pairs_of_parquet_with_pictures_inside(tmp_path):
+    gathered = gather(miniatures.pairs_parquet(tmp_path))
+    assert [tuple(caption.text for caption in record.captions) for record in gathered.records] == list(
+        zip(ENGLISH, CHINESE)
+    )
+    assert all(record.pictures[next(iter(record.pictures))].data for record in gathered.records[:-1])
+    expected = ["caption is missing", "no JPEG, PNG or WebP", "picture is empty", "picture is missing"]
+    assert gathered.reasons() == expected
+
+
+def test_parquet_rows_may_come_in_any_order(tmp_path):
+    source = source_of(miniatures.pairs_parquet(tmp_path, broken=False))
+    rows = list(source.rows())
+    forward = [next(iter(source.records(row))) for row in rows]
+    backward = [next(iter(source.records(row))) for row in rows[::-1]]
+    assert forward == backward[::-1] and len(set(map(str, forward))) == GOOD
+
+
+def test_shards_of_img2dataset(tmp_path):
+    gathered = gather(miniatures.img2dataset(tmp_path))
+    assert len(gathered.rows) == 2 and source_of(miniatures.img2dataset(tmp_path / "x")).rows_per_part == 1
+    first = gathered.records[0]
+    assert first.key == "00000-000000000" and first.captions == (Caption(CHINESE[0], "zh"),)
+    assert first.extra["url"] == "https://example.org/0.jpg" and first.extra["similarity"] == 0.31
+    picture = first.pictures["jpg"]
+    assert picture.data is None and picture.path.endswith("00000.tar") and picture.offset > 0, "no bytes are copied"
+    assert len(gathered.records) == GOOD
+    assert Counter(gathered.reasons()) == {
+        "no JPEG, PNG or WebP": 1,
+        "picture is missing": 1,
+        "caption is missing": 2,
+        "caption cannot be read": 1,
+        "picture is empty": 1,
+        "bad json": 1,
+        "key is there twice": 1,
+    }
+    assert any("pyd, npy" in one.detail for one in gathered.rejected), "what was there and not used is said"
+
+
+def test_the_caption_may_be_in_the_json(tmp_path):
+    fields = miniatures.img2dataset(tmp_path, broken=False)
+    by_text, by_json = gather(fields), gather(fields, caption_member="json.caption", language="en")
+    assert [[c.text for c in r.captions] for r in by_text.records] == [
+        [c.text for c in r.captions] for r in by_json.records
+    ]
+    assert {caption.language for record in by_json.records for caption in record.captions} == {"en"}
+
+
+def test_shards_of_ours(tmp_path):
+    gathered = gather(miniatures.our_shards(tmp_path))
+    second = gathered.records[1]
+    assert second.turns[0] == Turn("user", "Is there a zebra?", ("jpg",))
+    assert second.turns[1] == Turn("assistant", "No.", (), "negative", "existence", "en")
+    assert second.facts == Facts((Thing("cat", 1),)) and second.extra == {"licence": "CC0"}
+    assert list(gathered.records[2].pictures) == ["png"] and gathered.records[2].turns[0].images == ("png",)
+    assert gathered.reasons() == ["bad json", "picture is missing"]
+
+
+def test_llava(tmp_path):
+    gathered = gather(miniatures.llava(tmp_path))
+    records = gathered.by_key()
+    assert [turn.text for turn in records["000000000000-1"].turns] == [
+        *("What is there?", ENGLISH[0], "用中文说一遍。", CHINESE[0])
+    ]
+    assert [turn.language for turn in records["000000000000-1"].turns] == [None, "en", None, "zh"]
+    assert records["000000000001-2"].turns[0] == Turn("user", "Describe it briefly.", ("jpg",))
+    assert records["000000000001-3"].turns[0] == Turn("user", "图里有什么？", ("png",)), (
+        "the same id with another picture"
+    )
+    text = records[f"wNBG8Gp_0-{GOOD + 1}"]
+    assert not text.pictures and text.turns[0].text == "What does <image> mean in SVG?"
+    two = records[f"000000000020-{GOOD + 2}"]
+    assert two.turns[0] == Turn("user", "What is different?", ("0.jpg", "1.png"))
+    assert [turn.role for turn in records[f"000000000021-{GOOD + 3}"].turns] == ["system", "user", "assistant"]
+    assert Counter(gathered.reasons()) == {
+        "picture is missing": 2,
+        "picture is empty": 1,
+        "picture is outside of its directory": 1,
+        "turns out of order": 1,
+        "turn is empty": 1,
+        "markers and pictures differ": 1,
+        "unknown speaker": 1,
+        "conversation is missing": 1,
+        "row is broken": 1,
+    }
+
+
+def test_llava_as_json_lines(tmp_path):
+    fields = miniatures.llava(tmp_path)
+    path = Path(fields["table"]).with_suffix(".jsonl")
+    entries = json.loads(Path(fields["table"]).read_text("utf-8"))
+    path.write_text("\n".join(json.dumps(entry) for entry in entries), "utf-8")
+    assert gather(fields, table=str(path)).records == gather(fields).records
+
+
+def test_lrv(tmp_path):
+    gathered = gather(miniatures.lrv(tmp_path))
+    assert len(gathered.records) == GOOD
+    turns = gathered.by_key()["2300007"].turns
+    assert [turn.polarity for turn in turns if turn.role == "assistant"] == ["positive", "negative", "negative"]
+    assert [turn.images for turn in turns] == [("jpg",), (), (), (), (), ()]
+    assert turns[4:] == (
+        Turn("user", "What is the penguin doing?"),
+        Turn("assistant", "There is no penguin in the image.", (), "negative", None, "en"),
+    )
+    expected = [
+        "answer is missing",
+        "no JPEG, PNG or WebP",
+        "picture is missing",
+        "question is missing",
+        "row is broken",
+    ]
+    assert gathered.reasons() == expected
+    with pytest.raises(ValueError, match="lrv: no files; name some in `positive`"):
+        gather({"format": "lrv", "images": str(tmp_path)})
+
+
+def test_minigpt4(tmp_path):
+    gathered = gather(miniatures.minigpt4(tmp_path))
+    assert gathered.by_key()["2"].captions == (Caption(f"{ENGLISH[0]} The picture has many small details.", "en"),)
+    assert gathered.reasons() == ["caption is missing", "picture is missing", "row is broken"]
+
+
+def test_coco(tmp_path):
+    gathered = gather(miniatures.coco(tmp_path))
+    records = gathered.by_key()
+    first, second, last = (records[str(391895 + 11 * index)] for index in (0, 1, GOOD - 1))
+    assert [caption.text for caption in first.captions] == [ENGLISH[0], "A dog outdoors."]
+    assert first.facts == Facts((Thing("dog", 2), Thing("person", 1)), complete="coco80")
+    assert second.facts == Facts((Thing("cat", 1), Thing("person", None)), complete="coco80"), "a crowd has no number"
+    assert last.facts == Facts(complete="coco80"), "nothing of the 80 is there, and that is known"
+    assert Counter(gathered.reasons()) == {
+        "row is broken": 3,  # an image without a name (in both tables) and an annotation of no image
+        "picture is missing": 1,
+        "picture is outside of its directory": 1,
+        "picture has no name": 1,
+        "unknown category": 1,
+    }
+
+
+def test_coco_with_one_of_its_tables(tmp_path):
+    fields = miniatures.coco(tmp_path, broken=False)
+    captions = gather(fields, instances=None)
+    assert all(record.facts == Facts() and record.captions for record in captions.records)
+    instances = gather(fields, captions=None)
+    assert all(record.facts.complete and not record.captions for record in instances.records)
+    with pytest.raises(ValueError, match="name `captions`, `instances` or both"):
+        gather(fields, captions=None, instances=None)
+
+
+def test_facts_are_complete_only_for_the_80_and_the_images_that_were_searched(tmp_path):
+    fields = miniatures.coco(tmp_path, broken=False)
+    path = Path(fields["instances"])
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"images": data["images"][1:], "annotations": data["annotations"][1:2]}))
+    records = gather(fields).by_key()
+    assert records["391895"].facts == Facts() and records["391906"].facts.complete == "coco80"
+    path.write_text(json.dumps(data | {"categories": [*data["categories"], {"id": 91, "name": "hair brush"}]}))
+    assert {record.facts.complete for record in gather(fields).records} == {None}
+
+
+def test_chinese_captions(tmp_path):
+    gathered = gather(miniatures.chinese_captions(tmp_path))
+    records = gathered.by_key()
+    assert len(records) == GOOD
+    assert [caption.text for caption in records["COCO_train2014_000000203564"].captions] == [
+        *(CHINESE[0], "草地上有狗", "一只Hello Kitty")
+    ], "of all tables, beside each other or not, and words are a sentence again"
+    assert [caption.text for caption in records["1000268201_693b08cb0e"].captions] == [CHINESE[GOOD // 2], "图0", "图1"]
+    assert gathered.reasons() == ["no caption of these kinds", "picture is missing", "row is broken"]
+    human = gather(miniatures.chinese_captions(tmp_path / "x"), kinds=["zhc", "zhbDec"]).by_key()
+    assert [caption.text for caption in human["1000268201_693b08cb0e"].captions] == [CHINESE[GOOD // 2]]
+    with pytest.raises(ValueError, match=r"bosonseg.txt: found only lines of the kinds zhbDec, expected lines like"):
+        gather(miniatures.chinese_captions(tmp_path / "y"), kinds=["zhc"])
+
+
+def test_visual_genome(tmp_path):
+    gathered = gather(miniatures.visual_genome(tmp_path))
+    first = gathered.by_key()["2315000"]
+    assert first.facts.things == (
+        Thing("dog", None, ("brown", "tall")),
+        Thing("monitor"),
+        Thing("computer"),
+        Thing("table"),
+    ), "two boxes of one name are not two dogs"
+    assert first.facts.relations == (("dog", "on", "table"),) and first.facts.complete is None
+    assert [caption.text for caption in first.captions] == [ENGLISH[0].lower(), "a dog"], "largest first, each once"
+    assert gathered.reasons() == ["picture is missing", "row is broken", "row is broken", "row is broken"]
+    fields = miniatures.visual_genome(tmp_path / "x")
+    (tmp_path / "x" / "vg" / "region_descriptions.json").unlink()
+    assert not any(record.captions for record in gather(fields, regions_per_image=0).records)
+    with pytest.raises(ValueError, match=r"region_descriptions.json not there, expected objects.json"):
+        gather(fields)
