@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from skymm.cli.data import app as data_app
 from skymm.cli.doctor import doctor
 from skymm.cli.evaluation import app as eval_app
 
@@ -20,7 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build, judge and show multimodal LLMs that do not make things up, in Chinese and English.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Write shards and caches.")
 app.add_typer(data_app, name="data")
 app.add_typer(eval_app, name="eval")
 app.command()(doctor)
@@ -88,61 +88,6 @@ def look(
     from skymm.show import show
 
     show(shards, count=count, key=key, llm=llm)
-
-
-@data_app.command("build")
-def data_build(
-    recipe: Annotated[Path, typer.Argument(help="A data recipe, such as data_recipes/quickstart.toml.")],
-    out: Annotated[Path, typer.Option(help="Directory for the shards.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in num_images=500")] = None,
-) -> None:
-    """Write the shards that a data recipe describes."""
-    from skymm.recipe import EmojiScenesRecipe, load
-
-    source = load(recipe, EmojiScenesRecipe, overrides or [])
-    from skymm.quickstart import build_data
-
-    print(build_data(source, out))
-
-
-@data_app.command("features")
-def data_features(
-    recipe: Annotated[Path, typer.Argument(help="A stage whose recipe says where features lie.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in features=runs/features")] = None,
-    into: Annotated[
-        Path | None, typer.Option(help="Write copies of the shards here, with features beside the samples.")
-    ] = None,
-    drop_images: Annotated[bool, typer.Option("--drop-images", help="With --into: leave the images out.")] = False,
-) -> None:
-    """Look at every image of a stage's shards once; training then reads the frozen features from disk."""
-    from skymm.data.shards import expand
-    from skymm.recipe import StageRecipe, load
-
-    stage = load(recipe, StageRecipe, overrides or [])
-    if into is None and drop_images:
-        raise ValueError("--drop-images is about the copies that --into DIR writes; give that too")
-    if into is None and stage.features == "shards":
-        raise ValueError('features = "shards" are written beside the samples: say where the new shards go, --into DIR')
-    from skymm.progress import progress
-    from skymm.train.feature_shards import write_feature_shards
-    from skymm.train.features import build_features, images_of
-    from skymm.train.parts import model_for
-
-    if into is not None:
-        with progress() as bar:
-            total = sum(len(expand(source.shards)) for source in stage.data.values())
-            task = bar.add_task("looking at every image of a shard", total=total, note="")
-            model, options = model_for(stage, None)[0], {"drop_images": drop_images}
-            copies = write_feature_shards(stage, model, into, advance=lambda n: bar.advance(task, n), **options)
-        for name, directory in copies.items():
-            print(f"data.{name}.shards={directory}")
-        print("features=shards")
-        return
-    total = sum(1 for _ in images_of(stage))
-    with progress() as bar:
-        task = bar.add_task("looking once at every image", total=total, note="")
-        cache = build_features(stage, model_for(stage, None)[0], advance=lambda images: bar.advance(task, images))
-    print(f"{cache.directory}: {len(cache)} images")
 
 
 def main() -> None:

@@ -58,6 +58,21 @@ def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_s
         raise UnreadableImage(f"{where}: a {kind} that cannot be decoded ({len(data)} bytes; {error})") from error
 
 
+def read_header(data: bytes, where: str) -> tuple[str, int, int]:
+    """(format, width, height) of a JPEG, PNG or WebP as stored, before any EXIF orientation; no pixel is decoded.
+
+    Raises UnreadableImage as `decode_image` does, except for damage behind the header, which it does not see.
+    """
+    kind = format_of(data)
+    if kind not in _READERS:
+        raise UnreadableImage(f"{where}: found {kind}, expected a JPEG, PNG or WebP image")
+    try:
+        with _READERS[kind](BytesIO(data)) as image:
+            return kind, *image.size
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise UnreadableImage(f"{where}: a {kind} whose header is damaged ({len(data)} bytes; {error})") from error
+
+
 def format_of(data: bytes) -> str:
     """What the first bytes say; names are lies (an error page saved as photo.jpg is the most common one)."""
     if not data:

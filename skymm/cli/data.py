@@ -1,0 +1,104 @@
+"""`skymm data build | features | audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Write shards and caches, and look what is in them.")
+
+
+@app.command("build")
+def data_build(
+    recipe: Annotated[Path, typer.Argument(help="A data recipe, such as data_recipes/quickstart.toml.")],
+    out: Annotated[Path, typer.Option(help="Directory for the shards.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in num_images=500")] = None,
+) -> None:
+    """Write the shards that a data recipe describes."""
+    from skymm.recipe import EmojiScenesRecipe, load
+
+    source = load(recipe, EmojiScenesRecipe, overrides or [])
+    from skymm.quickstart import build_data
+
+    print(build_data(source, out))
+
+
+@app.command("features")
+def data_features(
+    recipe: Annotated[Path, typer.Argument(help="A stage whose recipe says where features lie.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in features=runs/features")] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Write copies of the shards here, with features beside the samples.")
+    ] = None,
+    drop_images: Annotated[bool, typer.Option("--drop-images", help="With --into: leave the images out.")] = False,
+) -> None:
+    """Look at every image of a stage's shards once; training then reads the frozen features from disk."""
+    from skymm.data.shards import expand
+    from skymm.recipe import StageRecipe, load
+
+    stage = load(recipe, StageRecipe, overrides or [])
+    if into is None and drop_images:
+        raise ValueError("--drop-images is about the copies that --into DIR writes; give that too")
+    if into is None and stage.features == "shards":
+        raise ValueError('features = "shards" are written beside the samples: say where the new shards go, --into DIR')
+    from skymm.progress import progress
+    from skymm.train.feature_shards import write_feature_shards
+    from skymm.train.features import build_features, images_of
+    from skymm.train.parts import model_for
+
+    if into is not None:
+        with progress() as bar:
+            total = sum(len(expand(source.shards)) for source in stage.data.values())
+            task = bar.add_task("looking at every image of a shard", total=total, note="")
+            model, options = model_for(stage, None)[0], {"drop_images": drop_images}
+            copies = write_feature_shards(stage, model, into, advance=lambda n: bar.advance(task, n), **options)
+        for name, directory in copies.items():
+            print(f"data.{name}.shards={directory}")
+        print("features=shards")
+        return
+    total = sum(1 for _ in images_of(stage))
+    with progress() as bar:
+        task = bar.add_task("looking once at every image", total=total, note="")
+        cache = build_features(stage, model_for(stage, None)[0], advance=lambda images: bar.advance(task, images))
+    print(f"{cache.directory}: {len(cache)} images")
+
+
+@app.command("audit")
+def data_audit(
+    shards: Annotated[list[str], typer.Argument(help="Shard files, a directory or a pattern.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page; without it: audit.html in the directory that all shards share.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; without it: as many as processors. The result is the same.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=0, help="How many samples the page shows.")] = 24,
+    language: Annotated[Literal["en", "zh"], typer.Option(help="Of the page and the table.")] = "en",
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Read all pixels, not only headers: finds all damage.")
+    ] = False,
+) -> None:
+    """Tell what is in shards and what should worry you, on the terminal and as a page with pictures."""
+    import json
+
+    from skymm.curation.audit.count import Plan
+    from skymm.curation.audit.run import audit_shards
+    from skymm.data.shards import expand
+    from skymm.progress import progress
+
+    paths = expand(shards)
+    with progress() as bar:
+        task = bar.add_task("reading shards", total=len(paths), note="")
+        plan = Plan(num_shown=samples, decode=decode)
+        audited = audit_shards(
+            paths, out, plan=plan, workers=workers, language=language, advance=lambda n: bar.advance(task, n)
+        )
+    if as_json:
+        print(json.dumps(audited.to_json(language), ensure_ascii=False, indent=2))
+        return
+    from skymm.curation.audit.table import print_audit
+
+    print_audit(audited.audit, audited.findings, audited.page, language=language)

@@ -1,0 +1,252 @@
+"""What should worry whoever is going to train on this: sentences with numbers, the weightiest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skymm.conversation import LANGUAGES
+from skymm.curation.audit.naming import kind_name, percent
+from skymm.curation.audit.reading import CAPTION_KINDS, UNKNOWN
+from skymm.curation.audit.summary import Audit, Balance, Thing
+from skymm.curation.audit.words import Words
+
+MEND, LOOK, KNOW = 3, 2, 1
+"""To be mended before training; worth a look; good to know."""
+LEVELS = {MEND: "mend", LOOK: "look", KNOW: "know"}
+
+ENOUGH = 50  # answers that a share needs to be worth a sentence
+_LEANS, _FAR = 0.65, 0.8  # share of answers of one kind, from which on a set leans, and leans far
+_GAIN, _MUCH = 0.05, 0.2  # what guessing may gain, and what is much
+_OPEN_GUESSED = 0.5
+_MIN_ASKED = 10
+_MOST = 5  # kinds that are told one by one
+_SMALL_SIDE, _LONG = 64, 5
+_FEW = 0.1  # share of a language
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`size` (0 to 1) orders those of one level; the words `find_NAME` with these values are its sentence."""
+
+    name: str
+    level: int
+    size: float
+    values: dict[str, Any]
+
+    def sentence(self, words: Words) -> str:
+        """In the language of the words. Names of kinds and languages are translated, numbers are written out."""
+        shown = {
+            name: f"{value:,}" if isinstance(value, int) else percent(value) if isinstance(value, float) else value
+            for name, value in self.values.items()
+        }
+        for name in ("kind", "language", "answer"):
+            if name in shown:
+                shown[name] = kind_name(shown[name], words)
+        return words[f"find_{self.name}"].format(**shown)
+
+
+def findings(audit: Audit) -> list[Finding]:
+    """All that the numbers give cause for; none, where there is nothing to say."""
+    found = [
+        *_about_reading(audit),
+        *_about_polarity(audit),
+        *_about_yes(audit),
+        *_about_guessing(audit),
+        *_about_things(audit),
+        *_about_repeats(audit),
+        *_about_languages(audit),
+        *_about_pictures(audit),
+        *_about_sources(audit),
+    ]
+    return sorted(found, key=lambda one: (-one.level, -one.size, one.name, str(one.values)))
+
+
+def _about_reading(audit: Audit) -> Iterator[Finding]:
+    samples, lost = audit.totals.get("samples", 0), sum(wrong.count for wrong in audit.unreadable)
+    if not samples:
+        yield Finding("nothing", MEND, 1.0, {})
+    if audit.bad_shards:
+        path, message = audit.bad_shards[0]
+        values = {"count": len(audit.bad_shards), "total": len(audit.shards), "path": path, "message": message}
+        yield Finding("bad_shards", MEND, len(audit.bad_shards) / len(audit.shards), values)
+    if lost:
+        part = lost / (samples + lost)
+        reasons = ", ".join(f"{wrong.name} {wrong.count:,}" for wrong in audit.unreadable)
+        yield Finding(
+            "unreadable", MEND if part > 0.01 else LOOK, part, {"count": lost, "part": part, "reasons": reasons}
+        )
+    for wrong in audit.checked:
+        values = {"count": wrong.count, "reason": wrong.name, "part": wrong.count / samples}
+        yield Finding("checked", MEND, wrong.count / samples, values)
+    for name, level in (("bad_facts", LOOK), ("pictures_not_shown", KNOW)):
+        count = audit.totals.get(name, 0)
+        if count:
+            yield Finding(name, level, count / max(samples, audit.totals["pictures"]), {"count": count})
+    if "card" in audit.details:
+        yield Finding("card", LOOK, 0.0, {"message": audit.details["card"][0]})
+
+
+def _about_polarity(audit: Audit) -> Iterator[Finding]:
+    """Captions say what is there and are left out, unless there is nothing else."""
+    asked = [row for row in audit.kinds if row.name not in CAPTION_KINDS]
+    positive, negative = (sum(getattr(row, name) for row in asked) for name in ("positive", "negative"))
+    total = sum(row.total for row in asked)
+    if not asked and audit.overall.total:
+        yield Finding("captions_only", KNOW, 0.0, {"count": audit.overall.total})
+    elif positive + negative >= ENOUGH:
+        most, count = max(("positive", positive), ("negative", negative), key=lambda one: one[1])
+        part = count / (positive + negative)
+        if part == 1:
+            yield Finding(f"all_{most}", MEND, 1.0, {"count": count})
+        elif part > _LEANS:
+            values = {"part": part, "count": count, "total": positive + negative}
+            yield Finding(f"mostly_{most}", MEND if part > _FAR else LOOK, part, values)
+        else:
+            yield from _about_kinds(asked, audit)
+    if total and positive + negative < 0.9 * total:
+        unknown = total - positive - negative
+        yield Finding("no_polarity", LOOK, unknown / total, {"part": unknown / total, "count": unknown})
+    against = audit.totals.get("polarity_against_answer", 0)
+    read = audit.overall.yes + audit.overall.no
+    if read and against / read > 0.02:
+        yield Finding("polarity_against_answer", LOOK, against / read, {"count": against, "part": against / read})
+
+
+def _about_kinds(asked: Sequence[Balance], audit: Audit) -> Iterator[Finding]:
+    """Kinds and languages that lean where the whole does not."""
+    names = {row.name for row in asked}
+    rows = [row for row in (*audit.languages, *audit.kinds_by_language) if row.name in names or not row.name]
+    leaning = [
+        (abs(part - 0.5), row, part)
+        for row in rows
+        if (part := row.positive_share) is not None and row.positive + row.negative >= ENOUGH
+    ]
+    leaning = sorted((one for one in leaning if one[0] > _LEANS - 0.5), key=lambda one: (-one[0], one[1].name))
+    for far, row, part in leaning[:_MOST]:
+        values = {"kind": row.name or "all_kinds", "language": row.language, "part": part}
+        values["count"] = row.positive + row.negative
+        yield Finding("kind_leans", LOOK, far, values)
+
+
+def _about_yes(audit: Audit) -> Iterator[Finding]:
+    for row in (audit.overall, *audit.languages):
+        part = row.yes_share
+        if part is None or row.yes + row.no < ENOUGH or 1 - _LEANS <= part <= _LEANS:
+            continue
+        said = "yes" if part > 0.5 else "no"
+        part = max(part, 1 - part)
+        values = {"part": part, "answer": said, "count": row.yes + row.no, "language": row.language or "both_languages"}
+        yield Finding("yes_leans", MEND if part > _FAR else LOOK, part, values)
+        return  # one sentence is enough: the languages follow the whole
+
+
+def _about_guessing(audit: Audit) -> Iterator[Finding]:
+    for one in audit.guesses:
+        if one.kind in CAPTION_KINDS:
+            continue
+        values = {"kind": one.kind, "language": one.language, "part": one.guessed, "count": one.count}
+        if one.yes_no and one.gain >= max(_GAIN, 3 * one.error):
+            told = ", ".join(f"“{clue.word}” {percent(clue.yes_share)}" for clue in one.telling)
+            values |= {"same": one.answer_share, "answer": one.answer, "words": told or "–"}
+            yield Finding("guessed", MEND if one.gain >= _MUCH else LOOK, one.gain, values)
+        elif not one.yes_no and one.guessed >= _OPEN_GUESSED + 3 * one.error:
+            values |= {"answer": one.answer, "same": one.answer_share}
+            yield Finding("guessed_open", LOOK, one.guessed - _OPEN_GUESSED, values)
+    before = audit.before
+    if before and before.gain >= max(_GAIN, 3 * before.error):
+        values = {"part": before.guessed, "same": before.answer_share}
+        yield Finding("guessed_before", LOOK, before.gain, values)
+
+
+def one_sided(things: Sequence[Thing], polarity: str) -> list[Thing]:
+    """Things that are only ever asked for where they are (`positive`) or are not, often enough that it is no chance.
+
+    With fair coins, one of all these things would be asked so one-sidedly by chance less than once in twenty sets.
+    """
+    num_asked = sum(thing.asked > 0 for thing in things)
+    return [
+        thing
+        for thing in things
+        if thing.asked >= _MIN_ASKED
+        and getattr(thing, polarity) == thing.asked
+        and num_asked * 2.0 ** (1 - min(thing.asked, 1000)) < 0.05
+    ]
+
+
+def _about_things(audit: Audit) -> Iterator[Finding]:
+    total = audit.totals.get("existence_questions", 0)
+    for polarity in ("positive", "negative"):
+        found = one_sided(audit.things, polarity)
+        if found:
+            part = sum(thing.asked for thing in found) / total
+            values = {"name": found[0].name, "asked": found[0].asked, "count": len(found), "part": part}
+            name = f"only_{polarity}" if len(found) > 1 else f"only_{polarity}_one"
+            yield Finding(name, MEND if part > 0.1 else LOOK, part, values)
+    denied = audit.totals.get("denied_facts", 0)
+    if denied:
+        example = audit.details["denied facts"][0]
+        yield Finding("denied_facts", MEND, denied / total, {"count": denied, "example": example})
+
+
+def _about_repeats(audit: Audit) -> Iterator[Finding]:
+    wholes, pictures, texts, keys = (audit.repeats[name] for name in ("wholes", "pictures", "texts", "keys"))
+    if keys.copies:
+        yield Finding("keys", LOOK, keys.copies / keys.total, {"count": keys.copies})
+    if wholes.copies:
+        part = wholes.copies / wholes.total
+        values = {"count": wholes.copies, "part": part, "across": wholes.across}
+        yield Finding("wholes", MEND if part > 0.05 else LOOK, part, values)
+    for name, found, others in (("texts", texts, wholes), ("pictures", pictures, wholes)):
+        copies = found.copies - others.copies
+        if found.total and copies > 0.02 * found.total:
+            part = copies / found.total
+            yield Finding(f"repeated_{name}", KNOW if part < 0.2 else LOOK, part, {"count": copies, "part": part})
+    for name, count in audit.alike.items():
+        if count:
+            part = count / audit.totals["samples"]
+            yield Finding("alike", LOOK, part, {"count": count, "part": part, "name": name})
+
+
+def _about_languages(audit: Audit) -> Iterator[Finding]:
+    total = sum(row.total for row in audit.languages)
+    for row, other in zip(audit.languages, reversed(audit.languages)):
+        if total and row.total < _FEW * total:
+            values = {"count": row.total, "language": row.language, "other": other.language}
+            name = "few_of_language" if row.total else f"only_{other.language}"
+            yield Finding(name, LOOK, 1 - row.total / total, values if row.total else {})
+    other_script = audit.totals.get("answers_of_other_script", 0)
+    if total and other_script > 0.01 * total:
+        yield Finding("other_script", LOOK, other_script / total, {"count": other_script, "part": other_script / total})
+    for language in LANGUAGES:
+        lengths = audit.histograms[f"answer_{language}"]
+        count = sum(lengths.values())
+        short = lengths.get(1, 0) / count if count else 0.0
+        if count >= ENOUGH and short > 0.9:
+            yield Finding("one_word", KNOW, short, {"part": short, "language": language})
+    if audit.overall.total and all(row.name == UNKNOWN for row in audit.kinds):
+        yield Finding("no_kinds", KNOW, 0.0, {})
+
+
+def _about_pictures(audit: Audit) -> Iterator[Finding]:
+    sides, aspects = audit.histograms["sides"], audit.histograms["aspects"]
+    for name, found, total, values in (
+        ("small", sum(count for side, count in sides.items() if side < _SMALL_SIDE), sides, {"side": _SMALL_SIDE}),
+        (
+            "long",
+            sum(count for aspect, count in aspects.items() if not 100 / _LONG <= aspect <= 100 * _LONG),
+            aspects,
+            {"aspect": _LONG},
+        ),
+    ):
+        part = found / sum(total.values()) if total else 0.0
+        if part > 0.01:
+            yield Finding(name, LOOK if part > 0.05 else KNOW, part, {"part": part, "count": found, **values})
+
+
+def _about_sources(audit: Audit) -> Iterator[Finding]:
+    for name, level in (("no_licence", LOOK), ("no_source", KNOW)):
+        count = audit.totals.get(name, 0)
+        if count:
+            yield Finding(name, level, count / audit.totals["samples"], {"count": count})

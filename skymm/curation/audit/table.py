@@ -1,0 +1,104 @@
+"""An audit on a terminal: findings first, then the numbers behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from skymm.curation.audit.findings import KNOW, LEVELS, LOOK, MEND, Finding
+from skymm.curation.audit.naming import kind_name, percent, size_name
+from skymm.curation.audit.reading import clean
+from skymm.curation.audit.summary import Audit, share
+from skymm.curation.audit.words import WORDS, Words
+
+_COLOURS = {MEND: "bold red", LOOK: "yellow", KNOW: "dim"}
+_MOST = 12
+
+
+def print_audit(
+    audit: Audit, found: Sequence[Finding], page: Path, *, language: str = "en", console: Console | None = None
+) -> None:
+    """Print it, with the path of the page at the end."""
+    console = console or Console(highlight=False)
+    words = WORDS[language]
+    for name, number in headline(audit, words):
+        console.print(Text(f"{number:>14}  {name}"))
+    console.print()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for one in found:
+        level = Text(words[f"level_{LEVELS[one.level]}"], style=_COLOURS[one.level])
+        grid.add_row(level, Text(clean(one.sentence(words), 600)))
+    console.print(grid)
+    if not found:
+        console.print(Text(words["none_found"], style="green"))
+    console.print()
+    _balance(audit, words, console)
+    _guessing(audit, words, console)
+    _unreadable(audit, words, console)
+    console.print(Text(str(page)), soft_wrap=True)
+
+
+def headline(audit: Audit, words: Words) -> list[tuple[str, str]]:
+    """(name, number) of what one wants to know first."""
+    totals, overall = audit.totals, audit.overall
+    lost = sum(wrong.count for wrong in audit.unreadable)
+    chinese = next(row.total for row in audit.languages if row.language == "zh")
+    shares = [
+        ("chinese_answers", share(chinese, overall.total)),
+        ("negative_answers", share(overall.negative, overall.positive + overall.negative)),
+        ("yes_answers", overall.yes_share),
+    ]
+    numbers = [(name, totals.get(name, 0)) for name in ("samples", "pictures", "questions")]
+    rare = [(name, totals.get(name, 0)) for name in ("text_only", "several_pictures")] + [("unreadable_samples", lost)]
+    return [
+        *((words[name], f"{count:,}") for name, count in numbers),
+        *((words[name], percent(part)) for name, part in shares if part is not None),
+        *((words[name], f"{count:,}") for name, count in rare if count),
+        (words["picture_bytes"], size_name(totals.get("picture_bytes", 0))),
+    ]
+
+
+def _balance(audit: Audit, words: Words, console: Console) -> None:
+    table = Table(title=words["balance"])
+    table.add_column(words["kind"], overflow="fold")
+    for name in ("answers", "positive", "negative", "unknown", "yes", "no"):
+        table.add_column(words[name], justify="right")
+    rows = [(kind_name(row.language, words), row) for row in audit.languages if row.total]
+    rows += [(kind_name(row.name, words), row) for row in audit.kinds[:_MOST]]
+    for place, (name, row) in enumerate(rows):
+        counts = (row.total, row.positive, row.negative, row.unknown, row.yes, row.no)
+        last = place + 1 == sum(row.total > 0 for row in audit.languages)
+        table.add_row(Text(name), *(f"{count:,}" for count in counts), end_section=last)
+    console.print(table)
+    if len(audit.kinds) > _MOST:
+        console.print(words["more_rows"].format(count=len(audit.kinds) - _MOST), style="dim")
+
+
+def _guessing(audit: Audit, words: Words, console: Console) -> None:
+    if not audit.guesses:
+        return
+    table = Table(title=words["guessing"])
+    table.add_column(words["kind"], overflow="fold")
+    table.add_column(words["language"])
+    table.add_column(words["most_frequent"], overflow="fold", max_width=24)
+    for name in ("always_it", "from_words"):
+        table.add_column(words[name], justify="right")
+    for one in audit.guesses[:_MOST]:
+        names = (kind_name(one.kind, words), words[one.language], kind_name(one.answer, words))
+        table.add_row(*map(Text, names), percent(one.answer_share), percent(one.guessed))
+    console.print(table)
+
+
+def _unreadable(audit: Audit, words: Words, console: Console) -> None:
+    for wrong in audit.unreadable:
+        console.print(Text(f"{wrong.name}: {wrong.count:,}", style="red"))
+        for example in wrong.examples:
+            console.print(Text(f"  {example}", style="dim"))
+    for path, message in audit.bad_shards[:_MOST]:
+        console.print(Text(message if path in message else f"{path}: {message}", style="red"))
