@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,17 +12,48 @@ app = typer.Typer(no_args_is_help=True, help="Write shards and caches, and look 
 
 @app.command("build")
 def data_build(
-    recipe: Annotated[Path, typer.Argument(help="A data recipe, such as data_recipes/quickstart.toml.")],
-    out: Annotated[Path, typer.Option(help="Directory for the shards.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in num_images=500")] = None,
+    recipe: Annotated[Path, typer.Argument(help="A data recipe, such as data_recipes/stage2_posneg.toml.")],
+    out: Annotated[Path, typer.Option(help="Directory for the shards; a build that was stopped goes on there.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, as in num_samples=500 or sources.coco.limit=100")
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Processes of this machine, or ray (a cluster: RAY_ADDRESS).")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; without it: as many as processors. The result is the same.")
+    ] = None,
 ) -> None:
     """Write the shards that a data recipe describes."""
-    from skymm.recipe import EmojiScenesRecipe, load
+    from skymm.recipe import EmojiScenesRecipe, load_data
 
-    source = load(recipe, EmojiScenesRecipe, overrides or [])
-    from skymm.quickstart import build_data
+    described = load_data(recipe, overrides or [])
+    worker_engine = _engine(engine, workers)
+    if isinstance(described, EmojiScenesRecipe):
+        from skymm.curation.emoji_data import build as build_scenes
 
-    print(build_data(source, out))
+        print(build_scenes(described, out, worker_engine))
+        return
+    from skymm.curation.building.build import build, finished
+
+    leakage = None
+    if described.filters.leakage and not finished(out):
+        from skymm.evaluation.leaked import write_index
+
+        leakage = write_index(described.filters.leakage, out / ".build" / "leakage.npz")
+    print(build(described, out, worker_engine, leakage))
+
+
+def _engine(name: str, workers: int | None) -> Any:
+    import os
+
+    if name == "ray":
+        from skymm.curation.building.ray_engine import Ray
+
+        return Ray(workers)
+    from skymm.curation.building.engines import Local
+
+    return Local(workers or os.cpu_count() or 1)
 
 
 @app.command("features")

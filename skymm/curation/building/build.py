@@ -34,7 +34,7 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
     met, and where the disk is full: then, as after a kill, the same call goes on.
     """
     out = Path(out)
-    if (out / CARD).exists():
+    if finished(out):
         _check_same(out, recipe)
         return out
     (out / ".build").mkdir(parents=True, exist_ok=True)
@@ -49,6 +49,10 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
     shutil.rmtree(out / ".build")
     (out / NAME).unlink()
     return out
+
+
+def finished(out: Path) -> bool:
+    return (out / CARD).exists()
 
 
 def _card(

@@ -53,7 +53,7 @@ def _reasons(
     directory: Path, recipe: DataRecipe, records: Lines, starts: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray]]:
     yield KEY_TWICE, np.concatenate([np.zeros(0, bool), *(_keys_twice(directory, lines) for lines in records.values())])
-    if recipe.filters.duplicates is None:
+    if recipe.filters.duplicates is None and recipe.filters.max_uses is None:
         return
     if starts[-1] >= 100_000:
         say(f"comparing {starts[-1]} samples")
@@ -63,9 +63,10 @@ def _reasons(
     parts = [line for lines in records.values() for line in lines]
     for line, begin, end in zip(parts, starts, starts[1:]):
         everything[begin:end] = np.load(_file(directory, line, ".signatures.npy"), allow_pickle=False)
-    if recipe.filters.duplicates.max_uses is not None:
-        yield PLACEHOLDER, placeholders(everything, recipe.filters.duplicates.max_uses)
-    yield DUPLICATE, repeated(everything, recipe.filters.duplicates)
+    if recipe.filters.max_uses is not None:
+        yield PLACEHOLDER, placeholders(everything, recipe.filters.max_uses)
+    if recipe.filters.duplicates is not None:
+        yield DUPLICATE, repeated(everything, recipe.filters.duplicates)
 
 
 def _keys_twice(directory: Path, lines: Sequence[Mapping[str, Any]]) -> np.ndarray:

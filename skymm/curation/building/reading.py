@@ -14,7 +14,7 @@ from skymm.recipe import DataRecipe
 
 FIELDS = ("filters", "script", "translation")
 """What of a recipe decides about single records; the rest decides about their mixture, and comes later."""
-LATER = ("duplicates",)  # of the filters: it needs all samples
+LATER = ("duplicates", "max_uses")  # of the filters: they need all samples
 FACT_TASKS = ("negatives", "preferences")
 
 
