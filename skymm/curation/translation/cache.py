@@ -90,27 +90,32 @@ class TranslationCache:
             raise ValueError(f"{self.path}: its directory cannot be made ({error}); choose another `cache`") from error
         connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
         try:
+            with connection:  # first, so that a database of somebody else is left as it is
+                connection.execute("BEGIN")
+                self._check(connection)
             _until_free(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
             connection.execute("PRAGMA synchronous = NORMAL")
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                self._check(connection)
+                if self._check(connection):
+                    connection.execute("CREATE TABLE translations (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID")
+                    connection.execute(f"PRAGMA application_id = {_MAGIC}")
+                    connection.execute(f"PRAGMA user_version = {_VERSION}")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _check(self, connection: sqlite3.Connection) -> None:
+    def _check(self, connection: sqlite3.Connection) -> bool:
+        """Whether it is new. Raises ValueError where it is something else."""
         [magic] = connection.execute("PRAGMA application_id").fetchone()
         [version] = connection.execute("PRAGMA user_version").fetchone()
         [num_tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if (magic, version) == (_MAGIC, _VERSION):
-            return
+            return False
         if magic or version or num_tables:
             raise ValueError(self._useless("a database of something else, or of another version"))
-        connection.execute("CREATE TABLE translations (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID")
-        connection.execute(f"PRAGMA application_id = {_MAGIC}")
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
+        return True
 
     def _useless(self, why: str) -> str:
         return (

@@ -18,6 +18,7 @@ SHORTEST_ROUND_TRIP = {"en": 4, "zh": 6}
 _SENTENCE_END = re.compile(r"[.!?。！？；;，,\n]+")
 _QUESTION, _ASKS_LAST = re.compile("[?？]"), re.compile(r"[?？][\"'”’」』)）\]\s]*$")
 _STATES_LAST = re.compile(r"[.!。！][\"'”’」』)）\]\s]*$")
+_LATIN_WORD = re.compile("[A-Za-z]+")
 _LOOP = re.compile(r"(.{1,30}?)\1{3,}", re.S)
 
 
@@ -70,11 +71,12 @@ def _chrf() -> Any:
 
 
 def _is_in(text: str, language: str) -> bool:
-    """English holds no ideograph; Chinese may hold a foreign name, and one more in every six ideographs."""
-    num_han, num_words = count_units(text)
+    """English holds no ideograph; Chinese may hold names in Latin letters, and a word such as "logo", but not two."""
+    num_han, _ = count_units(text)
     if language == "en":
         return num_han == 0
-    return language_of(text) == "zh" and num_words <= 1 + num_han / 6
+    foreign = sum(1 for word in _LATIN_WORD.findall(text) if word.islower())
+    return language_of(text) == "zh" and foreign <= 1 + num_han / 12
 
 
 def _changes_mood(text: str, translation: str) -> bool:

@@ -29,7 +29,7 @@ _DENIES = {
 }
 _MAY_DENY = {
     "en": r"\b(?:no|not|none|nothing|nobody|nowhere|never|neither|nor|without|cannot|lacks?|lacking|absent|missing|free of"
-    r"|fails?|failed|instead|rather|except|un(?!der|til|it|i|less)\w+|invalid|\w+less)\b|n['’]t\b",
+    r"|fails?|failed|instead|rather|except|un(?!der|til|it|i|less)\w+|invisible|invalid|\w+less)\b|n['’]t\b",
     "zh": "[不没沒无無未非别莫勿否禁止缺除]",
 }
 

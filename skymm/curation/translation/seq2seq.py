@@ -8,7 +8,7 @@ from typing import Any
 from skymm.curation.translation import sentences
 from skymm.curation.translation.batches import generate_all
 from skymm.curation.translation.loading import Loaded
-from skymm.curation.translation.protect import LETTERS
+from skymm.curation.translation.protect import LETTERS, without_markers
 from skymm.curation.translation.protocol import NAMES, Translator
 
 # How families name a language: the token that says so and, where the tokenizer has to be told, its name of the language.
@@ -60,14 +60,18 @@ class Seq2SeqTranslator(Translator):
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str | None]:
         cut = [sentences.split(text) for text in texts]
-        distinct = list(dict.fromkeys(sentence for text in cut for _, sentence in text if sentence))
+        distinct = list(dict.fromkeys(sentence for text in cut for _, sentence in text if self._has_words(sentence)))
         said = dict(zip(distinct, self._translate_sentences(distinct, source, target)))
         answers: list[str | None] = []
         for text in cut:
-            found = [(before, said.get(sentence, "")) for before, sentence in text]
-            lost = any(sentence and not said[sentence] for _, sentence in text)
+            found = [(before, said.get(sentence, sentence)) for before, sentence in text]
+            lost = any(said.get(sentence) == "" for _, sentence in text)
             answers.append("" if lost else sentences.join(found, target))
         return answers
+
+    def _has_words(self, sentence: str) -> bool:
+        """Given only a number or a mark to translate, models make something up."""
+        return any(map(str.isalpha, without_markers(sentence, self.markers)))
 
     def _translate_sentences(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         import torch
@@ -90,7 +94,7 @@ class Seq2SeqTranslator(Translator):
                 input_ids=torch.tensor(ids, device=model.device),
                 attention_mask=torch.tensor(mask, device=model.device),
                 # A sentence of the other language is never four times as long; what is has lost its way.
-                max_new_tokens=min(self.max_new_tokens, 4 * length),
+                max_new_tokens=min(self.max_new_tokens, 4 * length, self._limit() - 1),
                 **options,
             )
             # The first token is the one that every decoder starts from, and for some models their end token as well.
@@ -100,7 +104,7 @@ class Seq2SeqTranslator(Translator):
         return generate_all(prompts, generate, self.rows, self._limit())
 
     def _limit(self) -> int:
-        """Tokens that the encoder has positions for."""
+        """Tokens that encoder and decoder have positions for."""
         config = self.loaded.model.config
         positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 512
         return min(positions, self.loaded.tokenizer.model_max_length)
