@@ -16,9 +16,14 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 def language_of(text: str) -> str:
     """ "zh" or "en", by share: an ideograph weighs as much as a word of letters. Without either: "en"."""
-    num_han = sum(map(len, _HAN_RUN.findall(text)))
-    num_words = sum(1 for word in _OTHER_WORD.findall(text) if not word.isdigit())
+    num_han, num_words = count_units(text)
     return "zh" if num_han > 0 and num_han >= num_words else "en"
+
+
+def count_units(text: str) -> tuple[int, int]:
+    """Ideographs, and words of letters: what texts of the two languages are measured in. Figures are neither."""
+    num_han = sum(map(len, _HAN_RUN.findall(text)))
+    return num_han, sum(1 for word in _OTHER_WORD.findall(text) if not word.isdigit())
 
 
 def normalise(text: str) -> str:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "skymm").rglob("*.py"))
 # Floors from the ground up; a module imports from its own floor or a lower one.
 FLOORS = [
-    ("conversation", "text", "recipe", "assets", "progress", "page", "_auto", "__init__"),
+    ("conversation", "text", "recipe", "assets", "endpoint", "progress", "page", "_auto", "__init__"),
     ("model", "data", "curation"),
     ("train", "evaluation"),
     ("serve", "quickstart", "show"),
@@ -23,7 +23,8 @@ HOMES = {
     "peft": "model/language.py",
     "jieba": "text.py",
     "typer": "cli/",
-    "openai": "evaluation/answerers/openai_endpoint.py",
+    "openai": "endpoint.py",
+    "sacrebleu": "curation/translation/checks.py",
     "openpyxl": "evaluation/files.py",
     "scipy": ("evaluation/statistics.py", "curation/building/shares.py"),
     "jinja2": "page/render.py",

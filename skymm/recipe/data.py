@@ -29,6 +29,9 @@ class TranslationRecipe(Strict):
     """Conversations are translated into the other language, beside the original or in its place."""
 
     model: str = Field(description="hub id or directory of a seq2seq or chat model, or openai:URL#MODEL")
+    back_model: str | None = Field(
+        None, description="for the round trip, where `model` translates one way only, as opus-mt models do"
+    )
     to: Literal["zh", "en"]
     keep_original: bool = True
     sources: list[str] = Field([], description="names of sources; empty: all")

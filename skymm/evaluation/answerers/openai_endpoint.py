@@ -1,20 +1,15 @@
-"""Any OpenAI-compatible endpoint as an answerer: vLLM, llama.cpp, Ollama, LMDeploy, hosted models."""
+"""Any OpenAI-compatible endpoint as an answerer: questions with pictures, and the likeliest first tokens."""
 
 from __future__ import annotations
 
 import base64
 import math
-import os
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
-from urllib.parse import urlsplit
 
+from skymm.endpoint import Endpoint, EndpointFailed, Refused, ask_all
 from skymm.evaluation.answerers.protocol import Ask, Mode, Reply, chosen
 
-KEY_VARIABLE = "OPENAI_API_KEY"
-PAUSE = 0.5  # seconds before asking again after a reply that was nonsense; doubled each time
 # First words of an answer that choose yes or no, for endpoints tell tokens as text.
 _WORDS = {
     "yes": ("yes", "是", "是的", "有", "有的", "对", "對", "对的"),
@@ -23,16 +18,11 @@ _WORDS = {
 _MAGIC = {b"\xff\xd8": "jpeg", b"\x89PNG": "png", b"GIF8": "gif", b"RIFF": "webp"}
 
 
-class EndpointFailed(ValueError):
-    """The endpoint as a whole does not answer; what it answered before is kept."""
-
-
 class OpenAIAnswerer:
     """`url` ends where `/chat/completions` begins. The key comes from OPENAI_API_KEY, goes to the endpoint and nowhere else.
 
     Args:
-        concurrency: questions under way at a time. retries: per question, with growing pauses (or as long as the endpoint
-            says), when it answers 408, 409, 429 or 5xx, breaks the connection, or sends what is no chat completion.
+        concurrency: questions under way at a time. retries, timeout: per question, see `skymm.endpoint.Endpoint`.
         give_up_after: questions in a row that failed after all retries; then the endpoint counts as gone (EndpointFailed).
     """
 
@@ -47,59 +37,17 @@ class OpenAIAnswerer:
         timeout: float = 120,
         give_up_after: int = 3,
     ):
-        import openai
-
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"found endpoint {url!r}, expected http(s)://HOST/v1")
-        if parts.username or parts.password or parts.query:
-            raise ValueError(f"the endpoint's URL must not carry a key or password; set {KEY_VARIABLE} instead")
-        self.name, self.model, self.max_new_tokens = f"openai:{url}#{model}", model, max_new_tokens
+        self.endpoint = Endpoint(url, model, retries=retries, timeout=timeout)
+        self.name, self.model, self.max_new_tokens = self.endpoint.name, model, max_new_tokens
         self.weights, self.decoding = None, {"temperature": 0}
-        self.concurrency, self.retries, self.give_up_after = concurrency, retries, give_up_after
+        self.concurrency, self.give_up_after = concurrency, give_up_after
         self.batch_size = 8 * concurrency  # so that few batches end with idle places
-        # A server at home wants no key, but the client does.
-        key = os.environ.get(KEY_VARIABLE) or "none"
-        self._client = openai.OpenAI(base_url=url, api_key=key, max_retries=retries, timeout=timeout)
 
     def answer(self, asks: Sequence[Ask], mode: Mode = "generate") -> Iterator[tuple[int, Reply]]:
         """Raises EndpointFailed when it refuses the key or the model, or is gone; replies that are there come first."""
-        waiting = iter(range(len(asks)))
-        under_way: dict[Future[Reply], int] = {}
-        failed_in_a_row, refused_in_a_row, failure = 0, 0, None
-        with ThreadPoolExecutor(self.concurrency) as pool:
-            while True:
-                while failure is None and len(under_way) < self.concurrency:
-                    index = next(waiting, None)
-                    if index is None:
-                        break
-                    under_way[pool.submit(self._ask, asks[index], mode)] = index
-                if not under_way:
-                    break
-                for done in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    index = under_way.pop(done)
-                    try:
-                        reply = done.result()
-                        failed_in_a_row = 0 if reply.error is None else failed_in_a_row
-                        refused_in_a_row = 0 if reply.error is None else refused_in_a_row + 1
-                        if refused_in_a_row >= 4 * self.give_up_after:  # not these questions: the way they are asked
-                            failure = EndpointFailed(
-                                f"{self.name}: {refused_in_a_row} questions in a row were refused: {reply.error}"
-                            )
-                    except ValueError as error:  # EndpointFailed, or a picture that is none
-                        failure = error
-                        continue
-                    except _Unanswered as error:
-                        reply = Reply("", error=str(error))
-                        failed_in_a_row += 1
-                        if failed_in_a_row >= self.give_up_after:
-                            failure = EndpointFailed(
-                                f"{self.name}: {failed_in_a_row} questions in a row failed: {error}; "
-                                "what it answered is kept, run it again to go on"
-                            )
-                    yield index, reply
-        if failure is not None:
-            raise failure
+        limits = {"concurrency": self.concurrency, "give_up_after": self.give_up_after}
+        for index, came in ask_all(asks, lambda ask: self._ask(ask, mode), name=self.name, **limits):
+            yield index, came.said if came.said is not None else Reply("", error=came.error)
 
     def _ask(self, ask: Ask, mode: Mode) -> Reply:
         compare = mode == "logits" and bool(ask.choices)
@@ -111,58 +59,15 @@ class OpenAIAnswerer:
         ]
         content.append({"type": "text", "text": ask.prompt})
         message = {"role": "user", "content": content if ask.images else ask.prompt}
-        for attempt in range(1 + self.retries):
-            if attempt:
-                time.sleep(min(8.0, PAUSE * 2**attempt))
-            completion = self._complete([message], options)
-            if isinstance(completion, Reply):
-                return completion
-            choice = _first_choice(completion)
-            if choice is None:
-                continue
-            if not compare:
-                return Reply((choice.message.content or "").strip())
-            logits = _logits(choice, ask.choices)
-            if logits is None:
-                raise EndpointFailed(f"{self.name} sends no logprobs; use --mode generate")
-            if not logits:
-                return Reply("", error=f"none of {', '.join(ask.choices)} is among the 20 likeliest tokens")
-            return Reply(chosen(logits), logits)
-        raise _Unanswered("it sent something that is no chat completion")
-
-    def _complete(self, messages: list[dict[str, Any]], options: dict[str, Any]) -> Any:
-        import openai
-
-        try:
-            return self._client.chat.completions.create(model=self.model, messages=messages, **self.decoding, **options)
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise EndpointFailed(f"{self.name} refuses the key in {KEY_VARIABLE} ({error.status_code})") from None
-        except openai.NotFoundError as error:
-            raise EndpointFailed(f"{self.name}: no such model or path: {_short(error)}") from None
-        except (openai.RateLimitError, openai.InternalServerError, openai.ConflictError) as error:
-            raise _Unanswered(f"{error.status_code} after {self.retries} retries: {_short(error)}") from None
-        except openai.APIStatusError as error:  # this question is refused: too long, filtered, ...
-            return Reply("", error=f"{error.status_code}: {_short(error)}")
-        except openai.APIConnectionError as error:  # timeouts too
-            raise _Unanswered(f"no connection after {self.retries} retries: {_short(error)}") from None
-        except (openai.APIError, ValueError):  # a body that is not JSON
-            return None
-
-
-class _Unanswered(Exception):
-    """A question that failed after all retries, through no fault of its own."""
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-def _first_choice(completion: Any) -> Any:
-    choices = getattr(completion, "choices", None)
-    if not isinstance(choices, list) or not choices or getattr(choices[0], "message", None) is None:
-        return None
-    content = choices[0].message.content
-    return choices[0] if content is None or isinstance(content, str) else None
+        choice = self.endpoint.chat([message], **self.decoding, **options)
+        if not compare:
+            return Reply((choice.message.content or "").strip())
+        logits = _logits(choice, ask.choices)
+        if logits is None:
+            raise EndpointFailed(f"{self.name} sends no logprobs; use --mode generate")
+        if not logits:
+            raise Refused(f"none of {', '.join(ask.choices)} is among the 20 likeliest tokens")
+        return Reply(chosen(logits), logits)
 
 
 def _logits(choice: Any, choices: tuple[str, ...]) -> dict[str, float] | None:

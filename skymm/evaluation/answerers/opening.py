@@ -15,13 +15,10 @@ def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Ans
     """
     kind, _, rest = spec.partition(":")
     if kind == "openai" and not tower:
+        from skymm.endpoint import split_spec
         from skymm.evaluation.answerers.openai_endpoint import OpenAIAnswerer
 
-        url, _, model = rest.rpartition("#")
-        if not url or not model:
-            raise ValueError(
-                "found an endpoint without the name of its model, expected openai:URL#MODEL, as in openai:http://localhost:8000/v1#my-model"
-            )
+        url, model = split_spec(spec)
         return OpenAIAnswerer(url, model, max_new_tokens=max_new_tokens)
     source = rest if kind == "hf" else spec
     if tower and kind == "openai":

@@ -17,7 +17,7 @@ from skymm.evaluation.answerers.protocol import Ask
 def _no_long_pauses(monkeypatch):
     monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.01)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
-    monkeypatch.setattr("skymm.evaluation.answerers.openai_endpoint.PAUSE", 0.0)
+    monkeypatch.setattr("skymm.endpoint.PAUSE", 0.0)
 
 
 def picture(kind="PNG"):

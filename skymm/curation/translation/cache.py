@@ -1,0 +1,137 @@
+"""What was translated once is not asked again: a file of SQLite that several processes may use at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+WAIT = 60.0  # seconds for others to finish writing
+_MAGIC = 0x736B7974  # "skyt": says that the file is one of these
+_VERSION = 1
+_AT_A_TIME = 500  # below the number of variables that any SQLite takes
+
+
+def key_of(identity: str, source: str, target: str, text: str) -> bytes:
+    """`identity`: what besides the text an answer depends on (`Translator.identity`)."""
+    parts = (part.encode("utf-8", "surrogatepass") for part in (identity, source, target, text))
+    return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
+
+
+class TranslationCache:
+    """Every `store` is on disk when it returns, and is there whole or not at all after `kill -9`.
+
+    Opened when first used, anew in every process. Raises ValueError for a file that is damaged or something else.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._connection: sqlite3.Connection | None = None
+        self._process = 0
+
+    def __getstate__(self) -> dict[str, Path]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        self.__init__(state["path"])
+
+    def __enter__(self) -> TranslationCache:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._connection is not None and self._process == os.getpid():
+            self._connection.close()
+        self._connection = None
+
+    def look_up(self, keys: Iterable[bytes]) -> dict[bytes, str]:
+        """Those that are there."""
+        wanted, found = list(dict.fromkeys(keys)), {}
+        with self._open() as connection:
+            for start in range(0, len(wanted), _AT_A_TIME):
+                part = wanted[start : start + _AT_A_TIME]
+                marks = ", ".join("?" * len(part))
+                found.update(connection.execute(f"SELECT key, text FROM translations WHERE key IN ({marks})", part))
+        return found
+
+    def store(self, translations: Mapping[bytes, str]) -> None:
+        """The first translation of a text stays, so that processes that race agree from then on."""
+        with self._open() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT OR IGNORE INTO translations VALUES (?, ?)", translations.items())
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            if self._connection is None or self._process != os.getpid():  # a connection must not cross a fork
+                self._connection = self._connect()
+                self._process = os.getpid()
+            yield self._connection
+        except sqlite3.OperationalError as error:
+            raise ValueError(
+                f"{self.path}: translations cannot be stored there ({error}); "
+                "see that the directory can be written to and has space, or choose another `cache`"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:  # a mistake of ours, not of the file
+                raise
+            raise ValueError(self._useless(str(error))) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"{self.path}: its directory cannot be made ({error}); choose another `cache`") from error
+        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+        try:
+            with connection:  # first, so that a database of somebody else is left as it is
+                connection.execute("BEGIN")
+                self._check(connection)
+            _until_free(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+            connection.execute("PRAGMA synchronous = NORMAL")
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                if self._check(connection):
+                    connection.execute("CREATE TABLE translations (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID")
+                    connection.execute(f"PRAGMA application_id = {_MAGIC}")
+                    connection.execute(f"PRAGMA user_version = {_VERSION}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check(self, connection: sqlite3.Connection) -> bool:
+        """Whether it is new. Raises ValueError where it is something else."""
+        [magic] = connection.execute("PRAGMA application_id").fetchone()
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        [num_tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (magic, version) == (_MAGIC, _VERSION):
+            return False
+        if magic or version or num_tables:
+            raise ValueError(self._useless("a database of something else, or of another version"))
+        return True
+
+    def _useless(self, why: str) -> str:
+        return (
+            f"{self.path}: found {why}, expected translations that are stored here; "
+            "move the file away (with those ending in -wal and -shm), then what it held is translated again"
+        )
+
+
+def _until_free(action: Callable[[], object]) -> None:
+    """Changing to WAL does not wait for others by itself, though it needs the file alone for a moment."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            action()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,165 @@
+"""An OpenAI-compatible endpoint (vLLM, llama.cpp, Ollama, LMDeploy, hosted models): one chat call, and many at a time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+PAUSE = 0.5  # seconds before asking again after a reply that was nonsense; doubled each time
+
+Asked = TypeVar("Asked")
+Said = TypeVar("Said")
+
+
+class EndpointFailed(ValueError):
+    """The endpoint as a whole does not answer; what it answered before is kept."""
+
+
+class Unanswered(Exception):
+    """A question that failed after all retries, through no fault of its own."""
+
+
+class Refused(Exception):
+    """A question that the endpoint does not take: too long, filtered, an option that it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[Said]):
+    """What came of one question: `said`, or `error` as a short sentence."""
+
+    said: Said | None = None
+    error: str | None = None
+
+
+class Endpoint:
+    """One model of it. `url` ends where `/chat/completions` begins.
+
+    The key is read from OPENAI_API_KEY when the first question is asked, goes to the endpoint and nowhere else. `retries`:
+    per question, with growing pauses (or as long as the endpoint says), when it answers 408, 409, 429 or 5xx, breaks the
+    connection, or sends what is no chat completion. `timeout`: seconds.
+    """
+
+    def __init__(self, url: str, model: str, *, retries: int = 5, timeout: float = 120):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"found endpoint {url!r}, expected http(s)://HOST/v1")
+        if parts.username or parts.password or parts.query:
+            raise ValueError(f"the endpoint's URL must not carry a key or password; set {KEY_VARIABLE} instead")
+        self.url, self.model, self.retries, self.timeout = url, model, retries, timeout
+        self.name = f"openai:{url}#{model}"
+
+    @cached_property
+    def _client(self) -> Any:
+        import openai
+
+        # A server at home wants no key, but the client does.
+        key = os.environ.get(KEY_VARIABLE) or "none"
+        return openai.OpenAI(base_url=self.url, api_key=key, max_retries=self.retries, timeout=self.timeout)
+
+    def chat(self, messages: list[dict[str, Any]], **options: Any) -> Any:
+        """The first choice of the completion, whose `message.content` is text or None.
+
+        Raises Refused or Unanswered for this question, EndpointFailed where the key or the model is refused.
+        """
+        for attempt in range(1 + self.retries):
+            if attempt:
+                time.sleep(min(8.0, PAUSE * 2**attempt))
+            choice = _first_choice(self._complete(messages, options))
+            if choice is not None:
+                return choice
+        raise Unanswered("it sent something that is no chat completion")
+
+    def _complete(self, messages: list[dict[str, Any]], options: dict[str, Any]) -> Any:
+        import openai
+
+        try:
+            return self._client.chat.completions.create(model=self.model, messages=messages, **options)
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise EndpointFailed(f"{self.name} refuses the key in {KEY_VARIABLE} ({error.status_code})") from None
+        except openai.NotFoundError as error:
+            raise EndpointFailed(f"{self.name}: no such model or path: {_short(error)}") from None
+        except (openai.RateLimitError, openai.InternalServerError, openai.ConflictError) as error:
+            raise Unanswered(f"{error.status_code} after {self.retries} retries: {_short(error)}") from None
+        except openai.APIStatusError as error:
+            raise Refused(f"{error.status_code}: {_short(error)}") from None
+        except openai.APIConnectionError as error:  # timeouts too
+            raise Unanswered(f"no connection after {self.retries} retries: {_short(error)}") from None
+        except (openai.APIError, ValueError):  # a body that is not JSON
+            return None
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """URL and model of `openai:URL#MODEL`, as recipes and command lines have it. Raises ValueError for another form."""
+    url, _, model = spec.removeprefix("openai:").rpartition("#")
+    if not url or not model:
+        raise ValueError(
+            "found an endpoint without the name of its model, expected openai:URL#MODEL, as in openai:http://localhost:8000/v1#my-model"
+        )
+    return url, model
+
+
+def ask_all(
+    asks: Sequence[Asked], ask: Callable[[Asked], Said], *, name: str, concurrency: int = 8, give_up_after: int = 3
+) -> Iterator[tuple[int, Reply[Said]]]:
+    """Each question's index with what came of it, as answers come in; `concurrency` questions are under way at a time.
+
+    `give_up_after`: questions in a row that failed after all retries (four times as many that were refused: then it is not
+    the questions but the way they are asked), after which the endpoint counts as gone. A ValueError of `ask`, EndpointFailed
+    among them, stops it too. Either way replies that are under way come first, and the error is raised last.
+    """
+    waiting = iter(range(len(asks)))
+    under_way: dict[Future[Said], int] = {}
+    failed_in_a_row, refused_in_a_row, failure = 0, 0, None
+    with ThreadPoolExecutor(concurrency) as pool:
+        while True:
+            while failure is None and len(under_way) < concurrency:
+                index = next(waiting, None)
+                if index is None:
+                    break
+                under_way[pool.submit(ask, asks[index])] = index
+            if not under_way:
+                break
+            for done in wait(under_way, return_when=FIRST_COMPLETED).done:
+                index = under_way.pop(done)
+                reply: Reply[Said]
+                try:
+                    reply = Reply(done.result())
+                    failed_in_a_row, refused_in_a_row = 0, 0
+                except ValueError as error:  # EndpointFailed, or a question that cannot be asked
+                    failure = error
+                    continue
+                except Refused as error:
+                    reply = Reply(error=str(error))
+                    refused_in_a_row += 1
+                    if refused_in_a_row >= 4 * give_up_after:
+                        failure = EndpointFailed(f"{name}: {refused_in_a_row} questions in a row were refused: {error}")
+                except Unanswered as error:
+                    reply = Reply(error=str(error))
+                    failed_in_a_row += 1
+                    if failed_in_a_row >= give_up_after:
+                        failure = EndpointFailed(
+                            f"{name}: {failed_in_a_row} questions in a row failed: {error}; "
+                            "what it answered is kept, run it again to go on"
+                        )
+                yield index, reply
+    if failure is not None:
+        raise failure
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _first_choice(completion: Any) -> Any:
+    choices = getattr(completion, "choices", None)
+    if not isinstance(choices, list) or not choices or getattr(choices[0], "message", None) is None:
+        return None
+    content = choices[0].message.content
+    return choices[0] if content is None or isinstance(content, str) else None

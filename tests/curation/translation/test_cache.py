@@ -1,0 +1,134 @@
+"""A store of translations that outlives kills, is shared by processes, and says what to do when it is damaged."""
+
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from skymm.curation.translation.cache import TranslationCache, key_of
+
+
+def keys(*texts):
+    return [key_of("model 1", "en", "zh", text) for text in texts]
+
+
+def test_what_was_stored_is_there_next_time(tmp_path):
+    path = tmp_path / "deep" / "cache.sqlite"
+    one, two, three = keys("one", "two", "three")
+    with TranslationCache(path) as cache:
+        assert cache.look_up([one]) == {}
+        cache.store({one: "一", two: ""})
+        cache.store({one: "壹"})
+    with TranslationCache(path) as again:
+        assert again.look_up([one, two, three, one]) == {one: "一", two: ""}, "the first one stays"
+
+
+def test_everything_an_answer_depends_on_is_in_the_key():
+    base = ("model 1", "en", "zh", "text")
+    others = [("model 2", "en", "zh", "text"), ("model 1", "zh", "en", "text"), ("model 1", "en", "zh", "text ")]
+    others += [("model 1e", "n", "zh", "text"), ("model 1", "en", "zh", "\ud83d")]
+    assert len({key_of(*parts) for parts in [base, *others]}) == 6
+    assert key_of(*base) == key_of(*base)
+
+
+def test_thousands_at_a_time(tmp_path):
+    cache = TranslationCache(tmp_path / "cache.sqlite")
+    many = {key: str(index) for index, key in enumerate(keys(*map(str, range(3000))))}
+    cache.store(many)
+    assert cache.look_up(many) == many
+
+
+def test_several_processes_share_it(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    code = """
+import sys
+from skymm.curation.translation.cache import TranslationCache, key_of
+cache, name = TranslationCache(sys.argv[1]), sys.argv[2]
+for start in range(0, 200, 4):
+    batch = {key_of("m", "en", "zh", str(n)): f"{n} by {name}" for n in range(start, start + 4)}
+    cache.store(batch)
+    assert set(cache.look_up(batch)) == set(batch)
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "abc"]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    wanted = {key_of("m", "en", "zh", str(n)): n for n in range(200)}
+    found = TranslationCache(path).look_up(wanted)
+    assert {wanted[key] for key in found} == set(range(200))
+    assert all(text.startswith(f"{wanted[key]} by ") for key, text in found.items())
+
+
+def test_it_crosses_forks_and_pickles(tmp_path):
+    cache = TranslationCache(tmp_path / "cache.sqlite")
+    one, two = keys("one", "two")
+    cache.store({one: "一"})
+    child = os.fork()
+    if child == 0:
+        try:
+            cache.store({two: "二"})
+            os._exit(0 if cache.look_up([one]) == {one: "一"} else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert cache.look_up([one, two]) == {one: "一", two: "二"}
+    assert pickle.loads(pickle.dumps(cache)).look_up([two]) == {two: "二"}
+
+
+def test_a_killed_writer_leaves_whole_batches(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    code = """
+import sys
+from skymm.curation.translation.cache import TranslationCache, key_of
+cache, number = TranslationCache(sys.argv[1]), 0
+while True:
+    cache.store({key_of("m", "en", "zh", f"{number} {part}"): "x" * 500 for part in range(20)})
+    number += 1
+    print(number, flush=True)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    stored = 0
+    for line in process.stdout:
+        stored = int(line)
+        if stored >= 20:
+            process.kill()
+    process.wait()
+    cache = TranslationCache(path)
+    for number in range(stored + 3):
+        batch = [key_of("m", "en", "zh", f"{number} {part}") for part in range(20)]
+        assert len(cache.look_up(batch)) == 20 if number < stored else len(cache.look_up(batch)) in (0, 20)
+
+
+def damaged_middle(path):
+    with TranslationCache(path) as cache:
+        cache.store(dict.fromkeys(keys(*map(str, range(2000))), "text" * 100))
+    data = bytearray(path.read_bytes())
+    data[4096:-4096] = b"\xff" * (len(data) - 8192)
+    path.write_bytes(data)
+
+
+def of_something_else(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE photos (name TEXT)")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda path: path.write_bytes(b"<html>not found</html>" * 100), damaged_middle, of_something_else]
+)
+def test_a_damaged_or_foreign_file_says_what_to_do(tmp_path, spoil):
+    path = tmp_path / "cache.sqlite"
+    spoil(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"cache\.sqlite: found .*move the file away"):
+        TranslationCache(path).look_up(keys(*map(str, range(2000))))
+    assert path.read_bytes()[:4096] == before[:4096], "it is left for its owner to look at"
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="choose another `cache`"):
+        TranslationCache(tmp_path / "file" / "cache.sqlite").look_up(keys("a"))
+    with pytest.raises(ValueError, match="cannot be stored there"):
+        TranslationCache(tmp_path).look_up(keys("a"))
