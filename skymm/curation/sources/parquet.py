@@ -1,4 +1,7 @@
-"""Parquet tables: rows without their pictures, and later each picture from where it lies, a few rows in memory at a time."""
+"""Parquet tables: rows without their pictures, and later each picture from where it lies.
+
+Memory is that of a page of the file, which its writer chose: up to a row group, or about a thousand pictures.
+"""
 
 from __future__ import annotations
 

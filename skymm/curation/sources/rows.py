@@ -39,6 +39,8 @@ def key_of(name: Any) -> str:
 
 def identity(value: Any) -> int | str | None:
     """An id as published, "7" and 7 being one; None for what is none."""
+    if type(value) is int and 0 <= value < 10**18:  # nearly always, and there are millions
+        return value
     if isinstance(value, bool) or value is None:
         return None
     text = str(value).strip() if isinstance(value, int | str) else ""
