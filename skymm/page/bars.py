@@ -11,7 +11,7 @@ from skymm.page.drawing import SMALL, Axis, line, mark, shortened, svg, text, te
 
 _WIDTH, _RIGHT = 400.0, 396.0
 _ROW = 19.0
-_NAMES = 150.0  # units that names may take
+_NAMES = 165.0  # units that names may take
 
 
 def share_bars(
@@ -42,7 +42,7 @@ def share_bars(
 
 
 def paired_bars(label: str, rows: Sequence[tuple[str, int, int]], styles: tuple[str, str]) -> Markup:
-    """Two counts of each row back to back, with the row's name above them in the middle column."""
+    """Two counts of each row back to back, with the row's name at the left."""
     left = _left([name for name, _, _ in rows])
     most = max((max(first, second) for _, first, second in rows), default=0) or 1
     numbers = max((text_width(f"{count:,}", SMALL) for _, *counts in rows for count in counts), default=0.0)
@@ -79,7 +79,7 @@ def number_bars(label: str, rows: Sequence[tuple[str, int]], style: str = "s0") 
 
 def two_marks(label: str, rows: Sequence[tuple[str, float, float]], axis: Axis) -> Markup:
     """Two values of each row on one axis, an open mark and a filled one, joined by a line."""
-    left, right = _left([name for name, _, _ in rows]), 386.0
+    left, right = _left([name for name, _, _ in rows], 200.0), 386.0
     bottom = 6 + _ROW * len(rows)
     parts = []
     for tick in axis.ticks:
@@ -148,8 +148,9 @@ def histogram_chart(
     return svg(_WIDTH, bottom + 20, label, parts)
 
 
-def _left(names: Sequence[str]) -> float:
-    return min(_NAMES, max((text_width(name) for name in names), default=0.0) + 2) + 8
+def _left(names: Sequence[str], most: float = _NAMES) -> float:
+    """Where bars begin: behind the longest name, as far as there is room for it."""
+    return min(most, max((text_width(name) for name in names), default=0.0) + 2) + 8
 
 
 def _rectangle(x: float, y: float, width: float, height: float, style: str, title: str) -> Markup:

@@ -39,11 +39,15 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of the sample that guessing is tried on. `half` (0 or 1) depends on the picture alone."""
+    """A question of those that guessing is tried on. `half` (0 or 1) depends on the picture alone.
+
+    Answers with one `label` are word for word the same; `answer` is how they begin.
+    """
 
     half: int
     question: str
     answer: str
+    label: int
     said: str | None
 
 

@@ -18,9 +18,9 @@ LEVELS = {MEND: "mend", LOOK: "look", KNOW: "know"}
 
 ENOUGH = 50  # answers that a share needs to be worth a sentence
 _LEANS, _FAR = 0.65, 0.8  # share of answers of one kind, from which on a set leans, and leans far
-_GAIN, _MUCH = 0.05, 0.2  # what guessing may gain, and what is much
+_GAIN, _MUCH, _MOST_OF_IT = 0.05, 0.2, 0.5  # what guessing may gain, what is much, and much of what can be gained
 _OPEN_GUESSED = 0.5
-_MIN_ASKED = 10
+MIN_ASKED = 10
 _MOST = 5  # kinds that are told one by one
 _SMALL_SIDE, _LONG = 64, 5
 _FEW = 0.1  # share of a language
@@ -37,14 +37,19 @@ class Finding:
 
     def sentence(self, words: Words) -> str:
         """In the language of the words. Names of kinds and languages are translated, numbers are written out."""
-        shown = {
-            name: f"{value:,}" if isinstance(value, int) else percent(value) if isinstance(value, float) else value
-            for name, value in self.values.items()
-        }
+        shown = {name: _written(value, words) for name, value in self.values.items()}
         for name in ("kind", "language", "answer"):
             if name in shown:
                 shown[name] = kind_name(shown[name], words)
-        return words[f"find_{self.name}"].format(**shown)
+        sentence = words[f"find_{self.name}"].format(**shown)
+        return sentence[:1].upper() + sentence[1:]
+
+
+def _written(value: Any, words: Words) -> str:
+    """A count, a share, a text, or a list of (name, count or share)."""
+    if isinstance(value, list):
+        return words["comma"].join(f"“{name}” {_written(number, words)}" for name, number in value) or "–"
+    return f"{value:,}" if isinstance(value, int) else percent(value) if isinstance(value, float) else value
 
 
 def findings(audit: Audit) -> list[Finding]:
@@ -73,7 +78,7 @@ def _about_reading(audit: Audit) -> Iterator[Finding]:
         yield Finding("bad_shards", MEND, len(audit.bad_shards) / len(audit.shards), values)
     if lost:
         part = lost / (samples + lost)
-        reasons = ", ".join(f"{wrong.name} {wrong.count:,}" for wrong in audit.unreadable)
+        reasons = [(wrong.name, wrong.count) for wrong in audit.unreadable]
         yield Finding(
             "unreadable", MEND if part > 0.01 else LOOK, part, {"count": lost, "part": part, "reasons": reasons}
         )
@@ -148,9 +153,10 @@ def _about_guessing(audit: Audit) -> Iterator[Finding]:
             continue
         values = {"kind": one.kind, "language": one.language, "part": one.guessed, "count": one.count}
         if one.yes_no and one.gain >= max(_GAIN, 3 * one.error):
-            told = ", ".join(f"“{clue.word}” {percent(clue.yes_share)}" for clue in one.telling)
-            values |= {"same": one.answer_share, "answer": one.answer, "words": told or "–"}
-            yield Finding("guessed", MEND if one.gain >= _MUCH else LOOK, one.gain, values)
+            told = [(clue.word, clue.yes_share) for clue in one.telling]
+            values |= {"same": one.answer_share, "answer": one.answer, "words": told}
+            much = one.gain >= _MUCH or one.closed >= _MOST_OF_IT
+            yield Finding("guessed", MEND if much else LOOK, one.gain, values)
         elif not one.yes_no and one.guessed >= _OPEN_GUESSED + 3 * one.error:
             values |= {"answer": one.answer, "same": one.answer_share}
             yield Finding("guessed_open", LOOK, one.guessed - _OPEN_GUESSED, values)
@@ -169,7 +175,7 @@ def one_sided(things: Sequence[Thing], polarity: str) -> list[Thing]:
     return [
         thing
         for thing in things
-        if thing.asked >= _MIN_ASKED
+        if thing.asked >= MIN_ASKED
         and getattr(thing, polarity) == thing.asked
         and num_asked * 2.0 ** (1 - min(thing.asked, 1000)) < 0.05
     ]
@@ -196,7 +202,7 @@ def _about_repeats(audit: Audit) -> Iterator[Finding]:
         yield Finding("keys", LOOK, keys.copies / keys.total, {"count": keys.copies})
     if wholes.copies:
         part = wholes.copies / wholes.total
-        values = {"count": wholes.copies, "part": part, "across": wholes.across}
+        values = {"count": wholes.copies, "part": part, "within": wholes.within, "across": wholes.across}
         yield Finding("wholes", MEND if part > 0.05 else LOOK, part, values)
     for name, found, others in (("texts", texts, wholes), ("pictures", pictures, wholes)):
         copies = found.copies - others.copies

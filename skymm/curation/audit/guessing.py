@@ -58,6 +58,11 @@ class Guess:
         """What the words give away."""
         return self.guessed - self.answer_share
 
+    @property
+    def closed(self) -> float:
+        """The same, as a part of what there is to be gained."""
+        return self.gain / (1 - self.answer_share) if self.answer_share < 1 else 0.0
+
 
 def guess(kind: str, language: str, questions: Sequence[Question]) -> Guess | None:
     """None for too few questions, or where no half has both answers to learn from."""
@@ -73,9 +78,10 @@ def guess(kind: str, language: str, questions: Sequence[Question]) -> Guess | No
         answers = _bayes(learned, asked) if yes_no else _repeated(learned, asked, common)
         right += sum(_label(one, yes_no) == answer for one, answer in zip(asked, answers))
     counts = Counter(_label(one, yes_no) for one in tried)
-    answer = _most(counts)
+    label = _most(counts)
+    answer = next(one.said if yes_no else one.answer for one in tried if _label(one, yes_no) == label)
     return Guess(
-        *(kind, language, yes_no, len(tried), answer, counts[answer] / len(tried)),
+        *(kind, language, yes_no, len(tried), answer or UNKNOWN, counts[label] / len(tried)),
         *(right / len(tried), _telling(tried) if yes_no else ()),
     )
 
@@ -110,7 +116,7 @@ def guess_before(before: Mapping[tuple[int, str, int, str], int]) -> Guess | Non
 
 
 def _label(one: Question, yes_no: bool) -> str:
-    return one.said or UNKNOWN if yes_no else one.answer
+    return one.said or UNKNOWN if yes_no else f"{one.label:016x}"
 
 
 def _most(counts: Counter[str]) -> str:
@@ -152,7 +158,7 @@ def _repeated(learned: Sequence[Question], asked: Sequence[Question], common: st
     """What the same question was answered with most often, else what any was."""
     known: dict[str, Counter[str]] = {}
     for one in learned:
-        known.setdefault(normalise(one.question).lower(), Counter())[one.answer] += 1
+        known.setdefault(normalise(one.question).lower(), Counter())[_label(one, False)] += 1
     return [_most(known.get(normalise(one.question).lower(), Counter([common]))) for one in asked]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from skymm.conversation import LANGUAGES
-from skymm.curation.audit.findings import one_sided
+from skymm.curation.audit.findings import MIN_ASKED, one_sided
 from skymm.curation.audit.guessing import Guess
 from skymm.curation.audit.naming import kind_name, percent, size_name
 from skymm.curation.audit.summary import Audit, Balance, Thing, middle, share
@@ -82,13 +82,17 @@ def guessing_rows(audit: Audit, words: Words) -> list[list[str]]:
     """Kind, language, questions tried, most frequent answer, always that, from the words, words that tell."""
     rows = []
     for one in audit.guesses[:MOST_ROWS]:
-        telling = ", ".join(f"{clue.word} ({percent(clue.yes_share)})" for clue in one.telling)
+        telling = words["comma"].join(f"{clue.word} ({percent(clue.yes_share)})" for clue in one.telling)
         rows.append(
             [
                 *(kind_name(one.kind, words), words[one.language], f"{one.count:,}", kind_name(one.answer, words)),
                 *(percent(one.answer_share), percent(one.guessed), telling),
             ]
         )
+    if audit.before:
+        one = audit.before
+        names = (words["all_kinds"], words["both_languages"], f"{one.count:,}", kind_name(one.answer, words))
+        rows.append([*names, percent(one.answer_share), percent(one.guessed), words["from_before"]])
     return rows
 
 
@@ -96,12 +100,13 @@ def thing_figures(audit: Audit, words: Words) -> list[Figure]:
     asked = [thing for thing in audit.things if thing.asked][:_MOST_BARS]
     seen = sorted((thing for thing in audit.things if thing.pictures), key=lambda one: (-one.pictures, one.name))
     legend = [("neg", words["where_it_is_not"]), ("pos", words["where_it_is"])]
+    often = [thing for thing in audit.things if thing.asked >= MIN_ASKED]
+    lopsided = sorted(often, key=lambda one: (-((one.positive - one.negative) ** 2) / one.asked, one.name))
     found = []
-    if asked:
-        chart = paired_bars(
-            words["things_asked"], [(one.name, one.negative, one.positive) for one in asked], ("neg", "pos")
-        )
-        found.append(Figure(words["things_asked"], chart, legend))
+    for title, things in (("things_asked", asked), ("things_lopsided", lopsided[:_MOST_BARS])):
+        if things:
+            rows = [(one.name, one.negative, one.positive) for one in things]
+            found.append(Figure(words[title], paired_bars(words[title], rows, ("neg", "pos")), legend))
     if seen:
         chart = number_bars(words["things_seen"], [(one.name, one.pictures) for one in seen[:_MOST_BARS]])
         found.append(Figure(words["things_seen"], chart))
@@ -132,7 +137,7 @@ def length_figures(audit: Audit, words: Words) -> list[Figure]:
                 for language, histogram in series
             ]
             legend = [(LANGUAGE_STYLES[language], words[language]) for language, _ in series]
-            found.append(Figure(title, chart, legend, " ".join(notes)))
+            found.append(Figure(title, chart, legend, words["between_sentences"].join(notes)))
     rounds = {number: number * count for number, count in audit.histograms["rounds"].items()}
     if sum(rounds.values()):
         chart = histogram_chart(words["rounds"], _ROUNDS, [(rounds, "s2")], _share_axis)
@@ -153,7 +158,7 @@ def formats_note(audit: Audit, words: Words) -> str:
     count, size = sum(audit.formats.values()), audit.totals.get("picture_bytes", 0)
     if not count:
         return words["no_pictures"]
-    formats = ", ".join(f"{name} {number:,}" for name, number in sorted(audit.formats.items()))
+    formats = words["comma"].join(f"{name} {number:,}" for name, number in sorted(audit.formats.items()))
     return words["formats_note"].format(formats=formats, size=size_name(size), mean=size_name(size / count))
 
 
@@ -189,7 +194,7 @@ def _polarities(row: Balance) -> tuple[int, int, int]:
 
 
 def _guess_name(one: Guess, words: Words) -> str:
-    return f"{kind_name(one.kind, words)}, {words[one.language]}"
+    return words["kind_in"].format(kind=kind_name(one.kind, words), language=words[one.language])
 
 
 def _share_axis(highest: float) -> Axis:

@@ -37,7 +37,8 @@ ENGLISH = {
     "find_only_negative_one": "“{name}” is only ever asked for where it is not: {asked} questions.",
     "find_denied_facts": "{count} questions deny what the facts of their picture say is there, such as {example}.",
     "find_keys": "{count} keys stand twice in one directory.",
-    "find_wholes": "{count} samples ({part}) are exact copies of others, {across} of them of samples in other shards.",
+    "find_wholes": "{count} samples ({part}) are exact copies of others: {within} of some in the same shard, {across} of "
+    "some in other shards.",
     "find_repeated_texts": "{count} conversations ({part}) are word for word those of other pictures.",
     "find_repeated_pictures": "{count} pictures ({part}) stand several times, with different conversations.",
     "find_alike": "{count} samples ({part}) are nearly the same as earlier ones, by {name}.",
@@ -83,7 +84,7 @@ CHINESE = {
     "find_only_negative_one": "“{name}”只在它不存在时才被问到：{asked} 个问题。",
     "find_denied_facts": "{count} 个问题否认了图片事实中明明存在的东西，例如 {example}。",
     "find_keys": "同一目录中有 {count} 个键重复出现。",
-    "find_wholes": "{count} 个样本（{part}）与其他样本完全相同，其中 {across} 个的原件在别的分片里。",
+    "find_wholes": "{count}个样本（{part}）与其他样本完全相同：{within} 个在同一分片内，{across} 个与别的分片相同。",
     "find_repeated_texts": "{count} 段对话（{part}）与其他图片的对话一字不差。",
     "find_repeated_pictures": "{count} 张图片（{part}）多次出现，配有不同的对话。",
     "find_alike": "按 {name} 判断，{count} 个样本（{part}）与前面的样本几乎相同。",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from skymm.curation.audit.counts import Cell, Counts, Reference
 from skymm.curation.audit.lowest import digest
@@ -39,6 +40,10 @@ class Card:
     pictures: tuple[tuple[str, str | None], ...]
     turns: tuple[ShownTurn, ...]
     more: int
+
+    @property
+    def file(self) -> str:
+        return PurePath(self.shard).name
 
 
 def choose(counts: Counts, num_samples: int) -> tuple[list[Reference], int, int]:

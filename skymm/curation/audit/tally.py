@@ -42,6 +42,7 @@ NUM_TURNS_SHOWN = 12
 TEXT_ONLY: Cell = ("", "text only", "")
 SEVERAL: Cell = ("", "several pictures", "")
 _WIDEST = 20.0  # to one; wider and narrower pictures are counted as such
+_MOST_LETTERS = 48  # of an answer that is named
 _FURTHEST = 3  # more yes than no, or fewer, that are told apart
 
 
@@ -143,9 +144,7 @@ def _answer(counts: Counts, opened: Opened, pair: tuple[Turn, Turn], half: int, 
     kind = counts.kinds.get(kind_name, KindCounts)
     if kind is not None:
         kind.answers[spoken, polarity, said or UNKNOWN] += 1
-        kind.questions.setdefault(spoken, Lowest(NUM_QUESTIONS)).put(
-            rank, lambda: Question(half, clean(question.text), clean(normalise(answer.text).lower(), 80), said)
-        )
+        kind.questions.setdefault(spoken, Lowest(NUM_QUESTIONS)).get(rank, lambda: _kept(half, question, answer, said))
     there = answer.polarity or {YES: "positive", NO: "negative"}.get(said or "")
     name = asked_thing(question.text, kind_name) if there else None
     if name:
@@ -157,6 +156,12 @@ def _answer(counts: Counts, opened: Opened, pair: tuple[Turn, Turn], half: int, 
             counts.totals["denied_facts"] += 1
             counts.example("denied facts", clean(f"{opened.sample.key}: {name}"))
     return said
+
+
+def _kept(half: int, question: Turn, answer: Turn, said: str | None) -> Question:
+    text = normalise(answer.text).lower()
+    begins = text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
+    return Question(half, clean(question.text), clean(begins), digest(text), said)
 
 
 def kind_of(answer: Turn) -> str:
