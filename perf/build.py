@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import json
 import os
 import random
@@ -29,8 +28,24 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-WORDS = "dog cat bus table chair tree boat horse kite bench umbrella bottle pizza clock bear".split()
-COLOURS = "red blue green yellow black white brown pink".split()
+WORDS = [
+    "dog",
+    "cat",
+    "bus",
+    "table",
+    "chair",
+    "tree",
+    "boat",
+    "horse",
+    "kite",
+    "bench",
+    "umbrella",
+    "bottle",
+    "pizza",
+    "clock",
+    "bear",
+]
+COLOURS = ["red", "blue", "green", "yellow", "black", "white", "brown", "pink"]
 PLAIN = """
 import json, sys
 from img2dataset import download
@@ -74,14 +89,20 @@ def draw_pictures(folder: Path, count: int, width: int, height: int) -> None:
             draw.ellipse((x, y, x + rng.randrange(20, 200), y + rng.randrange(20, 200)), fill=colour)
         image.save(folder / f"{index:06d}.jpg", "JPEG", quality=85)
         one, other = rng.sample(WORDS, 2)
-        rows.append((f"{index:06d}.jpg", f"a {rng.choice(COLOURS)} {one} beside a {rng.choice(COLOURS)} {other} number {index}"))
+        rows.append(
+            (f"{index:06d}.jpg", f"a {rng.choice(COLOURS)} {one} beside a {rng.choice(COLOURS)} {other} number {index}")
+        )
     with (folder / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("image", "caption"), *rows])
 
 
 def recipe(directory: Path, source: dict[str, Any]) -> Path:
     path = directory / "recipe.toml"
-    lines = ["samples_per_shard = 1000", "[sources.it]", *(f"{name} = {json.dumps(value)}" for name, value in source.items())]
+    lines = [
+        "samples_per_shard = 1000",
+        "[sources.it]",
+        *(f"{name} = {json.dumps(value)}" for name, value in source.items()),
+    ]
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -101,9 +122,7 @@ def serve(folder: Path) -> Iterator[str]:
     """A server in a process of its own; gives its address."""
     command = [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     try:
         assert process.stdout is not None
         yield process.stdout.readline().split("(")[1].split(")")[0].rstrip("/")
@@ -120,11 +139,17 @@ def addresses(root: Path, pictures: Path, arguments: argparse.Namespace) -> None
         table = root / "addresses.csv"
         rows = list(csv.DictReader((pictures / "table.csv").open()))
         with table.open("w", newline="") as file:
-            csv.writer(file).writerows([("url", "caption"), *((f"{address}/{row['image']}", row["caption"]) for row in rows)])
+            csv.writer(file).writerows(
+                [("url", "caption"), *((f"{address}/{row['image']}", row["caption"]) for row in rows)]
+            )
         sides: dict[str, Callable[[Path], None]] = {
             "plain img2dataset": lambda out: plain(table, out, arguments.workers),
-            "skymm, local": lambda out: build(out, from_addresses(table, out / "cache", arguments.workers), "local", arguments),
-            "skymm, ray": lambda out: build(out, from_addresses(table, out / "cache", arguments.workers), "ray", arguments),
+            "skymm, local": lambda out: build(
+                out, from_addresses(table, out / "cache", arguments.workers), "local", arguments
+            ),
+            "skymm, ray": lambda out: build(
+                out, from_addresses(table, out / "cache", arguments.workers), "ray", arguments
+            ),
         }
         report("addresses", root, sides, arguments)
 
@@ -158,7 +183,9 @@ def plain(table: Path, out: Path, workers: int) -> None:
     run([sys.executable, "-c", PLAIN, json.dumps(settings)])
 
 
-def build(out: Path, source: dict[str, Any], engine: str, arguments: argparse.Namespace, workers: int | None = None) -> None:
+def build(
+    out: Path, source: dict[str, Any], engine: str, arguments: argparse.Namespace, workers: int | None = None
+) -> None:
     command = [sys.executable, "-m", "skymm.cli", "data", "build", recipe(out, source), "--out", out / "shards"]
     run([*command, "--engine", engine, "--workers", workers or arguments.workers])
 

@@ -128,7 +128,7 @@ class Reader:
         from skymm.curation.translation.step import translate_records
 
         records = [candidate.record for candidate in candidates]
-        made, faults = translate_records(records, self.translation, *_translator(self.translation))
+        made, faults = translate_records(records, self.translation, *_translator(self.translation.model_dump_json()))
         self.pruned.update({f"not translated: {fault}": count for fault, count in faults.items()})
         index = -1
         for record in made:  # each original, then what was made of it
@@ -173,8 +173,10 @@ def _filters(settings: str, leakage: str | None) -> Filters:
 
 
 @lru_cache(maxsize=1)
-def _translator(recipe: TranslationRecipe) -> tuple[Any, Any]:
+def _translator(settings: str) -> tuple[Any, Any]:
+    """The model and the cache."""
     from skymm.curation.translation.cache import TranslationCache
     from skymm.curation.translation.translators import open_translator
 
+    recipe = TranslationRecipe.model_validate_json(settings)
     return open_translator(recipe), TranslationCache(recipe.cache)

@@ -98,7 +98,9 @@ class TranslationCache:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 if self._check(connection):
-                    connection.execute("CREATE TABLE translations (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID")
+                    connection.execute(
+                        "CREATE TABLE translations (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
+                    )
                     connection.execute(f"PRAGMA application_id = {_MAGIC}")
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
         except BaseException:
