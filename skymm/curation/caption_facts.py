@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from skymm.curation.chinese_captions import read_chinese
 from skymm.curation.describing import colours_in
@@ -14,6 +15,7 @@ from skymm.curation.mention import Mention, Reading
 from skymm.curation.record import Facts, Thing
 from skymm.text import normalise
 
+NOTHING = Facts()
 _SHORTEST_PART = (
     4  # letters of a name that is looked for within a longer word: "horse" in "horseradish", not "hat" in "that"
 )
@@ -80,7 +82,7 @@ def colours_said(thing: Thing) -> tuple[tuple[str, ...], ...]:
     return tuple(colours for attribute in thing.attributes if (colours := colours_in(attribute)))
 
 
-def mentioned(texts: Iterable[str], facts: Facts = Facts()) -> frozenset[str]:
+def mentioned(texts: Iterable[str], facts: Facts = NOTHING) -> frozenset[str]:
     """English names of all words that a text or fact about the picture brings up in any form and either language: in a
     compound (the dog of "hot dog", 人 of 人行道), denied, or in one of the meanings of the word.
 
@@ -109,7 +111,7 @@ def _brought_up(text: str) -> frozenset[str]:
             found.update(form.word for form in lexicon.english.get(tuple(tokens[start : start + size]), ()))
         found.update(_within(tokens[start]))
     # "sail boat" and "sailboat" are one.
-    for first, second in zip(tokens, tokens[1:]):
+    for first, second in pairwise(tokens):
         found.update(form.word for form in lexicon.english.get((first + second,), ()))
     return frozenset(found)
 

@@ -50,7 +50,7 @@ def _mention(text: str, pieces: Sequence[Span], found: Sequence[Found], index: i
     if text[place.end : place.end + 1] == "们":
         many = True
     colours, colour_span = ("", None) if "person" in kinds_of(word.en) else colours_in_phrase(text, left, place)
-    attributes = attributes_of(left)
+    attributes = attributes_of(left, text[place.end :])
     starts = [position for position in (first, colour_span[0] if colour_span else None) if position is not None]
     if colour_span is not None and colour_span[0] < len(left):
         colour_span = (offset + colour_span[0], offset + colour_span[1])
@@ -63,11 +63,16 @@ def _mention(text: str, pieces: Sequence[Span], found: Sequence[Found], index: i
         number,
         (offset + number_span[0], offset + number_span[1]) if number_span and number is not None else None,
         many,
-        bool(closed.DEFINITE.search(left)),
+        bool(closed.DEFINITE.search(left)) or (first is None and _came_before(found, index)),
         colours,
         colour_span,
         attributes,
     )
+
+
+def _came_before(found: Sequence[Found], index: int) -> bool:
+    """A noun without a number that was spoken of: 一只风筝, 风筝是红色的."""
+    return any(one.forms == found[index].forms for one in found[:index])
 
 
 def _sure(text: str, pieces: Sequence[Span], found: Sequence[Found], index: int, form: Form) -> bool:

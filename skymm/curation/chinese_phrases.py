@@ -148,14 +148,28 @@ def _named(said: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _attribute_pattern() -> re.Pattern[str]:
+def _attribute_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    long = "|".join(form for form in chinese_attributes() if len(form) > 1)
+    return (
+        re.compile(rf"(?P<said>{long})(?:的)?[^的，]{{0,3}}$|(?P<size>[大小])(?:的)?$"),
+        re.compile(rf"(?:都)?(?:是|很)(?P<said>{long})的?(?=$|[，。,.;；！!])"),
+    )
+
+
+def attributes_of(left: str, right: str) -> tuple[str, ...]:
+    """What stands before the noun (木制长椅) or is said after it (长椅是空的)."""
+    before, after = _attribute_patterns()
     table = chinese_attributes()
-    long = "|".join(form for form in table if len(form) > 1)
-    return re.compile(rf"(?P<attribute>{long})(?:的)?[^的，]{{0,3}}$|(?P<size>[大小])(?:的)?$")
+    found = []
+    if match := before.search(left):
+        found.append(table[match["said"] or match["size"]])
+    if match := after.match(right):
+        found.append(table[match["said"]])
+    return tuple(dict.fromkeys(found))
 
 
-def attributes_of(left: str) -> tuple[str, ...]:
-    match = _attribute_pattern().search(left)
-    if match is None:
-        return ()
-    return (chinese_attributes()[match["attribute"] or match["size"]],)
+def stem_of(said: str, stem: str) -> str | None:
+    """Another color in the form of the one said: 红色 -> 蓝色, 红 -> 蓝; None where that form has no other."""
+    if said.endswith("色"):
+        return f"{stem}色"
+    return stem if len(said) == len(stem) == 1 and stem in "红黄蓝绿黑白灰" else None

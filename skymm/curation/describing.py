@@ -70,7 +70,7 @@ def confusable(first: str, second: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """`group`: of one group a thing has at most one. `predicate` is the Chinese "是 ... 的" without 是, `zh` stands before a
+    """`group`: of one group a thing has at most one. `predicate` is what Chinese says of it, `zh` stands before a
     noun; English says "is `en`" of it, or `en_predicate` where that sounds better.
     """
 
@@ -89,7 +89,7 @@ def _attributes() -> dict[str, Attribute]:
         Attribute(
             "wooden",
             "木制的",
-            "木头做的",
+            "是木头做的",
             "material",
             ("wood",),
             ("木质的", "木质", "木制", "木头"),
@@ -98,41 +98,41 @@ def _attributes() -> dict[str, Attribute]:
         Attribute(
             "metal",
             "金属的",
-            "金属做的",
+            "是金属做的",
             "material",
             ("metallic", "steel"),
             ("金属", "铁制", "钢制"),
             made.format("metal"),
         ),
-        Attribute("plastic", "塑料的", "塑料做的", "material", (), ("塑料",), made.format("plastic")),
-        Attribute("glass", "玻璃的", "玻璃做的", "material", (), ("玻璃",), made.format("glass")),
-        Attribute("brick", "砖砌的", "砖砌的", "material", (), ("砖头",), made.format("brick")),
-        Attribute("leather", "皮质的", "皮质的", "material", (), ("真皮", "皮质", "皮革"), made.format("leather")),
-        Attribute("open", "打开的", "打开的", "opening", ("opened",), ("敞开的", "开着的", "打开着的")),
-        Attribute("closed", "关着的", "关着的", "opening", ("shut",), ("关闭的", "紧闭的", "合上的")),
-        Attribute("wet", "湿的", "湿的", "wetness", ("soaked",), ("湿漉漉的", "潮湿的")),
-        Attribute("dry", "干的", "干的", "wetness", (), ("干燥的",)),
-        Attribute("empty", "空的", "空的", "filling", (), ("空着的", "空荡荡的")),
-        Attribute("full", "满的", "满的", "filling", (), ("装满的",)),
-        Attribute("striped", "条纹的", "有条纹的", "pattern", ("stripy",), ("条纹", "带条纹的")),
-        Attribute("plain", "纯色的", "纯色的", "pattern", (), ("素色的",)),
-        Attribute("checkered", "格子的", "格子图案的", "pattern", ("plaid", "checked"), ("格子",)),
-        Attribute("spotted", "带斑点的", "带斑点的", "pattern", ("polka dot",), ("斑点", "波点")),
+        Attribute("plastic", "塑料的", "是塑料做的", "material", (), ("塑料",), made.format("plastic")),
+        Attribute("glass", "玻璃的", "是玻璃做的", "material", (), ("玻璃",), made.format("glass")),
+        Attribute("brick", "砖砌的", "是砖砌的", "material", (), ("砖头",), made.format("brick")),
+        Attribute("leather", "皮质的", "是皮质的", "material", (), ("真皮", "皮质", "皮革"), made.format("leather")),
+        Attribute("open", "打开的", "是打开的", "opening", ("opened",), ("敞开的", "开着的", "打开着的")),
+        Attribute("closed", "关着的", "是关着的", "opening", ("shut",), ("关闭的", "紧闭的", "合上的")),
+        Attribute("wet", "湿的", "是湿的", "wetness", ("soaked",), ("湿漉漉的", "潮湿的")),
+        Attribute("dry", "干的", "是干的", "wetness", (), ("干燥的",)),
+        Attribute("empty", "空的", "是空的", "filling", (), ("空着的", "空荡荡的")),
+        Attribute("full", "满的", "是满的", "filling", (), ("装满的",)),
+        Attribute("striped", "条纹的", "是有条纹的", "pattern", ("stripy",), ("条纹", "带条纹的")),
+        Attribute("plain", "纯色的", "是纯色的", "pattern", (), ("素色的",)),
+        Attribute("checkered", "格子的", "是格子图案的", "pattern", ("plaid", "checked"), ("格子",)),
+        Attribute("spotted", "带斑点的", "是带斑点的", "pattern", ("polka dot",), ("斑点", "波点")),
         Attribute(
             "big",
             "大",
-            "很大的",
+            "很大",
             "size",
             ("large", "huge", "giant", "enormous", "massive"),
             ("大型", "巨大的", "很大的"),
         ),
-        Attribute("small", "小", "很小的", "size", ("tiny", "mini"), ("小型", "很小的", "小小的")),
-        Attribute("round", "圆形的", "圆的", "shape", ("circular",), ("圆形", "圆的", "圆圆的")),
-        Attribute("square", "方形的", "方的", "shape", (), ("方形", "正方形的", "方的")),
-        Attribute("clean", "干净的", "干净的", "cleanness", (), ("整洁的",)),
-        Attribute("dirty", "脏的", "脏的", "cleanness", ("filthy",), ("肮脏的", "脏兮兮的")),
-        Attribute("young", "年轻的", "年轻的", "age", (), ("年轻",)),
-        Attribute("old", "老的", "老的", "age", ("elderly", "aged"), ("年老的", "年迈的")),
+        Attribute("small", "小", "很小", "size", ("tiny", "mini"), ("小型", "很小的", "小小的")),
+        Attribute("round", "圆形的", "是圆的", "shape", ("circular",), ("圆形", "圆的", "圆圆的")),
+        Attribute("square", "方形的", "是方的", "shape", (), ("方形", "正方形的", "方的")),
+        Attribute("clean", "干净的", "很干净", "cleanness", (), ("整洁的",)),
+        Attribute("dirty", "脏的", "很脏", "cleanness", ("filthy",), ("肮脏的", "脏兮兮的")),
+        Attribute("young", "年轻的", "很年轻", "age", (), ("年轻",)),
+        Attribute("old", "老的", "年纪很大", "age", ("elderly", "aged"), ("年老的", "年迈的")),
     )
     return {attribute.en: attribute for attribute in those}
 
