@@ -28,6 +28,9 @@ HOMES = {
     "scipy": "evaluation/statistics.py",
     "jinja2": "page/render.py",
     "resvg_py": "curation/sources/emoji.py",
+    "imagehash": "curation/filters/fingerprint.py",
+    "datasketch": "curation/filters/signature.py",
+    "opencc": "curation/script.py",
 }
 
 
