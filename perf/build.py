@@ -221,15 +221,14 @@ def largest_process() -> Iterator[list[int]]:
 
 def filters(root: Path, pictures: Path, arguments: argparse.Namespace) -> None:
     """Milliseconds per sample of each step that looks at single samples, in one process, on the first 200 pictures."""
+    from skymm.curation.candidate import Candidate
     from skymm.curation.caption_facts import facts_of
     from skymm.curation.filters.image import header_check, pixel_check
     from skymm.curation.filters.leakage import LeakageIndex
     from skymm.curation.filters.signature import signatures
     from skymm.curation.filters.text import prune
-    from skymm.curation.script import to_script
-
-    from skymm.curation.candidate import Candidate
     from skymm.curation.record import Caption, Picture, Record
+    from skymm.curation.script import to_script
     from skymm.recipe.data import FiltersRecipe
 
     rows = list(csv.DictReader((pictures / "table.csv").open()))[:200]

@@ -30,6 +30,9 @@ HOMES = {
     "jinja2": "page/render.py",
     "resvg_py": "curation/sources/emoji.py",
     "ray": "curation/building/ray_engine.py",
+    "imagehash": "curation/filters/fingerprint.py",
+    "datasketch": "curation/filters/signature.py",
+    "opencc": "curation/script.py",
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from PIL import Image
 
@@ -19,6 +20,7 @@ class Candidate:
     encoded: Mapping[str, bytes] = field(default_factory=dict)
     max_pixels: int = MAX_PIXELS
     _decoded: dict[str, Image.Image] = field(default_factory=dict)
+    _computed: dict[Hashable, Any] = field(default_factory=dict)
 
     def image(self, name: str) -> Image.Image:
         """RGB or RGBA, upright. Raises UnreadableImage (skymm.data.images)."""
@@ -26,6 +28,12 @@ class Candidate:
             where = f"{self.record.key}.{name}"
             self._decoded[name] = decode_image(self.encoded[name], where, self.max_pixels)
         return self._decoded[name]
+
+    def once(self, name: Hashable, compute: Callable[[], Any]) -> Any:
+        """What `compute` gives, computed once for all that look at this candidate and know it by this name."""
+        if name not in self._computed:
+            self._computed[name] = compute()
+        return self._computed[name]
 
     def texts(self) -> Iterator[str]:
         """Captions, then what the conversation's assistant says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass
 from io import BytesIO
 
 from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
@@ -17,6 +18,8 @@ _READERS = {
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
 }
+FORMATS = tuple(_READERS)
+"""As `format_of` names them."""
 # What PIL raises on damaged data, format by format; anything else is a mistake of ours and must not look like bad data.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
@@ -25,6 +28,31 @@ class UnreadableImage(ValueError):
     """Bytes that are no usable image. `reason` is the short name under which the sample is counted."""
 
     reason = "unreadable image"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an image says of itself before any of its pixels is read. Width and height are as stored (EXIF may turn them)."""
+
+    kind: str
+    width: int
+    height: int
+    animated: bool
+
+
+def read_header(data: bytes, where: str) -> Header:
+    """Size and kind of a JPEG, PNG or WebP in well under a millisecond, whatever size it claims: nothing is decompressed.
+
+    Raises UnreadableImage.
+    """
+    kind = format_of(data)
+    if kind not in _READERS:
+        raise UnreadableImage(f"{where}: found {kind}, expected a JPEG, PNG or WebP image")
+    try:
+        with _READERS[kind](BytesIO(data)) as image:
+            return Header(kind, *image.size, bool(getattr(image, "is_animated", False)) and kind != "JPEG")
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise UnreadableImage(f"{where}: a {kind} whose header is damaged ({len(data)} bytes; {error})") from error
 
 
 def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_side: int | None = None) -> Image.Image:
@@ -56,21 +84,6 @@ def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_s
         raise
     except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise UnreadableImage(f"{where}: a {kind} that cannot be decoded ({len(data)} bytes; {error})") from error
-
-
-def read_header(data: bytes, where: str) -> tuple[str, int, int]:
-    """(format, width, height) of a JPEG, PNG or WebP as stored, before any EXIF orientation; no pixel is decoded.
-
-    Raises UnreadableImage as `decode_image` does, except for damage behind the header, which it does not see.
-    """
-    kind = format_of(data)
-    if kind not in _READERS:
-        raise UnreadableImage(f"{where}: found {kind}, expected a JPEG, PNG or WebP image")
-    try:
-        with _READERS[kind](BytesIO(data)) as image:
-            return kind, *image.size
-    except (*_DAMAGED, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f"{where}: a {kind} whose header is damaged ({len(data)} bytes; {error})") from error
 
 
 def format_of(data: bytes) -> str:

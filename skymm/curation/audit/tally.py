@@ -34,6 +34,7 @@ from skymm.curation.audit.reading import (
     yes_no,
 )
 from skymm.curation.record import Facts
+from skymm.data.images import Header
 from skymm.data.shards import Sample
 from skymm.text import language_of, normalise, words
 
@@ -48,11 +49,11 @@ _FURTHEST = 3  # more yes than no, or fewer, that are told apart
 
 @dataclass(slots=True)
 class Opened:
-    """A readable sample with the headers (format, width, height) of its pictures by name."""
+    """A readable sample with the headers of its pictures by name."""
 
     sample: Sample
     conversation: Conversation
-    headers: Mapping[str, tuple[str, int, int]]
+    headers: Mapping[str, Header]
     facts: Facts | None = None
 
 
@@ -90,12 +91,12 @@ def _pictures(counts: Counts, opened: Opened) -> list[int]:
     counts.totals["pictures"] += len(sample.images)
     counts.totals["pictures_left_out"] += len(sample.images) - len(opened.headers)
     counts.totals["pictures_not_shown"] += len(set(sample.images) - set(opened.conversation.images))
-    for name, (kind, width, height) in opened.headers.items():
+    for name, header in opened.headers.items():
         data = sample.members[name]
         counts.totals["picture_bytes"] += len(data)
-        counts.formats[kind] += 1
-        counts.sides[min(min(width, height), 10 * LONGEST)] += 1
-        aspect = min(max(width / max(height, 1), 1 / _WIDEST), _WIDEST)
+        counts.formats[header.kind] += 1
+        counts.sides[min(header.width, header.height, 10 * LONGEST)] += 1
+        aspect = min(max(header.width / max(header.height, 1), 1 / _WIDEST), _WIDEST)
         counts.aspects[round(100 * aspect)] += 1
         found.append(digest(data))
         counts.pictures.add(found[-1], sample.index)
