@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from skymm.curation.building.pieces import Workshop, whole_file
+from skymm.curation.co_occurrence import Statistics
 from skymm.curation.filters.duplicates import placeholders, repeated
 from skymm.curation.filters.signature import SIGNATURE
-from skymm.curation.statistics import Statistics
 from skymm.progress import say
 from skymm.recipe import DataRecipe
 
@@ -81,9 +81,8 @@ def gather_statistics(shop: Workshop, records: Lines) -> Path:
     """One file with the frequencies of things in all records."""
     total = Statistics()
     for line in (line for lines in records.values() for line in lines):
-        total = total.merge(
-            Statistics.from_json(json.loads(_file(shop.directory, line, ".statistics.json").read_text("utf-8")))
-        )
+        text = _file(shop.directory, line, ".statistics.json").read_text("utf-8")
+        total.merge(Statistics.from_json(json.loads(text)))
     path = shop.directory / FOLDER / "statistics.json"
     with whole_file(path, "w", encoding="utf-8") as file:
         json.dump(total.to_json(), file, ensure_ascii=False, sort_keys=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ from skymm.curation.building.manifest import entries, fingerprint
 from skymm.curation.building.pieces import Piece, Workshop, whole_file
 from skymm.curation.building.stored import record_from_json, turn_to_json
 from skymm.curation.building.tasks import Made, converse
+from skymm.curation.co_occurrence import Statistics
 from skymm.curation.record import Record
-from skymm.curation.statistics import Statistics
 from skymm.recipe import DataRecipe, parse
 
 FOLDER = ".build/conversations"
@@ -62,7 +64,7 @@ def make_conversations(
 def converse_part(job: Job) -> dict[str, Any]:
     """Worker: the conversations of one part, and how many answers of which language and polarity each has."""
     directory, part = Path(job["directory"]), job["part"]
-    recipe, statistics = parse(job["recipe"], DataRecipe), Statistics.load(Path(job["statistics"]))
+    recipe, statistics = parse(job["recipe"], DataRecipe), _statistics(job["statistics"])
     repeated = np.load(job["repeated"], allow_pickle=False)
     sorts: list[tuple[int, int, int]] = []
     silent = 0
@@ -114,3 +116,9 @@ def _line(made: Made, record: Record, pictures: Mapping[str, Any], job: Job) -> 
         "pictures": {name: pictures[name] for name in shown},
         "extra": {**extra, **made.extra},
     }
+
+
+@lru_cache(maxsize=1)
+def _statistics(path: str) -> Statistics:
+    """Once per process. Its file never changes while a build goes on."""
+    return Statistics.from_json(json.loads(Path(path).read_text("utf-8")))

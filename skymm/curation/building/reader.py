@@ -20,14 +20,14 @@ from skymm.curation.building.manifest import entries
 from skymm.curation.building.pieces import whole_file
 from skymm.curation.building.stored import PictureStore, record_to_json
 from skymm.curation.candidate import Candidate
-from skymm.curation.caption_facts import facts_of, merge
+from skymm.curation.caption_facts import caption_facts, merge
+from skymm.curation.co_occurrence import Statistics
 from skymm.curation.filters.assemble import Filters
 from skymm.curation.filters.leakage import LeakageIndex
 from skymm.curation.filters.signature import SIGNATURE, signatures
 from skymm.curation.record import Record, Rejected
 from skymm.curation.script import to_script
 from skymm.curation.sources.registry import open_source
-from skymm.curation.statistics import Statistics
 from skymm.recipe.data import FiltersRecipe, TranslationRecipe
 from skymm.recipe.sources import parse_source
 
@@ -139,7 +139,8 @@ class Reader:
     def _line(self, candidate: Candidate, store: PictureStore) -> dict[str, Any]:
         record = candidate.record
         if self.job["needs_facts"]:
-            record = replace(record, facts=merge(record.facts, facts_of(record.captions)))
+            said = [caption_facts(caption.text, caption.language) for caption in record.captions]
+            record = replace(record, facts=merge(record.facts, *said))
             self.statistics.add(record.facts)
         self.signatures.append(signatures([candidate]))
         self.keys.append(int.from_bytes(hashlib.sha256(record.key.encode()).digest()[:8], "little"))

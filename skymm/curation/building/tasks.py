@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skymm.conversation import LANGUAGES, Turn
-from skymm.curation.negatives import Pair, pairs
+from skymm.curation.co_occurrence import Statistics
+from skymm.curation.negatives import pairs
 from skymm.curation.preferences import preference
+from skymm.curation.questions import Pair
 from skymm.curation.record import Record
-from skymm.curation.statistics import Statistics
 from skymm.recipe import DataRecipe
 from skymm.text import language_of
 
@@ -76,7 +77,7 @@ def converse(
         made = preference(rng, record, statistics, language)
         if made is not None:
             turns = (made.prompt, made.chosen)
-            yield Made(_shown(turns, record), "-p", {"rejected": made.rejected, "error": made.kind})
+            yield Made(_shown(turns, record), "-p", {"rejected": made.rejected.text, "error": made.kind})
 
 
 def _language(record: Record, recipe: DataRecipe, rng: random.Random) -> str:
