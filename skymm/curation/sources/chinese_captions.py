@@ -12,7 +12,7 @@ from typing import Any
 
 from skymm.curation.record import Record, Rejected
 from skymm.curation.sources.join import Join
-from skymm.curation.sources.pictures import find, named
+from skymm.curation.sources.pictures import check_directories, find, named
 from skymm.curation.sources.rows import Unusable, broken, captions_of, key_of, record_of, refused
 from skymm.curation.sources.text_files import opened
 from skymm.recipe.sources import ChineseCaptionsSource
@@ -37,6 +37,7 @@ class Source:
         self.licence = recipe.licence or LICENCE
 
     def rows(self) -> Iterator[dict[str, Any]]:
+        check_directories(self.recipe.images)
         tables = self.recipe.table if isinstance(self.recipe.table, list) else [self.recipe.table]
         with Join() as join:
             for path in tables:

@@ -9,7 +9,7 @@ from typing import Any
 from skymm.curation.record import Facts, Record, Rejected, Thing
 from skymm.curation.sources import json_stream
 from skymm.curation.sources.join import Join
-from skymm.curation.sources.pictures import find, named
+from skymm.curation.sources.pictures import check_directories, find, named
 from skymm.curation.sources.rows import (
     Unusable,
     broken,
@@ -53,6 +53,7 @@ class Source:
             raise ValueError("coco: no files; name `captions`, `instances` or both")
 
     def rows(self) -> Iterator[dict[str, Any]]:
+        check_directories(self.recipe.images)
         with Join() as join:
             kinds: dict[int | str, str] = {}
             if self.recipe.captions is not None:

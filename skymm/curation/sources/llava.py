@@ -9,7 +9,7 @@ from typing import Any
 
 from skymm.conversation import Turn
 from skymm.curation.record import Record, Rejected
-from skymm.curation.sources.pictures import MISSING, find, named
+from skymm.curation.sources.pictures import MISSING, check_directories, find, named
 from skymm.curation.sources.rows import Unusable, broken, expect_names, key_of, record_of, text_of
 from skymm.curation.sources.tables import read_rows
 from skymm.recipe.sources import LlavaSource
@@ -39,6 +39,7 @@ class Source:
         self.licence = recipe.licence or LICENCE
 
     def rows(self) -> Iterator[dict[str, Any]]:
+        check_directories(self.recipe.images)
         path = Path(self.recipe.table)
         number = 0
         for number, row in enumerate(read_rows(path), 1):

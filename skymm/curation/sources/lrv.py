@@ -11,7 +11,7 @@ from skymm.conversation import Turn
 from skymm.curation.record import Record, Rejected
 from skymm.curation.sources import json_stream
 from skymm.curation.sources.join import Join
-from skymm.curation.sources.pictures import find, named
+from skymm.curation.sources.pictures import check_directories, find, named
 from skymm.curation.sources.rows import Unusable, broken, expect_names, identity, key_of, record_of, refused, text_of
 from skymm.recipe.sources import LrvSource
 from skymm.text import language_of
@@ -35,6 +35,7 @@ class Source:
             raise ValueError("lrv: no files; name some in `positive`, `negative` or both")
 
     def rows(self) -> Iterator[dict[str, Any]]:
+        check_directories(self.recipe.images)
         with Join() as join:
             for polarity, paths in (("positive", self.recipe.positive), ("negative", self.recipe.negative)):
                 for path in paths:

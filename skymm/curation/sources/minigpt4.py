@@ -8,7 +8,7 @@ from typing import Any
 from skymm.curation.record import Record, Rejected
 from skymm.curation.sources import json_stream
 from skymm.curation.sources.join import Join
-from skymm.curation.sources.pictures import find, named
+from skymm.curation.sources.pictures import check_directories, find, named
 from skymm.curation.sources.rows import Unusable, broken, captions_of, expect_names, identity, key_of, record_of
 from skymm.recipe.sources import MiniGpt4Source
 
@@ -28,6 +28,7 @@ class Source:
         self.licence = recipe.licence or LICENCE
 
     def rows(self) -> Iterator[dict[str, Any]]:
+        check_directories(self.recipe.images)
         path = self.recipe.table
         names: list[str] = []
         with Join() as join:

@@ -9,7 +9,7 @@ from typing import Any
 from skymm.curation.record import Caption, Picture, Record, Rejected
 from skymm.curation.sources import parquet
 from skymm.curation.sources.folders import pictures_with_texts, texts_of
-from skymm.curation.sources.pictures import MISSING, find, named
+from skymm.curation.sources.pictures import MISSING, check_directories, find, named
 from skymm.curation.sources.rows import Unusable, broken, captions_of, expect_names, key_of, record_of
 from skymm.curation.sources.tables import Row, read_rows, tables_at
 from skymm.recipe.sources import PairsSource
@@ -33,8 +33,7 @@ class Source:
         self._cells = parquet.CellReader()
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        if not Path(self.recipe.images).is_dir():
-            raise ValueError(f"no directory at {self.recipe.images}, where the pictures should be")
+        check_directories(self.recipe.images)
         if self.recipe.table is None:
             yield from pictures_with_texts(self.recipe.images)
             return

@@ -16,10 +16,18 @@ from skymm.data.names import unsafe
 
 MISSING = "picture is missing"
 EMPTY = "picture is empty"
+UNREADABLE = "picture cannot be read"
 OUTSIDE = "picture is outside of its directory"
 OTHER = "no JPEG, PNG or WebP"
 _SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WebP": "webp"}
 _HEAD = 256  # bytes
+
+
+def check_directories(directories: str | Sequence[str]) -> None:
+    """Raises ValueError for one that is not there, before a million pictures are missing one by one."""
+    for directory in [directories] if isinstance(directories, str) else directories:
+        if not os.path.isdir(directory):
+            raise ValueError(f"no directory at {directory}, where the pictures should be")
 
 
 def find(names: str | Sequence[str], directories: str | Sequence[str]) -> Picture:
@@ -52,7 +60,10 @@ def find(names: str | Sequence[str], directories: str | Sequence[str]) -> Pictur
 def suffix_of(picture: Picture) -> str:
     """jpg, png or webp, by the first bytes. Raises Unusable for everything else."""
     size = _HEAD if picture.size is None else min(_HEAD, picture.size)
-    head = replace(picture, size=size).read()[:size]
+    try:
+        head = replace(picture, size=size).read()[:size]
+    except OSError as error:
+        raise Unusable(UNREADABLE, str(error)) from error
     if not head:
         raise Unusable(EMPTY, picture.path)
     found = format_of(head)

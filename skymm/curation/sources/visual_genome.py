@@ -13,7 +13,7 @@ from typing import Any
 from skymm.curation.record import Facts, Record, Rejected, Thing
 from skymm.curation.sources import json_stream
 from skymm.curation.sources.join import Join
-from skymm.curation.sources.pictures import find, named
+from skymm.curation.sources.pictures import check_directories, find, named
 from skymm.curation.sources.rows import (
     Unusable,
     broken,
@@ -45,6 +45,7 @@ class Source:
         self.licence = recipe.licence or LICENCE
 
     def rows(self) -> Iterator[dict[str, Any]]:
+        check_directories(self.recipe.images)
         tables = {kind: name for kind, name in _TABLES.items() if kind != "regions" or self.recipe.regions_per_image}
         paths = {kind: Path(self.recipe.root) / name for kind, name in tables.items()}
         missing = [path.name for path in paths.values() if not path.is_file()]

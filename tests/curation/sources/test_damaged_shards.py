@@ -121,6 +121,6 @@ def test_json_that_utf_8_cannot_say_is_rejected(tmp_path):
     assert gather(fields).reasons() == ["text is not Unicode"]
 
 
-def test_a_folder_named_like_a_shard_and_a_missing_one(tmp_path):
+def test_a_shard_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ValueError, match="no shards found"):
         gather({"format": "shards", "shards": str(tmp_path / "none.tar")})

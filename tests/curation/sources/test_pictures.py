@@ -90,3 +90,8 @@ def test_a_member_of_no_bytes_is_empty_whatever_comes_behind_it(tmp_path):
     path.write_bytes(picture(7))
     with pytest.raises(Unusable, match="picture is empty"):
         suffix_of(Picture(str(path), 0, 0))
+
+
+def test_a_picture_that_went_away_is_unusable(tmp_path):
+    with pytest.raises(Unusable, match="picture cannot be read"):
+        suffix_of(Picture(str(tmp_path / "gone.jpg")))

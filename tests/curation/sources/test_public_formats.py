@@ -288,3 +288,43 @@ def test_visual_genome(tmp_path):
     assert not any(record.captions for record in gather(fields, regions_per_image=0).records)
     with pytest.raises(ValueError, match=r"region_descriptions.json not there, expected objects.json"):
         gather(fields)
+
+
+@pytest.mark.parametrize("write", miniatures.ALL, ids=lambda write: write.__name__)
+def test_missing_files_and_directories_are_told_at_once(write, tmp_path):
+    fields = write(tmp_path)
+    for name, value in fields.items():
+        if name in ("table", "images", "captions", "instances", "root", "shards", "positive", "negative"):
+            gone = str(tmp_path / "gone.json")
+            with pytest.raises(ValueError, match=r"gone\.json"):
+                gather({**fields, name: [gone] if isinstance(value, list) else gone})
+
+
+@pytest.mark.parametrize(
+    ("write", "field"),
+    [
+        *((miniatures.llava, "table"), (miniatures.lrv, "positive"), (miniatures.minigpt4, "table")),
+        *((miniatures.coco, "captions"), (miniatures.coco, "instances")),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.__name__,
+)
+def test_tables_of_another_format_are_told_with_what_may_be_meant(write, field, tmp_path):
+    fields = write(tmp_path)
+    path = Path(fields[field][0] if isinstance(fields[field], list) else fields[field])
+    names = {"conversations": "conversation", "image_id": "imageid", "annotations": "annotation"}
+    text = path.read_text("utf-8")
+    for name, other in names.items():
+        text = text.replace(f'"{name}"', f'"{other}"')
+    path.write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=rf"{path.name}.*no (field|list) '\w+'; did you mean '\w+'\? Found: "):
+        gather(fields)
+
+
+@pytest.mark.parametrize("write", [miniatures.llava, miniatures.lrv, miniatures.minigpt4, miniatures.visual_genome])
+def test_a_table_that_is_cut_short_stops_the_listing(write, tmp_path):
+    fields = write(tmp_path)
+    path = Path(fields.get("table") or [*fields.get("positive", []), f"{fields.get('root')}/objects.json"][0])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(ValueError, match=rf"{path.name}, line \d+, entry \d+.*: the file ends here"):
+        gather(fields)
