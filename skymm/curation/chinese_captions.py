@@ -23,14 +23,22 @@ _ALIVE = frozenset({"animal", "person", "plant", "vehicle", "food"})
 def read_chinese(text: str) -> Reading:
     """Positions are in `text` as it is."""
     texts, hidden = quoted(text, "zh")
+    plain = _without(text, hidden)
     pieces = pieces_of(text, hidden)
     found = [one for one in names_in(text, pieces) if one.forms]
-    mentions = [_mention(text, pieces, found, index) for index in range(len(found))]
-    if closed.COLOURLESS.search(text):
+    mentions = [_mention(plain, pieces, found, index) for index in range(len(found))]
+    if closed.COLOURLESS.search(plain):
         mentions = [replace(mention, colours="", colour_span=None) for mention in mentions]
-    if closed.MORE_OF_IT.search(text):
+    if closed.MORE_OF_IT.search(plain):
         mentions = [replace(mention, number=None) for mention in mentions]
-    return Reading(text, "zh", tuple(mentions), _relations(text, mentions), texts)
+    return Reading(text, "zh", tuple(mentions), _relations(plain, mentions), texts)
+
+
+def _without(text: str, hidden: Sequence[Span]) -> str:
+    """Of the same length, for what is quoted denies nothing: the sign that says “禁止吸烟” is there."""
+    for start, end in hidden:
+        text = text[: start + 1] + "＿" * (end - start - 2) + text[end - 1 :]
+    return text
 
 
 def _mention(text: str, pieces: Sequence[Span], found: Sequence[Found], index: int) -> Mention:
@@ -132,9 +140,14 @@ def _imagined(text: str, found: Sequence[Found], place: Found, form: Form) -> bo
     if _ALIVE & kinds_of(form.word) and closed.IMITATIONS.search(before):
         return True
     lead = closed.IMAGINED.search(before)
-    if lead and not any(
-        one.end + 1 <= place.start and one.start >= clause + lead.start() and text[one.end] == "的" for one in found
-    ):
+    # 画着猫的杯子, 像狗一样的云: what is made up is said of a thing that is there.
+    made_up = [
+        one
+        for one in found
+        if lead and clause + lead.start() <= one.start and one.end < place.start
+        if text[one.end] == "的" or closed.COMPARED.match(text, one.end)
+    ]
+    if lead and not made_up:
         return True
     end = _SENTENCE.search(text, place.end)
     tail = text[place.end : end.start() if end else len(text)]

@@ -108,7 +108,9 @@ def _is_noun(tokens: list[Token], found: list[Found], index: int, form: Form) ->
                 and at(tokens, place.after + 1) in {**english_colours(), **english_attributes()}
             )
         )
-    if before in ("to", "who", "that", "which", "they", "it", "he", "she", "can", "will") or before.endswith("ly"):
+    if before in ("to", "who", "that", "which", "they", "it", "he", "she", "can", "will") or (
+        before.endswith("ly") and before not in closed.VERBS
+    ):
         return False
     behind = next((other for other in found if other.after == place.first and other.forms), None)
     if behind and at(tokens, behind.first) not in closed.VERBS:

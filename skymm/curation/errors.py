@@ -75,11 +75,12 @@ def _objects(reading: Reading, mention: Mention, known: Known, statistics: Stati
     alone = sum(akin(one.word, mention.word) for one in reading.mentions) == 1
     if not word.askable or not alone or mention.definite:
         return
+    places = [reading.mentions[stated.object] for stated in reading.relations]
     for other in _rivals(word, known, statistics):
         swap = _swapped(reading, mention, word, other)
         if swap is not None:
             yield Mistake("object", swap)
-        joined = _joined(reading, mention, other)
+        joined = None if mention in places else _joined(reading, mention, other)
         if joined is not None:
             yield Mistake("added_object", joined)
 
@@ -89,7 +90,7 @@ def _rivals(word: Word, known: Known, statistics: Statistics) -> list[Word]:
     fitting = [
         other
         for other in known.absent
-        if other.form == word.form and set(other.kinds) & set(word.kinds) and other.worn == word.worn
+        if other.form == word.form and set(other.kinds) == set(word.kinds) and word.kinds and other.worn == word.worn
     ]
     tempting = [other for other in known.tempting("adversarial", statistics) if other in fitting]
     return list(dict.fromkeys(tempting[:5] or fitting))

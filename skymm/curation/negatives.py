@@ -31,9 +31,8 @@ from skymm.curation.record import Record
 from skymm.curation.writing import other_writing
 from skymm.recipe.data import NegativesRecipe
 
-_TOP = (
-    5  # of the most tempting absent things, one of the first is taken, so that not every picture is asked for the same
-)
+# Of the most tempting absent things one of the first is taken, so that not every picture is asked for the same.
+_TOP = 5
 _LIVING = frozenset({"animal", "person", "food", "plant"})
 _OPENED = frozenset({"door", "window", "umbrella", "laptop", "book", "refrigerator", "oven", "box", "suitcase"})
 _FILLED = frozenset({"cup", "bowl", "plate", "bottle", "box", "basket", "vase", "pot", "jar", "bench", "chair"})
@@ -54,6 +53,7 @@ _CONTAINERS = frozenset(
     {"box", "basket", "bag", "suitcase", "car", "bus", "truck", "house", "tent", "cage", "bowl", "cup", "refrigerator"}
     | {"oven", "bathtub", "sink", "vase", "toilet"}
 )
+_NATURAL = ("black", "white", "gray", "brown", "orange")
 _GROUND = frozenset({"floor", "wall", "sky", "water", "grass", "snow", "sand", "ocean", "field", "road", "bridge"})
 
 
@@ -140,11 +140,10 @@ def wrong_colours(known: Known, seen: Seen) -> list[str]:
         for attribute in other.thing.attributes
         for colour in colours_in(attribute) or ()
     }
-    return [
-        colour.en
-        for colour in COLOURS.values()
-        if colour.common and not any(confusable(colour.en, one) for one in said)
-    ]
+    wrong = [one.en for one in COLOURS.values() if one.common and not any(confusable(one.en, other) for other in said)]
+    # Nobody takes a horse for purple.
+    natural = [colour for colour in wrong if colour in _NATURAL]
+    return natural if natural and "animal" in kinds_of(seen.word.en) else wrong
 
 
 def _colour(asker: _Asker) -> Pair | None:
