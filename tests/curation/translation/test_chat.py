@@ -1,0 +1,315 @@
+"""Chat models on this machine and behind an endpoint, with everything that goes wrong there."""
+
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from endpoint import Endpoint, completion, prompt_of
+from tiny_parts import save_tiny_llm
+
+from skymm.curation.record import Caption, Record
+from skymm.curation.translation.cache import TranslationCache
+from skymm.curation.translation.protocol import TranslationStopped
+from skymm.curation.translation.step import translate_records
+from skymm.curation.translation.translators import open_translator
+from skymm.recipe.data import TranslationRecipe
+
+WORDS = {
+    "A dog runs on the grass.": "一只狗在草地上跑。",
+    "There are ⟦1⟧ cats on the sofa.": "沙发上有⟦1⟧只猫。",
+    "Is there a bird?": "有鸟吗？",
+    "No": "没有",
+}
+WORDS |= {chinese: english for english, chinese in WORDS.items()}
+RECORDS = [
+    Record("a", captions=(Caption("A dog runs on the grass.", "en"), Caption("There are 3 cats on the sofa.", "en"))),
+    Record("b", captions=(Caption("There are 25 cats on the sofa.", "en"), Caption("No", "en"))),
+]
+TRANSLATED = ["一只狗在草地上跑。", "沙发上有3只猫。", "沙发上有25只猫。", "没有"]
+
+
+@pytest.fixture(autouse=True)
+def _no_long_pauses(monkeypatch):
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("skymm.endpoint.PAUSE", 0.0)
+
+
+def asked(request_or_prompt):
+    prompt = request_or_prompt if isinstance(request_or_prompt, str) else prompt_of(request_or_prompt)
+    return re.search(r"<text>\n(.*)\n</text>", prompt, re.S)[1]
+
+
+def recipe_of(url, tmp_path, **more):
+    known = {"model": f"openai:{url}#m", "to": "zh", "cache": str(tmp_path / "cache.sqlite"), "batch_size": 2}
+    return TranslationRecipe(**known | more)
+
+
+def run(server, tmp_path, records=RECORDS, **more):
+    recipe = recipe_of(server.url, tmp_path, **more)
+    with TranslationCache(recipe.cache) as cache:
+        made, reasons = translate_records(records, recipe, open_translator(recipe), cache)
+    return [caption.text for record in made for caption in record.captions if caption.language == "zh"], reasons
+
+
+def test_an_endpoint_translates_and_is_asked_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    with Endpoint(lambda request: WORDS[asked(request)]) as server:
+        assert run(server, tmp_path) == (TRANSLATED, {})
+        assert len(server.requests) == 5, (
+            "3 and 25 cats are one question; two of three are long enough for a round trip"
+        )
+        assert run(server, tmp_path) == (TRANSLATED, {}) and len(server.requests) == 5
+    assert set(server.keys) == {"Bearer sk-secret"}
+    request = server.requests[0]
+    assert (request["model"], request["temperature"], request["max_tokens"]) == ("m", 0, 512)
+    assert b"sk-secret" not in (tmp_path / "cache.sqlite").read_bytes()
+
+
+@pytest.mark.parametrize("trouble", [(429, {}), (500, {}), (503, b"<html>"), None, (200, b"<html>"), (200, {})])
+def test_trouble_that_passes_is_waited_for(trouble, tmp_path):
+    seen, lock = [], threading.Lock()
+
+    def rule(request):
+        with lock:
+            seen.append(asked(request))
+            return trouble if seen.count(asked(request)) < 3 else WORDS[asked(request)]
+
+    with Endpoint(rule) as server:
+        assert run(server, tmp_path, min_round_trip=0) == (TRANSLATED, {})
+
+
+def test_an_endpoint_that_is_too_slow_is_asked_again(tmp_path):
+    from skymm.curation.translation.chat import EndpointTranslator
+    from skymm.endpoint import Endpoint as Client
+
+    times = []
+
+    def rule(request):
+        times.append(1)
+        if len(times) == 1:
+            time.sleep(1)
+        return WORDS[asked(request)]
+
+    with Endpoint(rule) as server:
+        translator = EndpointTranslator(Client(server.url, "m", timeout=0.3), concurrency=1)
+        assert translator.translate(["Is there a bird?"], "en", "zh") == ["有鸟吗？"]
+    assert len(times) == 2
+
+
+SPOILED = [
+    ("Here is the translation:\n\n“{}”", None),
+    ("<think>easy</think>{}\n\nNote: done.", None),
+    ("", "the model gave no translation"),
+    ("I'm sorry, I can't see any picture.", "the model gave no translation"),
+    ("No, there is no bird in it.", "the translation is in the wrong language"),
+    ("没有，图里没有鸟。", "a question was answered or lost in translation"),
+]
+
+
+@pytest.mark.parametrize(("form", "reason"), SPOILED)
+def test_what_an_endpoint_says_around_or_instead(form, reason, tmp_path):
+    records = [Record("a", captions=(Caption("Is there a bird?", "en"),))]
+    with Endpoint(lambda request: form.format(WORDS[asked(request)])) as server:
+        said, reasons = run(server, tmp_path, records)
+        assert (said, dict(reasons)) == ((["有鸟吗？"], {}) if reason is None else ([], {reason: 1}))
+        count = len(server.requests)
+        assert run(server, tmp_path, records)[1] == reasons and len(server.requests) == count, (
+            "it said so, and was stored"
+        )
+
+
+NUMBERS_LOST = ["沙发上有猫。", "沙发上有⟦1⟧只猫⟦1⟧。", "沙发上有⟦2⟧只猫。", "沙发上有3只猫。", "沙发上有[1]只猫。"]
+
+
+@pytest.mark.parametrize("spoiled", NUMBERS_LOST)
+def test_a_lost_number_is_no_translation(spoiled, tmp_path):
+    with Endpoint(lambda request: spoiled if "⟦" in asked(request) else WORDS[asked(request)]) as server:
+        said, reasons = run(server, tmp_path)
+    assert said == ["一只狗在草地上跑。", "没有"] and dict(reasons) == {"a protected word was lost": 2}
+
+
+def test_an_answer_that_was_cut_off_is_none(tmp_path):
+    cut = completion("一只狗在草地上跑")
+    cut["choices"][0]["finish_reason"] = "length"
+    with Endpoint(lambda request: (200, cut)) as server:
+        assert run(server, tmp_path, RECORDS[:1])[1] == {"the model gave no translation": 2}
+
+
+def test_what_is_refused_is_asked_again_next_time(tmp_path):
+    refuses = [True]
+
+    def rule(request):
+        return (
+            (400, {"error": {"message": "filter"}}) if "dog" in asked(request) and refuses[0] else WORDS[asked(request)]
+        )
+
+    with Endpoint(rule) as server:
+        assert run(server, tmp_path) == (TRANSLATED[1:], {"no translation came": 1})
+        refuses[0] = False
+        assert run(server, tmp_path) == (TRANSLATED, {})
+
+
+def test_an_endpoint_that_is_gone_stops_the_step_and_what_it_said_is_kept(tmp_path):
+    lives = [3]
+
+    def rule(request):
+        lives[0] -= 1
+        return WORDS["A dog runs on the grass."] if lives[0] >= 0 else (401, {"error": {"message": "expired"}})
+
+    records = [Record(str(n), captions=(Caption(f"A dog runs on the grass {chr(97 + n)}.", "en"),)) for n in range(12)]
+    with Endpoint(rule) as server:
+        with pytest.raises(TranslationStopped, match="refuses the key in OPENAI_API_KEY"):
+            run(server, tmp_path, records, min_round_trip=0, batch_size=1)
+        before = {asked(request) for request in server.requests[:3]}
+        lives[0] = 99
+        assert len(run(server, tmp_path, records, min_round_trip=0)[0]) == 12
+        assert before.isdisjoint({asked(request) for request in server.requests[4:]}) and len(before) == 3
+
+
+def test_killed_on_the_way_nothing_is_asked_twice(tmp_path):
+    """Two batches of four are answered, the third never; the process is killed; another one goes on."""
+    texts = [f"A dog runs on the grass {chr(97 + n)}{chr(97 + n)}." for n in range(16)]
+    hold, answered, lock = threading.Event(), [], threading.Lock()
+
+    def rule(request):
+        with lock:
+            answered.append(asked(request))
+            mine = len(answered)
+        if mine > 8 and not hold.is_set():
+            hold.wait(60)
+            return None
+        return f"一只狗在草地上跑{texts.index(asked(request))}。".translate(
+            str.maketrans("0123456789", "零一二三四五六七八九")
+        )
+
+    code = """
+import sys
+from skymm.curation.record import Caption, Record
+from skymm.curation.translation.cache import TranslationCache
+from skymm.curation.translation.step import translate_records
+from skymm.curation.translation.translators import open_translator
+from skymm.recipe.data import TranslationRecipe
+recipe = TranslationRecipe(model=sys.argv[1], to="zh", cache=sys.argv[2], batch_size=1, min_round_trip=0)
+records = [Record(str(n), captions=(Caption(text, "en"),)) for n, text in enumerate(sys.argv[3:])]
+made, reasons = translate_records(records, recipe, open_translator(recipe), TranslationCache(recipe.cache))
+print([record.captions[1].text for record in made], dict(reasons))
+"""
+    with Endpoint(rule) as server:
+        command = [sys.executable, "-c", code, f"openai:{server.url}#m", str(tmp_path / "cache.sqlite"), *texts]
+        first = subprocess.Popen(command, stdout=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while len(answered) < 9 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        first.kill()
+        assert first.wait() == -9 and len(answered) == 9
+        hold.set()
+        done = set(answered[:8])
+        second = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert second.stdout.count("一只狗") == 16 and second.stdout.endswith("{}\n")
+        assert done.isdisjoint(answered[9:]) and len(answered) == 9 + 8
+
+
+def test_two_runs_at_once_agree(tmp_path):
+    """They share a cache, and an endpoint that never says the same twice; both come to the same captions."""
+    number, lock = [0], threading.Lock()
+
+    def rule(request):
+        with lock:
+            number[0] += 1
+            return "一只狗在草地上" + "跑跳走坐站躺吃喝"[number[0] % 8] + "。"
+
+    texts = [f"A dog runs on the grass {chr(97 + n)}{chr(97 + n)}." for n in range(12)]
+    records = [Record(str(n), captions=(Caption(text, "en"),)) for n, text in enumerate(texts)]
+    results = {}
+
+    def work(name, server):
+        results[name] = run(server, tmp_path, records, min_round_trip=0, batch_size=1)
+
+    with Endpoint(rule) as server:
+        threads = [threading.Thread(target=work, args=(name, server)) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert results["a"] == results["b"] == run(server, tmp_path, records, min_round_trip=0, batch_size=1)
+    assert len(results["a"][0]) == 12
+
+
+@pytest.mark.parametrize(
+    "model", ["openai:http://h/v1", "openai:#m", "openai:ftp://h/v1#m", "openai:http://me:pw@h/v1#m"]
+)
+def test_bad_addresses(model, tmp_path):
+    with pytest.raises(ValueError, match=r"endpoint") as caught:
+        open_translator(TranslationRecipe(model=model, to="zh"))
+    assert "pw" not in str(caught.value)
+
+
+# --- on this machine -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    return str(save_tiny_llm(tmp_path_factory.mktemp("llama")))
+
+
+def local(llama, tmp_path, **more):
+    return open_translator(recipe_of("", tmp_path, **{"model": llama, "max_new_tokens": 8} | more))
+
+
+def test_a_chat_model_answers_the_same_together_and_alone(llama, tmp_path, monkeypatch):
+    translator = local(llama, tmp_path)
+    monkeypatch.setattr("skymm.curation.translation.prompt.read", lambda answer, text: answer)
+    translator.loaded.model.generation_config.eos_token_id = list(range(0, 264, 3))  # random weights find an end then
+    texts = [*WORDS, *WORDS, "dog " * 60]
+    together = translator.translate(texts, "en", "zh")
+    assert together == [translator.translate([text], "en", "zh")[0] for text in texts]
+    assert len(set(together)) > 1
+
+
+def test_a_chat_model_is_asked_in_its_own_form_and_read(llama, tmp_path, monkeypatch):
+    """With words put into its mouth."""
+    import torch
+
+    translator = local(llama, tmp_path, max_new_tokens=300)
+    tokenizer, end = translator.loaded.tokenizer, translator.loaded.tokenizer.eos_token_id
+
+    def generate(input_ids, attention_mask, max_new_tokens):
+        prompts = [tokenizer.decode(row[seen.bool()]) for row, seen in zip(input_ids, attention_mask)]
+        assert all(prompt.startswith("<|start|>user\nTranslate the") for prompt in prompts)
+        assert all(prompt.endswith("</text><|end|>\n<|start|>assistant\n") for prompt in prompts)
+        assert max_new_tokens == 300 and bool(attention_mask[:, -1].all())
+        said = [
+            [*tokenizer.encode(f"Translation: {WORDS[asked(prompt)]}", add_special_tokens=False), end]
+            for prompt in prompts
+        ]
+        width = max(map(len, said))
+        return torch.cat([input_ids, torch.tensor([row + [end] * (width - len(row)) for row in said])], dim=1)
+
+    monkeypatch.setattr(translator.loaded.model, "generate", generate)
+    recipe = recipe_of("", tmp_path, model=llama)
+    with TranslationCache(recipe.cache) as cache:
+        made, reasons = translate_records(RECORDS, recipe, translator, cache)
+    assert reasons == {}
+    assert [one.text for record in made for one in record.captions if one.language == "zh"] == TRANSLATED
+
+
+def test_a_chat_model_that_rambles_or_is_asked_too_much_gives_nothing(llama, tmp_path):
+    translator = local(llama, tmp_path)
+    translator.loaded.model.generation_config.eos_token_id = 263  # which it never says in eight tokens
+    assert translator.translate(["A dog.", "dog " * 3000], "en", "zh") == ["", ""]
+
+
+def test_a_model_without_a_chat_template_is_refused(llama, tmp_path):
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(llama)
+    tokenizer.chat_template = None
+    model = transformers.AutoModelForCausalLM.from_pretrained(llama)
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path / "base")
+    with pytest.raises(ValueError, match=r"no chat template; use the instruction-tuned model"):
+        local(str(tmp_path / "base"), tmp_path)
