@@ -131,7 +131,7 @@ def test_files_are_small(path):
             "curation.scenes",
             "evaluation.run",
         ),
-        *("page.curves", "page.render", "train.report.page", "train.doctor.examine"),
+        *("page.curves", "page.render", "train.report.page", "train.doctor.examine", "curation.audit.run"),
     ],
 )
 def test_what_has_to_be_instant_loads_no_torch(module):

@@ -10,7 +10,7 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageChops
 
-from skymm.data.images import UnreadableImage, decode_image
+from skymm.data.images import UnreadableImage, decode_image, read_header
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -164,3 +164,16 @@ def test_what_is_no_image_is_named(data, found):
 def test_the_error_travels_between_processes():
     error = pickle.loads(pickle.dumps(UnreadableImage("why")))
     assert (str(error), error.reason) == ("why", "unreadable image")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_header_tells_format_and_size_without_the_pixels(kind):
+    data = encoded(Image.new("RGB", (70, 50), "red"), kind)
+    name = {"WEBP": "WebP"}.get(kind, kind)
+    assert read_header(data, "a") == (name, 70, 50)
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"GIF89a", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF1234WEBP"])
+def test_a_header_that_is_none(data):
+    with pytest.raises(UnreadableImage, match="where it is"):
+        read_header(data, "where it is")

@@ -204,9 +204,11 @@ def _about_repeats(audit: Audit) -> Iterator[Finding]:
         part = wholes.copies / wholes.total
         values = {"count": wholes.copies, "part": part, "within": wholes.within, "across": wholes.across}
         yield Finding("wholes", MEND if part > 0.05 else LOOK, part, values)
-    for name, found, others in (("texts", texts, wholes), ("pictures", pictures, wholes)):
-        copies = found.copies - others.copies
-        if found.total and copies > 0.02 * found.total:
+    for name, found, copies in (
+        ("texts", texts, texts.copies),
+        ("pictures", pictures, pictures.copies - wholes.copies),
+    ):
+        if copies > 0.02 * found.total:
             part = copies / found.total
             yield Finding(f"repeated_{name}", KNOW if part < 0.2 else LOOK, part, {"count": copies, "part": part})
     for name, count in audit.alike.items():

@@ -21,6 +21,7 @@ MIN_QUESTIONS = 60
 """Fewer say nothing about guessing."""
 _YES_NO_SHARE = 0.8  # of the answers, from which on a kind is one of yes/no questions
 _MIN_TELLING = 10  # questions with a word that tells
+_SURE = 4.0  # standard errors; of some hundred words none is so far off by chance
 _NUM_TELLING = 3
 
 
@@ -178,7 +179,7 @@ def _telling(tried: Sequence[Question]) -> tuple[Telling, ...]:
         count = totals[feature]
         return abs(yes[feature] - count * share) / math.sqrt(count * share * (1 - share))
 
-    often = [feature for feature, count in totals.items() if count >= _MIN_TELLING and sureness(feature) > 3]
+    often = [feature for feature, count in totals.items() if count >= _MIN_TELLING and sureness(feature) > _SURE]
     chosen: list[str] = []
     known: set[tuple[int, int]] = set()
     for feature in sorted(often, key=lambda one: (-round(sureness(one), 6), " " in one, -len(one), one)):

@@ -21,7 +21,7 @@ EXISTENCE_KINDS = ("existence", "object", "objects", "presence", "random", "popu
 CAPTION_KINDS = ("caption", "captions", "description", "layout")
 """Kinds of answers that say what is there; nobody expects negatives among them."""
 
-_PAUSE = r"(?=$|\s*[,.!;:\-—、。])"
+_PAUSE = r"(?=$|[\"'”’)*]*\s*(?:$|[,.!;:\-—、。]))"
 _YES = re.compile(rf"(?:yes|yeah|yep|correct|true)\b{_PAUSE}|(?:是的?|有的?|对的?|正确|存在|可以|能){_PAUSE}", re.I)
 _NO = re.compile(
     rf"(?:no|nope|incorrect|false)\b{_PAUSE}|(?:不是的?|没有?|否|不对?|无|错误?|不存在|不可以|不能){_PAUSE}", re.I

@@ -104,11 +104,14 @@ def _pictures(counts: Counts, opened: Opened) -> list[int]:
 
 
 def _prints(counts: Counts, opened: Opened, pictures: list[int]) -> None:
-    """Keys are compared within a directory: two sets of shards may both begin at 000000."""
+    """Keys are compared within a directory: two sets of shards may both begin at 000000. That a yes/no question stands
+    with many pictures is as it should be, so words are compared where an answer says more.
+    """
     sample = opened.sample
     spoken = digest(*(part for turn in opened.conversation.turns for part in (turn.role, normalise(turn.text))))
     counts.keys.add(digest(str(PurePath(sample.shard).parent), sample.key), sample.index)
-    counts.texts.add(spoken, sample.index)
+    if any(yes_no(answer.text) is None for answer in opened.conversation.targets):
+        counts.texts.add(spoken, sample.index)
     counts.wholes.add(digest(spoken, *pictures), sample.index)
 
 

@@ -94,7 +94,7 @@ ENGLISH = {
     "repeats_note": "Compared byte by byte (pictures) or word by word (conversations), by 64-bit hashes; keys "
     "within a directory.",
     "repeat_pictures": "pictures",
-    "repeat_texts": "conversations",
+    "repeat_texts": "conversations that say more than yes or no",
     "repeat_wholes": "whole samples",
     "repeat_keys": "keys",
     "what": "what",
@@ -213,7 +213,7 @@ CHINESE = {
     "repeats": "重复出现的内容",
     "repeats_note": "图片逐字节、对话逐词比较，用 64 位哈希；键在同一目录内比较。",
     "repeat_pictures": "图片",
-    "repeat_texts": "对话",
+    "repeat_texts": "不只是“是”或“否”的对话",
     "repeat_wholes": "整个样本",
     "repeat_keys": "键",
     "what": "内容",

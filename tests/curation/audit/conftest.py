@@ -110,8 +110,8 @@ def shards(tmp_path):
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
-    """Written once: `balanced` (400 samples in four shards) and `biased` (300 in three)."""
+    """Written once: `balanced` (200 samples in four shards) and `biased` (300 in three)."""
     made = Shards(tmp_path_factory.mktemp("audit"))
-    made.balanced_dir = made.write("balanced", made.balanced(400), 100)
+    made.balanced_dir = made.write("balanced", made.balanced(200), 50)
     made.biased_dir = made.write("biased", made.biased(300), 100)
     return made

@@ -1,0 +1,206 @@
+"""The page: complete in both languages, safe, alone, and open in a browser; what it shows is what was counted."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import string
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageStat
+
+from skymm.curation.audit.count import count_shards
+from skymm.curation.audit.run import audit_shards
+from skymm.curation.audit.sheet import choose, read_cards
+from skymm.curation.audit.words import WORDS
+
+SOURCES = Path(__file__).parents[3] / "skymm" / "curation" / "audit"
+NAMES = ("panda", "rock", "px", "PNG", "KiB", "MiB", "B", "jieba", "decode", "nine", "two", "n", "bad", "json")
+EVIL = "<script>alert(1)</script>\"'&"
+
+
+@pytest.fixture(scope="module")
+def pages(shared):
+    """language -> the page of a set in which everything is wrong."""
+    shared.tar(shared.biased_dir / "zz.tar", [("a.json", b"{"), ("b.json", shared.spoken(("Is it?", "Yes.")))])
+    found = {
+        language: audit_shards(shared.biased_dir, shared.root / f"{language}.html", workers=1, language=language).page
+        for language in WORDS
+    }
+    (shared.biased_dir / "zz.tar").unlink()
+    return found
+
+
+def text_of(page):
+    page = re.sub(r"<style>.*?</style>", " ", page, flags=re.S)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_both_languages_have_every_word_with_the_same_places_in_it():
+    english, chinese = WORDS["en"], WORDS["zh"]
+    assert english.keys() == chinese.keys()
+    for key in english:
+        places = [
+            sorted({name for _, name, _, _ in string.Formatter().parse(words[key]) if name}) for words in WORDS.values()
+        ]
+        assert places[0] == places[1], key
+        assert english[key] != chinese[key], f"{key} is not translated"
+
+
+def test_every_word_is_used():
+    sources = "".join(path.read_text("utf-8") for path in SOURCES.iterdir() if path.suffix in (".py", ".jinja"))
+    sources = sources.replace((SOURCES / "words.py").read_text("utf-8"), "")
+    sources = sources.replace((SOURCES / "sentences.py").read_text("utf-8"), "")
+    made = ("level_", "repeat_", "question_words", "answer_words", "only_positive", "only_negative")
+    for key in WORDS["en"]:
+        name = key.removeprefix("find_")
+        name = re.sub(r"^(all|mostly|only)_(positive|negative|en|zh)(_one)?$|^repeated_(texts|pictures)$", "", name)
+        used = f'"{name}' in sources or f"w.{name}" in sources
+        assert used or key.startswith(made), key
+
+
+def test_the_chinese_page_has_no_english_left(pages):
+    page = text_of(pages["zh"].read_text("utf-8"))
+    # What cannot be read is told in the words of whoever could not read it.
+    page, _, methods = page.partition("样本 按哈希")
+    page = re.sub(r"/[\w./-]+", "", page.rpartition("无法读取的内容")[0] + methods.rpartition("计算方法")[2])
+    left = set(re.findall(r"[A-Za-z]+", page)) - set(NAMES)
+    assert not left
+    assert "需要担心什么" in page and "panda" in page
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_the_page_needs_nothing_from_outside(pages, language):
+    page = pages[language].read_text("utf-8")
+    assert not re.findall(r"""(?:src|href|action|poster|data)\s*=\s*["']?(?!data:image/|#)[^"'\s>]""", page)
+    assert not re.search(r"<script|<link|<iframe|@import|url\(|https?://", page, re.I)
+    assert "default-src 'none'" in page and 'lang="zh-CN"' in pages["zh"].read_text("utf-8")
+    assert len(page) < 500_000
+
+
+def test_numbers_of_the_page(pages):
+    page = text_of(pages["en"].read_text("utf-8"))
+    assert "samples 301" in page and "questions 601" in page and "samples without a picture 1" in page
+    assert "panda 270" in page and "rock 30" in page
+    assert "whole samples 301 120 120 0" in page
+    assert "existence English 300 270 30 0 270 30" in page
+    assert "2 times" in page and "bad json 1" in page
+
+
+def chromium():
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on this machine to open the page in")
+    return found
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, 0), (400, 1)])
+def test_a_browser_shows_it_and_nothing_sticks_out(pages, tmp_path, width, scheme):
+    command = [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},3000"]
+    command += [f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={tmp_path / 'shot.png'}"]
+    subprocess.run([*command, pages["en"].as_uri()], capture_output=True, timeout=120)
+    with Image.open(tmp_path / "shot.png") as shot:
+        grey = shot.convert("L")
+        assert ImageStat.Stat(grey).stddev[0] > 10
+        assert len(set(grey.crop((shot.width - 6, 0, shot.width, 3000)).tobytes())) == 1
+
+
+def test_words_of_strangers_are_escaped(shards):
+    turns = [
+        (f"Is there a {EVIL}?", "No", EVIL, "negative", "en"),
+        (f"Is there a {EVIL}?", "No", "existence", "negative", "en"),
+        (EVIL, EVIL, None, None, None),
+    ]
+    samples = (
+        shards.sample(
+            f"{index}<b>",
+            turns,
+            {"png": shards.picture(index // 2)},
+            source=EVIL,
+            licence=EVIL,
+            facts={"things": [{"name": EVIL}]},
+        )
+        for index in range(80)
+    )
+    directory = shards.write("evil", samples)
+    shards.tar(directory / "<i>.tar", [("a.json", json.dumps({EVIL: 1}).encode())])
+    page = audit_shards(directory, workers=1).page.read_text("utf-8")
+    assert "<script" not in page and "<b>0" not in page and "<i>.tar" not in page
+    assert page.count(html.escape("<script>alert(1)</script>")) > 20
+
+
+def test_a_sheet_shows_every_kind_polarity_and_language(shards):
+    rare = shards.sample("rare", [("什么？", "没有。", "odd", "negative", "zh")], {"png": shards.picture(9)})
+    several = shards.sample(
+        "several", [("Two?", "Yes.", "odd", "positive", "en")], {"0.png": shards.picture(1), "1.png": shards.picture(2)}
+    )
+    directory = shards.write(
+        "sheet", [*shards.balanced(300), rare, several, shards.sample("text", [("Hello?", "Hello.", None, None, "en")])]
+    )
+    counts = count_shards(directory, workers=1)
+    chosen, seen, cells = choose(counts, 10)
+    cards = read_cards(chosen)
+    assert len(cards) == 10 and seen == cells == 9
+    shown = {(turn.kind, turn.polarity) for card in cards for turn in card.turns if turn.role == "assistant"}
+    assert {("odd", "negative"), ("odd", "positive"), ("existence", "negative"), ("unknown", "unknown")} <= shown
+    by_key = {card.key: card for card in cards}
+    assert len(by_key["several"].pictures) == 2 and by_key["text"].pictures == ()
+    assert all(url.startswith("data:image/jpeg;base64,") for card in cards for _, url in card.pictures)
+    assert choose(counts, 2)[1] < cells and choose(counts, 0)[0] == []
+    everything, _, _ = choose(counts, 24)
+    assert len({(one.shard, one.index) for one in everything}) == 24
+
+
+def test_shards_that_vanish_leave_no_card(shards):
+    directory = shards.write("gone", shards.balanced(5))
+    counts = count_shards(directory, workers=1)
+    next(directory.glob("*.tar")).unlink()
+    assert read_cards(choose(counts, 5)[0]) == []
+
+
+def test_an_empty_audit_is_a_page(shards):
+    shards.tar(shards.root / "none" / "a.tar", [("a.cls", b"")])
+    audited = audit_shards(shards.root / "none", workers=1)
+    assert "Not one sample can be read." in audited.page.read_text("utf-8")
+
+
+def test_the_same_shards_make_the_same_page(shared):
+    one = audit_shards(shared.balanced_dir, shared.root / "one.html", workers=1).page
+    two = audit_shards(shared.balanced_dir, shared.root / "two.html", workers=1).page
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_the_command(shards):
+    directory = shards.write("told", shards.biased(80))
+
+    def skymm(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "skymm.cli", "data", "audit", *map(str, arguments)], capture_output=True, text=True
+        )
+
+    said = skymm(directory, "--workers", 1)
+    assert said.returncode == 0 and str(directory / "audit.html") in said.stdout.replace("\n", "")
+    assert "only ever asked for where it is" in " ".join(said.stdout.split()) and (directory / "audit.html").is_file()
+    plain = json.loads(
+        skymm(directory, "--json", "--out", shards.root / "p.html", "--samples", 0, "--language", "zh").stdout
+    )
+    assert plain["totals"]["samples"] == 80 and plain["page"] == str(shards.root / "p.html")
+    assert "只在它存在时才被问到" in json.dumps(plain["findings"], ensure_ascii=False)
+    nowhere = skymm(shards.root / "nowhere")
+    assert (
+        nowhere.returncode == 1
+        and nowhere.stderr.startswith("skymm: no shards found")
+        and "Traceback" not in nowhere.stderr
+    )
+
+
+def test_a_language_without_words(shared):
+    with pytest.raises(ValueError, match="'fr', expected one of en, zh"):
+        audit_shards(shared.balanced_dir, language="fr")

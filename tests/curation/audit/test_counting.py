@@ -1,0 +1,273 @@
+"""Every number is what was put in, whoever counts; what cannot be read is told."""
+
+import json
+import pickle
+import random
+
+import pytest
+from audit_parts import last_bytes, no_pandas, same
+
+from skymm.conversation import parse
+from skymm.curation.audit import tally as tallying
+from skymm.curation.audit.count import Likeness, Plan, count_shards
+from skymm.curation.audit.counts import Counts
+from skymm.curation.audit.summary import summarise
+from skymm.curation.audit.tally import Opened, tally
+from skymm.data.shards import Sample
+
+
+def audited(directory, **options):
+    plan = options.pop("plan", None)
+    return summarise(count_shards(directory, plan, workers=1, **options), plan)
+
+
+@pytest.fixture
+def known(shards):
+    """Six samples of which everything is known."""
+    one, two = shards.picture(1, (60, 240)), shards.picture(2, (100, 100), "JPEG")
+    facts = {"things": [{"name": "Dog", "count": 1}, {"name": "cat"}]}
+    samples = [
+        shards.sample(
+            "a",
+            [
+                ("Is there a dog?", "Yes", "existence", "positive", "en"),
+                ("Is there a cat?", "No", "existence", "negative", "en"),
+            ],
+            {"png": one},
+            facts=facts,
+            source="coco",
+            licence="CC-BY",
+        ),
+        shards.sample("b", [("图里有狗吗？", "没有", "existence", "negative", "zh")], {"png": one}, source="coco"),
+        shards.sample("c", [("Is it red?", "Yes.", "color", "negative", None)], {"0.jpg": two, "1.png": one}, facts=3),
+        shards.sample("d", [("Say hello.", "Hello there, my good friend.", None, None, "zh")]),
+        shards.sample("e", [("Say hello.", "Hello there, my good friend.", None, None, "zh")]),
+        shards.sample("f", [("这是什么？", "一只小猫", "name", "positive", None)], {"jpg": two}),
+    ]
+    return shards.write("known", samples, 4, {"source": "ours", "licences": {"coco": "MIT", "ours": "CC0"}})
+
+
+def test_totals(known):
+    totals = audited(known).totals
+    assert {name: count for name, count in totals.items() if count} == {
+        "samples": 6,
+        "pictures": 5,
+        "questions": 7,
+        "text_only": 2,
+        "several_pictures": 1,
+        "shards": 2,
+        "shard_bytes": sum(path.stat().st_size for path in known.glob("*.tar")),
+        "picture_bytes": totals["picture_bytes"],
+        "facts": 1,
+        "bad_facts": 1,
+        "existence_questions": 3,
+        "denied_facts": 1,
+        "polarity_against_answer": 1,
+        "answers_of_other_script": 2,
+    }
+
+
+def test_balance(known):
+    audit = audited(known)
+    overall = audit.overall
+    assert (overall.positive, overall.negative, overall.unknown, overall.yes, overall.no) == (2, 3, 2, 2, 2)
+    assert [(row.language, row.total, row.negative) for row in audit.languages] == [("en", 3, 2), ("zh", 4, 1)]
+    assert {row.name: (row.positive, row.negative, row.unknown) for row in audit.kinds} == {
+        "existence": (1, 2, 0),
+        "color": (0, 1, 0),
+        "unknown": (0, 0, 2),
+        "name": (1, 0, 0),
+    }
+    by_language = {(row.name, row.language): row.total for row in audit.kinds_by_language}
+    assert by_language == {
+        ("existence", "en"): 2,
+        ("existence", "zh"): 1,
+        ("color", "en"): 1,
+        ("unknown", "zh"): 2,
+        ("name", "zh"): 1,
+    }
+
+
+def test_things(known):
+    things = {one.name: (one.pictures, one.positive, one.negative) for one in audited(known).things}
+    assert things == {"dog": (1, 1, 0), "cat": (1, 0, 1), "狗": (0, 0, 1)}
+
+
+def test_lengths_rounds_and_pictures(known):
+    audit = audited(known)
+    assert audit.histograms["question_en"] == {2: 2, 3: 1, 4: 2} and audit.histograms["answer_en"] == {1: 3}
+    assert audit.histograms["answer_zh"][5] == 2 and sum(audit.histograms["question_zh"].values()) == 2
+    assert audit.histograms["rounds"] == {1: 5, 2: 1}
+    assert audit.formats == {"JPEG": 2, "PNG": 3}
+    assert audit.histograms["sides"] == {60: 3, 100: 2} and audit.histograms["aspects"] == {25: 3, 100: 2}
+
+
+def test_copies(known):
+    repeats = audited(known).repeats
+    assert {name: (one.total, one.copies, one.within, one.across) for name, one in repeats.items()} == {
+        "pictures": (5, 3, 2, 1),
+        "texts": (3, 1, 0, 1),
+        "wholes": (6, 1, 0, 1),
+        "keys": (6, 0, 0, 0),
+    }
+
+
+def test_sources(known):
+    rows = {
+        (row.source, row.licence): (row.samples, row.pictures, row.answers, row.chinese)
+        for row in audited(known).sources
+    }
+    assert rows == {("ours", "CC0"): (4, 3, 4, 3), ("coco", "CC-BY"): (1, 1, 2, 0), ("coco", "MIT"): (1, 1, 1, 1)}
+
+
+def test_order_of_answers_is_counted(known):
+    counts = count_shards(known, workers=1)
+    assert sorted((last, more, said, count) for (_, last, more, said), count in counts.before.items() if last) == [
+        ("yes", 1, "no", 1)
+    ]
+    assert sum(counts.before.values()) == 4
+
+
+def test_any_number_of_processes_counts_the_same(shared):
+    told = []
+    serial = count_shards(shared.balanced_dir, workers=1)
+    parallel = count_shards(shared.balanced_dir, workers=2, advance=told.append)
+    assert told == [1, 1, 1, 1] and serial == parallel
+    one, other = (json.dumps(summarise(counts).to_json(), ensure_ascii=False) for counts in (serial, parallel))
+    assert one == other and summarise(serial).totals["samples"] == 200
+
+
+def test_cutting_into_shards_changes_no_figure(shards):
+    few, many = shards.write("few", shards.balanced(60), 60), shards.write("many", shards.balanced(60), 7)
+    one, other = audited(few), audited(many)
+    for name in ("overall", "kinds_by_language", "things", "histograms", "guesses", "before", "sources"):
+        assert getattr(one, name) == getattr(other, name), name
+
+
+def test_what_cannot_be_read_is_counted_by_reason(shards):
+    good = shards.spoken(("Is it?", "Yes."))
+    image = shards.picture(1, (64, 64), "JPEG")
+    shards.tar(
+        shards.root / "bad" / "a.tar",
+        [
+            *(("a.jpg", image), ("a.json", good)),
+            *(("b.jpg", b"<!doctype html><title>404</title>"), ("b.json", good)),
+            *(("c.jpg", b""), ("c.json", good)),
+            ("d.json", b'{"turns": [{"role"'),
+            ("e.json", "{}".encode("utf-16")),
+            ("f.jpg", image),
+            ("g.json", json.dumps({"turns": [{"role": "user", "text": "?", "images": ["jpg"]}]}).encode()),
+            *(("h.jpg", image[:-40]), ("h.json", good)),
+            *(("a.jpg", image), ("a.json", good)),
+        ],
+    )
+    audit = audited(shards.root / "bad")
+    assert {wrong.name: wrong.count for wrong in audit.unreadable} == {
+        "unreadable image": 2,
+        "bad json": 2,
+        "missing json": 1,
+        "missing image member": 1,
+    }
+    assert audit.totals["samples"] == 3 and audit.repeats["keys"].copies == 1 and audit.bad_shards == ()
+    assert "an HTML page" in audit.unreadable[1].examples[0] and "a.tar: b.jpg" in audit.unreadable[1].examples[0]
+    decoded = audited(shards.root / "bad", plan=Plan(decode=True))
+    assert decoded.totals["samples"] == 2, "damage behind the header shows when pixels are read"
+
+
+def test_bad_shards_are_told_and_the_rest_is_counted(shards):
+    directory = shards.write("cut", shards.balanced(40), 20)
+    first, _ = sorted(directory.glob("*.tar"))
+    first.write_bytes(first.read_bytes()[:-12_000])
+    shards.tar(directory / "x-links.tar", [("../a.png", b"")])
+    shards.tar(directory / "y-wrong.tar", [("a.cls", b"3")])
+    (directory / "z-empty.tar").write_bytes(b"")
+    (directory / "card.json").write_bytes(b"\xff\xfe{")
+    audit = audited(directory)
+    assert [path.rpartition("/")[2] for path, _ in audit.bad_shards] == [
+        first.name,
+        "x-links.tar",
+        "y-wrong.tar",
+        "z-empty.tar",
+    ]
+    assert 20 < audit.totals["samples"] < 40 and "card.json" in audit.details["card"][0]
+    assert "damaged or cut short" in audit.bad_shards[0][1] and "outside" in audit.bad_shards[1][1]
+
+
+def test_strange_values_crash_nothing(shards):
+    turns = [{"role": "user", "text": "Is \ud800 there a \udfff?"}, {"role": "assistant", "text": "\ud800", "kind": 5}]
+    members = [
+        (
+            "a.json",
+            json.dumps({"turns": turns, "source": {"x": ["\ud800"]}, "licence": ["MIT", 4], "facts": []}).encode(),
+        ),
+        ("b.json", json.dumps({"turns": [{"role": "system", "text": "Be brief."}]}).encode()),
+        ("c.json", json.dumps({"turns": [{"role": "user", "text": "alone"}]}).encode()),
+    ]
+    shards.tar(shards.root / "odd" / "a.tar", members)
+    (shards.root / "odd" / "card.json").write_text("[1, 2]")
+    audit = audited(shards.root / "odd")
+    assert audit.totals["samples"] == 3 and audit.totals["questions"] == 1 and audit.totals["bad_facts"] == 1
+    assert json.dumps(audit.to_json(), ensure_ascii=False).encode("utf-8")
+
+
+def test_images_whose_features_alone_are_left(shards):
+    members = [("a.jpg.features.safetensors", b"x"), ("a.json", shards.spoken(("Is it?", "Yes.")))]
+    shards.tar(shards.root / "left" / "a.tar", members)
+    totals = audited(shards.root / "left").totals
+    assert totals["pictures"] == totals["pictures_left_out"] == 1 and not totals.get("picture_bytes")
+
+
+def test_checks_and_likenesses_are_plugged_in(shared):
+    plan = Plan(checks={"leakage": no_pandas}, likenesses={"tails": Likeness(last_bytes, same)})
+    counts = count_shards(shared.biased_dir, plan, workers=2)
+    audit = summarise(counts, plan)
+    assert [(wrong.name, wrong.count) for wrong in audit.checked] == [("leakage: in the test set", 270)]
+    assert audit.checked[0].examples == ("000001", "000002", "000003")
+    assert audit.alike == {"tails": 299}, "every PNG ends alike"
+    assert counts == count_shards(shared.biased_dir, plan, workers=1)
+
+
+def test_memory_grows_by_36_bytes_a_sample(monkeypatch):
+    """What would be kept is what would be sent to another process."""
+    monkeypatch.setattr(tallying, "NUM_QUESTIONS", 50)
+
+    def size(num_samples):
+        counts = Counts(8)
+        for index in range(num_samples):
+            words = random.Random(index).choices("abcdefgh", k=20)
+            data = json.dumps(
+                {
+                    "turns": [
+                        {"role": "user", "text": f"{index} {' '.join(words)}?"},
+                        {"role": "assistant", "text": f"{' '.join(words)} {index}", "kind": f"kind {index % 3}"},
+                    ]
+                }
+            ).encode()
+            sample = Sample(f"{index:06d}", {"json": data}, "a.tar", index)
+            tally(counts, Opened(sample, parse(data, sample.key), {}), {})
+        counts.close_shard("a.tar")
+        return len(pickle.dumps(counts))
+
+    grown = (size(2500) - size(500)) / 2000
+    assert 36 <= grown < 38
+
+
+def test_names_beyond_the_limit_are_told(shards, monkeypatch):
+    monkeypatch.setattr("skymm.curation.audit.counts.NUM_OBJECTS", 10)
+    names = [[(f"Is there a thing{index}?", "Yes", "existence", "positive", "en")] for index in range(200)]
+    directory = shards.write("names", (shards.sample(f"{index}", one) for index, one in enumerate(names)))
+    audit = audited(directory)
+    assert len(audit.things) == 10 and 100 < audit.num_things < 400
+    assert audit.totals["existence_questions"] == 200
+
+
+def test_no_shards_and_no_workers_are_errors(tmp_path):
+    with pytest.raises(ValueError, match="no shards found"):
+        count_shards(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="no shards found"):
+        count_shards(tmp_path)
+    with pytest.raises(ValueError, match="no shards found"):
+        count_shards([])
+    (tmp_path / "a.tar").write_bytes(b"")
+    with pytest.raises(ValueError, match="workers = 0"):
+        count_shards(tmp_path, workers=0)

@@ -1,0 +1,197 @@
+"""A biased set is told all that is wrong with it, a clean one nothing."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from skymm.curation.audit.count import Plan, count_shards
+from skymm.curation.audit.findings import KNOW, LOOK, MEND, findings, one_sided
+from skymm.curation.audit.sentences import CHINESE, ENGLISH
+from skymm.curation.audit.summary import Thing, summarise
+from skymm.curation.audit.words import WORDS
+
+
+def told(directory, language="en", plan=None):
+    """name -> (level, sentence), in order."""
+    audit = summarise(count_shards(directory, plan, workers=1), plan)
+    return {one.name: (one.level, one.sentence(WORDS[language])) for one in findings(audit)}
+
+
+def yes_no(shards, name, polarity_of, *, num_samples=100, question="Is it number {index}?", **extra):
+    """Samples with one yes/no question each, whose answer is what `polarity_of(index)` says."""
+    samples = []
+    for index in range(num_samples):
+        polarity = polarity_of(index)
+        language = "zh" if index % 2 else "en"
+        answers = {
+            "en": ("Yes, that is it here.", "No, that is not it here."),
+            "zh": ("是的，就是这个。", "不是，不是这个。"),
+        }
+        answer = answers[language][polarity == "negative"]
+        turn = (question.format(index=index), answer, "kind", polarity, language)
+        samples.append(shards.sample(f"{index:06d}", [turn], {"png": shards.picture(index)}, **extra))
+    return shards.write(name, samples, card={"source": "made", "licence": "CC0"})
+
+
+def test_a_clean_set_has_nothing_to_be_told(shared):
+    assert told(shared.balanced_dir) == {}
+
+
+def test_a_biased_set_is_told_everything(shared):
+    found = told(shared.biased_dir)
+    assert {name: level for name, (level, _) in found.items()} == {
+        "only_positive_one": MEND,
+        "only_negative_one": LOOK,
+        "mostly_positive": MEND,
+        "yes_leans": MEND,
+        "wholes": MEND,
+        "guessed": MEND,
+        "only_en": LOOK,
+        "no_licence": LOOK,
+        "small": LOOK,
+        "no_source": KNOW,
+        "one_word": KNOW,
+        "repeated_pictures": KNOW,
+    }
+    levels = [level for level, _ in found.values()]
+    assert levels == sorted(levels, reverse=True)
+    sentences = {name: sentence for name, (_, sentence) in found.items()}
+    assert sentences["mostly_positive"] == "90% of answers are positive (540 of 600): a model learns to say yes."
+    assert sentences["only_positive_one"] == "“panda” is only ever asked for where it is: 270 questions."
+    assert sentences["only_negative_one"] == "“rock” is only ever asked for where it is not: 30 questions."
+    assert sentences["only_en"] == "English only: 0 Chinese answers."
+    assert sentences["no_licence"] == "Licences unknown for 300 samples."
+    assert sentences["small"] == "100% of pictures (300) are under 64 px."
+    assert sentences["guessed"].startswith("Existence, English: the question's words alone give 100% of the answers")
+    assert "90% of 600 yes/no answers say yes" in sentences["yes_leans"]
+
+
+def test_the_same_in_chinese(shared):
+    found = told(shared.biased_dir, "zh")
+    assert found["only_positive_one"][1] == "“panda”只在它存在时才被问到：270 个问题。"
+    assert found["mostly_positive"][1] == "90% 的回答是正的（600 个中的 540 个）：模型会学成总说“是”。"
+    assert found["guessed"][1].startswith("存在（英文）：只凭问题的用词就能答对 100%，而一律答“是”只有 90%。")
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (100, "all_positive"),
+        (85, "mostly_positive"),
+        (70, "mostly_positive"),
+        (50, None),
+        (30, "mostly_negative"),
+        (0, "all_negative"),
+    ],
+)
+def test_polarity(shards, share, expected):
+    order = list(range(100))
+    random.Random(0).shuffle(order)
+    found = told(yes_no(shards, "polarity", lambda index: "positive" if order[index] < share else "negative"))
+    polar = [name for name in found if name.endswith(("positive", "negative"))]
+    assert polar == ([expected] if expected else [])
+    if expected:
+        assert found[expected][0] == (LOOK if share in (70, 30) else MEND)
+
+
+def test_kinds_and_languages_that_lean_are_told_where_the_whole_does_not(shards):
+    found = told(yes_no(shards, "lean", lambda index: "positive" if index % 2 else "negative", num_samples=120))
+    assert found["kind_leans"][0] == LOOK and "60 answers" in found["kind_leans"][1]
+    assert "yes_leans" in found and "(English)" in found["yes_leans"][1]
+
+
+def test_captions_that_say_the_same_of_other_pictures(shards):
+    def captions(num_different):
+        for index in range(100):
+            turn = ("What is it?", f"A nice product, number {index % num_different}.", "caption", "positive", "en")
+            yield shards.sample(str(index), [turn], {"png": shards.picture(index)}, source="a", licence="b")
+
+    found = told(shards.write("boilerplate", captions(60)))
+    assert found["repeated_texts"][0] == LOOK and found["repeated_texts"][1].startswith("40 conversations (40%)")
+    assert "repeated_texts" not in told(shards.write("different", captions(99)))
+
+
+def test_captions_need_no_negatives(shards):
+    captions = (
+        shards.sample(str(index), [("What is it?", f"A dog by number {index} of them.", "caption", "positive", "en")])
+        for index in range(60)
+    )
+    found = told(shards.write("captions", captions, card={"source": "made", "licence": "CC0"}))
+    assert {name: level for name, (level, _) in found.items()} == {"captions_only": KNOW, "only_en": LOOK}
+
+
+def test_answers_without_polarity_and_kind(shards):
+    turns = (
+        shards.sample(str(index), [("What?", f"It is {index}.", None, None, "en")], source="a", licence="b")
+        for index in range(9)
+    )
+    assert list(told(shards.write("llava", turns))) == ["no_polarity", "only_en", "no_kinds"]
+
+
+def test_marks_against_answers_and_other_scripts(shards):
+    turns = [("Is it?", "Yes, it is right there.", "existence", "negative", "zh")]
+    found = told(shards.write("wrong", (shards.sample(str(index), turns) for index in range(20))))
+    assert found["polarity_against_answer"][1].startswith("20 answers (100%)")
+    assert found["other_script"][1].startswith("20 answers (100%)") and "only_zh" in found
+
+
+def test_facts_that_are_denied(shards):
+    facts = {"things": [{"name": "Dog"}]}
+    turns = [("Is there a dog?", "No.", "existence", "negative", "en")]
+    found = told(shards.write("denied", [shards.sample("a", turns, {"png": shards.picture()}, facts=facts)]))
+    assert found["denied_facts"] == (
+        MEND,
+        "1 questions deny what the facts of their picture say is there, such as a: dog.",
+    )
+
+
+def test_answers_that_hang_together_are_told(shards):
+    """Within every conversation yes and no alternate: half of each, and each given away by the one before."""
+    chance = random.Random(3)
+    samples = []
+    for index in range(150):
+        first = chance.randrange(2)
+        turns = []
+        for place in range(4):
+            there = (first + place) % 2 == 0
+            text = f"Is there a thing{chance.randrange(9)}?"
+            turns.append((text, "Yes" if there else "No", "existence", "positive" if there else "negative", "en"))
+        samples.append(shards.sample(f"{index}", turns, {"png": shards.picture(index)}, source="a", licence="b"))
+    found = told(shards.write("alternate", samples))
+    assert found["guessed_before"][0] == LOOK and "guessed" not in found
+
+
+def test_unreadable_samples_and_shards(shards):
+    good = shards.spoken(("Is it?", "Yes."))
+    shards.tar(shards.root / "bad" / "a.tar", [("a.json", good), ("b.json", b"{")])
+    shards.tar(shards.root / "bad" / "b.tar", [("a.cls", b"{")])
+    found = told(shards.root / "bad")
+    assert found["unreadable"] == (MEND, "1 samples (50%) cannot be used: “bad json” 1. Training skips them.")
+    assert (
+        found["bad_shards"][1].startswith("1 of 2 shards cannot be read to the end")
+        and "b.tar" in found["bad_shards"][1]
+    )
+    shards.tar(shards.root / "none" / "b.tar", [("a.cls", b"{")])
+    assert list(told(shards.root / "none")) == ["bad_shards", "nothing"]
+
+
+def test_a_thing_is_one_sided_only_beyond_chance():
+    things = [Thing("rare", 0, 6, 0), Thing("often", 0, 12, 0), Thing("both", 0, 40, 1), Thing("never", 0, 0, 30)]
+    assert [one.name for one in one_sided(things, "positive")] == ["often"]
+    assert [one.name for one in one_sided(things, "negative")] == ["never"]
+    crowd = [Thing(f"thing {index}", 0, 5, 5) for index in range(1000)]
+    assert one_sided([*things, *crowd], "positive") == [], "of a thousand, one in a hundred is so by chance"
+    assert one_sided([replace(things[1], positive=20), *crowd], "positive")
+
+
+def test_leaks_are_told_first(shared):
+    def check(candidates):
+        return ["in mme" if one.record.key == "000007" else None for one in candidates]
+
+    found = told(shared.balanced_dir, plan=Plan(checks={"leakage": check}))
+    assert found == {"checked": (MEND, "Leakage: in mme: 1 samples (0.5%) may not be trained on.")}
+
+
+def test_every_finding_has_a_sentence_in_both_languages():
+    assert ENGLISH.keys() == CHINESE.keys()

@@ -1,0 +1,90 @@
+"""Narrow readings of answers and questions: right where they read, silent where they cannot know."""
+
+import pytest
+
+from skymm.curation.audit.reading import asked_thing, clean, facts_of, source_and_licence, yes_no
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Yes",
+        "yes.",
+        "Yes, there is a dog.",
+        "YES!",
+        "“Yes”",
+        "Yes - two.",
+        "是",
+        "是的。",
+        "是的，有一只狗。",
+        "有。",
+        "对",
+        "True",
+    ],
+)
+def test_yes(answer):
+    assert yes_no(answer) == "yes"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["No", "no.", "No, it is not there.", "否", "没有", "没有，图里没有狗。", "不是。", "不，是猫。", "无", "False."],
+)
+def test_no(answer):
+    assert yes_no(answer) == "no"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("Nothing", "No one is there", "Yesterday", "Northern lights", "A dog.", ""),
+        *("有一只狗", "没有狗", "是一只猫", "否则不行", "不知道", "无花果"),
+    ],
+)
+def test_neither(answer):
+    assert yes_no(answer) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "thing"),
+    [
+        ("Is there a dog?", "dog"),
+        ("Are there animals in the picture?", "animals"),
+        ("Is there an orange in this image? Please answer yes or no.", "orange"),
+        ("Does the image contain any traffic lights?", "traffic lights"),
+        ("Can you see the Eiffel Tower in the photo?", "eiffel tower"),
+        ("有熊猫吗？", "熊猫"),
+        ("图里有熊猫吗？请回答是或否。", "熊猫"),
+        ("这张图片中是否有一只狗？", "狗"),
+        ("圖片裡有沒有三明治？", "三明治"),
+        ("请问图中存在红绿灯吗", "红绿灯"),
+        ("Are there three dogs?", None),
+        ("有三只狗吗？", None),
+        ("Is the dog brown?", None),
+        ("狗是棕色的吗？", None),
+        ("What is there?", None),
+    ],
+)
+def test_what_is_asked_for(question, thing):
+    assert asked_thing(question, "existence") == asked_thing(question, "unknown") == thing
+    assert asked_thing(question, "color") is None
+
+
+def test_where_it_comes_from():
+    card = {"source": "emoji", "licences": {"a": "CC0", "b": "MIT"}}
+    assert source_and_licence({}, card) == ("emoji", "CC0; MIT")
+    assert source_and_licence({"source": "b"}, card) == ("b", "MIT")
+    assert source_and_licence({"source": "c", "licence": "CC-BY"}, card) == ("c", "CC-BY")
+    assert source_and_licence({"source": 3, "licence": " Unknown "}, {}) == ("unknown", "unknown")
+    assert source_and_licence({"license": "MIT"}, {"licence": None}) == ("unknown", "MIT")
+
+
+@pytest.mark.parametrize("facts", [3, [1], {"things": [{}]}, {"things": [{"name": 3}]}, {"relations": [["a"]]}, None])
+def test_facts_that_are_none(facts):
+    with pytest.raises(ValueError, match="facts"):
+        facts_of({"facts": facts})
+    assert facts_of({}) is None
+
+
+def test_cleaned_text_can_be_written():
+    assert clean("a\ud800b").encode("utf-8") == b"a?b" and clean("狗" * 400, 5) == "狗" * 5
