@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
+from functools import cache
 from types import ModuleType
 
 # Ideographs with their extensions, and the zero that Chinese numbers use.
@@ -42,7 +43,7 @@ def words(text: str) -> list[str]:
 def frequency(word: str) -> int:
     """How often a Chinese word stands in the text that jieba's dictionary was counted on; 0 for words it does not have."""
     jieba = _jieba()
-    jieba.initialize()
+    jieba.dt.check_initialized()
     return jieba.get_FREQ(word) or 0
 
 
@@ -50,6 +51,7 @@ def _cut(han: str) -> list[str]:
     return _jieba().lcut(han)
 
 
+@cache
 def _jieba() -> ModuleType:
     import jieba  # here, for it takes a second to load its dictionary
 

