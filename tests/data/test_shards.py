@@ -76,6 +76,22 @@ def test_webdataset_reads_the_same(tmp_path):
     assert ours == theirs
 
 
+def test_the_bytes_do_not_depend_on_the_version_of_webdataset(tmp_path):
+    """The digest is that of webdataset 0.2.111 and of 1.0.2: a build on one machine equals that on another."""
+    samples = [
+        (
+            conversation("文件/" + "long" * 40, "0.png", "1.jpg", answer="一只猫。", language="zh"),
+            {"0.png": b"1", "1.jpg": b"2" * 512},
+        ),
+        (conversation("b"), {}),
+    ]
+    (path,) = write_shards(samples, tmp_path, "train")
+    assert (
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        == "f15aa9a1d6237befe85507b3b9ba1e5c3e249b853d7f336adb5fad77b3ef54ab"
+    )
+
+
 def test_same_samples_same_bytes_and_a_card(tmp_path):
     card = {"source": "hand", "licences": ["CC0-1.0"]}
     digests = []

@@ -1,0 +1,104 @@
+"""Words and sentences of both languages as pictures to read: on signs, notes, blackboards, pages and scrolls."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from skymm.conversation import Turn
+from skymm.curation.lettering import LAYOUTS, Layout, draw
+from skymm.curation.record import Caption, Facts, Picture, Record, Rejected
+from skymm.curation.scenes import encode
+from skymm.curation.sources import emoji
+from skymm.curation.sources.hsk import sentences
+from skymm.recipe.sources import WritingSource
+from skymm.text import language_of
+
+_MAX_CHARACTERS = {"zh": 26, "en": 64}  # of a text; longer ones are too small to read at a tower's size
+_WORD_SHARE = 0.5
+_ENGLISH_WORD = re.compile(r"[A-Za-z]{3,}")
+_QUESTIONS = {
+    "en": ("What is written in the picture?", "What does it say?", "Read the text in the picture."),
+    "zh": ("图里写着什么？", "上面写着什么字？", "请读出图中的文字。"),
+}
+
+
+class Source:
+    """A row is a text and the number of its picture."""
+
+    rows_per_part = 50
+
+    def __init__(self, recipe: WritingSource) -> None:
+        self.recipe = recipe
+        texts = "CC-BY-SA-4.0, hsk-sentences-audio" if recipe.texts == "hsk" else emoji.LICENCES["names"]
+        self.licence = recipe.licence or f"{texts}; drawn with Noto fonts (OFL-1.1)"
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        pools = texts(self.recipe.texts)
+        for index in range(self.recipe.num_images):
+            rng = random.Random(f"writing/{self.recipe.seed}/{index}")
+            language = ("zh", "en")[index % 2]
+            kind = "words" if rng.random() < _WORD_SHARE else "sentences"
+            yield {"index": index, "text": rng.choice(pools[language, kind])}
+
+    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
+        text, language = row["text"], language_of(row["text"])
+        rng = random.Random(f"writing/{self.recipe.seed}/{row['index']}/picture")
+        possible = [layout for layout in LAYOUTS if layout.carries(text)]
+        # Few texts can go from top to bottom; half of those that can do.
+        layout = rng.choice(possible[-1:] if possible[-1].vertical and rng.random() < 0.5 else possible)
+        asked = rng.choice(("en", "zh"))
+        turns = (
+            Turn("user", rng.choice(_QUESTIONS[asked]), ("jpg",)),
+            Turn("assistant", text, (), "positive", "OCR", language),
+        )
+        yield Record(
+            f"{row['index']:08d}",
+            {"jpg": Picture(data=encode(draw(rng, layout, text)))},
+            captions(layout, text),
+            turns,
+            Facts(texts=(text,)),
+            {"layout": layout.name},
+        )
+
+
+def captions(layout: Layout, text: str) -> tuple[Caption, Caption]:
+    """What kind of writing it is and what it says, in both languages; the text stays in its own."""
+    return Caption(layout.english.format(text), "en"), Caption(layout.chinese.format(text), "zh")
+
+
+@lru_cache(maxsize=2)
+def texts(kind: str) -> dict[tuple[str, str], list[str]]:
+    """Texts by ("zh" or "en", "words" or "sentences"), each once, in their source's order: what the fonts have, and short
+    enough to be read. Raises ValueError where the sentences are not installed.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    if kind == "hsk":
+        entries = sentences()
+        found["zh", "sentences"] = [entry["chinese"] for entry in entries]
+        found["en", "sentences"] = [entry["translation"].get("en", "") for entry in entries]
+        found["zh", "words"] = [token["word"] for entry in entries for token in entry["tokens"]]
+        found["en", "words"] = [
+            word.lower() for text in found["en", "sentences"] for word in _ENGLISH_WORD.findall(text)
+        ]
+    else:
+        names = [concept for concept in emoji.concepts() if not concept.held_out]
+        found["zh", "words"] = found["zh", "sentences"] = [concept.zh for concept in names]
+        found["en", "words"] = found["en", "sentences"] = [concept.en for concept in names]
+    return {
+        (language, size): [text for text in dict.fromkeys(map(str.strip, pool)) if _fits(text, language)]
+        for (language, size), pool in found.items()
+    }
+
+
+def _fits(text: str, language: str) -> bool:
+    """The fonts have all of GB 2312, and nothing is asked of them beyond it; and no text is of both languages."""
+    try:
+        text.encode("gb2312" if language == "zh" else "ascii")
+    except UnicodeEncodeError:
+        return False
+    one_language = not _ENGLISH_WORD.search(text) if language == "zh" else True
+    return 0 < len(text) <= _MAX_CHARACTERS[language] and language_of(text) == language and one_language
