@@ -15,11 +15,14 @@ PLACES = ".places.npy"
 
 
 def write_lines(path: Path, lines: Iterable[Any]) -> int:
-    """The number of lines written, as PATH and PATH.places.npy (int64 offsets, one more than lines)."""
+    """The number of lines written, as PATH and PATH.places.npy (int64 offsets, one more than lines).
+
+    In ASCII: strangers' tables hold halves of surrogate pairs, which UTF-8 cannot.
+    """
     places = [0]
     with whole_file(path) as file:
         for line in lines:
-            places.append(places[-1] + file.write(json.dumps(line, ensure_ascii=False).encode("utf-8") + b"\n"))
+            places.append(places[-1] + file.write(json.dumps(line).encode("ascii") + b"\n"))
     with whole_file(path.with_name(path.name + PLACES)) as file:
         np.save(file, np.array(places, dtype=np.int64))
     return len(places) - 1

@@ -6,8 +6,6 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
 
 from skymm.curation.record import Picture
 from skymm.curation.sources.rows import Unusable
@@ -33,7 +31,8 @@ def check_directories(directories: str | Sequence[str]) -> None:
 def find(names: str | Sequence[str], directories: str | Sequence[str]) -> Picture:
     """The first of the names (paths below a directory) in the first directory that has it.
 
-    Raises Unusable: missing everywhere, empty, or outside, be it by `..`, as an absolute path or by a symbolic link.
+    Links are followed: who keeps the pictures elsewhere has put them there. What a table says is not trusted so far.
+    Raises Unusable: missing everywhere, empty, or named by `..` or as an absolute path.
     """
     names = [names] if isinstance(names, str) else names
     directories = [directories] if isinstance(directories, str) else directories
@@ -49,8 +48,6 @@ def find(names: str | Sequence[str], directories: str | Sequence[str]) -> Pictur
                 continue
             if not stat.S_ISREG(status.st_mode):  # a directory, or a pipe that would be waited for
                 continue
-            if not Path(os.path.realpath(path)).is_relative_to(_root(directory)):
-                raise Unusable(OUTSIDE, f"{path} is a link to {os.path.realpath(path)}")
             if not status.st_size:
                 raise Unusable(EMPTY, path)
             return Picture(path)
@@ -79,8 +76,3 @@ def named(pictures: Sequence[Picture]) -> dict[str, Picture]:
     if len(pictures) == 1:
         return {suffixes[0]: pictures[0]}
     return {f"{index}.{suffix}": picture for index, (suffix, picture) in enumerate(zip(suffixes, pictures))}
-
-
-@lru_cache(maxsize=64)
-def _root(directory: str) -> str:
-    return os.path.realpath(directory)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from skymm.conversation import Conversation, Turn
-from skymm.data.shards import write_shards
+from skymm.data.shard_writing import write_shards
 
 
 def picture(colour=0, size=(96, 96), kind="PNG"):
