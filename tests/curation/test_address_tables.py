@@ -97,6 +97,7 @@ def test_quoted_cells_of_a_csv_may_hold_commas_and_lines(tmp_path):
     ("row", "refused"),
     [
         (["file:///etc/passwd", "x"], "no web address"),
+        (["file://localhost/etc/passwd", "x"], "no web address"),
         (["ftp://a.example/x.jpg", "x"], "no web address"),
         (["data:image/png", "x"], "no web address"),
         (["//a.example/x.jpg", "x"], "no web address"),

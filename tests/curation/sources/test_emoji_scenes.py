@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from skymm.curation.instructions import COLOURS, NUMBERS
 from skymm.curation.scenes import Scene, encode, render
 from skymm.curation.sources import emoji
-from skymm.curation.sources.emoji_scenes import Source, facts_of
+from skymm.curation.sources.emoji_scenes import Source, facts_of, questions
 from skymm.recipe.sources import EmojiScenesSource
 
 
@@ -80,6 +81,16 @@ def _is_right(question: str, scene: Scene, names: dict[str, int]) -> bool | None
     if match := re.fullmatch(r"Is there an? (.+)\?|有(.+)吗？", question):
         return (match[1] or match[2]) in names
     return None
+
+
+def test_what_is_alike_is_not_said_to_be_absent():
+    """Beside a dog's face, a dog is never asked for in vain."""
+    facts = {"colour": "red", "ground": "plain", "style": "twemoji", "writing": "", "ground_seed": 0}
+    scene = Scene.from_facts({**facts, "items": [{"char": "🐶", "cell": (0, 0), "box": (0, 0, 9)}]})
+    for seed in range(20):
+        asked = {turn.text for turn in questions(random.Random(seed), scene, ["🐕", "🦋"], 6)}
+        assert not asked & {"Is there a dog?", "有狗吗？"}
+        assert asked & {"Is there a butterfly?", "有蝴蝶吗？"}
 
 
 def test_both_languages_are_asked_in(many):
