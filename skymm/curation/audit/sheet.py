@@ -17,7 +17,7 @@ from skymm.page.thumbnails import data_url
 
 _SIDE = 320
 _MOST_PICTURES = 4
-_MOST_LETTERS = 600
+_MOST_LETTERS = 400
 
 
 @dataclass(frozen=True, slots=True)

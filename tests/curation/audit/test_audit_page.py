@@ -36,6 +36,21 @@ def pages(shared):
     return found
 
 
+@pytest.fixture(scope="module")
+def evil_page(shared):
+    """Of a set whose words are markup, or longer than a phone is wide."""
+    turns = [
+        (f"Is there a {EVIL}?", "No", EVIL, "negative", "en"),
+        (f"Is there a {EVIL}?", "No", "existence", "negative", "en"),
+        (EVIL, "unbreakable" * 6, "k" * 60, None, None),
+    ]
+    extra = {"source": EVIL, "licence": EVIL, "facts": {"things": [{"name": EVIL}, {"name": "thing" * 12}]}}
+    samples = (shared.sample(f"{index}<b>", turns, {"png": shared.picture(index // 2)}, **extra) for index in range(80))
+    directory = shared.write("evil", samples)
+    shared.tar(directory / "<i>.tar", [("a.json", json.dumps({EVIL: 1}).encode())])
+    return audit_shards(directory, workers=1).page
+
+
 def text_of(page):
     page = re.sub(r"<style>.*?</style>", " ", page, flags=re.S)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
@@ -100,38 +115,20 @@ def chromium():
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, 0), (400, 1)])
-def test_a_browser_shows_it_and_nothing_sticks_out(pages, tmp_path, width, scheme):
+def test_a_browser_shows_it_and_nothing_sticks_out(pages, evil_page, tmp_path, width, scheme):
     command = [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
     command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},3000"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},4000"]
     command += [f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={tmp_path / 'shot.png'}"]
-    subprocess.run([*command, pages["en"].as_uri()], capture_output=True, timeout=120)
+    subprocess.run([*command, (evil_page if width == 400 else pages["en"]).as_uri()], capture_output=True, timeout=120)
     with Image.open(tmp_path / "shot.png") as shot:
         grey = shot.convert("L")
         assert ImageStat.Stat(grey).stddev[0] > 10
-        assert len(set(grey.crop((shot.width - 6, 0, shot.width, 3000)).tobytes())) == 1
+        assert len(set(grey.crop((shot.width - 6, 0, shot.width, 4000)).tobytes())) == 1
 
 
-def test_words_of_strangers_are_escaped(shards):
-    turns = [
-        (f"Is there a {EVIL}?", "No", EVIL, "negative", "en"),
-        (f"Is there a {EVIL}?", "No", "existence", "negative", "en"),
-        (EVIL, EVIL, None, None, None),
-    ]
-    samples = (
-        shards.sample(
-            f"{index}<b>",
-            turns,
-            {"png": shards.picture(index // 2)},
-            source=EVIL,
-            licence=EVIL,
-            facts={"things": [{"name": EVIL}]},
-        )
-        for index in range(80)
-    )
-    directory = shards.write("evil", samples)
-    shards.tar(directory / "<i>.tar", [("a.json", json.dumps({EVIL: 1}).encode())])
-    page = audit_shards(directory, workers=1).page.read_text("utf-8")
+def test_words_of_strangers_are_escaped(evil_page):
+    page = evil_page.read_text("utf-8")
     assert "<script" not in page and "<b>0" not in page and "<i>.tar" not in page
     assert page.count(html.escape("<script>alert(1)</script>")) > 20
 

@@ -112,6 +112,14 @@ def test_copies(known):
     }
 
 
+def test_a_copy_has_the_same_pictures_and_words(shards):
+    turns = [("What is it?", "A small dog.", "caption", "positive", "en")]
+    colours = (1, 1, 2, 3)
+    samples = [shards.sample(f"{key}", turns, {"png": shards.picture(one)}) for key, one in enumerate(colours)]
+    repeats = audited(shards.write("same", samples)).repeats
+    assert [repeats[name].copies for name in ("texts", "pictures", "wholes")] == [3, 1, 1]
+
+
 def test_sources(known):
     rows = {
         (row.source, row.licence): (row.samples, row.pictures, row.answers, row.chinese)
