@@ -32,6 +32,7 @@ class TranslationCache:
         self.path = Path(path)
         self._connection: sqlite3.Connection | None = None
         self._process = 0
+        self._inherited: list[sqlite3.Connection] = []
 
     def __getstate__(self) -> dict[str, Path]:
         return {"path": self.path}
@@ -48,7 +49,7 @@ class TranslationCache:
     def close(self) -> None:
         if self._connection is not None and self._process == os.getpid():
             self._connection.close()
-        self._connection = None
+            self._connection = None
 
     def look_up(self, keys: Iterable[bytes]) -> dict[bytes, str]:
         """Those that are there."""
@@ -70,6 +71,8 @@ class TranslationCache:
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._connection is None or self._process != os.getpid():  # a connection must not cross a fork
+                if self._connection is not None:
+                    self._inherited.append(self._connection)  # not even to be closed: it is the other process's
                 self._connection = self._connect()
                 self._process = os.getpid()
             yield self._connection
@@ -98,7 +101,9 @@ class TranslationCache:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 if self._check(connection):
-                    connection.execute("CREATE TABLE translations (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID")
+                    connection.execute(
+                        "CREATE TABLE translations (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
+                    )
                     connection.execute(f"PRAGMA application_id = {_MAGIC}")
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
         except BaseException:
