@@ -32,6 +32,7 @@ class TranslationCache:
         self.path = Path(path)
         self._connection: sqlite3.Connection | None = None
         self._process = 0
+        self._inherited: list[sqlite3.Connection] = []
 
     def __getstate__(self) -> dict[str, Path]:
         return {"path": self.path}
@@ -48,7 +49,7 @@ class TranslationCache:
     def close(self) -> None:
         if self._connection is not None and self._process == os.getpid():
             self._connection.close()
-        self._connection = None
+            self._connection = None
 
     def look_up(self, keys: Iterable[bytes]) -> dict[bytes, str]:
         """Those that are there."""
@@ -70,6 +71,8 @@ class TranslationCache:
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._connection is None or self._process != os.getpid():  # a connection must not cross a fork
+                if self._connection is not None:
+                    self._inherited.append(self._connection)  # not even to be closed: it is the other process's
                 self._connection = self._connect()
                 self._process = os.getpid()
             yield self._connection

@@ -5,6 +5,7 @@ import pickle
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -60,15 +61,29 @@ for start in range(0, 200, 4):
     assert all(text.startswith(f"{wanted[key]} by ") for key, text in found.items())
 
 
+def test_opening_waits_for_another_that_opens(tmp_path):
+    """Changing to WAL is refused at once while somebody writes, whatever the time that one would wait."""
+    path = tmp_path / "cache.sqlite"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, other.execute, ("COMMIT",))
+    release.start()
+    with TranslationCache(path) as cache:
+        cache.store(dict.fromkeys(keys("one"), "一"))
+        assert cache.look_up(keys("one")) and not release.is_alive()
+    other.close()
+
+
 def test_it_crosses_forks_and_pickles(tmp_path):
     cache = TranslationCache(tmp_path / "cache.sqlite")
     one, two = keys("one", "two")
     cache.store({one: "一"})
+    ours = cache._connection
     child = os.fork()
     if child == 0:
         try:
             cache.store({two: "二"})
-            os._exit(0 if cache.look_up([one]) == {one: "一"} else 1)
+            os._exit(0 if cache.look_up([one]) == {one: "一"} and cache._connection is not ours else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -77,27 +92,28 @@ def test_it_crosses_forks_and_pickles(tmp_path):
 
 
 def test_a_killed_writer_leaves_whole_batches(tmp_path):
+    """It is killed after ten of twenty rows of its third batch."""
     path = tmp_path / "cache.sqlite"
     code = """
-import sys
+import os, signal, sys
 from skymm.curation.translation.cache import TranslationCache, key_of
-cache, number = TranslationCache(sys.argv[1]), 0
-while True:
-    cache.store({key_of("m", "en", "zh", f"{number} {part}"): "x" * 500 for part in range(20)})
-    number += 1
-    print(number, flush=True)
+
+class Deadly(dict):
+    def items(self):
+        for index, item in enumerate(super().items()):
+            if index == 10:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield item
+
+cache = TranslationCache(sys.argv[1])
+for number in range(3):
+    batch = {key_of("m", "en", "zh", f"{number} {part}"): "x" * 500 for part in range(20)}
+    cache.store(batch if number < 2 else Deadly(batch))
 """
-    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
-    stored = 0
-    for line in process.stdout:
-        stored = int(line)
-        if stored >= 20:
-            process.kill()
-    process.wait()
+    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -9
     cache = TranslationCache(path)
-    for number in range(stored + 3):
-        batch = [key_of("m", "en", "zh", f"{number} {part}") for part in range(20)]
-        assert len(cache.look_up(batch)) == 20 if number < stored else len(cache.look_up(batch)) in (0, 20)
+    batches = [[key_of("m", "en", "zh", f"{number} {part}") for part in range(20)] for number in range(3)]
+    assert [len(cache.look_up(batch)) for batch in batches] == [20, 20, 0]
 
 
 def damaged_middle(path):

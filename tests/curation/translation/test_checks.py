@@ -48,6 +48,7 @@ BAD = [
     ("No", "图中有", "yes and no were lost in translation"),
     ("Yes", "图中的猫", "yes and no were lost in translation"),
     ("Yes, there is a dog.", "没有，有一只狗。", "yes and no were lost in translation"),
+    ("Yes, it is not red.", "不，它不是红色的。", "yes and no were lost in translation"),
     ("There is no dog on the sofa.", "沙发上有一只狗。", "yes and no were lost in translation"),
     ("There is a dog on the sofa.", "沙发上没有狗。", "yes and no were lost in translation"),
     ("The sky isn't blue.", "天空是蓝色的。", "yes and no were lost in translation"),

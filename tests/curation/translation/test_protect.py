@@ -77,6 +77,11 @@ def test_lost_doubled_made_up_or_altered_is_no_translation(markers):
     assert restore(f"{one}，{markers('２')}", protected) is None
 
 
+def test_what_looks_like_a_marker_is_protected_whole():
+    """A model would stumble over ⟦⟦1⟧⟧."""
+    assert protect("a ⟦7⟧ b").text == "a ⟦1⟧ b" and protect("a X7X b", (), LETTERS).text == "a X1X b"
+
+
 def test_half_a_bracket_left_over_is_altered():
     protected = protect("3 dogs")
     assert restore("⟦1⟧只狗", protected) and restore("⟦1⟧⟧只狗", protected) is None

@@ -145,6 +145,19 @@ def test_the_other_way(nllb, tmp_path):
     )
 
 
+@pytest.mark.parametrize(("source", "target", "names"), [("en", "zh", (4, 5)), ("zh", "en", (5, 4))])
+def test_both_languages_are_named_to_the_model(nllb, tmp_path, monkeypatch, source, target, names):
+    translator, seen = open_translator(recipe_of(nllb, tmp_path)), []
+    generate = translator.loaded.model.generate
+    monkeypatch.setattr(
+        translator.loaded.model, "generate", lambda **options: seen.append(options) or generate(**options)
+    )
+    translator.translate(["Many dogs. 很多狗。"], source, target)
+    tokens = translator.loaded.tokenizer.convert_tokens_to_ids(["eng_Latn", "zho_Hans"])
+    assert tokens == [4, 5]
+    assert (int(seen[0]["input_ids"][0, 0]), seen[0]["forced_bos_token_id"]) == names
+
+
 def test_what_a_model_does_not_know_is_counted_and_left(nllb, tmp_path):
     recipe = recipe_of(nllb, tmp_path)
     records = [
