@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ KINDS = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz"
 # Marks that mean something in an address stay; all else that ASCII has no place for is percent-encoded.
 _KEPT = "!#$%&'()*+,/:;=?@[]~"
 _BATCH = 10_000  # rows that are held at a time
+_LONGEST_CELL = 1024 * 1024  # characters; a quotation mark that is missing would make the rest of the file one cell
 _ROWS_PER_FILE = 1_000_000  # img2dataset holds a file whole
 
 
@@ -158,7 +158,7 @@ def _text(path: Path, kind: str, recipe: UrlsSource) -> Iterator[dict[str, Any] 
         if kind.startswith(".jsonl"):
             yield from _json_lines(path, file, recipe)
             return
-        csv.field_size_limit(sys.maxsize)
+        csv.field_size_limit(_LONGEST_CELL)
         # Nothing is quoted in a tsv: a caption that begins with a quotation mark must not swallow the lines below it.
         plain = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if kind.startswith(".tsv") else {}
         rows = csv.reader(file, **plain)

@@ -136,6 +136,7 @@ def test_bad_lines_of_json_are_counted(text, tmp_path):
         ),
         ("t.csv", b"", r"found columns \[\]"),
         ("t.csv", b"url,caption\n", "found no rows"),
+        ("t.csv", b'url,caption\n"' + b"http://a/1,x\n" * 99_999, r"cannot be read as \.csv \(field larger"),
         ("t.jsonl", b'{"URL": "http://a/1"}\n', r"found columns \['URL'\]"),
         ("t.parquet", b"PAR1 but not more", "not a readable parquet file"),
         ("t.parquet", b"", "not a readable parquet file"),
