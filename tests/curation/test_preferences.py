@@ -16,7 +16,7 @@ from skymm.curation.lexicon import find
 from skymm.curation.preferences import preference
 from skymm.curation.record import Record, Thing
 
-EVERY = settings(max_examples=80, deadline=None, derandomize=True)
+EVERY = settings(max_examples=50, deadline=None, derandomize=True)
 
 
 def between(chosen: str, rejected: str) -> tuple[str, str]:
