@@ -12,7 +12,7 @@ BEFORE = re.compile(
     r"[骑牵抱拿遛撑打喂放戴穿吃喝弹看着在和与])*"
 )
 # ... and end with after it: 桌上, 孩子们.
-AFTER = re.compile(r"[们上里下中旁内外前后边]|前面|后面|上面|下面|里面|旁边|中间")
+AFTER = re.compile(r"[们在和与是上里下中旁内外前后边]|前面|后面|上面|下面|里面|旁边|中间")
 
 # A noun before one of these is no part of a longer name.
 FOLLOWERS = frozenset(

@@ -19,32 +19,32 @@ from skymm.curation.record import Facts
 class Statistics:
     """Counted over records, by the English names of the lexicon: no other name is kept, so that it stays small.
 
-    `things`: in how many records a thing is; `pairs`: in how many two are together, names in alphabetical order.
+    `things`: in how many records a thing is; `together[a][b]`: in how many a and b both are, the same as `together[b][a]`.
     """
 
     records: int = 0
     things: Counter[str] = field(default_factory=Counter)
-    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    together: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, facts: Facts) -> None:
         """One record's."""
         names = sorted({word.en for thing in facts.things if (word := find(thing.name))})
         self.records += 1
         self.things.update(names)
-        self.pairs.update((first, second) for index, first in enumerate(names) for second in names[index + 1 :])
+        for name in names:
+            self.together.setdefault(name, Counter()).update(other for other in names if other != name)
 
     def merge(self, other: Statistics) -> None:
         """Adds what another process counted; the order of merging does not matter."""
         self.records += other.records
         self.things.update(other.things)
-        self.pairs.update(other.pairs)
+        for name, row in other.together.items():
+            self.together.setdefault(name, Counter()).update(row)
 
-    def together(self, first: str, second: str) -> int:
-        return self.pairs[min(first, second), max(first, second)]
-
-    def share(self, name: str, there: str) -> float:
-        """In which share of the records with `there` the other thing is as well."""
-        return self.together(name, there) / self.things[there] if self.things[there] else 0.0
+    def often_with(self, there: str, share: float) -> set[str]:
+        """What is in more than this share of the records with `there`."""
+        least = share * self.things[there]
+        return {name for name, number in self.together.get(there, {}).items() if number > least}
 
     def popular(self, candidates: Iterable[str]) -> list[str]:
         """The most frequent first; none that was never seen."""
@@ -52,25 +52,35 @@ class Statistics:
 
     def adversarial(self, there: Iterable[str], candidates: Iterable[str]) -> list[str]:
         """Those that are most often together with what is there first; none that never was."""
-        present = sorted(set(there))
-        return _ranked({name: sum(self.together(name, one) for one in present) for name in candidates})
+        wanted = set(candidates)
+        counts: Counter[str] = Counter()
+        for one in sorted(set(there)):
+            counts.update({name: number for name, number in self.together.get(one, {}).items() if name in wanted})
+        return _ranked(counts)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, the same for the same counts whatever the order in which they came."""
-        pairs: dict[str, dict[str, int]] = {}
-        for (first, second), number in sorted(self.pairs.items()):
-            pairs.setdefault(first, {})[second] = number
+        rows = {
+            name: {other: number for other, number in sorted(row.items()) if name < other}
+            for name, row in sorted(self.together.items())
+        }
+        pairs = {name: row for name, row in rows.items() if row}
         return {"records": self.records, "things": dict(sorted(self.things.items())), "pairs": pairs}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Statistics:
         """Raises ValueError where it is no such data."""
+        found = cls()
         try:
-            pairs = {(first, second): int(n) for first, row in data["pairs"].items() for second, n in row.items()}
-            things = {name: int(number) for name, number in data["things"].items()}
-            return cls(int(data["records"]), Counter(things), Counter(pairs))
+            found.records = int(data["records"])
+            found.things.update({name: int(number) for name, number in data["things"].items()})
+            for first, row in data["pairs"].items():
+                for second, number in row.items():
+                    found.together.setdefault(first, Counter())[second] = int(number)
+                    found.together.setdefault(second, Counter())[first] = int(number)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"statistics: expected records, things and pairs with numbers ({error!r})") from error
+        return found
 
 
 def _ranked(counts: Mapping[str, int]) -> list[str]:

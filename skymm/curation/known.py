@@ -66,7 +66,8 @@ class Known:
         names = [word.en for word in self.absent]
         there = [seen.word.en for seen in self.seen]
         if self.facts.complete is None:
-            names = [name for name in names if all(statistics.share(name, one) <= _MAY_GO_UNSAID for one in there)]
+            usual = set().union(*(statistics.often_with(one, _MAY_GO_UNSAID) for one in there))
+            names = [name for name in names if name not in usual]
         if strategy == "popular":
             names = statistics.popular(names)
         elif strategy == "adversarial":
