@@ -42,7 +42,9 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"x")
 
 
-def candidate(*pictures: bytes, captions: tuple[str, ...] = (), language: str = "en", key: str = "a", **fields) -> Candidate:
+def candidate(
+    *pictures: bytes, captions: tuple[str, ...] = (), language: str = "en", key: str = "a", **fields
+) -> Candidate:
     """One picture is "jpg", several are "0.jpg", "1.jpg", ..."""
     names = ["jpg"] if len(pictures) == 1 else [f"{index}.jpg" for index in range(len(pictures))]
     data = dict(zip(names, pictures))
