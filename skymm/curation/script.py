@@ -17,7 +17,11 @@ from skymm.text import language_of
 
 Script = Literal["simplified", "traditional"]
 
-_CONVERSION = {"simplified": "t2s", "traditional": "s2t"}
+# Traditional as Taiwan writes it (裡, 為, 麵), which is what most traditional text is; OpenCC's own norm has 裏, 爲, 麪.
+_CONVERSION = {"simplified": "t2s", "traditional": "s2tw"}
+_DETECTION = {"simplified": "t2s", "traditional": "s2t"}
+# The 著 of 看著 is 着 in simplified text, the 著 of 著作 is not, and OpenCC leaves both.
+_ASPECT = re.compile("(?<![显原名专编论土卓昭巨译遗合拙新共撰杂])著(?![名作称书者录述文译])")
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _ANY_HAN = re.compile(f"[{_HAN}]")
 _KANA = re.compile("[\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff]")
@@ -44,7 +48,10 @@ def script_of(text: str) -> Script | None:
     """Which script the Chinese of a text is in, by what conversion would change; None where both write it alike."""
     if not _ANY_HAN.search(text):
         return None
-    changed = {script: sum(old != new for old, new in zip(text, _converted(text, script))) for script in _CONVERSION}
+    changed = {
+        script: sum(old != new for old, new in zip(text, _converter(name).convert(text)))
+        for script, name in _DETECTION.items()
+    }
     if changed["simplified"] == changed["traditional"]:
         return None
     return "traditional" if changed["simplified"] > changed["traditional"] else "simplified"
@@ -68,9 +75,10 @@ def convert(text: str, script: Script, *, keep: tuple[str, ...] = ()) -> str:
 def tidy(text: str, language: str) -> str:
     """The text as training should see it; lines stay lines.
 
-    NFC, half-width letters and digits, no invisible or control characters (nor halves of surrogate pairs, which no file can hold), no double spaces, no spaces at the ends of lines. In
-    Chinese, half-width marks between ideographs become Chinese ones; in English, full-width marks become ASCII. Text whose
-    UTF-8 was read as Latin-1, Windows-1252 or GB 18030 is read again.
+    NFC, half-width letters and digits, no invisible or control characters (nor halves of surrogate pairs, which no file
+    can hold), no double spaces, no spaces at the ends of lines. In Chinese, half-width marks between ideographs become
+    Chinese ones; in English, full-width marks become ASCII. Text whose UTF-8 was read as Latin-1, Windows-1252 or GB 18030
+    is read again.
     """
     text = unicodedata.normalize("NFC", mend(text))
     text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n"))
@@ -81,9 +89,9 @@ def tidy(text: str, language: str) -> str:
 
 
 def mend(text: str) -> str:
-    """UTF-8 that was read in a wrong encoding, read rightly: "cafÃ©" -> "café", "å¥½" -> "好", "浣犲ソ" -> "你好".
+    """UTF-8 that was read in a wrong encoding, read rightly: "cafÃ©" -> "café", "å¥½" -> "好", "浣犲ソ涓栫晫" -> "你好世界".
 
-    Only where the whole text is valid UTF-8 when read again, and, for GB 18030, gives two ideographs or more: true Chinese
+    Only where the whole text is valid UTF-8 when read again, and, for GB 18030, gives four ideographs or more: true Chinese
     does not do that. What lost bytes on the way cannot be mended.
     """
     if text.isascii():
@@ -97,7 +105,7 @@ def mend(text: str) -> str:
         found = text.encode("gb18030").decode("utf-8")
     except ValueError:
         return text
-    return found if len(_ANY_HAN.findall(found)) >= 2 else text
+    return found if len(_ANY_HAN.findall(found)) >= 4 else text
 
 
 def to_script(record: Record, script: Script | None) -> Record:
@@ -131,7 +139,8 @@ def _western_byte(character: str) -> bytes:
 
 
 def _converted(text: str, script: Script) -> str:
-    return _converter(_CONVERSION[script]).convert(text)
+    found = _converter(_CONVERSION[script]).convert(text)
+    return _ASPECT.sub("着", found) if script == "simplified" else found
 
 
 @cache

@@ -68,6 +68,8 @@ _FILLING = re.compile(
     re.IGNORECASE,
 )
 _SPACE_OR_MARK = re.compile(r"[\W_]+")
+_MAY_FILL = re.compile(r"\d|@|\.\w|//")
+_SPACE = re.compile(r"\s+")
 _MAX_FILLING = 0.5
 
 
@@ -91,8 +93,18 @@ def is_boilerplate(text: str) -> bool:
         return True
     if _WHOLE.fullmatch(_SPACE_OR_MARK.sub(" ", text).strip()):
         return True
-    letters = sum(character.isalpha() for character in text)
-    rest = sum(character.isalpha() for character in _FILLING.sub(" ", text))
-    solid = sum(not character.isspace() for character in text)
-    filling = sum(len(match[0].replace(" ", "")) for match in _FILLING.finditer(text))
-    return letters == 0 or rest == 0 or filling > _MAX_FILLING * solid
+    return _says_nothing(text)
+
+
+def _says_nothing(text: str) -> bool:
+    filling: list[str] = []
+    rest = text
+    if _MAY_FILL.search(text):
+
+        def note(match: re.Match[str]) -> str:
+            filling.append(match[0])
+            return " "
+
+        rest = _FILLING.sub(note, text)
+    num_filling = sum(len(part.replace(" ", "")) for part in filling)
+    return not any(map(str.isalpha, rest)) or num_filling > _MAX_FILLING * len(_SPACE.sub("", text))

@@ -23,7 +23,14 @@ def flat(image: Image.Image) -> Image.Image:
 
 def is_blank(image: Image.Image) -> bool:
     """Whether it is a picture of one colour."""
-    return all(high - low <= BLANK_RANGE for low, high in flat(image).getextrema())
+    image = flat(image)
+    # A thousand of its pixels tell most pictures apart from blank ones, twenty times as fast.
+    few = image.resize((32, 32), Image.Resampling.NEAREST)
+    return _one_colour(few) and _one_colour(image)
+
+
+def _one_colour(image: Image.Image) -> bool:
+    return all(high - low <= BLANK_RANGE for low, high in image.getextrema())
 
 
 def header_check(recipe: FiltersRecipe) -> Check:

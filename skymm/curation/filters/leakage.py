@@ -15,6 +15,8 @@ image? Please answer yes or no." is a template, and knowing it is no leak; nor i
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -95,7 +97,7 @@ class LeakageIndex:
                 found = {name: file[name] for name in file.files}
         except FileNotFoundError as error:
             raise ValueError(f"{path}: not there, {expected}") from error
-        except (OSError, ValueError, EOFError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"{path}: not a readable .npz ({error}), {expected}") from error
         if set(found) != {"format", *_FIELDS} or found["format"] != _FORMAT:
             raise ValueError(f"{path}: found {sorted(found)}, {expected}")

@@ -81,9 +81,9 @@ def _words_of(record: Record) -> str:
 def _grams(text: str) -> set[bytes]:
     """Character 3-grams, for both languages.
 
-    On English captions of 4 to 18 words, a slip of the pen leaves a Jaccard similarity of 0.77 to 0.96 (word 3-grams: 0 to 0.73),
-    another colour or thing 0.44 to 0.83 (one of 18 words: 0.93): characters tell a typing error from another meaning. A Chinese
-    character carries more, so that in short captions one that is missing leaves 0.4 to 0.8, and those are not taken for alike.
+    On English captions of 4 to 18 words, a slip of the pen leaves a Jaccard similarity of 0.77 to 0.96 (word 3-grams: 0 to
+    0.73), another colour or thing 0.44 to 0.83 (one of 18 words: 0.93): characters tell a typing error from another meaning. A
+    Chinese character carries more: one that is missing in a short caption leaves 0.4 to 0.8, and that is not taken for alike.
     """
     return (
         {text[start : start + _GRAM].encode("utf-8", "surrogatepass") for start in range(max(1, len(text) - _GRAM + 1))}

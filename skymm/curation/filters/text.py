@@ -77,14 +77,14 @@ def prune(record: Record, recipe: FiltersRecipe) -> Outcome:
 
 
 def _reason(text: str, recipe: FiltersRecipe, min_words: int | None) -> str | None:
+    if recipe.max_repetition is not None and (_HAN_RUN.search(text) or _LETTER_RUN.search(text)):
+        return "repetitive text"
     num_words = len(words(text))
     if min_words is not None and num_words < min_words:
         return "too few words"
     if recipe.max_words is not None and num_words > recipe.max_words:
         return "too many words"
-    if recipe.max_repetition is not None and (
-        _HAN_RUN.search(text) or _LETTER_RUN.search(text) or repetition(text) > recipe.max_repetition
-    ):
+    if recipe.max_repetition is not None and repetition(text) > recipe.max_repetition:
         return "repetitive text"
     return None
 

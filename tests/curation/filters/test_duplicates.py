@@ -1,0 +1,274 @@
+"""Duplicates: the fast way finds what comparing all with all finds, and real copies are known again."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from filter_pictures import candidate, encoded, photo
+from PIL import Image
+
+from skymm.conversation import Turn
+from skymm.curation.filters.duplicates import placeholders, repeated
+from skymm.curation.filters.fingerprint import COLOUR_RANGE, fingerprint
+from skymm.curation.filters.near import block_masks, mark, text_bands
+from skymm.curation.filters.signature import NUM_HASHES, SIGNATURE, signatures
+from skymm.recipe.data import DuplicatesRecipe
+
+
+def everyone_with_everyone(rows: np.ndarray, recipe: DuplicatesRecipe) -> list[bool]:
+    """The definition, pair by pair."""
+
+    def bits(a, b) -> int:
+        return sum(int(x ^ y).bit_count() for x, y in zip(np.atleast_1d(a), np.atleast_1d(b)))
+
+    def images(a, b) -> bool:
+        return bool(
+            a["pictures"] == b["pictures"] > 0
+            and bits(a["coarse"], b["coarse"]) <= recipe.hash_distance
+            and bits(a["fine"], b["fine"]) <= 4 * recipe.hash_distance
+            and np.abs(a["colour"].astype(int) - b["colour"].astype(int)).max() <= COLOUR_RANGE
+        )
+
+    def texts(a, b) -> bool:
+        same = (a["text"] == b["text"]).mean()
+        return bool(a["spoken"] and b["spoken"] and (same - 1 / 256) / (255 / 256) >= recipe.text_similarity - 1e-9)
+
+    def alike(a, b) -> bool:
+        if recipe.match == "images":
+            return images(a, b)
+        if recipe.match == "texts":
+            return texts(a, b)
+        if recipe.match == "either":
+            return images(a, b) or texts(a, b)
+        if bool(a["pictures"]) != bool(b["pictures"]) or a["spoken"] != b["spoken"]:
+            return False
+        seen, said = bool(a["pictures"]), bool(a["spoken"])
+        return (seen or said) and (not seen or images(a, b)) and (not said or texts(a, b))
+
+    return [any(alike(rows[earlier], rows[later]) for earlier in range(later)) for later in range(len(rows))]
+
+
+def random_rows(seed: int, size: int) -> np.ndarray:
+    """Families around a few ancestors: equal, near, just too far; without pictures, without words, several pictures."""
+    rng = np.random.default_rng(seed)
+    ancestors = np.zeros(6, SIGNATURE)
+    ancestors["coarse"] = rng.integers(0, 2**64, 6, np.uint64)
+    ancestors["fine"] = rng.integers(0, 2**64, (6, 4), np.uint64)
+    ancestors["colour"] = rng.integers(0, 256, (6, 3))
+    ancestors["text"] = rng.integers(0, 256, (6, NUM_HASHES))
+    rows = ancestors[rng.integers(0, 6, size)]
+    rows["text"] = ancestors["text"][rng.integers(0, 6, size)]
+    rows["pictures"] = rng.choice([0, 1, 1, 1, 2], size)
+    rows["spoken"] = rng.choice([0, 1, 1, 1], size)
+    for row in rows:
+        for place in rng.choice(64, rng.integers(0, 7), replace=False):
+            row["coarse"] ^= np.uint64(1) << np.uint64(place)
+        for place in rng.choice(256, rng.integers(0, 24), replace=False):
+            row["fine"][place // 64] ^= np.uint64(1) << np.uint64(place % 64)
+        row["colour"] = np.clip(row["colour"].astype(int) + rng.integers(-12, 13), 0, 255)
+        places = rng.choice(NUM_HASHES, rng.integers(0, 36), replace=False) if rng.random() < 0.7 else []
+        row["text"][places] = rng.integers(0, 256, len(places))
+        if not row["spoken"]:
+            row["text"] = 0
+    again = rng.integers(0, size, size // 8)
+    rows[rng.integers(0, size, size // 8)] = rows[again]
+    return rows
+
+
+@pytest.mark.parametrize("match", ["both", "images", "texts", "either"])
+@pytest.mark.parametrize(("distance", "similarity"), [(4, 0.9), (0, 1.0), (8, 0.6), (16, 0.5)])
+def test_the_fast_way_gives_what_all_pairs_give(match, distance, similarity):
+    recipe = DuplicatesRecipe(match=match, hash_distance=distance, text_similarity=similarity)
+    share = []
+    for seed in range(2):
+        rows = random_rows(seed, 120)
+        expected = everyone_with_everyone(rows, recipe)
+        assert repeated(rows, recipe).tolist() == expected
+        share.append(np.mean(expected))
+    assert 0 < np.mean(share) < 1, "the data has both kinds"
+
+
+def test_more_rows_take_wider_blocks_and_find_the_same():
+    """What the number of rows decides (which masks) may not change the result."""
+    rng = np.random.default_rng(0)
+    words = rng.integers(0, 2**64, 3000, np.uint64)
+    words[1500:] = words[:1500]
+    for index in range(1500, 3000):
+        for place in rng.choice(64, rng.integers(0, 8), replace=False):
+            words[index] ^= np.uint64(1) << np.uint64(place)
+    apart = np.bitwise_count(words[:, None] ^ words[None, :])
+    np.fill_diagonal(apart, 64)
+    expected = [bool((apart[index, :index] <= 4).any()) for index in range(3000)]
+    assert 0.2 < np.mean(expected) < 0.5
+    numbers = set()
+    for pretended in (1, 10**5, 10**6, 10**9):
+        masks = block_masks(4, pretended)
+        numbers.add(len(masks))
+        found = mark((words & mask for mask in masks), lambda a, b: np.bitwise_count(words[a] ^ words[b]) <= 4, 3000)
+        assert found.tolist() == expected
+    assert len(numbers) > 1, "different masks were tried"
+
+
+@pytest.mark.parametrize("distance", range(17))
+@pytest.mark.parametrize("num_rows", [1, 10**6, 10**8])
+def test_words_within_the_distance_are_equal_under_a_mask(distance, num_rows):
+    rng = np.random.default_rng(distance)
+    masks = np.array(block_masks(distance, num_rows))
+    for _ in range(200):
+        other = np.uint64(0)
+        for place in rng.choice(64, distance, replace=False):
+            other ^= np.uint64(1) << np.uint64(place)
+        assert ((other & masks) == 0).any()
+
+
+def test_bands_cover_every_number_of_mismatches():
+    for mismatches in range(32):
+        bands = list(text_bands(mismatches, NUM_HASHES))
+        assert len(bands) == mismatches + 1 and bands[-1].stop <= NUM_HASHES
+        assert all(before.stop == after.start for before, after in pairwise(bands))
+
+
+def test_millions_of_equal_ones_are_no_work():
+    """100,000 times each of eight: the first of each is left, whatever the few do to one another."""
+    few = random_rows(3, 8)
+    recipe = DuplicatesRecipe()
+    rows = np.repeat(few, 100_000)
+    left = np.zeros(len(rows), bool)
+    left[::100_000] = True
+    compared = few["pictures"].astype(bool) | few["spoken"].astype(bool)
+    assert (~repeated(rows, recipe)).tolist() == (
+        (left & np.repeat(~repeated(few, recipe), 100_000)) | np.repeat(~compared, 100_000)
+    ).tolist()
+
+
+def test_a_chain_keeps_its_first():
+    """a ~ b ~ c, and not a ~ c: b goes, and c, since b stands before it."""
+    rows = np.zeros(3, SIGNATURE)
+    rows["pictures"], rows["coarse"] = 1, [0, 0b111, 0b111111]
+    recipe = DuplicatesRecipe(match="images", hash_distance=3)
+    assert repeated(rows, recipe).tolist() == [False, True, True]
+    assert repeated(rows[[0, 2, 1]], recipe).tolist() == [False, False, True]
+
+
+def test_nothing_and_one():
+    for match in ("both", "images", "texts", "either"):
+        recipe = DuplicatesRecipe(match=match)
+        assert repeated(np.zeros(0, SIGNATURE), recipe).shape == (0,)
+        assert repeated(np.zeros(3, SIGNATURE), recipe).tolist() == [False] * 3  # neither pictures nor words
+    assert placeholders(np.zeros(0, SIGNATURE), 1).shape == (0,)
+
+
+def test_a_memory_map_will_do(tmp_path):
+    rows = random_rows(5, 60)
+    np.save(tmp_path / "s.npy", rows)
+    mapped = np.load(tmp_path / "s.npy", mmap_mode="r", allow_pickle=False)
+    recipe = DuplicatesRecipe()
+    assert repeated(mapped, recipe).tolist() == repeated(rows, recipe).tolist()
+    assert placeholders(mapped, 1).tolist() == placeholders(rows, 1).tolist()
+
+
+# --- real pictures and words ------------------------------------------------------------------------------------------
+
+
+def gone(*candidates, **recipe) -> list[bool]:
+    return repeated(signatures(candidates), DuplicatesRecipe(**recipe)).tolist()
+
+
+COPIES = {
+    "re-encoded": lambda image: encoded(image, quality=40),
+    "png": lambda image: encoded(image, "PNG"),
+    "halved": lambda image: encoded(image.resize((image.width // 2, image.height // 2))),
+    "stretched": lambda image: encoded(image.resize((128, 128))),
+}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_copies_of_pictures_are_known_again(copy):
+    for seed in range(8):
+        image = photo(seed)
+        assert gone(candidate(encoded(image)), candidate(COPIES[copy](image)), match="images") == [False, True]
+
+
+def test_other_pictures_are_other_pictures():
+    assert not any(gone(*(candidate(encoded(photo(seed))) for seed in range(40)), match="images"))
+    mirrored = photo(1).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert gone(candidate(encoded(photo(1))), candidate(encoded(mirrored)), match="images") == [False, False]
+
+
+def test_the_same_shape_in_another_colour_is_another_picture():
+    def disc(colour) -> Image.Image:
+        image = Image.new("RGB", (120, 120), "white")
+        image.paste(colour, (20, 20, 100, 90))
+        return image
+
+    red, blue = disc((200, 40, 40)), disc((40, 60, 255))
+    assert fingerprint(red).coarse == fingerprint(blue).coarse
+    assert gone(candidate(encoded(red)), candidate(encoded(blue)), match="images") == [False, False]
+
+
+EN, EN_SAME, EN_OTHER = (
+    "Two dogs play with a yellow ball in the park",
+    "two dogs play with a yellow ball in the park.",
+    "Two dogs play with a green frisbee in the park",
+)
+ZH, ZH_SAME, ZH_OTHER = "两只狗在公园里玩黄色的球", "两只狗在公园里玩黄色的球。", "两只猫在公园里玩绿色的球"
+
+
+@pytest.mark.parametrize(("text", "same", "other"), [(EN, EN_SAME, EN_OTHER), (ZH, ZH_SAME, ZH_OTHER)])
+def test_words(text, same, other):
+    assert gone(*(candidate(captions=(each,)) for each in (text, same, other)), match="texts") == [False, True, False]
+
+
+def test_both_means_both():
+    a, b = encoded(photo(1)), encoded(photo(2))
+    candidates = [
+        candidate(picture, captions=(text,)) for picture, text in ((a, EN), (a, EN_OTHER), (b, EN), (a, EN_SAME))
+    ]
+    assert gone(*candidates, match="both") == [False, False, False, True]
+    assert gone(*candidates, match="images") == [False, True, False, True]
+    assert gone(*candidates, match="texts") == [False, False, True, True]
+    assert gone(*candidates, match="either") == [False, True, True, True]
+
+
+def test_the_same_answer_to_another_question_is_another_sample():
+    picture = encoded(photo(1))
+
+    def asked(question: str):
+        return candidate(picture, turns=(Turn("user", question), Turn("assistant", "Yes")))
+
+    assert gone(asked("Is there a dog?"), asked("Is there a cat?"), asked("Is there a dog?")) == [False, False, True]
+
+
+def test_several_pictures_have_to_be_the_same_in_their_order():
+    a, b, c = (encoded(photo(seed)) for seed in (1, 2, 3))
+    candidates = [candidate(*each) for each in ((a, b), (b, a), (a, c), (a, b, c), (a,), (a, b))]
+    assert gone(*candidates, match="images") == [False] * 5 + [True]
+
+
+def test_text_only_samples_are_compared_with_their_like():
+    picture = encoded(photo(1))
+    mixed = [
+        candidate(captions=(EN,)),
+        candidate(picture, captions=(EN,)),
+        candidate(captions=(EN,)),
+        candidate(picture),
+    ]
+    assert gone(*mixed, match="both") == [False, False, True, False]
+    assert gone(*mixed, candidate(picture), match="both") == [False, False, True, False, True]
+    assert gone(*mixed, match="images") == [False, False, False, True]
+
+
+def test_placeholders_are_known_by_their_many_uses():
+    gone_missing, shared = encoded(photo(1)), encoded(photo(2))
+    candidates = [candidate(gone_missing, captions=(f"thing number {index * 7919}",)) for index in range(6)]
+    candidates += [candidate(shared, captions=("the very same words",)) for _ in range(6)]
+    rows = signatures(candidates)
+    assert placeholders(rows, 5).tolist() == [True] * 6 + [False] * 6
+    assert not placeholders(rows, 6).any()
+
+
+def test_signatures_are_the_same_everywhere():
+    row = signatures([candidate(encoded(photo(1), "PNG"), captions=(ZH,))])[0]
+    assert row.nbytes == 117 and int(row["text"].sum()) == 7579 and row["text"][:4].tolist() == [113, 141, 106, 215]

@@ -1,0 +1,179 @@
+"""Evaluation data is known again, templates are not taken for it, and the index survives a file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from filter_pictures import candidate, encoded, photo
+from PIL import Image, ImageDraw
+
+from skymm.conversation import Turn
+from skymm.curation.filters.leakage import PICTURE, QUESTION, LeakageIndex
+
+SHOWN = [encoded(photo(seed)) for seed in range(12)]
+LONG_EN = "In which year did the person on the left of the picture win the second of her prizes in chemistry?"
+LONG_ZH = (
+    "图片左边的人在哪一年因为发现两种新的放射性元素而获得了她的第二个诺贝尔化学奖，当时她在哪所大学里担任教授的职位？"
+)
+TEMPLATE_EN = "Does this artwork belong to the type of painting that hangs in a museum? Please answer yes or no."
+TEMPLATE_ZH = "这幅作品是不是属于挂在大型公立美术博物馆里面的那一种油画类型的作品？请回答是或者否，不要回答其他的内容。"
+
+
+@pytest.fixture(scope="module")
+def index() -> LeakageIndex:
+    questions = [("Is there a dog in the image? Please answer yes or no.", [data]) for data in SHOWN]
+    questions += [(LONG_EN, [SHOWN[0]]), (LONG_ZH, [SHOWN[1]])]
+    questions += [(TEMPLATE_EN, [data]) for data in SHOWN[:2]] + [(TEMPLATE_ZH, [data]) for data in SHOWN[:2]]
+    return LeakageIndex.build(questions)
+
+
+def reason(index: LeakageIndex, *pictures: bytes, **fields) -> str | None:
+    return index.check()([candidate(*pictures, **fields)])[0]
+
+
+COPIES = {
+    "the same bytes": lambda image: encoded(image),
+    "re-encoded": lambda image: encoded(image, quality=30),
+    "another format": lambda image: encoded(image, "PNG"),
+    "halved": lambda image: encoded(image.resize((image.width // 2, image.height // 2))),
+    "stretched": lambda image: encoded(image.resize((128, 128))),
+    "mirrored": lambda image: encoded(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+    "mirrored, scaled, re-encoded": lambda image: encoded(
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((100, 75)), quality=50
+    ),
+    "grey": lambda image: encoded(image.convert("L")),
+    "1 % off": lambda image: encoded(image.crop((1, 1, image.width - 1, image.height - 1))),
+}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_copies_are_found(index, copy):
+    for seed in range(12):
+        assert reason(index, COPIES[copy](photo(seed))) == PICTURE
+    assert reason(index, encoded(photo(99)), COPIES[copy](photo(3))) == PICTURE, "among several"
+
+
+def test_what_is_not_found(index):
+    """As the module says: a picture that was cut out of another, or is turned, can pass."""
+    image = photo(0)
+    assert reason(index, encoded(image.crop((0, 0, image.width // 2, image.height // 2)))) is None
+    assert reason(index, encoded(image.rotate(90, expand=True))) is None
+
+
+def test_other_pictures_are_let_through(index):
+    assert [reason(index, encoded(photo(seed))) for seed in range(100, 160)] == [None] * 60
+    assert reason(index) is None
+
+
+def test_plain_pictures_need_to_be_nearer():
+    """A word on white is much like another; half the distance keeps them apart, and their copies are found."""
+
+    def word(text: str) -> Image.Image:
+        image = Image.new("RGB", (200, 200), "white")
+        ImageDraw.Draw(image).text((30, 80), text, fill="black", font_size=36)
+        return image
+
+    index = LeakageIndex.build([("?", [encoded(word("castle"))])])
+    assert [reason(index, encoded(word(text))) for text in ("planet", "window", "teapot")] == [None] * 3
+    assert reason(index, encoded(word("castle").resize((150, 150)), quality=60)) == PICTURE
+
+
+@pytest.mark.parametrize("text", [LONG_EN, LONG_ZH])
+@pytest.mark.parametrize("place", ["caption", "question", "answer"])
+def test_long_questions_are_found_wherever_they_stand(index, text, place):
+    inside = f"Here it is. {text} And so on."
+    turns = (
+        Turn("user", inside if place == "question" else "?"),
+        Turn("assistant", inside if place == "answer" else "!"),
+    )
+    fields = {"captions": (inside,)} if place == "caption" else {"turns": turns}
+    assert reason(index, encoded(photo(99)), **fields) == QUESTION
+    assert reason(index, **fields) == QUESTION, "without a picture too"
+
+
+def test_marks_and_case_do_not_hide_a_question(index):
+    assert reason(index, captions=(LONG_EN.upper().replace(" ", "  ").replace("?", "!"),)) == QUESTION
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Is there a dog in the image? Please answer yes or no.",
+        TEMPLATE_EN,
+        TEMPLATE_ZH,
+        "图里有狗吗？",
+        " ".join(LONG_EN.split()[:12]),  # twelve words of it
+        "When did the person on the right win a prize in physics, and who was there with her at that time?",
+    ],
+)
+def test_templates_and_short_questions_are_no_leak(index, text):
+    fields = {"turns": (Turn("user", text), Turn("assistant", "Yes"))}
+    assert reason(index, encoded(photo(99)), **fields) is None
+    assert reason(index, SHOWN[5], **fields) == PICTURE, "with the picture it is one"
+
+
+def test_twelve_words_pass_and_thirteen_do_not(index):
+    assert reason(index, captions=(" ".join(LONG_EN.split()[2:14]),)) is None
+    assert reason(index, captions=(" ".join(LONG_EN.split()[2:15]),)) == QUESTION
+
+
+def test_questions_without_pictures_belong_to_themselves():
+    index = LeakageIndex.build([(LONG_EN, []), (LONG_EN, []), (TEMPLATE_EN, []), (TEMPLATE_EN + " Be brief.", [])])
+    assert index.has_text(LONG_EN) and not index.has_text(TEMPLATE_EN)
+
+
+def test_pictures_that_do_not_decode_are_known_by_their_bytes():
+    broken, blank = SHOWN[0][:900], encoded(Image.new("RGB", (64, 64), "white"))
+    index = LeakageIndex.build([("?", [broken, blank])])
+    assert len(index.coarse) == 0
+    assert reason(index, broken) == PICTURE and reason(index, blank) == PICTURE
+    assert reason(index, encoded(Image.new("RGB", (65, 64), "white"))) is None
+    assert reason(index, SHOWN[1][:900]) == "unreadable image"
+
+
+def test_a_picture_that_many_ask_about_is_decoded_once(monkeypatch):
+    from skymm.curation.filters import leakage
+
+    decoded = []
+    true_decode = leakage.decode_image
+    monkeypatch.setattr(leakage, "decode_image", lambda *args: decoded.append(1) or true_decode(*args))
+    LeakageIndex.build((f"question {number}", [SHOWN[0]]) for number in range(5))
+    assert len(decoded) == 1
+
+
+def test_save_and_load(index, tmp_path):
+    index.save(tmp_path / "eval.npz")
+    again = LeakageIndex.load(tmp_path / "eval.npz")
+    for name in ("exact", "coarse", "fine", "plain", "grams"):
+        assert np.array_equal(getattr(again, name), getattr(index, name))
+    assert reason(again, SHOWN[3]) == PICTURE and reason(again, captions=(LONG_ZH,)) == QUESTION
+    empty = LeakageIndex.build([])
+    empty.save(tmp_path / "empty.npz")
+    assert reason(LeakageIndex.load(tmp_path / "empty.npz"), SHOWN[0], captions=(LONG_EN,)) is None
+
+
+def test_files_that_are_no_index_are_refused(tmp_path, index):
+    path = tmp_path / "x.npz"
+    for content in (b"", b"PK\x03\x04 no zip", b"\x93NUMPY", b"\x80\x04N."):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"x\.npz: .*LeakageIndex\.save"):
+            LeakageIndex.load(path)
+    with pytest.raises(ValueError, match="not there"):
+        LeakageIndex.load(tmp_path / "nowhere.npz")
+    fields = {name: getattr(index, name) for name in ("exact", "coarse", "fine", "plain", "grams")} | {
+        "format": np.int64(1)
+    }
+    wrong = [
+        {"format": np.int64(2)},
+        {"exact": index.exact.astype(float)},
+        {"fine": index.fine[:, :2]},
+        {"plain": index.plain[:1]},
+        {"grams": np.array([{}], object)},
+        {"more": index.exact},
+    ]
+    for change in wrong:
+        np.savez(path, **fields | change)
+        with pytest.raises(ValueError, match=r"LeakageIndex\.save"):
+            LeakageIndex.load(path)
+    np.savez(path, **fields)
+    LeakageIndex.load(path)
