@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import shipped
-from curation.sources import loopback, miniatures
+from curation.sources import miniatures
 from PIL import Image
 
 from skymm.curation.building.build import build
@@ -70,23 +71,26 @@ def table(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", shipped.NAMES)
-def test_every_shipped_recipe_gives_the_same_bytes_twice_with_four_workers_and_with_ray(name, tmp_path, local_ray):
+def test_every_shipped_recipe_gives_the_same_bytes_twice_with_four_workers_and_with_ray(
+    name, tmp_path, local_ray, monkeypatch
+):
     from skymm.curation.building.ray_engine import Ray
 
-    with loopback.serving() as web:
-        recipe = shipped.recipe(name, tmp_path / "in", web)
-        run = build if isinstance(recipe, DataRecipe) else build_scenes
-        engines = {"one": Local(1), "again": Local(1), "four": Local(4), "ray": Ray(2)}
-        built = {told: digests(run(recipe, tmp_path / told, engine)) for told, engine in engines.items()}
+    (tmp_path / "modules").mkdir()
+    stand_in = Path(__file__).with_name("img2dataset_stand_in.py")
+    shutil.copy(stand_in, tmp_path / "modules" / "img2dataset.py")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "modules"), str(Path(__file__).parents[2])]))
+    recipe = shipped.recipe(name, tmp_path / "in")
+    run = build if isinstance(recipe, DataRecipe) else build_scenes
+    engines = {"one": Local(1), "again": Local(1), "four": Local(4), "ray": Ray(2)}
+    built = {told: digests(run(recipe, tmp_path / told, engine)) for told, engine in engines.items()}
     first = built.pop("one")
     assert any(file.endswith(".tar") for file in first)
     for told, files in built.items():
         assert files == first, told
     if isinstance(recipe, DataRecipe):
         found = card(tmp_path / "one")
-        assert {source: bool(told["records"]) for source, told in found["sources"].items()} == dict.fromkeys(
-            recipe.sources, True
-        )
+        assert all(told["records"] for told in found["sources"].values())
         assert {one.extra["source"] for one in conversations(tmp_path / "one")} == set(recipe.sources)
 
 

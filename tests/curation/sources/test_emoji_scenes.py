@@ -129,7 +129,7 @@ def test_what_is_held_out_is_in_no_scene():
 
 
 def test_one_concept_is_enough():
-    from skymm.curation.emoji_data import pool
+    from skymm.curation.emoji_parts import pool
 
     recipe = EmojiScenesSource(format="emoji_scenes", tasks=["turns"], styles=["twemoji"], concepts=list("🐼🐕🦋"))
     one = pool(recipe, "twemoji")[0]
