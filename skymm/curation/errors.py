@@ -73,7 +73,7 @@ def _with_article(text: str, span: Span, new: str) -> str:
 def _objects(reading: Reading, mention: Mention, known: Known, statistics: Statistics) -> Iterator[Mistake]:
     word = load().words[mention.word]
     alone = sum(akin(one.word, mention.word) for one in reading.mentions) == 1
-    if not word.askable or not alone or mention.definite:
+    if not word.askable or not alone:
         return
     places = [reading.mentions[stated.object] for stated in reading.relations]
     for other in _rivals(word, known, statistics):

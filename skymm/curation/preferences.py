@@ -21,6 +21,7 @@ from skymm.curation.templates import ASSENTS, DENIED, DESCRIBE, OPEN, PREMISED, 
 from skymm.curation.wording import colour_phrase, sentence, some, zh_counted
 
 _TOP = 5
+_IN_CAPTIONS = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ def preference(rng: random.Random, record: Record, statistics: Statistics, langu
         choices["false_premise"] = [_premise(rng, known, statistics, language)]
     if not choices:
         return None
-    kind = rng.choice(sorted(choices))
+    in_captions = sorted(set(choices) - {"existence", "false_premise"})
+    # Errors in captions need a caption in this language, so where there is one they come first.
+    kind = rng.choice(in_captions if in_captions and rng.random() < _IN_CAPTIONS else sorted(choices))
     prompt, chosen, rejected = rng.choice(choices[kind])
     polarity = "negative" if kind in ("existence", "false_premise") else "positive"
     return Preference(

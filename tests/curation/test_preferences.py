@@ -32,7 +32,9 @@ def between(chosen: str, rejected: str) -> tuple[str, str]:
 @given(records(), st.sampled_from(["en", "zh"]), st.integers(0, 10**6))
 def test_rejected_is_wrong_and_the_same_for_the_rest(one, language, seed):
     found = preference(random.Random(seed), one, STATISTICS, language)
-    assert found == preference(random.Random(seed), one, STATISTICS, language)
+    for other in range(3):
+        random.seed(other)  # the program's own dice play no part
+        assert found == preference(random.Random(seed), one, STATISTICS, language)
     if found is None:
         return
     assert found.chosen.text != found.rejected.text
@@ -93,6 +95,9 @@ def test_articles_plurals_and_measure_words_follow():
     swapped = told("A dog on a couch.", "object", "en")
     assert any(text.startswith("An elephant on") for text in swapped) and "A horse on a couch." in swapped
     assert "Dogs on a couch." not in swapped and "Three horses run." in told("Three dogs run.", "object", "en")
+    assert not [
+        text for text in told("A pizza on a bench.", "object", "en") if text.startswith(("A rice", "A soup", "A fries"))
+    ]
     assert "一头大象趴在沙发上" in told("一只狗趴在沙发上", "object", "zh")
     assert "一只狗和一头大象趴在沙发上" in told("一只狗趴在沙发上", "added_object", "zh")
     assert "三只狗趴在沙发上" in told("两只狗趴在沙发上", "count", "zh")
