@@ -17,10 +17,12 @@ from skymm.curation.building.pieces import Piece, Workshop, whole_file
 from skymm.curation.building.stored import record_from_json, turn_to_json
 from skymm.curation.building.tasks import Made, converse
 from skymm.curation.co_occurrence import Statistics
+from skymm.curation.known import known_facts
 from skymm.curation.record import Record
 from skymm.recipe import DataRecipe, parse
 
 FOLDER = ".build/conversations"
+FACT_TASKS = ("negatives", "preferences")
 FIELDS = ("negatives", "chinese_share", "negative_share", "max_turns", "seed")
 
 
@@ -108,7 +110,8 @@ def _sort(made: Made) -> tuple[int, int, int]:
 
 def _line(made: Made, record: Record, pictures: Mapping[str, Any], job: Job) -> dict[str, Any]:
     shown = [name for turn in made.turns for name in turn.images]
-    facts = record.facts.to_json()
+    asked = any(task in FACT_TASKS for task in job["tasks"])
+    facts = (known_facts(record) if asked else record.facts).to_json()
     extra = {"source": job["name"], "licence": job["licence"], **({"facts": facts} if facts else {}), **record.extra}
     return {
         "key": f"{job['name']}_{record.key}{made.suffix}",

@@ -20,11 +20,11 @@ from skymm.curation.building.manifest import entries
 from skymm.curation.building.pieces import whole_file
 from skymm.curation.building.stored import PictureStore, record_to_json
 from skymm.curation.candidate import Candidate
-from skymm.curation.caption_facts import caption_facts, merge
 from skymm.curation.co_occurrence import Statistics
 from skymm.curation.filters.assemble import Filters
 from skymm.curation.filters.leakage import LeakageIndex
 from skymm.curation.filters.signature import SIGNATURE, signatures
+from skymm.curation.known import known_facts
 from skymm.curation.record import Record, Rejected
 from skymm.curation.script import to_script
 from skymm.curation.sources.registry import open_source
@@ -139,9 +139,7 @@ class Reader:
     def _line(self, candidate: Candidate, store: PictureStore) -> dict[str, Any]:
         record = candidate.record
         if self.job["needs_facts"]:
-            said = [caption_facts(caption.text, caption.language) for caption in record.captions]
-            record = replace(record, facts=merge(record.facts, *said))
-            self.statistics.add(record.facts)
+            self.statistics.add(known_facts(record))
         self.signatures.append(signatures([candidate]))
         self.keys.append(int.from_bytes(hashlib.sha256(record.key.encode()).digest()[:8], "little"))
         pictures = {name: store.keep(record.pictures[name], candidate.encoded[name]) for name in record.pictures}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from skymm.curation.building.conversing import FACT_TASKS
 from skymm.curation.building.manifest import entries, fingerprint
 from skymm.curation.building.pieces import Piece, Workshop
 from skymm.curation.building.reader import read_part
@@ -15,7 +16,6 @@ from skymm.recipe import DataRecipe
 FIELDS = ("filters", "script", "translation")
 """What of a recipe decides about single records; the rest decides about their mixture, and comes later."""
 LATER = ("duplicates", "max_uses")  # of the filters: they need all samples
-FACT_TASKS = ("negatives", "preferences")
 
 
 def read_records(

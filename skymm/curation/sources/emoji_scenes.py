@@ -8,8 +8,8 @@ from typing import Any
 
 from skymm.conversation import LANGUAGES, Turn
 from skymm.curation import instructions
-from skymm.curation.emoji_parts import pool
 from skymm.curation.emoji_kin import is_plain_thing, unlike
+from skymm.curation.emoji_parts import pool
 from skymm.curation.instructions import PAIRS, Fact
 from skymm.curation.record import Caption, Facts, Picture, Record, Rejected, Thing
 from skymm.curation.scenes import Item, Scene, draw_scene, encode, render
