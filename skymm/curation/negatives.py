@@ -59,7 +59,9 @@ _GROUND = frozenset({"floor", "wall", "sky", "water", "grass", "snow", "sand", "
 
 @dataclass(slots=True)
 class _Asker:
-    """One picture's questions; `asked` are the absent things that were asked for."""
+    """One picture's questions. `asked` are the absent things that were asked for, `told` the ones that are there: a model that
+    read the first answer would only repeat it at the second.
+    """
 
     rng: random.Random
     known: Known
@@ -67,6 +69,7 @@ class _Asker:
     recipe: NegativesRecipe
     language: str
     asked: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
     @property
     def explained(self) -> bool:
@@ -106,21 +109,22 @@ def pairs(
         return []
     tries = [kind for kind, number in recipe.kinds.items() for _ in range(number)]
     rng.shuffle(tries)
-    found: dict[tuple[str, str], Pair] = {}
+    found: dict[str, Pair] = {}
     for kind in tries:
         if len(found) == recipe.pairs_per_sample:
             break
         pair = _KINDS[kind](asker)
         if pair is not None:
-            found.setdefault((pair.positive[0].text, pair.negative[0].text), pair)
+            found.setdefault(pair.positive[0].text, pair)
     return list(found.values())
 
 
 def _existence(asker: _Asker) -> Pair | None:
-    there = asker.choose([seen for seen in asker.known.seen if seen.word.askable])
+    there = asker.choose([seen for seen in asker.known.seen if seen.word.askable and seen.word.en not in asker.told])
     missing = asker.absent() if there else None
     if there is None or missing is None:
         return None
+    asker.told.add(there.word.en)
     word, strategy = missing
     right = thing_fields(there.word, there.many, asker.language) | {"some": spoken_of(there, asker.language)}
     wrong = thing_fields(word, there.many, asker.language) | asker.seen_instead()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from skymm.curation.building.engines import Job
+from skymm.curation.building.engines import Job, Local
 from skymm.curation.building.jsonl import write_lines
 from skymm.curation.building.manifest import entries, fingerprint
 from skymm.curation.building.pieces import Piece, Workshop
@@ -23,6 +24,9 @@ _LATER = ("tasks", "share", "licence")
 def list_rows(shop: Workshop, recipe: DataRecipe) -> tuple[dict[str, list[tuple[str, str]]], dict[str, str]]:
     """Source -> its parts, as (file of rows relative to the build's directory, sha256); and source -> its licence."""
     found, licences = {}, {}
+    shop = replace(
+        shop, engine=Local()
+    )  # in this process: tables are read in order, and img2dataset has its own workers
     for name, source in recipe.sources.items():
         line = shop.make(f"listing {name}", [_piece(shop.directory, name, source)], list_source)[0]
         found[name] = [(file, digest) for file, (_, digest) in line["files"].items() if file.endswith(".jsonl")]

@@ -22,35 +22,32 @@ def read_records(
     shop: Workshop, recipe: DataRecipe, parts: dict[str, list[tuple[str, str]]], leakage: Path | None
 ) -> dict[str, list[dict[str, Any]]]:
     """Source -> the manifest's lines of its parts. Raises ValueError where more than `max_rejected` of a source is lost."""
-    found = {}
     settings = recipe.model_dump(include=set(FIELDS))
-    deciding = {
-        **settings,
-        "filters": {name: settings["filters"][name] for name in settings["filters"] if name not in LATER},
-    }
+    filters = {name: value for name, value in settings["filters"].items() if name not in LATER}
     index = entries(leakage.parent, [leakage]) if leakage else None
+    pieces = []
     for name, files in parts.items():
         source = recipe.sources[name]
-        needs_facts = any(task in FACT_TASKS for task in source.tasks)
-        pieces = [
-            Piece(
-                f"records of {name} {number:05d}",
-                fingerprint(digest, deciding, source.model_dump(exclude={"tasks", "share"}), needs_facts, index),
-                {
-                    "directory": str(shop.directory),
-                    "part": f"{name}-{number:05d}",
-                    "rows": file,
-                    "name": name,
-                    "source": source.model_dump(),
-                    "needs_facts": needs_facts,
-                    "settings": settings,
-                    "leakage": str(leakage) if leakage else None,
-                },
+        job = {
+            "directory": str(shop.directory),
+            "name": name,
+            "source": source.model_dump(),
+            "needs_facts": any(task in FACT_TASKS for task in source.tasks),
+            "settings": settings,
+            "leakage": str(leakage) if leakage else None,
+        }
+        described = source.model_dump(exclude={"tasks", "share"})
+        inputs = (name, described, job["needs_facts"], {**settings, "filters": filters}, index)
+        for number, (file, digest) in enumerate(files):
+            part = f"{name}-{number:05d}"
+            pieces.append(
+                Piece(f"records of {part}", fingerprint(digest, *inputs), {**job, "part": part, "rows": file})
             )
-            for number, (file, digest) in enumerate(files)
-        ]
-        found[name] = shop.make(f"reading {name}", pieces, read_part, _note)
-        _check_rejected(name, found[name], recipe.max_rejected)
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in parts}
+    for line in shop.make("reading", pieces, read_part, _note):
+        found[line["source"]].append(line)
+    for name, lines in found.items():
+        _check_rejected(name, lines, recipe.max_rejected)
     return found
 
 
