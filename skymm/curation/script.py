@@ -97,8 +97,7 @@ def mend(text: str) -> str:
     if text.isascii():
         return text
     try:
-        found = b"".join(map(_western_byte, text)).decode("utf-8")
-        return found if len(found) < len(text) else text
+        return b"".join(map(_western_byte, text)).decode("utf-8")
     except ValueError:
         pass
     try:

@@ -1,4 +1,4 @@
-"""Agreement: the scores of a tiny CLIP and a tiny Chinese-CLIP are what their features give, and captions go one by one."""
+"""Agreement: the scores of a tiny CLIP, Chinese-CLIP and SigLIP are what their features give, and captions go one by one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 import transformers
 from filter_pictures import candidate, encoded, photo
 from PIL import Image
+from tiny_parts import byte_tokenizer
 
 from skymm.conversation import Turn
 from skymm.curation.filters.agreement import DISAGREE, Agreement
@@ -41,9 +42,26 @@ def chinese_matcher(tmp_path_factory) -> Path:
     return directory
 
 
-@pytest.fixture(scope="session", params=["clip", "chinese_clip"])
-def matcher(request, tiny_matcher, chinese_matcher) -> Path:
-    return tiny_matcher if request.param == "clip" else chinese_matcher
+@pytest.fixture(scope="session")
+def siglip_matcher(tmp_path_factory) -> Path:
+    """A whole SigLIP of two layers: it reads texts of full length only, and its text is its last token."""
+    directory = tmp_path_factory.mktemp("siglip_matcher")
+    torch.manual_seed(6)
+    size = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = {"vocab_size": 264, "max_position_embeddings": 64, "projection_size": 32}
+    text |= {"bos_token_id": 256, "eos_token_id": 257, "pad_token_id": 257}
+    config = transformers.SiglipConfig(
+        text_config=size | text, vision_config=size | {"image_size": 32, "patch_size": 16}
+    )
+    transformers.SiglipModel(config).save_pretrained(directory)
+    images = transformers.SiglipImageProcessor(size={"height": 32, "width": 32})
+    transformers.SiglipProcessor(images, byte_tokenizer()).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session", params=["clip", "chinese_clip", "siglip"])
+def matcher(request, tiny_matcher, chinese_matcher, siglip_matcher) -> Path:
+    return {"clip": tiny_matcher, "chinese_clip": chinese_matcher, "siglip": siglip_matcher}[request.param]
 
 
 @lru_cache
@@ -57,9 +75,11 @@ def direct(directory: Path, image: Image.Image, text: str) -> float:
     """One picture and one text through the model's own forward pass, which normalises and scales by exp(logit_scale)."""
     model, processor = loaded(directory)
     longest = model.config.text_config.max_position_embeddings
-    inputs = processor(text=[text], images=image, return_tensors="pt", truncation=True, max_length=longest)
+    siglip = model.config.model_type == "siglip"
+    options = {"padding": "max_length" if siglip else False, "truncation": True, "max_length": longest}
+    inputs = processor(text=[text], images=image, return_tensors="pt", **options)
     with torch.inference_mode():
-        return float(model(**inputs).logits_per_image / model.logit_scale.exp())
+        return float((model(**inputs).logits_per_image - (model.logit_bias if siglip else 0)) / model.logit_scale.exp())
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])

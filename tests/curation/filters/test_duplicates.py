@@ -247,6 +247,14 @@ def test_several_pictures_have_to_be_the_same_in_their_order():
     assert gone(*candidates, match="images") == [False] * 5 + [True]
 
 
+def test_placeholders_of_several_pictures_are_the_same_in_their_order():
+    a, b = encoded(photo(1)), encoded(photo(2))
+    candidates = [candidate(a, b, captions=(f"words {index * 7919}",)) for index in range(3)]
+    assert placeholders(signatures([*candidates, candidate(b, a)]), 2).tolist() == [True, True, True, False]
+    swapped = [candidate(a, b, captions=("one thing",)), candidate(b, a, captions=("another thing",))]
+    assert not placeholders(signatures(swapped), 1).any()
+
+
 def test_text_only_samples_are_compared_with_their_like():
     picture = encoded(photo(1))
     mixed = [

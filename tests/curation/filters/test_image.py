@@ -140,6 +140,9 @@ def test_little_is_not_blank():
     ImageDraw.Draw(image).line((10, 10, 20, 20), fill="black")
     assert not is_blank(image)
     assert not is_blank(Image.linear_gradient("L").convert("RGB"))
+    dot = Image.new("RGB", (640, 480), "white")
+    dot.putpixel((101, 103), (0, 0, 0))
+    assert not is_blank(dot)
 
 
 def test_transparent_pictures_are_seen_on_white():

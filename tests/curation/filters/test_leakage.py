@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from filter_pictures import candidate, encoded, photo
 from PIL import Image, ImageDraw
 
 from skymm.conversation import Turn
+from skymm.curation.filters.fingerprint import Fingerprint
 from skymm.curation.filters.leakage import PICTURE, QUESTION, LeakageIndex
 
 SHOWN = [encoded(photo(seed)) for seed in range(12)]
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
 LONG_EN = "In which year did the person on the left of the picture win the second of her prizes in chemistry?"
 LONG_ZH = (
     "图片左边的人在哪一年因为发现两种新的放射性元素而获得了她的第二个诺贝尔化学奖，当时她在哪所大学里担任教授的职位？"
@@ -70,12 +85,26 @@ def test_plain_pictures_need_to_be_nearer():
 
     def word(text: str) -> Image.Image:
         image = Image.new("RGB", (200, 200), "white")
-        ImageDraw.Draw(image).text((30, 80), text, fill="black", font_size=36)
+        ImageDraw.Draw(image).text((100, 100), text, fill="black", font_size=30, anchor="mm")
         return image
 
-    index = LeakageIndex.build([("?", [encoded(word("castle"))])])
-    assert [reason(index, encoded(word(text))) for text in ("planet", "window", "teapot")] == [None] * 3
-    assert reason(index, encoded(word("castle").resize((150, 150)), quality=60)) == PICTURE
+    for asked, other in (("basket", "market"), ("bridge", "orange"), ("planet", "yellow"), ("castle", "ticket")):
+        index = LeakageIndex.build([("?", [encoded(word(asked))])])
+        assert reason(index, encoded(word(other))) is None
+        assert reason(index, encoded(word(asked).resize((150, 150)), quality=60)) == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("plain", "coarse", "fine", "found"),
+    [(0, 8, 48, True), (0, 9, 0, False), (0, 0, 49, False), (1, 4, 16, True), (1, 5, 0, False), (1, 0, 17, False)],
+)
+def test_how_near_is_near(plain, coarse, fine, found):
+    none = np.zeros(0, np.uint64)
+    one = np.zeros(1, np.uint64)
+    index = LeakageIndex(none, one, np.zeros((1, 4), np.uint64), one + np.uint64(plain), none)
+    bits = (1 << fine) - 1
+    seen = Fingerprint((1 << coarse) - 1, tuple(bits >> 64 * word & (1 << 64) - 1 for word in range(4)), (0, 0, 0))
+    assert index.has_picture(seen) == found
 
 
 @pytest.mark.parametrize("text", [LONG_EN, LONG_ZH])
@@ -170,10 +199,12 @@ def test_files_that_are_no_index_are_refused(tmp_path, index):
         {"plain": index.plain[:1]},
         {"grams": np.array([{}], object)},
         {"more": index.exact},
+        {"grams": np.array([Trap(tmp_path / "sprung")], object)},
     ]
     for change in wrong:
         np.savez(path, **fields | change)
         with pytest.raises(ValueError, match=r"LeakageIndex\.save"):
             LeakageIndex.load(path)
+    assert not (tmp_path / "sprung").exists(), "nothing in a file may run"
     np.savez(path, **fields)
     LeakageIndex.load(path)
