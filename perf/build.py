@@ -222,7 +222,7 @@ def largest_process() -> Iterator[list[int]]:
 def filters(root: Path, pictures: Path, arguments: argparse.Namespace) -> None:
     """Milliseconds per sample of each step that looks at single samples, in one process, on the first 200 pictures."""
     from skymm.curation.candidate import Candidate
-    from skymm.curation.caption_facts import caption_facts
+    from skymm.curation.facts.caption_facts import caption_facts
     from skymm.curation.filters.image import header_check, pixel_check
     from skymm.curation.filters.leakage import LeakageIndex
     from skymm.curation.filters.signature import signatures

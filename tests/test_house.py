@@ -128,7 +128,7 @@ def test_files_are_small(path):
             "show",
             "quickstart",
             "data.stream",
-            "curation.scenes",
+            "curation.emoji_scenes.scene",
             "evaluation.run",
         ),
         *("page.curves", "page.render", "train.report.page", "train.doctor.examine", "curation.audit.run"),

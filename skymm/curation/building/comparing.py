@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from skymm.curation.building.pieces import Workshop, whole_file
-from skymm.curation.co_occurrence import Statistics
+from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.filters.duplicates import placeholders, repeated
 from skymm.curation.filters.signature import SIGNATURE
 from skymm.progress import say

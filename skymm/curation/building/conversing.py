@@ -16,8 +16,8 @@ from skymm.curation.building.manifest import entries, fingerprint
 from skymm.curation.building.pieces import Piece, Workshop, whole_file
 from skymm.curation.building.stored import record_from_json, turn_to_json
 from skymm.curation.building.tasks import Made, converse
-from skymm.curation.co_occurrence import Statistics
-from skymm.curation.known import known_facts
+from skymm.curation.facts.co_occurrence import Statistics
+from skymm.curation.facts.known import known_facts
 from skymm.curation.record import Record
 from skymm.recipe import DataRecipe, parse
 

@@ -20,11 +20,11 @@ from skymm.curation.building.manifest import entries
 from skymm.curation.building.pieces import whole_file
 from skymm.curation.building.stored import PictureStore, record_to_json
 from skymm.curation.candidate import Candidate
-from skymm.curation.co_occurrence import Statistics
+from skymm.curation.facts.co_occurrence import Statistics
+from skymm.curation.facts.known import known_facts
 from skymm.curation.filters.assemble import Filters
 from skymm.curation.filters.leakage import LeakageIndex
 from skymm.curation.filters.signature import SIGNATURE, signatures
-from skymm.curation.known import known_facts
 from skymm.curation.record import Record, Rejected
 from skymm.curation.script import to_script
 from skymm.curation.sources.registry import open_source

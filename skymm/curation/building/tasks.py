@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skymm.conversation import LANGUAGES, Turn
-from skymm.curation.co_occurrence import Statistics
-from skymm.curation.negatives import pairs
-from skymm.curation.preferences import preference
-from skymm.curation.questions import Pair
+from skymm.curation.facts.co_occurrence import Statistics
+from skymm.curation.negatives.pairs import pairs
+from skymm.curation.negatives.preferences import preference
+from skymm.curation.negatives.questions import Pair
 from skymm.curation.record import Record
 from skymm.recipe import DataRecipe
 from skymm.text import language_of

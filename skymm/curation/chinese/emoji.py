@@ -9,8 +9,8 @@ from functools import lru_cache, partial
 from skymm.curation.chinese.culture import Text
 from skymm.curation.chinese.questions import Picture, Twin, choice, pair, short
 from skymm.curation.chinese.things import LORE, NO_ZODIAC, SAYINGS, THINGS, UNCLEAR, ZODIAC, Thing
-from skymm.curation.instructions import CELL_NAMES
-from skymm.curation.scenes import CELLS, COLOURS, Item, Scene, render
+from skymm.curation.emoji_scenes.instructions import CELL_NAMES
+from skymm.curation.emoji_scenes.scene import CELLS, COLOURS, Item, Scene, render
 from skymm.curation.sources import emoji
 
 _PLURAL = ("noodles", "chopsticks", "fireworks")

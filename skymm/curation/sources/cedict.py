@@ -14,8 +14,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from skymm.curation.phrases import translation
 from skymm.curation.record import Record, Rejected
+from skymm.curation.sources.phrases import translation
 from skymm.recipe.sources import CedictSource
 from skymm.text import frequency
 

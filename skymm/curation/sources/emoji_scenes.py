@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from skymm.conversation import LANGUAGES, Turn
-from skymm.curation import instructions
-from skymm.curation.emoji_kin import is_plain_thing, unlike
-from skymm.curation.emoji_parts import pool
-from skymm.curation.instructions import PAIRS, Fact
+from skymm.curation.emoji_scenes import instructions
+from skymm.curation.emoji_scenes.instructions import PAIRS, Fact
+from skymm.curation.emoji_scenes.kin import is_plain_thing, unlike
+from skymm.curation.emoji_scenes.parts import pool
+from skymm.curation.emoji_scenes.scene import Item, Scene, draw_scene, encode, render
 from skymm.curation.record import Caption, Facts, Picture, Record, Rejected, Thing
-from skymm.curation.scenes import Item, Scene, draw_scene, encode, render
 from skymm.curation.sources import emoji
 from skymm.recipe.sources import EmojiScenesSource
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from skymm.curation.phrases import translation
 from skymm.curation.record import Record, Rejected
+from skymm.curation.sources.phrases import translation
 from skymm.recipe.sources import HskSource
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from skymm.curation.fetching import fetch, num_shards, shard_paths
 from skymm.curation.record import Caption, Picture, Record, Rejected
+from skymm.curation.sources.fetching import fetch, num_shards, shard_paths
 from skymm.data.names import split_name, unsafe
 from skymm.recipe.sources import UrlsSource
 from skymm.text import language_of

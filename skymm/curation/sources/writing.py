@@ -9,11 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 from skymm.conversation import Turn
-from skymm.curation.lettering import LAYOUTS, Layout, draw
+from skymm.curation.emoji_scenes.scene import encode
 from skymm.curation.record import Caption, Facts, Picture, Record, Rejected
-from skymm.curation.scenes import encode
 from skymm.curation.sources import emoji
 from skymm.curation.sources.hsk import sentences
+from skymm.curation.sources.lettering import LAYOUTS, Layout, draw
 from skymm.recipe.sources import WritingSource
 from skymm.text import language_of
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from skymm.curation.building.build import build
 from skymm.curation.building.engines import Local
-from skymm.curation.emoji_data import build as build_scenes
+from skymm.curation.emoji_scenes.build import build as build_scenes
 from skymm.data.shards import conversation_of, expand, read_shard
 from skymm.recipe import DataRecipe, parse
 

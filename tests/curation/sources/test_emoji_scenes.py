@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from skymm.curation.instructions import COLOURS, NUMBERS
-from skymm.curation.scenes import Scene, encode, render
+from skymm.curation.emoji_scenes.instructions import COLOURS, NUMBERS
+from skymm.curation.emoji_scenes.scene import Scene, encode, render
 from skymm.curation.sources import emoji
 from skymm.curation.sources.emoji_scenes import Source, facts_of, questions
 from skymm.recipe.sources import EmojiScenesSource
@@ -129,7 +129,7 @@ def test_what_is_held_out_is_in_no_scene():
 
 
 def test_one_concept_is_enough():
-    from skymm.curation.emoji_parts import pool
+    from skymm.curation.emoji_scenes.parts import pool
 
     recipe = EmojiScenesSource(format="emoji_scenes", tasks=["turns"], styles=["twemoji"], concepts=list("🐼🐕🦋"))
     one = pool(recipe, "twemoji")[0]

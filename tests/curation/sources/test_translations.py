@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from skymm.curation.phrases import translation
 from skymm.curation.record import Record, Rejected
 from skymm.curation.sources import cedict, hsk
+from skymm.curation.sources.phrases import translation
 from skymm.recipe.sources import CedictSource, HskSource
 from skymm.text import language_of
 

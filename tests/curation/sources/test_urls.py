@@ -21,8 +21,8 @@ import loopback
 import pytest
 from PIL import Image
 
-from skymm.curation import fetching
 from skymm.curation.record import Record, Rejected
+from skymm.curation.sources import fetching
 from skymm.curation.sources.urls import Source
 from skymm.data.images import decode_image
 from skymm.recipe.sources import UrlsSource
@@ -83,7 +83,7 @@ def test_a_web_of_good_and_bad_answers_is_fetched_over_a_kill(tmp_path, capfd):
 def _fetch_and_kill_after_the_first_shard(wanted: UrlsSource, web: loopback.Web) -> None:
     """The gate closes once the addresses of the first shard were asked for; nothing of img2dataset outlives the kill."""
     web.close_after = 4
-    code = "import sys; from skymm.recipe.sources import UrlsSource; from skymm.curation.fetching import fetch"
+    code = "import sys; from skymm.recipe.sources import UrlsSource; from skymm.curation.sources.fetching import fetch"
     code += "; fetch(UrlsSource.model_validate_json(sys.argv[1]))"
     process = subprocess.Popen([sys.executable, "-c", code, wanted.model_dump_json()], stderr=subprocess.DEVNULL)
     try:

@@ -8,9 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from skymm.curation import lettering
-from skymm.curation.lettering import LAYOUTS, draw
-from skymm.curation.sources import hsk
+from skymm.curation.sources import hsk, lettering
+from skymm.curation.sources.lettering import LAYOUTS, draw
 from skymm.curation.sources.writing import Source, captions, texts
 from skymm.data.images import decode_image
 from skymm.recipe.sources import WritingSource

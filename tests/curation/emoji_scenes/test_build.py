@@ -1,0 +1,110 @@
+"""Shards and benchmarks out of scenes: balanced, reproducible, and kept apart."""
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from skymm.curation.building.engines import Local
+from skymm.curation.emoji_scenes.build import build
+from skymm.curation.emoji_scenes.parts import PARTS, pool
+from skymm.curation.emoji_scenes.scene import Scene
+from skymm.curation.sources import emoji
+from skymm.data.shards import conversation_of, expand, read_shard
+from skymm.evaluation.benchmarks import mme
+from skymm.recipe import EmojiScenesRecipe, EvalRecipe
+
+
+def conversations(directory: Path):
+    return [conversation_of(sample) for shard in expand(directory) for sample in read_shard(shard)]
+
+
+def digests(directory: Path) -> dict[str, str]:
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_same_recipe_gives_the_same_bytes(tiny_data, tiny_data_recipe, tmp_path, workers):
+    assert digests(build(tiny_data_recipe, tmp_path, Local(workers))) == digests(tiny_data)
+
+
+def test_a_second_build_keeps_what_is_there_and_another_recipe_is_refused(tiny_data, tiny_data_recipe):
+    before = {path: path.stat().st_mtime_ns for path in tiny_data.rglob("*")}
+    build(tiny_data_recipe, tiny_data)
+    assert {path: path.stat().st_mtime_ns for path in tiny_data.rglob("*")} == before
+    with pytest.raises(ValueError, match="built from another recipe"):
+        build(tiny_data_recipe.model_copy(update={"seed": 1}), tiny_data)
+
+
+def test_both_stages_show_the_same_images(tiny_data):
+    one, two = (
+        {sample.key: sample.members["jpg"] for shard in expand(tiny_data / stage) for sample in read_shard(shard)}
+        for stage in ("stage1", "stage2")
+    )
+    assert one == two
+
+
+def test_stage2_is_balanced_and_bilingual(tmp_path):
+    recipe = EmojiScenesRecipe(source="emoji_scenes", concepts=list("🐼🐈🐕🦋🐧🍌"), num_images=150, bench_images=1)
+    answers = [turn for one in conversations(build(recipe, tmp_path) / "stage2") for turn in one.targets]
+    verdicts = Counter(turn.text for turn in answers)
+    yes, no = verdicts["Yes"] + verdicts["是"], verdicts["No"] + verdicts["否"]
+    assert abs(yes - no) <= 0.02 * (yes + no) + 2
+    languages = Counter(turn.language for turn in answers)
+    assert abs(languages["en"] - languages["zh"]) <= 0.02 * len(answers)
+    assert {turn.kind for turn in answers} >= {"existence", "count", "position", "color", "OCR", "name"}
+    assert all(turn.polarity in ("positive", "negative") for turn in answers)
+
+
+def test_held_out_things_are_never_trained_on(tmp_path):
+    recipe = EmojiScenesRecipe(
+        source="emoji_scenes", concepts=[], num_images=60, bench_images=3, word_share=0, sum_share=0
+    )
+    build(recipe, tmp_path)
+    for conversation in conversations(tmp_path / "stage1") + conversations(tmp_path / "stage2"):
+        scene = Scene.from_facts(conversation.extra["scene"])
+        for char in scene.chars:
+            assert char in pool(recipe, scene.style), "its concept and its style are trained on"
+
+
+def test_parts_cut_the_concepts_without_rest():
+    recipe = EmojiScenesRecipe(source="emoji_scenes")
+    for style in emoji.STYLES:
+        parts = [set(pool(recipe, style, part)) for part in PARTS]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == len(emoji.concepts())
+    in_both = set(pool(recipe, "twemoji", "new_style")) & set(pool(recipe, "openmoji", "new_style"))
+    assert not in_both, "what is withheld in one style is trained on in the other"
+
+
+def questions_in(root):
+    return mme.load(EvalRecipe(benchmark="mme", root=str(root)))
+
+
+def test_benchmarks_are_in_mmes_layout_with_a_chinese_twin(tiny_data):
+    for name in PARTS.values():
+        if not (tiny_data / name / "en").exists():
+            continue
+        english, chinese = (questions_in(tiny_data / name / language) for language in ("en", "zh"))
+        assert len(english) == len(chinese) > 0
+        for one, other in zip(english, chinese):
+            assert (one.id, one.gold) == (other.id, other.gold)
+            assert one.images[0].read_bytes() == other.images[0].read_bytes()
+            assert one.text.endswith("Please answer yes or no.") and other.text.endswith("请回答是或否。")
+        assert [question.gold for question in english] == ["yes", "no"] * (len(english) // 2)
+    assert {question.fields["subtask"] for question in questions_in(tiny_data / "bench" / "en")} == {
+        *("existence", "count", "position", "color", "OCR", "text_translation", "numerical_calculation")
+    }
+
+
+def test_held_out_scenes_are_not_training_scenes(tiny_data):
+    trained = {sample.members["jpg"] for shard in expand(tiny_data / "stage1") for sample in read_shard(shard)}
+    assert not trained & {path.read_bytes() for path in tiny_data.glob("bench*/en/*/*.jpg")}
+
+
+def test_the_card_says_where_it_comes_from(tiny_data, tiny_data_recipe):
+    card = json.loads((tiny_data / "stage2" / "card.json").read_text("utf-8"))
+    assert card["recipe"] == tiny_data_recipe.model_dump() and card["num_samples"] == 24
+    assert "CC-BY-SA 4.0" in card["licences"]["openmoji"] and "CC-BY 4.0" in card["licences"]["twemoji"]
