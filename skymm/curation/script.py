@@ -80,12 +80,10 @@ def tidy(text: str, language: str) -> str:
     Chinese ones; in English, full-width marks become ASCII. Text whose UTF-8 was read as Latin-1, Windows-1252 or GB 18030
     is read again.
     """
-    text = unicodedata.normalize("NFC", mend(text))
-    text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n"))
-    text = _LINE_ENDS.sub("\n", _SPACES.sub(" ", text)).strip()
-    if language == "zh":
-        return _NARROW_MARK.sub(lambda match: _CHINESE_MARK[match[1]], text.translate(_WIDE))
-    return text.translate(_WIDE if _ANY_HAN.search(text) else _ALL_WIDE)
+    # What one step leaves may be garbled in its turn, as text that went wrong twice is.
+    while (found := _tidied(text, language)) != text:
+        text = found
+    return text
 
 
 def mend(text: str) -> str:
@@ -123,6 +121,15 @@ def to_script(record: Record, script: Script | None) -> Record:
     )
     turns = tuple(replace(turn, text=said(turn.text, turn.language or language_of(turn.text))) for turn in record.turns)
     return replace(record, captions=captions, turns=turns)
+
+
+def _tidied(text: str, language: str) -> str:
+    text = unicodedata.normalize("NFC", mend(text))
+    text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n"))
+    text = _LINE_ENDS.sub("\n", _SPACES.sub(" ", text)).strip()
+    if language == "zh":
+        return _NARROW_MARK.sub(lambda match: _CHINESE_MARK[match[1]], text.translate(_WIDE))
+    return text.translate(_WIDE if _ANY_HAN.search(text) else _ALL_WIDE)
 
 
 def _resolved(text: str) -> str:

@@ -152,6 +152,12 @@ def test_tidying_twice_is_tidying_once(text, language):
     once.encode()  # no halves of surrogate pairs are left
 
 
+def test_what_went_wrong_twice_is_mended_twice():
+    once = "".join(map(_western, "crème".encode()))
+    assert tidy("".join(map(_western, once.encode())), "en") == "crème"
+    assert tidy("\x80\u00c2\u00a1", "en") == "¡"
+
+
 def test_everything_that_is_said_is_converted():
     record = Record(
         "a",
