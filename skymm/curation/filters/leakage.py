@@ -3,8 +3,8 @@
 Pictures: the exact bytes, or perceptual hashes that are near, mirrored ones too. Of 62 photographs and graphics, these
 copies are found: JPEG of quality 75 all, of 30 98 %; scaled to a half, to 224 x 224, made grey, mirrored: all; contrast raised
 by 0.3 98 %, brightness 89 %; 1 % cropped off each side 90 %, 2.5 % 60 %, 5 % 2 %, a square out of the middle 19 %; turned by
-2 degrees 65 %. Of other photographs none is taken for one of them; of pictures with one drawn character on white 6 % are (with
-two or more, none). So this keeps out copies, and not every picture of the same thing. A picture that leaked is kept out
+2 degrees 65 %. Of other photographs none is taken for one of them; of pictures with one drawn character on white 9 % are (with
+two 1 %, with four none). So this keeps out copies, and not every picture of the same thing. A picture that leaked is kept out
 whatever is asked about it, as published decontaminations of image-text data do, which look at pictures only.
 
 Questions: any 13 words in a row that a question has and a training text has too (the convention since GPT-3, appendix C),
