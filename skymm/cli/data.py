@@ -111,9 +111,17 @@ def data_audit(
     decode: Annotated[
         bool, typer.Option("--decode", help="Read all pixels, not only headers: finds all damage.")
     ] = False,
+    similar: Annotated[
+        bool, typer.Option("--similar", help="Compare all with all: pictures and words that are nearly the same.")
+    ] = False,
+    leakage: Annotated[
+        list[str] | None,
+        typer.Option(help="A benchmark that may not be in it, as in 'eval/mme.toml root=DIR'; may be given again."),
+    ] = None,
 ) -> None:
     """Tell what is in shards and what should worry you, on the terminal and as a page with pictures."""
     import json
+    import tempfile
 
     from skymm.curation.audit.count import Plan
     from skymm.curation.audit.run import audit_shards
@@ -121,9 +129,9 @@ def data_audit(
     from skymm.progress import progress
 
     paths = expand(shards)
-    with progress() as bar:
+    with tempfile.TemporaryDirectory() as directory, progress() as bar:
         task = bar.add_task("reading shards", total=len(paths), note="")
-        plan = Plan(num_shown=samples, decode=decode)
+        plan = Plan(samples, decode, *_plugged(similar, leakage or [], Path(directory)))
         audited = audit_shards(
             paths, out, plan=plan, workers=workers, language=language, advance=lambda n: bar.advance(task, n)
         )
@@ -133,3 +141,17 @@ def data_audit(
     from skymm.curation.audit.table import print_audit
 
     print_audit(audited.audit, audited.findings, audited.page, language=language)
+
+
+def _plugged(similar: bool, leakage: list[str], directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Checks and likenesses of an audit's plan; what they need is loaded only where they are asked for."""
+    if not similar and not leakage:
+        return {}, {}
+    from skymm.curation.audit.plugged import Leakage, likenesses
+
+    checks = {}
+    if leakage:
+        from skymm.evaluation.leaked import write_index
+
+        checks["leakage"] = Leakage(str(write_index(leakage, directory / "leakage.npz")))
+    return checks, likenesses() if similar else {}

@@ -28,13 +28,13 @@ _CANDIDATES_AT_A_TIME = 64
 @dataclass(frozen=True, slots=True)
 class Likeness:
     """How to find samples that are nearly the same. `signature` gives bytes of one length for a sample, b"" for none;
-    `alike` takes those of all samples, in order, and gives for each the place of the first one like it (or its own).
+    `alike` takes those of all samples, in order, and says of each whether an earlier one is like it.
 
     Both travel to other processes, so they are functions of a module, or objects of a class of one.
     """
 
     signature: Callable[[Candidate], bytes]
-    alike: Callable[[Sequence[bytes]], Sequence[int]]
+    alike: Callable[[Sequence[bytes]], Sequence[bool]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,8 +206,7 @@ def _alike(counts: Counts, plan: Plan) -> dict[str, int]:
     """How many samples are like an earlier one, for each way of comparing."""
     found = {}
     for name, likeness in sorted(plan.likenesses.items()):
-        first = likeness.alike(counts.signatures.get(name, []))
-        found[name] = sum(place != index for index, place in enumerate(first))
+        found[name] = sum(likeness.alike(counts.signatures.get(name, [])))
     return found
 
 

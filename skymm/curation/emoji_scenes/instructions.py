@@ -16,6 +16,7 @@ from skymm.conversation import LANGUAGES, Turn
 from skymm.curation.emoji_scenes.scene import COLOURS, Item, Scene
 from skymm.curation.sources import emoji
 
+TRUTHS = {1: 0.55, 2: 0.32, 3: 0.1, 4: 0.03}  # how often each number is the right one among questions that are asked
 NUMBERS = {1: ("one", "一"), 2: ("two", "两"), 3: ("three", "三"), 4: ("four", "四")}
 CELL_NAMES = {
     (0, 0): ("top left", "左上"),
@@ -98,12 +99,16 @@ def existence(rng: random.Random, scene: Scene, pool: Sequence[str]) -> tuple[Fa
 
 
 def count(rng: random.Random, scene: Scene, pool: Sequence[str]) -> tuple[Fact, Fact] | None:
+    """Wrong numbers come as often as they are right elsewhere, or the number alone would tell the answer."""
     if not scene.items:
         return None
     # Concepts that stand more than once come first: counting to one is existence by another name.
     char = max(scene.chars, key=lambda char: (scene.count(char), rng.random()))
     truth = scene.count(char)
-    wrong = rng.choice([number for number in NUMBERS if number != truth])
+    if truth == 1 and scene.ground_seed % 5:
+        return None  # most things stand once: asked about all of them, "one" would nearly always be right
+    others = [number for number in NUMBERS if number != truth]
+    wrong = rng.choices(others, [TRUTHS[number] for number in others])[0]
     concept = emoji.find(char)
     questions = [
         (

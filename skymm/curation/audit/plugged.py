@@ -1,0 +1,52 @@
+"""The filters of a build, asked about finished shards: what is nearly the same, and what a benchmark asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from skymm.curation.audit.count import Likeness
+from skymm.curation.candidate import Candidate, Check
+from skymm.curation.filters.duplicates import repeated
+from skymm.curation.filters.leakage import LeakageIndex
+from skymm.curation.filters.signature import SIGNATURE, signatures
+from skymm.recipe.data import DuplicatesRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    match: str
+
+    def __call__(self, found: Sequence[bytes]) -> list[bool]:
+        rows = np.frombuffer(b"".join(found), SIGNATURE)
+        return repeated(rows, DuplicatesRecipe(match=self.match)).tolist()
+
+
+@dataclass(frozen=True, slots=True)
+class Leakage:
+    """The check of an index on disk; it travels to other processes by its path."""
+
+    path: str
+
+    def __call__(self, candidates: Sequence[Candidate]) -> list[str | None]:
+        return _check(self.path)(candidates)
+
+
+def _signature(candidate: Candidate) -> bytes:
+    return signatures([candidate]).tobytes()
+
+
+def likenesses() -> dict[str, Likeness]:
+    """Ways of comparing, by name: pictures (perceptual hashes), and pictures with their words (MinHash) together."""
+    return {
+        "picture": Likeness(_signature, _Alike("images")),
+        "picture and words": Likeness(_signature, _Alike("both")),
+    }
+
+
+@lru_cache(maxsize=1)
+def _check(path: str) -> Check:
+    return LeakageIndex.load(path).check()
