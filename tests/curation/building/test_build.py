@@ -1,10 +1,8 @@
 """Whole builds: every shipped recipe, the same bytes whoever does the work, shares that come true, nothing lost."""
 
-import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,33 +11,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import shipped
+from built import card, conversations, digests
 from curation.sources import miniatures
 from PIL import Image
 
 from skymm.curation.building.build import build
-from skymm.curation.building.engines import Local
-from skymm.curation.emoji_scenes.build import build as build_scenes
-from skymm.data.shards import conversation_of, expand, read_shard
+from skymm.data.shards import expand, read_shard
 from skymm.recipe import DataRecipe, parse
 
 COLOURS = ["red", "blue", "green", "yellow", "black", "white", "brown", "pink", "purple", "orange"]
 THINGS = ["dog", "cat", "bus", "table", "chair", "boat", "horse", "kite", "bench", "bottle", "pizza", "clock"]
 ZH_COLOURS = ["红色", "蓝色", "绿色", "黄色", "黑色", "白色", "棕色", "粉色", "紫色", "橙色"]
 ZH_THINGS = ["狗", "猫", "公交车", "桌子", "椅子", "船", "马", "风筝", "长椅", "瓶子", "披萨", "钟"]
-
-
-def digests(directory: Path) -> dict[str, str]:
-    files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
-    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def conversations(directory: Path):
-    return [conversation_of(sample) for shard in expand(directory) for sample in read_shard(shard)]
-
-
-def card(directory: Path) -> dict:
-    return json.loads((directory / "card.json").read_text("utf-8"))
 
 
 def photos(directory: Path, count: int) -> Path:
@@ -68,30 +51,6 @@ def pairs_of(table: Path, *tasks: str, **fields) -> dict:
 @pytest.fixture(scope="module")
 def table(tmp_path_factory) -> Path:
     return photos(tmp_path_factory.mktemp("photos") / "in", 160)
-
-
-@pytest.mark.parametrize("name", shipped.NAMES)
-def test_every_shipped_recipe_gives_the_same_bytes_twice_with_four_workers_and_with_ray(
-    name, tmp_path, local_ray, monkeypatch
-):
-    from skymm.curation.building.ray_engine import Ray
-
-    (tmp_path / "modules").mkdir()
-    stand_in = Path(__file__).with_name("img2dataset_stand_in.py")
-    shutil.copy(stand_in, tmp_path / "modules" / "img2dataset.py")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "modules"), str(Path(__file__).parents[2])]))
-    recipe = shipped.recipe(name, tmp_path / "in")
-    run = build if isinstance(recipe, DataRecipe) else build_scenes
-    engines = {"one": Local(1), "again": Local(1), "four": Local(4), "ray": Ray(2)}
-    built = {told: digests(run(recipe, tmp_path / told, engine)) for told, engine in engines.items()}
-    first = built.pop("one")
-    assert any(file.endswith(".tar") for file in first)
-    for told, files in built.items():
-        assert files == first, told
-    if isinstance(recipe, DataRecipe):
-        found = card(tmp_path / "one")
-        assert all(told["records"] for told in found["sources"].values())
-        assert {one.extra["source"] for one in conversations(tmp_path / "one")} == set(recipe.sources)
 
 
 def test_shares_come_true_within_a_percent(table, tmp_path):
