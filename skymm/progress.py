@@ -26,5 +26,5 @@ def progress(**kwargs: Any) -> Progress:
 
 
 def say(text: str) -> None:
-    """A line for people."""
-    CONSOLE.print(text, markup=False)
+    """A line for people. Not wrapped: a path that is broken in two cannot be copied."""
+    CONSOLE.print(text, markup=False, soft_wrap=True)

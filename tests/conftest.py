@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process per processor already; before torch is loaded
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from tiny_parts import save_tiny_clip, save_tiny_llm, save_tiny_matcher, save_tiny_vlm
 

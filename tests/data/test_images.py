@@ -10,7 +10,7 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageChops
 
-from skymm.data.images import UnreadableImage, decode_image, read_header
+from skymm.data.images import Header, UnreadableImage, decode_image, read_header
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -170,7 +170,7 @@ def test_the_error_travels_between_processes():
 def test_a_header_tells_format_and_size_without_the_pixels(kind):
     data = encoded(Image.new("RGB", (70, 50), "red"), kind)
     name = {"WEBP": "WebP"}.get(kind, kind)
-    assert read_header(data, "a") == (name, 70, 50)
+    assert read_header(data, "a") == Header(name, 70, 50, animated=False)
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"GIF89a", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF1234WEBP"])
