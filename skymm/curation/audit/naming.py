@@ -6,6 +6,9 @@ from skymm.curation.audit.words import Words
 
 _CHINESE_KINDS = {
     "existence": "存在",
+    "random": "随机",
+    "popular": "常见",
+    "adversarial": "对抗",
     "count": "计数",
     "position": "位置",
     "color": "颜色",
@@ -28,7 +31,7 @@ def kind_name(kind: str, words: Words) -> str:
     if kind in ("unknown", "yes", "no", "en", "zh", "positive", "negative", "all_kinds", "both_languages"):
         return words[kind]
     known = _CHINESE_KINDS if words["html_language"] != "en" else {}
-    return known.get(kind, kind.replace("_", " "))
+    return "/".join(known.get(part, part.replace("_", " ")) for part in kind.split("/"))
 
 
 def percent(value: float) -> str:

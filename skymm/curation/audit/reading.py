@@ -30,13 +30,14 @@ _NO = re.compile(
 _PLACE = r"(?: (?:in|on|at|within|inside) (?:the|this|that) (?:image|picture|photo|photograph|scene|figure))?"
 _ENGLISH_THING = re.compile(
     rf"(?:(?:is|are) there|(?:does|do) (?:the|this) (?:image|picture|photo|scene)s? (?:contain|show|have)|"
-    rf"(?:can|do) you see) (?:(?:an?|any|some|the) )?(?P<thing>.+?){_PLACE} ?\?.*",
+    rf"(?:can|do) you see|(?:is|are|does|do)(?= .+ (?:visible|appear))) "
+    rf"(?:(?:an?|any|some|the) )?(?P<thing>.+?)(?: visible| appear)?{_PLACE} ?\?.*",
     re.I,
 )
 _MEASURE = "[个個只隻条條张張辆輛朵把座头頭匹棵件架艘]"
 _CHINESE_THING = re.compile(
-    r"(?:请问|請問)?(?:在?[这這该該此]?[张張幅]?(?:图片|圖片|图像|圖像|图|圖|照片|画面|畫面|画)?(?:里面?|裡面?|中|上|当中)?,?)?"
-    r"(?:是否)?(?:有没有|有沒有|存在|包含|出现了?|有)"
+    r"(?:请问|請問)?(?:你?能)?(?:在?[这這该該此]?[张張幅]?(?:图片|圖片|图像|圖像|图|圖|照片|画面|畫面|画)?(?:里面?|裡面?|中|上|当中)?,?)?"
+    r"(?:是否)?(?:有没有|有沒有|存在|包含|出现了?|有|看到)"
     rf"(?:一{_MEASURE}|任何)?(?P<thing>[^?,。]+?)[吗嗎么]?(?:\?.*|$)"
 )
 _NUMBER = re.compile(
@@ -54,7 +55,7 @@ def yes_no(answer: str) -> str | None:
 
 def asked_thing(question: str, kind: str) -> str | None:
     """What a question asks the presence of, in its own words, lower-cased; None where it asks for something else."""
-    if kind not in (UNKNOWN, *EXISTENCE_KINDS):
+    if kind.partition("/")[0] not in (UNKNOWN, *EXISTENCE_KINDS):
         return None
     text = normalise(question[:300])
     match = _ENGLISH_THING.fullmatch(text) or _CHINESE_THING.fullmatch(text)
