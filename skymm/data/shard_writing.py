@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice
@@ -13,6 +14,8 @@ from typing import Any
 from skymm.conversation import Conversation, parse
 from skymm.data.names import split_name, unsafe
 from skymm.data.shards import CARD, is_image_name
+
+_LEFTOVER = re.compile(r"-\d{5,}\.tar(?:\.partial)?")
 
 
 def write_shards(
@@ -36,8 +39,6 @@ def write_shards(
     if max_samples < 1:
         raise ValueError(f"max_samples is {max_samples}, expected at least 1")
     directory.mkdir(parents=True, exist_ok=True)
-    for leftover in chain(directory.glob(f"{prefix}-*.tar"), directory.glob(f"{prefix}-*.tar.partial")):
-        leftover.unlink()
     shards: list[dict[str, Any]] = []
     remaining = iter(samples)
     for first in remaining:
@@ -78,7 +79,16 @@ def write_shard(path: Path, samples: Iterable[tuple[Conversation, Mapping[str, b
 
 
 def write_card(directory: Path, card: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]) -> None:
-    """What the directory holds, out of what `write_shard` returned for each; with it the directory is complete."""
+    """What the directory holds, out of what `write_shard` returned for each; with it the directory is complete.
+
+    Shards of the same prefix that are not among them are leftovers of a run that was stopped, maybe of another recipe: they
+    go first, or training would read them.
+    """
+    names = {shard["name"] for shard in shards}
+    for prefix in {name.rpartition("-")[0] for name in names}:
+        for path in directory.glob(f"{prefix}-*.tar*"):
+            if path.name not in names and _LEFTOVER.fullmatch(path.name.removeprefix(prefix)):
+                path.unlink()
     sums = {name: sum((Counter(shard[name]) for shard in shards), Counter()) for name in ("languages", "polarities")}
     totals = {
         **{name: sum(shard[name] for shard in shards) for name in ("num_samples", "num_images")},

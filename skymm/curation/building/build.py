@@ -19,7 +19,7 @@ from skymm.curation.building.engines import Engine, Local
 from skymm.curation.building.listing import list_rows
 from skymm.curation.building.manifest import NAME, Manifest
 from skymm.curation.building.pieces import Workshop
-from skymm.curation.building.reading import read_records, rejections
+from skymm.curation.building.reading import pruned, read_records, rejections
 from skymm.curation.building.writing import write_all
 from skymm.data.shard_writing import write_card
 from skymm.data.shards import CARD
@@ -36,6 +36,7 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
     out = Path(out)
     if finished(out):
         _check_same(out, recipe)
+        _tidy(out)
         return out
     (out / ".build").mkdir(parents=True, exist_ok=True)
     shop = Workshop(out, Manifest(out), engine or Local())
@@ -46,13 +47,18 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
     conversations = make_conversations(shop, recipe, records, repeated, statistics, licences)
     shards = write_all(shop, recipe, choose(out, recipe, conversations), conversations)
     write_card(out, _card(recipe, licences, records, reasons, conversations), shards)
-    shutil.rmtree(out / ".build")
-    (out / NAME).unlink()
+    _tidy(out)
     return out
 
 
 def finished(out: Path) -> bool:
     return (out / CARD).exists()
+
+
+def _tidy(out: Path) -> None:
+    """What a finished build needs no more; also after a kill between the card and this."""
+    shutil.rmtree(out / ".build", ignore_errors=True)
+    (out / NAME).unlink(missing_ok=True)
 
 
 def _card(
@@ -62,14 +68,18 @@ def _card(
     reasons: dict[str, Counter[str]],
     conversations: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Where the samples come from and what was left out on the way, per source and reason."""
+    """Where the samples come from and what was left out on the way, per source and reason.
+
+    "records" and "left out" together are all that the source gave. Of records that stay, parts may have gone as well.
+    """
     told = {}
     for name, licence in licences.items():
         of_it = [line for line in conversations if line["source"] == name]
         told[name] = {
             "licence": licence,
-            "records": sum(line["records"] for line in records[name]),
+            "records": sum(line["records"] for line in records[name]) - reasons[name].total(),
             "left out": dict((rejections(records[name]) + reasons[name]).most_common()),
+            "captions and conversations left out": dict(pruned(records[name]).most_common()),
             "gave no question": sum(line["silent"] for line in of_it),
             "conversations to choose from": sum(line["conversations"] for line in of_it),
         }

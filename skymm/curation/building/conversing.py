@@ -53,7 +53,7 @@ def make_conversations(
                         "name": name,
                         "records": next(file for file in line["files"] if file.endswith(".jsonl")),
                         "repeated": str(repeated[part]),
-                        "statistics": str(statistics),
+                        "statistics": [str(statistics), fingerprint(known)],
                         "tasks": tasks,
                         "licence": licences[name],
                         "recipe": recipe.model_dump(),
@@ -66,7 +66,7 @@ def make_conversations(
 def converse_part(job: Job) -> dict[str, Any]:
     """Worker: the conversations of one part, and how many answers of which language and polarity each has."""
     directory, part = Path(job["directory"]), job["part"]
-    recipe, statistics = parse(job["recipe"], DataRecipe), _statistics(job["statistics"])
+    recipe, statistics = parse(job["recipe"], DataRecipe), _statistics(*job["statistics"])
     repeated = np.load(job["repeated"], allow_pickle=False)
     sorts: list[tuple[int, int, int]] = []
     silent = 0
@@ -122,6 +122,6 @@ def _line(made: Made, record: Record, pictures: Mapping[str, Any], job: Job) -> 
 
 
 @lru_cache(maxsize=1)
-def _statistics(path: str) -> Statistics:
-    """Once per process. Its file never changes while a build goes on."""
+def _statistics(path: str, digest: str) -> Statistics:
+    """Once per process and content: a process may outlive one build and see the next one's file at the same place."""
     return Statistics.from_json(json.loads(Path(path).read_text("utf-8")))

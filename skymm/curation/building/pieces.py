@@ -36,21 +36,23 @@ class Workshop:
         title: str,
         pieces: Sequence[Piece],
         work: Callable[[Job], dict[str, Any]],
-        note: Callable[[Sequence[dict[str, Any]]], str] = lambda lines: "",
+        note: Callable[[dict[str, Any]], str] = lambda line: "",
     ) -> list[dict[str, Any]]:
         """The manifest's lines of all pieces, in order; those that are finished already are not made again.
 
-        `work` returns {"files": entries of the files it wrote (`entries`), and whatever is to be counted}.
+        `work` returns {"files": entries of the files it wrote (`entries`), and whatever is to be counted}. `note` is told of
+        every line once and says what stands beside the bar.
         """
         lines = [self.manifest.done(piece.name, piece.inputs) for piece in pieces]
         waiting = [index for index, line in enumerate(lines) if line is None]
         with progress(transient=True) as bar:
-            task = bar.add_task(title, total=len(pieces), completed=len(pieces) - len(waiting), note="")
+            told = [note(line) for line in lines if line is not None]
+            task = bar.add_task(title, total=len(pieces), completed=len(told), note=told[-1] if told else "")
             with _full_disk_explained(self.directory):
                 for number, result in self.engine.run(work, [pieces[index].job for index in waiting]):
                     piece = pieces[waiting[number]]
-                    lines[waiting[number]] = self.manifest.add(piece.name, piece.inputs, result)
-                    bar.update(task, advance=1, note=note([line for line in lines if line is not None]))
+                    line = lines[waiting[number]] = self.manifest.add(piece.name, piece.inputs, result)
+                    bar.update(task, advance=1, note=note(line))
         return [line for line in lines if line is not None]
 
 

@@ -70,7 +70,7 @@ class Reader:
         self.job = job
         settings = job["settings"]
         self.source = open_source(parse_source(job["source"]))
-        self.filters = _filters(json.dumps(settings["filters"]), job["leakage"])
+        self.filters = _filters(json.dumps(settings["filters"]), *(job["leakage"] or (None, None)))
         self.script = settings["script"]
         self.translation = TranslationRecipe(**settings["translation"]) if _translates(job) else None
         self.statistics = Statistics()
@@ -166,8 +166,8 @@ def _translates(job: Job) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _filters(settings: str, leakage: str | None) -> Filters:
-    """Once per process: the index and the model of the agreement filter are large."""
+def _filters(settings: str, leakage: str | None, digest: str | None) -> Filters:
+    """Once per process and content (the index's `digest`): it and the model of the agreement filter are large."""
     return Filters(FiltersRecipe(**json.loads(settings)), LeakageIndex.load(leakage) if leakage else None)
 
 

@@ -34,7 +34,7 @@ def read_records(
             "source": source.model_dump(),
             "needs_facts": any(task in FACT_TASKS for task in source.tasks),
             "settings": settings,
-            "leakage": str(leakage) if leakage else None,
+            "leakage": [str(leakage), fingerprint(index)] if leakage else None,
         }
         described = source.model_dump(exclude={"tasks", "share"})
         inputs = (name, described, job["needs_facts"], {**settings, "filters": filters}, index)
@@ -44,7 +44,7 @@ def read_records(
                 Piece(f"records of {part}", fingerprint(digest, *inputs), {**job, "part": part, "rows": file})
             )
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in parts}
-    for line in shop.make("reading", pieces, read_part, _note):
+    for line in shop.make("reading", pieces, read_part, _Note()):
         found[line["source"]].append(line)
     for name, lines in found.items():
         _check_rejected(name, lines, recipe.max_rejected)
@@ -52,14 +52,25 @@ def read_records(
 
 
 def rejections(lines: Sequence[dict[str, Any]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for line in lines:
-        total.update(line["rejected"])
-    return total
+    """Samples that were left out, by reason."""
+    return sum((Counter(line["rejected"]) for line in lines), Counter())
 
 
-def _note(lines: Sequence[dict[str, Any]]) -> str:
-    return f"{sum(line['records'] for line in lines)} kept, {rejections(lines).total()} left out"
+def pruned(lines: Sequence[dict[str, Any]]) -> Counter[str]:
+    """Captions and conversations that were left out of samples, by reason."""
+    return sum((Counter(line["pruned"]) for line in lines), Counter())
+
+
+class _Note:
+    """Beside the progress bar: what is kept and left out so far."""
+
+    def __init__(self) -> None:
+        self.kept = self.lost = 0
+
+    def __call__(self, line: dict[str, Any]) -> str:
+        self.kept += line["records"]
+        self.lost += sum(line["rejected"].values())
+        return f"{self.kept} kept, {self.lost} left out"
 
 
 def _check_rejected(name: str, lines: Sequence[dict[str, Any]], limit: float) -> None:

@@ -56,12 +56,12 @@ def converse(
     language = _language(record, recipe, rng)
     answered: list[tuple[Turn, Turn]] = []
     opening: tuple[Turn, ...] = ()
-    if "captions" in tasks:
-        answered += _captions(record, rng)
     if "turns" in tasks and record.turns:
         opening = tuple(turn for turn in record.turns[:1] if turn.role == "system")
         spoken = record.turns[len(opening) :]
         answered += [(question, _told(answer)) for question, answer in zip(spoken[::2], spoken[1::2])]
+    if "captions" in tasks:  # after the turns, which may show the pictures themselves
+        answered += _captions(record, rng)
     twins: list[tuple[int, int]] = []
     if "negatives" in tasks:
         found = pairs(rng, record, recipe.negatives, statistics, language)

@@ -15,6 +15,7 @@ from typing import Any
 
 from skymm.conversation import LANGUAGES, Conversation, Turn
 from skymm.curation.building.engines import Engine, Local
+from skymm.curation.building.manifest import NAME as MANIFEST
 from skymm.curation.building.manifest import Manifest, entries, fingerprint
 from skymm.curation.building.pieces import Piece, Workshop
 from skymm.curation.emoji_scenes import instructions
@@ -40,6 +41,7 @@ def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = No
     card = {"source": "emoji scenes", "licences": emoji.LICENCES, "recipe": recipe.model_dump()}
     waiting = [name for name in (*STAGES, *PARTS.values()) if not _finished(out / name, card)]
     if not waiting:
+        (out / MANIFEST).unlink(missing_ok=True)
         return out
     out.mkdir(parents=True, exist_ok=True)
     shop = Workshop(out, Manifest(out), engine or Local())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from skymm.curation.record import Record, Rejected
 from skymm.curation.sources.phrases import translation
 from skymm.recipe.sources import HskSource
+
+_NO_TRANSLATION = re.compile(r"^\W*(?:placeholder|ph)\b|[\u4e00-\u9fff]", re.IGNORECASE)
 
 
 def sentences() -> list[dict[str, Any]]:
@@ -18,6 +21,11 @@ def sentences() -> list[dict[str, Any]]:
     except ImportError as error:
         raise ValueError("HSK sentences are not here; pip install hsk-sentences-audio") from error
     return load_sentences()
+
+
+def is_translation(text: str) -> bool:
+    """Some entries have a word that holds the place of one, and one broke off in Chinese."""
+    return bool(text.strip()) and not _NO_TRANSLATION.search(text)
 
 
 class Source:
@@ -41,7 +49,7 @@ class Source:
         said = {language: row[language].strip() for language in ("en", "zh")}
         for language, other in (("en", "zh"), ("zh", "en")):
             key = f"{row['id']}-{language}"
-            if not all(said.values()):
+            if not said["zh"] or not is_translation(said["en"]):
                 yield Rejected(key, "no translation", f"{said}")
                 continue
             turns = translation(random.Random(f"hsk/{key}"), said[other], said[language], language)

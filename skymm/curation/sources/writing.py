@@ -12,7 +12,7 @@ from skymm.conversation import Turn
 from skymm.curation.emoji_scenes.scene import encode
 from skymm.curation.record import Caption, Facts, Picture, Record, Rejected
 from skymm.curation.sources import emoji
-from skymm.curation.sources.hsk import sentences
+from skymm.curation.sources.hsk import is_translation, sentences
 from skymm.curation.sources.lettering import LAYOUTS, Layout, draw
 from skymm.recipe.sources import WritingSource
 from skymm.text import language_of
@@ -79,7 +79,8 @@ def texts(kind: str) -> dict[tuple[str, str], list[str]]:
     if kind == "hsk":
         entries = sentences()
         found["zh", "sentences"] = [entry["chinese"] for entry in entries]
-        found["en", "sentences"] = [entry["translation"].get("en", "") for entry in entries]
+        english = [entry["translation"].get("en", "") for entry in entries]
+        found["en", "sentences"] = [text for text in english if is_translation(text)]
         found["zh", "words"] = [token["word"] for entry in entries for token in entry["tokens"]]
         found["en", "words"] = [
             word.lower() for text in found["en", "sentences"] for word in _ENGLISH_WORD.findall(text)
