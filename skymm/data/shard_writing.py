@@ -15,7 +15,7 @@ from skymm.conversation import Conversation, parse
 from skymm.data.names import split_name, unsafe
 from skymm.data.shards import CARD, is_image_name
 
-_LEFTOVER = re.compile(r"-\d{5,}\.tar(?:\.partial)?")
+_SHARD = re.compile(r"(.+)-\d{5,}\.tar(?:\.partial)?")
 
 
 def write_shards(
@@ -85,10 +85,11 @@ def write_card(directory: Path, card: Mapping[str, Any], shards: Sequence[Mappin
     go first, or training would read them.
     """
     names = {shard["name"] for shard in shards}
-    for prefix in {name.rpartition("-")[0] for name in names}:
-        for path in directory.glob(f"{prefix}-*.tar*"):
-            if path.name not in names and _LEFTOVER.fullmatch(path.name.removeprefix(prefix)):
-                path.unlink()
+    prefixes = {name.rpartition("-")[0] for name in names}
+    for path in directory.iterdir():
+        named = _SHARD.fullmatch(path.name)
+        if named and named[1] in prefixes and path.name not in names:
+            path.unlink()
     sums = {name: sum((Counter(shard[name]) for shard in shards), Counter()) for name in ("languages", "polarities")}
     totals = {
         **{name: sum(shard[name] for shard in shards) for name in ("num_samples", "num_images")},
