@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from skymm.conversation import LANGUAGES
@@ -15,6 +16,7 @@ from skymm.curation.sources import emoji
 from skymm.recipe import EmojiScenesRecipe
 
 SUFFIX = {"en": " Please answer yes or no.", "zh": "请回答是或否。"}
+_OURS = re.compile(r"\d{3,}\.(?:jpg|txt)")
 
 
 def bench_sizes(recipe: EmojiScenesRecipe, part: str) -> dict[str, int]:
@@ -46,6 +48,21 @@ def write_subtask(recipe: EmojiScenesRecipe, out: Path, part: str, subtask: str,
         written += _write_question_files(out, subtask, f"{made:03d}", scene, pair)
         made += 1
     return written
+
+
+def remove_leftovers(out: Path, written: Collection[Path]) -> None:
+    """Pictures and questions that are not among those written go: a larger recipe that was stopped here left them, and they
+    would be asked.
+    """
+    for directory in (out / language / subtask for language in LANGUAGES for subtask in PAIRS):
+        if not directory.is_dir():
+            continue
+        for path in directory.iterdir():
+            if _OURS.fullmatch(path.name) and path not in written:
+                path.unlink()
+        for emptied in (directory, directory.parent):
+            if not any(emptied.iterdir()):
+                emptied.rmdir()
 
 
 def _bench_scene(

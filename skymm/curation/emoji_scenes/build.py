@@ -19,7 +19,7 @@ from skymm.curation.building.manifest import NAME as MANIFEST
 from skymm.curation.building.manifest import Manifest, entries, fingerprint
 from skymm.curation.building.pieces import Piece, Workshop
 from skymm.curation.emoji_scenes import instructions
-from skymm.curation.emoji_scenes.bench import bench_sizes, write_subtask
+from skymm.curation.emoji_scenes.bench import bench_sizes, remove_leftovers, write_subtask
 from skymm.curation.emoji_scenes.instructions import PAIRS, Fact
 from skymm.curation.emoji_scenes.parts import PARTS, pool
 from skymm.curation.emoji_scenes.scene import Scene, draw_scene, draw_writing, encode, render
@@ -49,10 +49,11 @@ def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = No
     lines = shop.make("drawing scenes", [piece for piece in pieces if piece.job["folder"] in waiting], draw)
     for folder in waiting:
         (out / folder).mkdir(exist_ok=True)
-        shards = [line["shard"] for line in lines if line["folder"] == folder and "shard" in line]
+        of_it = [line for line in lines if line["folder"] == folder]
         if folder in STAGES:
-            write_card(out / folder, card, shards)
+            write_card(out / folder, card, [line["shard"] for line in of_it])
         else:
+            remove_leftovers(out / folder, {out / name for line in of_it for name in line["files"]})
             text = json.dumps(card, ensure_ascii=False, indent=2)
             (out / folder / CARD).write_text(text + "\n", "utf-8")
     shop.manifest.path.unlink()

@@ -28,7 +28,8 @@ def table(tmp_path_factory) -> Path:
 
 def recipe(table: Path, samples_per_shard: int) -> DataRecipe:
     return parse(
-        {"sources": {"a": pairs_of(table, "captions")}, "samples_per_shard": samples_per_shard, "filters": {}}, DataRecipe
+        {"sources": {"a": pairs_of(table, "captions")}, "samples_per_shard": samples_per_shard, "filters": {}},
+        DataRecipe,
     )
 
 
