@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +15,15 @@ from skymm.data.images import MAX_PIXELS, decode_image
 
 @dataclass(slots=True)
 class Candidate:
-    """`encoded` are the bytes of each picture by member name, read once. Pixels are decoded when a filter asks for them."""
+    """`encoded` are the bytes of each picture by member name, read once. Pixels are decoded when a filter asks for them.
+
+    `dropped` counts, by reason, the captions and conversations that filters took out of the record so far.
+    """
 
     record: Record
     encoded: Mapping[str, bytes] = field(default_factory=dict)
     max_pixels: int = MAX_PIXELS
+    dropped: Counter[str] = field(default_factory=Counter)
     _decoded: dict[str, Image.Image] = field(default_factory=dict)
     _computed: dict[Hashable, Any] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from skymm.curation.building.engines import Engine, Local
 from skymm.curation.building.listing import list_rows
 from skymm.curation.building.manifest import NAME, Manifest
 from skymm.curation.building.pieces import Workshop
-from skymm.curation.building.reading import pruned, read_records, rejections
+from skymm.curation.building.reading import read_records, rejections
 from skymm.curation.building.writing import write_all
 from skymm.data.shard_writing import write_card
 from skymm.data.shards import CARD
@@ -70,7 +71,8 @@ def _card(
 ) -> dict[str, Any]:
     """Where the samples come from and what was left out on the way, per source and reason.
 
-    "records" and "left out" together are all that the source gave. Of records that stay, parts may have gone as well.
+    "records" and "left out" together are all that the source gave, and what translation made of it. Of records that stay,
+    parts may have gone as well.
     """
     told = {}
     for name, licence in licences.items():
@@ -79,11 +81,16 @@ def _card(
             "licence": licence,
             "records": sum(line["records"] for line in records[name]) - reasons[name].total(),
             "left out": dict((rejections(records[name]) + reasons[name]).most_common()),
-            "captions and conversations left out": dict(pruned(records[name]).most_common()),
+            "captions and conversations left out": _sum(line["dropped"] for line in of_it),
+            "not translated": _sum(line["not translated"] for line in records[name]),
             "gave no question": sum(line["silent"] for line in of_it),
             "conversations to choose from": sum(line["conversations"] for line in of_it),
         }
     return {"sources": told, "recipe": recipe.model_dump()}
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    return dict(sum(map(Counter, counts), Counter()).most_common())
 
 
 def _check_same(out: Path, recipe: DataRecipe) -> None:

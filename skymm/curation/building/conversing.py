@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -64,18 +65,23 @@ def make_conversations(
 
 
 def converse_part(job: Job) -> dict[str, Any]:
-    """Worker: the conversations of one part, and how many answers of which language and polarity each has."""
+    """Worker: the conversations of one part, and how many answers of which language and polarity each has.
+
+    Counts what filters took out of the records of which they are made: only now it is known which of them stay.
+    """
     directory, part = Path(job["directory"]), job["part"]
     recipe, statistics = parse(job["recipe"], DataRecipe), _statistics(*job["statistics"])
     repeated = np.load(job["repeated"], allow_pickle=False)
     sorts: list[tuple[int, int, int]] = []
     silent = 0
+    dropped: Counter[str] = Counter()
 
     def lines() -> Iterator[dict[str, Any]]:
         nonlocal silent
         for data, gone in zip(read_lines(directory / job["records"]), repeated, strict=True):
             if gone:
                 continue
+            dropped.update(data.get("dropped", {}))
             record = record_from_json(data)
             seed = f"{recipe.seed}/{job['name']}/{record.key}"
             made = list(converse(record, job["tasks"], recipe, statistics, seed))
@@ -95,6 +101,7 @@ def converse_part(job: Job) -> dict[str, Any]:
         "source": job["name"],
         "conversations": num_conversations,
         "silent": silent,
+        "dropped": dict(sorted(dropped.items())),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -58,13 +58,13 @@ def read_part(job: Job) -> dict[str, Any]:
         "source": job["name"],
         "records": num_records,
         "rejected": dict(sorted(reader.rejected.items())),
-        "pruned": dict(sorted(reader.pruned.items())),
+        "not translated": dict(sorted(reader.untranslated.items())),
         "examples": reader.examples,
     }
 
 
 class Reader:
-    """Counts as it goes: `rejected` samples, `pruned` captions and conversations of samples that stay, by reason."""
+    """Counts as it goes, by reason: `rejected` samples, and captions and conversations that stay `untranslated`."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -77,7 +77,7 @@ class Reader:
         self.signatures = [np.zeros(0, SIGNATURE)]
         self.keys: list[int] = []
         self.rejected: Counter[str] = Counter()
-        self.pruned: Counter[str] = Counter()
+        self.untranslated: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
 
     def lines(self, rows: Path, store: PictureStore) -> Iterator[dict[str, Any]]:
@@ -90,14 +90,14 @@ class Reader:
                 if outcome.record is None:
                     self._reject(candidate.record.key, outcome.reason or "filtered", "")
                 else:
-                    self.pruned.update(outcome.dropped)
                     candidate.record = outcome.record
+                    candidate.dropped.update(outcome.dropped)
                     kept.append(candidate)
             for candidate in self._translated(kept):
                 yield self._line(candidate, store)
 
-    def _accepted(self, records: Iterable[Record | Rejected]) -> Iterator[Record]:
-        """Records whose words are good, before any picture is opened."""
+    def _accepted(self, records: Iterable[Record | Rejected]) -> Iterator[tuple[Record, Mapping[str, int]]]:
+        """Records whose words are good, before any picture is opened, and what was taken out of them."""
         for record in records:
             if isinstance(record, Rejected):
                 self._reject(record.key, record.reason, record.detail)
@@ -106,18 +106,17 @@ class Reader:
             if outcome.record is None:
                 self._reject(record.key, outcome.reason or "filtered", "")
                 continue
-            self.pruned.update(outcome.dropped)
-            yield outcome.record
+            yield outcome.record, outcome.dropped
 
-    def _opened(self, records: Sequence[Record]) -> list[Candidate]:
+    def _opened(self, records: Sequence[tuple[Record, Mapping[str, int]]]) -> list[Candidate]:
         found = []
-        for record in records:
+        for record, dropped in records:
             try:
                 encoded = {name: picture.read() for name, picture in record.pictures.items()}
             except OSError as error:
                 self._reject(record.key, UNREADABLE, str(error))
                 continue
-            found.append(Candidate(record, encoded, self.filters.recipe.max_pixels))
+            found.append(Candidate(record, encoded, self.filters.recipe.max_pixels, Counter(dropped)))
         return found
 
     def _translated(self, candidates: list[Candidate]) -> Iterator[Candidate]:
@@ -129,12 +128,14 @@ class Reader:
 
         records = [candidate.record for candidate in candidates]
         made, faults = translate_records(records, self.translation, *_translator(self.translation.model_dump_json()))
-        self.pruned.update({f"not translated: {fault}": count for fault, count in faults.items()})
+        self.untranslated.update(faults)
         index = -1
         for record in made:  # each original, then what was made of it
             if index + 1 < len(records) and record.key == records[index + 1].key:
                 index += 1
-            yield replace(candidates[index], record=record)
+                yield replace(candidates[index], record=record)
+            else:
+                yield replace(candidates[index], record=record, dropped=Counter())
 
     def _line(self, candidate: Candidate, store: PictureStore) -> dict[str, Any]:
         record = candidate.record
@@ -143,7 +144,7 @@ class Reader:
         self.signatures.append(signatures([candidate]))
         self.keys.append(int.from_bytes(hashlib.sha256(record.key.encode()).digest()[:8], "little"))
         pictures = {name: store.keep(record.pictures[name], candidate.encoded[name]) for name in record.pictures}
-        return record_to_json(record, pictures)
+        return record_to_json(record, pictures) | ({"dropped": candidate.dropped} if candidate.dropped else {})
 
     def _reject(self, key: str, reason: str, detail: str) -> None:
         self.rejected[reason] += 1

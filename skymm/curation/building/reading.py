@@ -56,11 +56,6 @@ def rejections(lines: Sequence[dict[str, Any]]) -> Counter[str]:
     return sum((Counter(line["rejected"]) for line in lines), Counter())
 
 
-def pruned(lines: Sequence[dict[str, Any]]) -> Counter[str]:
-    """Captions and conversations that were left out of samples, by reason."""
-    return sum((Counter(line["pruned"]) for line in lines), Counter())
-
-
 class _Note:
     """Beside the progress bar: what is kept and left out so far."""
 

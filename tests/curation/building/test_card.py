@@ -1,0 +1,113 @@
+"""What the card tells of each source: nothing is lost without being counted, and nothing is counted twice."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+from built import card, conversations
+from curation.sources import miniatures
+from gathered import gather
+from photos import pairs_of, photos
+from PIL import Image
+
+from skymm.curation.building.build import build
+from skymm.recipe import DataRecipe, parse
+
+GARBLED = "a dog aaaaaaaaaaaaaa"
+
+
+def told(sources: dict, out, **more) -> dict:
+    """Source -> what the card of a build out of these says."""
+    return card(build(parse({"sources": sources, "max_rejected": 1.0, **more}, DataRecipe), out))["sources"]
+
+
+@pytest.mark.parametrize("make", miniatures.ALL, ids=lambda make: make.__name__)
+def test_every_row_is_a_record_or_counted(make, tmp_path):
+    """As many as the source itself gives, of a source with broken rows, and of another one that only repeats it."""
+    fields = make(tmp_path / "in")
+    given = gather(fields)
+    source = {**fields, "tasks": ["captions", "turns", "negatives"]}
+    found = told({"a": source, "b": source}, tmp_path / "out")
+    assert given.rejected and len(given.records) >= miniatures.GOOD
+    rejected = Counter(given.reasons())
+    assert found["a"]["records"] == len(given.records) and found["a"]["left out"] == rejected
+    assert found["b"]["records"] == 0 and found["b"]["left out"] == rejected + Counter(duplicate=len(given.records))
+    assert {one.extra["source"] for one in conversations(tmp_path / "out")} == {"a"}
+
+
+def test_what_filters_keep_out_is_counted_once(tmp_path):
+    """By words, by pictures, as a duplicate, under one key with another: of 16 rows, 16 are told of."""
+    table = photos(tmp_path / "in", 16)
+    lines = table.read_text("utf-8").splitlines()
+    name, _, _ = lines[2].split("\t")
+    lines[2] = f"{name}\t{GARBLED}\t狗"  # picture 1: both of its captions are bad
+    table.write_text("\n".join(lines) + "\n", "utf-8")
+    Image.new("RGB", (64, 64), "red").save(table.parent / "2.jpg")
+    Image.new("RGB", (640, 64)).save(table.parent / "3.jpg")
+    (table.parent / "5.jpg").write_bytes((table.parent / "4.jpg").read_bytes()[:400])
+    (table.parent / "6.jpg").unlink()
+    duplicates = {"match": "images"}
+    (table.parent / "9.jpg").write_bytes((table.parent / "8.jpg").read_bytes())
+    found = told({"a": pairs_of(table, "captions")}, tmp_path / "out", filters={"duplicates": duplicates})["a"]
+    assert found["records"] + sum(found["left out"].values()) == 16
+    assert found["records"] == len(conversations(tmp_path / "out")) == 10
+    assert found["left out"]["duplicate"] == 1 and found["left out"]["picture is missing"] == 1
+
+
+def test_what_goes_for_two_reasons_is_counted_under_the_first(tmp_path):
+    """The third row repeats the first, and all three show a placeholder."""
+    table = photos(tmp_path / "in", 2)
+    rows = ["0.jpg\ta red dog\t", "0.jpg\ttwo cats on a sofa\t", "0.jpg\ta red dog\t", "1.jpg\ta white bus\t"]
+    table.write_text("\n".join(["image\ten\tzh", *rows]) + "\n", "utf-8")
+    found = told({"a": pairs_of(table, "captions")}, tmp_path / "out", filters={"max_uses": 1})["a"]
+    assert (found["records"], found["left out"]) == (1, {"placeholder picture": 3})
+
+
+def test_captions_that_were_left_out_of_samples_that_stay_are_counted(tmp_path):
+    """Row by row: nothing bad; one too short; two bad for other reasons; all bad; bad, but the picture keeps it out."""
+    table = photos(tmp_path / "in", 6)
+    good = [
+        "a red dog on the grass",
+        "two cats on a sofa",
+        "a white bus",
+        "a brown horse",
+        "a yellow kite",
+        "a wooden bench",
+    ]
+    captions = [(good[0], "草地上有一只狗"), (good[1], "猫"), (GARBLED, "IMG_0001.jpg"), (GARBLED, "狗")]
+    captions += [(good[4], "风筝"), (GARBLED, "公园里有一张长椅")]
+    rows = [f"{index}.jpg\t{english}\t{chinese}" for index, (english, chinese) in enumerate(captions)]
+    table.write_text("\n".join(["image\ten\tzh", *rows]) + "\n", "utf-8")
+    Image.new("RGB", (64, 64), "red").save(table.parent / "4.jpg")
+    found = told({"a": pairs_of(table, "captions")}, tmp_path / "out")["a"]
+    assert found["records"] == 3
+    assert found["left out"] == {"repetitive text": 2, "blank image": 1}
+    assert found["captions and conversations left out"] == {"too few words": 1, "repetitive text": 1}
+
+
+def test_of_duplicates_nothing_more_is_counted(tmp_path):
+    fields = {**miniatures.chinese_captions(tmp_path / "in"), "tasks": ["captions"]}
+    found = told({"a": fields, "b": fields}, tmp_path / "out")
+    assert found["a"]["captions and conversations left out"] == {"boilerplate": 4}
+    assert found["b"]["captions and conversations left out"] == {}
+
+
+def test_conversations_that_were_cut_are_counted(tmp_path):
+    root = tmp_path / "llava"
+    root.mkdir()
+    said = [("What is it?", "A dog on grass."), ("And this?", GARBLED), ("Why?", "Because.")]
+    entries = []
+    for index, num_good in enumerate((1, 0, 3)):
+        (root / f"{index}.jpg").write_bytes(miniatures.picture(index))
+        spoken = {1: said, 0: said[1:], 3: [said[0], said[2]]}[num_good]
+        turns = [{"from": role, "value": text} for pair in spoken for role, text in zip(("human", "gpt"), pair)]
+        turns[0]["value"] = "<image>\n" + turns[0]["value"]
+        entries.append({"id": str(index), "image": f"{index}.jpg", "conversations": turns})
+    (root / "table.json").write_text(json.dumps(entries))
+    fields = {"format": "llava", "table": str(root / "table.json"), "images": str(root), "tasks": ["turns"]}
+    found = told({"a": fields}, tmp_path / "out")["a"]
+    assert found["records"] == 2 and found["left out"] == {"repetitive text": 1}
+    assert found["captions and conversations left out"] == {"repetitive text": 1}
+    assert sorted(len(one.targets) for one in conversations(tmp_path / "out")) == [1, 2]
