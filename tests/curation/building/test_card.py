@@ -58,8 +58,11 @@ def test_what_filters_keep_out_is_counted_once(tmp_path):
 
 def test_what_goes_for_two_reasons_is_counted_under_the_first(tmp_path):
     """The third row repeats the first, and all three show a placeholder."""
-    table = photos(tmp_path / "in", 2)
-    rows = ["0.jpg\ta red dog\t", "0.jpg\ttwo cats on a sofa\t", "0.jpg\ta red dog\t", "1.jpg\ta white bus\t"]
+    table = photos(tmp_path / "in", 4)
+    for number in (1, 2):
+        (table.parent / f"{number}.jpg").write_bytes((table.parent / "0.jpg").read_bytes())
+    said = ("a red dog", "two cats on a sofa", "a red dog", "a white bus")
+    rows = [f"{number}.jpg\t{text}\t" for number, text in enumerate(said)]
     table.write_text("\n".join(["image\ten\tzh", *rows]) + "\n", "utf-8")
     found = told({"a": pairs_of(table, "captions")}, tmp_path / "out", filters={"max_uses": 1})["a"]
     assert (found["records"], found["left out"]) == (1, {"placeholder picture": 3})
