@@ -68,7 +68,7 @@ def test_a_changed_index_is_looked_at_when_a_stopped_build_goes_on(tmp_path, _un
         LeakageIndex.build([("", [(place / "in" / f"{number}.jpg").read_bytes() for number in leaked])]).save(index)
         wanted = recipe(place, "captions", filters=filters, num_samples=num_samples)
         if num_samples == 99:
-            with pytest.raises(ValueError, match="num_samples is 99, .* give 9 at most"):
+            with pytest.raises(ValueError, match=r"num_samples is 99, .* give 9 at most"):
                 build(wanted, place / "out", leakage=index)
         else:
             assert len(conversations(build(wanted, place / "out", leakage=index))) == 11
