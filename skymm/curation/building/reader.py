@@ -130,8 +130,9 @@ class Reader:
         made, faults = translate_records(records, self.translation, *_translator(self.translation.model_dump_json()))
         self.untranslated.update(faults)
         index = -1
-        for record in made:  # each original, then what was made of it
-            if index + 1 < len(records) and record.key == records[index + 1].key:
+        for record in made:  # each original, then what was made of it, which may be called as the next original is
+            following = records[index + 1] if index + 1 < len(records) else None
+            if following is not None and record.key == following.key and record.pictures is following.pictures:
                 index += 1
                 yield replace(candidates[index], record=record)
             else:

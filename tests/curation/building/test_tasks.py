@@ -26,6 +26,7 @@ SPOKEN = {
     "not said where": (ONE, (*exchange("What is it?", "A dog."), *exchange("What colour?", "Red."))),
     "both at once": (TWO, (*exchange("What differs?", "The dog.", "0.jpg", "1.jpg"), *exchange("Why?", "It ran."))),
     "two, not said where": (TWO, exchange("What differs?", "The dog.")),
+    "with a system, not said where": (ONE, (Turn("system", "You are brief."), *exchange("What is it?", "A dog."))),
     "with a system": (ONE, (Turn("system", "You are brief."), *exchange("What is it?", "A dog.", "jpg"))),
 }
 
