@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from skymm.curation.sources import parquet
 from skymm.recipe.sources import UrlsSource
 
 KINDS = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz")
@@ -79,14 +80,14 @@ def write_tables(recipe: UrlsSource, directory: Path) -> int:
     A file has a whole number of shards (`urls_per_shard`) but for the last, so that row N is in shard N // urls_per_shard.
     """
     import pyarrow
-    from pyarrow import parquet
+    from pyarrow.parquet import ParquetWriter
 
     schema = pyarrow.schema([(name, pyarrow.string()) for name in ("url", "caption", "extra")])
     directory.mkdir(parents=True, exist_ok=True)
     rows_per_file = recipe.urls_per_shard * max(1, _ROWS_PER_FILE // recipe.urls_per_shard)
     lines, number, total = read_lines(recipe), 0, 0
     while first := list(islice(lines, min(_BATCH, rows_per_file))):
-        with parquet.ParquetWriter(directory / f"{number:05d}.parquet", schema) as writer:
+        with ParquetWriter(directory / f"{number:05d}.parquet", schema) as writer:
             written, batch = 0, first
             while batch:
                 cells = [_cells(line) for line in batch]
@@ -185,17 +186,9 @@ def _json_lines(path: Path, file: Any, recipe: UrlsSource) -> Iterator[dict[str,
 
 
 def _parquet(path: Path, recipe: UrlsSource) -> Iterator[dict[str, Any]]:
-    import pyarrow
-    from pyarrow import parquet
-
+    _expect_columns(path, parquet.column_names(path), recipe)
     wanted = list(dict.fromkeys([recipe.url_column, recipe.caption_column, *recipe.columns]))
-    try:
-        with parquet.ParquetFile(path) as file:
-            _expect_columns(path, file.schema_arrow.names, recipe)
-            for batch in file.iter_batches(_BATCH, columns=wanted):
-                yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a readable parquet file ({error})") from error
+    return (cells for _, _, cells in parquet.read_columns(path, wanted))
 
 
 def _expect_columns(path: Path, found: list[str], recipe: UrlsSource, *, optional: bool = False) -> None:

@@ -44,6 +44,12 @@ def check_columns(path: str | Path, image: str, texts: list[str]) -> bool:
     return not _is_text(schema.field(image).type)
 
 
+def column_names(path: str | Path) -> list[str]:
+    """As the file has them. Raises ValueError where it cannot be read."""
+    with _open(path) as file:
+        return list(file.schema_arrow.names)
+
+
 def _is_text(kind: Any) -> bool:
     from pyarrow import types
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from skymm.evaluation.benchmark import Answer, Picture
 from skymm.evaluation.report.figures import probability
-from skymm.evaluation.report.mistakes import confidence_of, data_url, in_turn, pictures_of
+from skymm.evaluation.report.mistakes import confidence_of, in_turn, pictures_of, thumbnail
 from skymm.evaluation.report.seeing import Run, is_right
 
 MAX_CARDS = 12
@@ -47,7 +47,7 @@ def cards_of(runs: Sequence[Run], labels: Sequence[str]) -> tuple[list[Card], st
     cards = []
     for answer in chosen:
         question, picture = answer.question, pictures.get(_asked(answer))
-        shown = None if picture is None else data_url(picture)
+        shown = None if picture is None else thumbnail(picture)
         cards.append(Card(question.id, shown, question.text, question.gold, replies[_asked(answer)]))
     return cards, reason
 

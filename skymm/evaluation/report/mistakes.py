@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image, ImageOps
+
 from skymm.evaluation.benchmark import Answer, Benchmark, Picture
 from skymm.evaluation.report.seeing import Run, is_right, probabilities, said
+from skymm.page.thumbnails import data_url
 
 _LONGEST_SIDE = 560  # pixels: twice what a card shows, for dense screens
 
@@ -88,19 +90,11 @@ def pictures_of(run: Run) -> tuple[Mapping[tuple[str, str], Picture], str]:
     return {(question.id, question.text): question.images[0] for question in questions if question.images}, ""
 
 
-def data_url(picture: Picture) -> str | None:
-    """The picture as a data URL, scaled down; None where it is gone or cannot be read."""
-    from PIL import Image, ImageOps
-
+def thumbnail(picture: Picture) -> str | None:
+    """The picture as a data URL, upright and scaled down; None where it is gone or cannot be read."""
     try:
         data = Path(picture).read_bytes() if not isinstance(picture, bytes) else picture
         with Image.open(io.BytesIO(data)) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGBA")
-        image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-        page = Image.new("RGBA", image.size, "white")  # transparent parts would be dark on a dark page
-        page.alpha_composite(image)
-        stored = io.BytesIO()
-        page.convert("RGB").save(stored, "JPEG", quality=80)
+            return data_url(ImageOps.exif_transpose(opened), _LONGEST_SIDE)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # SyntaxError: Pillow, for broken PNGs
         return None
-    return "data:image/jpeg;base64," + base64.b64encode(stored.getvalue()).decode()

@@ -11,7 +11,7 @@ from made_up import ask, benchmark, reply, run
 from PIL import Image
 
 from skymm.evaluation.report.cards import MAX_CARDS, cards_of
-from skymm.evaluation.report.mistakes import confidence_of, data_url, in_turn, pictures_of, worst_mistakes
+from skymm.evaluation.report.mistakes import confidence_of, in_turn, pictures_of, thumbnail, worst_mistakes
 
 
 def names(mistakes):
@@ -92,15 +92,22 @@ def opened(url):
 def test_pictures_become_small_data_urls(tmp_path):
     (tmp_path / "a.png").write_bytes(encoded())
     for source in (tmp_path / "a.png", encoded(), encoded("P", colour=0), encoded("LA", colour=(0, 0))):
-        picture = opened(data_url(source))
+        picture = opened(thumbnail(source))
         assert picture.size == (560, 280) and picture.format == "JPEG"
-    assert opened(data_url(encoded("RGBA", (8, 8), (0, 0, 0, 0)))).getpixel((4, 4)) == (255, 255, 255)
-    assert opened(data_url(encoded(size=(30, 20)))).size == (30, 20), "nothing is enlarged"
+    assert opened(thumbnail(encoded("RGBA", (8, 8), (0, 0, 0, 0)))).getpixel((4, 4)) == (255, 255, 255)
+    assert opened(thumbnail(encoded(size=(30, 20)))).size == (30, 20), "nothing is enlarged"
+
+
+def test_pictures_stand_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.jpg", exif=exif)
+    assert opened(thumbnail(tmp_path / "a.jpg")).size == (20, 30)
 
 
 def test_a_picture_that_cannot_be_read_is_none(tmp_path):
     cut = encoded("RGB", (400, 400), "blue", "JPEG")[:400]
-    assert [data_url(source) for source in (tmp_path / "gone.png", tmp_path, b"", b"text", cut)] == [None] * 5
+    assert [thumbnail(source) for source in (tmp_path / "gone.png", tmp_path, b"", b"text", cut)] == [None] * 5
 
 
 def test_pictures_come_from_the_benchmark_by_question():
