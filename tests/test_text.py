@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
@@ -85,3 +86,12 @@ def test_jieba_is_loaded_when_needed_and_stays_silent():
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True)
     assert done.stderr == "" and "句子" in done.stdout
+
+
+def test_jieba_is_silenced_once_and_whoever_wants_its_log_has_it(monkeypatch):
+    import jieba
+
+    words("中文句子")
+    monkeypatch.setattr(jieba.default_logger, "level", logging.DEBUG)
+    words("另外一句")
+    assert jieba.default_logger.level == logging.DEBUG
