@@ -20,7 +20,7 @@ FLOORS = [
 HOMES = {
     "webdataset": "data/shard_writing.py",
     "accelerate": "train/",
-    "peft": "model/language.py",
+    "peft": "model/lora.py",
     "jieba": "text.py",
     "typer": "cli/",
     "openai": "endpoint.py",

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from skymm import assets
 from skymm.model import language
+from skymm.model import lora as adapter
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.vision import load_tower
 
@@ -32,8 +33,8 @@ def save_model(model, directory: str | Path) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.resampler.state_dict().items()}
     save_file(state, directory / RESAMPLER, metadata={"format": "pt"})
     if model.config.lora:
-        language.lora_config(model.config.lora, llm=model.config.llm).save_pretrained(str(directory / LORA))
-        state = {name: tensor.detach().cpu() for name, tensor in language.lora_state(model.language_model).items()}
+        adapter.peft_config(model.config.lora, llm=model.config.llm).save_pretrained(str(directory / LORA))
+        state = {name: tensor.detach().cpu() for name, tensor in adapter.state_dict(model.language_model).items()}
         # The names that peft itself writes, so that the adapter also loads onto the bare LLM.
         save_file(
             {f"base_model.model.{n}": t for n, t in state.items()}, directory / LORA / "adapter_model.safetensors"
@@ -87,7 +88,7 @@ def load_model(model_class: Any, name: str, *, lora: bool = True, **kwargs: Any)
     if config.lora:
         state = _read(directory / LORA / "adapter_model.safetensors")
         state = {key.removeprefix("base_model.model."): tensor.to(dtype) for key, tensor in state.items()}
-        language.load_lora_state(model.language_model, state)
+        adapter.load_state_dict(model.language_model, state)
         if not lora:
             model.language_model.disable_adapters()
     return model.to(device).eval()

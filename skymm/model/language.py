@@ -1,16 +1,12 @@
-"""The frozen LLM and its LoRA adapter: the only file that touches peft.
-
-LoRA goes into the LLM object before the LLM becomes part of SkyMM, so no name pattern can ever reach a vision tower.
-Everything asked of transformers here is public: from_pretrained / from_config, add_adapter, enable_adapters,
-disable_adapters, get_decoder, get_input_embeddings, get_output_embeddings, generate.
+"""The frozen LLM. Everything asked of transformers here is public: from_pretrained / from_config, get_decoder,
+get_input_embeddings, get_output_embeddings, generate.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 import transformers
@@ -153,85 +149,6 @@ def pick_attention(attention: str, device: str | torch.device, dtype: torch.dtyp
     if importlib.util.find_spec("flash_attn"):
         return "flash_attention_2"
     return varlen.NAME if varlen.on_cuda_possible() else "sdpa"
-
-
-def add_lora(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: tuple[str, ...] | list[str]) -> int:
-    """Put a LoRA adapter into the LLM, in the LLM's dtype, and return how many matrices it adapts.
-
-    Raises ValueError when no module of the LLM has one of the target names.
-    """
-    from peft import LoraConfig
-
-    names = {name.rsplit(".", 1)[-1] for name, module in llm.named_modules() if isinstance(module, nn.Linear)}
-    missing = sorted(set(targets) - names)
-    if missing:
-        raise ValueError(f"lora targets {missing} are not in this LLM; its linear layers are {sorted(names)}")
-    llm.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets)))
-    for _, parameter in lora_parameters(llm):
-        # peft would keep them in fp32; mixing widths in every layer costs a tenth of a step. The optimizer has fp32 masters.
-        parameter.data = parameter.data.to(llm.dtype)
-    return num_adapted(llm)
-
-
-def num_adapted(llm: nn.Module) -> int:
-    """How many matrices of the LLM LoRA adapts."""
-    return sum("lora_A" in name for name, _ in lora_parameters(llm))
-
-
-def lora_config(lora: Mapping[str, Any], *, llm: str) -> Any:
-    """peft's own description of the adapter, for `adapter_config.json`: it then also loads onto the bare LLM."""
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=lora["rank"],
-        lora_alpha=lora["alpha"],
-        lora_dropout=lora["dropout"],
-        target_modules=list(lora["targets"]),
-        base_model_name_or_path=llm,
-        task_type="CAUSAL_LM",
-        inference_mode=True,
-    )
-
-
-def lora_parameters(llm: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    return [(name, parameter) for name, parameter in llm.named_parameters() if "lora_" in name]
-
-
-def has_lora(llm: nn.Module) -> bool:
-    return bool(lora_parameters(llm))
-
-
-@contextmanager
-def lora_off(llm: nn.Module) -> Iterator[None]:
-    """Inside, the LLM answers exactly as it did before it was adapted."""
-    if not has_lora(llm):
-        yield
-        return
-    llm.disable_adapters()
-    try:
-        yield
-    finally:
-        llm.enable_adapters()
-
-
-def lora_state(llm: nn.Module) -> dict[str, torch.Tensor]:
-    """The adapter's weights under peft's own names."""
-    return {name: tensor.contiguous() for name, tensor in llm.get_adapter_state_dict("default").items()}
-
-
-def load_lora_state(llm: nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Raises ValueError when names or shapes are not those of the adapter that is there."""
-    from peft import set_peft_model_state_dict
-
-    expected = {name: tuple(tensor.shape) for name, tensor in lora_state(llm).items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    if expected != found:
-        different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        raise ValueError(
-            f"LoRA weights do not fit: {different[0]} is {found.get(different[0], 'missing')}, "
-            f"expected {expected.get(different[0], 'nothing of that name')} ({len(different)} such)"
-        )
-    set_peft_model_state_dict(llm, state, adapter_name="default")
 
 
 def embedding_rms(llm: nn.Module) -> float:

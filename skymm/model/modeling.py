@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from skymm.model import language
+from skymm.model import language, lora
 from skymm.model.attention import packed_arguments
 from skymm.model.checkpoint import load_model, save_model
 from skymm.model.configuration import SkyMMConfig
@@ -71,8 +71,8 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             embedding_rms=language.embedding_rms(language_model),
             **config.resampler,
         ).to(language_model.dtype)
-        if config.lora and not language.has_lora(language_model):
-            language.add_lora(language_model, **config.lora)
+        if config.lora and not lora.present(language_model):
+            lora.add(language_model, **config.lora)
         self.generation_config = language_model.generation_config
 
     def init_weights(self) -> None:
@@ -222,7 +222,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Of "resampler" or "lora". Raises ValueError for another part, and for one that this model lacks."""
         parts = {
             "resampler": list(self.resampler.parameters()),
-            "lora": [parameter for _, parameter in language.lora_parameters(self.language_model)],
+            "lora": [parameter for _, parameter in lora.parameters(self.language_model)],
         }
         if part not in parts:
             raise ValueError(f"a stage can train {list(parts)}, found {part!r}")
@@ -232,7 +232,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def lora_off(self):
         """Context manager: inside, the LLM is exactly the untouched one."""
-        return language.lora_off(self.language_model)
+        return lora.off(self.language_model)
 
     # --- files --------------------------------------------------------------------------------------------------------
 

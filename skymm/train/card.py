@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from skymm.data.mixture import Mixture
-from skymm.model import language
+from skymm.model import lora
 from skymm.recipe import StageRecipe
 from skymm.train.doctor.machine import this_machine
 
@@ -42,7 +42,7 @@ def run_card(
         "packed": packed,
         "llm_dealt_out": dealt_out,
         "compiled": recipe.compile,
-        "lora_matrices": language.num_adapted(model.language_model),
+        "lora_matrices": lora.num_adapted(model.language_model),
         "trained_parameters": {part: sum(parameter.numel() for parameter in found) for part, found in trained.items()},
         "ceiling_gflops": round(ceiling / 1e9, 1),
         "flops_per_position": round(flops_per_position),

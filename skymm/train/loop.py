@@ -19,7 +19,7 @@ from skymm.data.collate import Batch
 from skymm.data.cursor import Cursor
 from skymm.data.mixture import Mixture
 from skymm.data.workers import Loader
-from skymm.model import language
+from skymm.model import language, lora
 from skymm.progress import progress, say
 from skymm.recipe import StageRecipe
 from skymm.train import card, runlog, state, trackers
@@ -66,7 +66,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     share = share_of(recipe.batch_size, accelerator)
 
     if main and not quiet:
-        adapted = language.num_adapted(model.language_model)
+        adapted = lora.num_adapted(model.language_model)
         parts = [f"{name} ({size / 1e6:.1f}M)" for name, size in sizes.items()]
         say(f"{out}: training {', '.join(parts)}; LoRA on {adapted} matrices; {'packed' if packing else 'padded'} rows")
     log = runlog.RunLog(out, step=step) if main else None
