@@ -155,9 +155,8 @@ def segments_attention(
     heads = query_THD.shape[1]
     out_THD, kept = _room(query_THD, longest)
     for segment, place in _segments(cu_seq_lens, heads):
-        probabilities_GMt = _probabilities(query_THD[segment], key_TGD[segment], scale, window)
-        if len(kept):
-            kept[place] = probabilities_GMt.flatten()
+        room = kept[place] if len(kept) else None
+        probabilities_GMt = _probabilities(query_THD[segment], key_TGD[segment], scale, window, room)
         out_GMD = torch.bmm(probabilities_GMt, value_TGD[segment].transpose(0, 1))
         out_THD[segment] = _ungrouped(out_GMD, heads)
     return out_THD, kept
@@ -254,14 +253,16 @@ def _ungrouped(tensor_GMD: Tensor, heads: int) -> Tensor:
     return tensor_GMD.view(heads, -1, tensor_GMD.shape[-1]).transpose(0, 1)
 
 
-def _probabilities(query_tHD: Tensor, key_tGD: Tensor, scale: float, window: int) -> Tensor:
-    """(G, M, t), each row a sum of one."""
+def _probabilities(query_tHD: Tensor, key_tGD: Tensor, scale: float, window: int, room: Tensor | None = None) -> Tensor:
+    """(G, M, t), each row a sum of one; written into `room` where there is one."""
     length, key_heads = key_tGD.shape[:2]
     mask = _kept_mask if length <= KEEP else _mask_of
     mask_Mt = mask(length, query_tHD.shape[1] // key_heads, window, query_tHD.dtype)
     # Added inside the product: a pass over the scores of all heads would cost half as much as their softmax.
     scores_GMt = torch.baddbmm(mask_Mt, _grouped(query_tHD, key_heads), key_tGD.permute(1, 2, 0), alpha=scale)
-    return torch.softmax(scores_GMt, -1)
+    if room is None:
+        return torch.softmax(scores_GMt, -1)
+    return torch.softmax(scores_GMt, -1, out=room.view_as(scores_GMt))
 
 
 def _mask_of(length: int, heads_per_key: int, window: int, dtype: torch.dtype) -> Tensor:

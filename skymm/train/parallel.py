@@ -26,6 +26,12 @@ GROUPS += tuple(f"loss_{group}" for group in ("positive", "negative", "unknown_p
 def open_accelerator(**options: Any) -> Accelerator:
     """accelerate's view of this process: device, rank, number of ranks. Raises ValueError for what cannot work here."""
     accelerator = Accelerator(**options)
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    if started != accelerator.num_processes:
+        raise ValueError(
+            f"the launcher started {started} processes, but accelerate sees {accelerator.num_processes}, so each would "
+            "train alone into the same directory; several processes without GPUs need --cpu, and not the DeepSpeed launcher"
+        )
     if accelerator.distributed_type == DistributedType.DEEPSPEED and _zero_stage(accelerator) > 2:
         raise ValueError(
             "ZeRO stage 3 cuts up the frozen LLM with hooks of its own; use training/fsdp2.yaml, which does the same with "

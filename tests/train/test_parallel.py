@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from launching import launch, losses
 from safetensors.torch import load_file
 
@@ -13,8 +14,9 @@ from skymm.conversation import Conversation, Turn
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import conversation_of, read_shard
 from skymm.data.stream import Cursor
+from skymm.train import parallel
 from skymm.train.loop import train
-from skymm.train.parallel import Totals
+from skymm.train.parallel import Totals, open_accelerator
 from skymm.train.parts import mixture_of, share_of
 
 FSDP2 = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_RESHARD_AFTER_FORWARD": "true"}
@@ -75,6 +77,24 @@ def test_another_number_of_processes_is_refused_with_what_to_do_instead(tiny_sta
         ValueError, match=r"1 ranks x 1 workers, this run has 2 x 1.*init=RUN out=ANOTHER first_epoch=N"
     ):
         mixture_of(tiny_stage, None, two, cursor, Path("RUN"))
+
+
+def test_processes_that_would_not_know_of_each_other_are_refused(monkeypatch):
+    """accelerate's DeepSpeed launcher without a GPU starts two, and each takes itself for the only one."""
+    assert open_accelerator().num_processes == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="started 2 processes, but accelerate sees 1"):
+        open_accelerator()
+
+
+def test_zero_stage_3_is_refused(monkeypatch):
+    state = SimpleNamespace(deepspeed_plugin=SimpleNamespace(zero_stage=3))
+    found = SimpleNamespace(distributed_type=DistributedType.DEEPSPEED, state=state, num_processes=1)
+    monkeypatch.setattr(parallel, "Accelerator", lambda: found)
+    with pytest.raises(ValueError, match=r"ZeRO stage 3.*fsdp2\.yaml"):
+        open_accelerator()
+    state.deepspeed_plugin.zero_stage = 2
+    assert open_accelerator() is found
 
 
 def test_a_batch_that_cannot_be_dealt_out_is_refused():
