@@ -56,13 +56,13 @@ def main() -> None:
         return
     sides = {name: side for name, side in (PEERS | OURS).items() if not arguments.only or name in arguments.only}
     results: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as cache:
-        run_alone(
-            [*sys.argv[1:], "--side", "ours,fill", "--cache", cache]
-        )  # so that `ours` finds it warm in every round
+    with tempfile.TemporaryDirectory() as place:
+        # Every side has the same samples, and the cache holds no more than them.
+        write_epoch(arguments.shards, arguments.samples, f"{place}/epoch")
+        common = [*sys.argv[1:], "--shards", f"{place}/epoch", "--cache", f"{place}/cache"]
         for _ in range(arguments.rounds):
             for name, side in sides.items():
-                found = run_alone([*sys.argv[1:], "--side", side, "--cache", cache])
+                found = run_alone([*common, "--side", side])
                 if name not in results or found["seconds"] < results[name]["seconds"]:
                     results[name] = found
                 print(f"{name:36} {found['seconds']:7.1f} s", file=sys.stderr, flush=True)
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def write_epoch(shards: str, count: int, directory: str) -> None:
-    """The samples of the epoch as a shard of their own, so that every side has the same and the cache holds no more."""
+    """The samples of the epoch as a shard of their own."""
     from skymm.data.shard_writing import write_shards
 
     samples = samples_of(shards, count)
@@ -129,7 +129,9 @@ def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[s
     seconds = 0.0
     if "no_cache" not in switches:
         recipe["features"] = str(out / "features") if switches & {"fill", "fp32"} else arguments.cache
-        filling = fill(parse(recipe, StageRecipe))
+        filling = fill(
+            parse(recipe, StageRecipe)
+        )  # before the clock starts, but where the filling is what is asked for
         seconds = filling if "fill" in switches else 0.0
     if "no_buckets" in switches:
         batches.sorted = lambda items, key: list(items)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 NAME = "manifest.jsonl"
+FORMAT = 2
+"""Part of every fingerprint; one more whenever the lines or files of pieces change, so that no build goes on from older ones."""
 
 
 class Manifest:
@@ -55,18 +57,27 @@ class Manifest:
                 return None
         return line
 
+    def forget(self, piece: str) -> None:
+        """Before a piece is made anew: its files change from now on, and may be of the same size as they were."""
+        if self._lines.pop(piece, None) is not None:
+            self._write({"piece": piece, "inputs": None, "files": {}})
+
     def add(self, piece: str, inputs: str, result: dict[str, Any]) -> dict[str, Any]:
         """`result` has "files" as `entries` gives them."""
-        text = json.dumps({"piece": piece, "inputs": inputs, **result}, ensure_ascii=False)
+        self._lines[piece] = self._write({"piece": piece, "inputs": inputs, **result})
+        return self._lines[piece]
+
+    def _write(self, line: dict[str, Any]) -> dict[str, Any]:
+        """The line as it will be read back."""
+        text = json.dumps(line, ensure_ascii=False)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(text + "\n")
-        self._lines[piece] = json.loads(text)  # as it will be read back
-        return self._lines[piece]
+        return json.loads(text)
 
 
 def fingerprint(*parts: Any) -> str:
     """Sixteen hex digits of plain data."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps([FORMAT, *parts], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -45,6 +45,8 @@ class Workshop:
         """
         lines = [self.manifest.done(piece.name, piece.inputs) for piece in pieces]
         waiting = [index for index, line in enumerate(lines) if line is None]
+        for index in waiting:
+            self.manifest.forget(pieces[index].name)
         with progress(transient=True) as bar:
             told = [note(line) for line in lines if line is not None]
             task = bar.add_task(title, total=len(pieces), completed=len(told), note=told[-1] if told else "")

@@ -39,6 +39,15 @@ def test_other_inputs_and_lost_or_cut_files_are_made_again(tmp_path):
     assert (tmp_path / "2.txt").read_text() == "xx"
 
 
+def test_what_a_stopped_change_may_have_touched_is_made_again(tmp_path):
+    """The files of another recipe may have the same size, and a kill may come before their line."""
+    shop(tmp_path).make("making", pieces(tmp_path, [3]), jobs.write)
+    with pytest.raises(ValueError, match="three is not"):
+        shop(tmp_path).make("making", pieces(tmp_path, [3], inputs="b"), jobs.refuse)
+    shop(tmp_path).make("making", pieces(tmp_path, [3]), jobs.write)
+    assert made(tmp_path) == [3, 3]
+
+
 def test_a_line_that_was_half_written_does_not_count(tmp_path):
     shop(tmp_path).make("making", pieces(tmp_path, [1, 2]), jobs.write)
     path = tmp_path / "manifest.jsonl"
