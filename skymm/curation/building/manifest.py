@@ -10,7 +10,7 @@ from typing import Any
 
 NAME = "manifest.jsonl"
 FORMAT = 2
-"""Part of every fingerprint; one more whenever the lines or files of pieces change, so that no build goes on from older ones."""
+"""Part of every fingerprint: one more whenever the lines or files of pieces change, so that no build goes on from old ones."""
 
 
 class Manifest:
