@@ -3,7 +3,7 @@
     python perf/step_profile.py --shards runs/quickstart/data/stage2 --compile
 
 The towers have looked before; it is the LLM, its adapter and the loss that are timed. Times are the work's own, without what it
-calls. The profiler itself makes a step up to a tenth slower.
+calls. The profiler itself makes a step slower, so read the shares.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ def _lora_layers() -> tuple[type[nn.Module], type[nn.Module]]:
                 return super().forward(x, *args, **kwargs)
             base, a, b = self.base_layer, self.lora_A[name], self.lora_B[name]
             drops = isinstance(self.lora_dropout[name], nn.Dropout) and self.lora_dropout[name].training
-            if drops or b.bias is not None or not x.dtype == base.weight.dtype == a.weight.dtype == b.weight.dtype:
+            if drops or b.bias is not None or base.weight.requires_grad:
+                return super().forward(x)
+            if not x.dtype == base.weight.dtype == a.weight.dtype == b.weight.dtype:
                 return super().forward(x)
             return lora_linear(x, base.weight, base.bias, a.weight, b.weight, self.scaling[name])
 
@@ -145,9 +147,11 @@ class _LoraLinear(torch.autograd.Function):
     def backward(ctx: Any, grad_NO: Tensor) -> tuple[Tensor | None, ...]:
         x_NI, weight_OI, a_RI, b_OR, low_NR = ctx.saved_tensors
         grad_low_NR = (grad_NO @ b_OR).mul_(ctx.scale)
-        grad_a_RI = grad_low_NR.T @ x_NI
-        grad_b_OR = (grad_NO.T @ low_NR).mul_(ctx.scale)
-        grad_x_NI = None
+        grad_x_NI = grad_a_RI = grad_b_OR = None
         if ctx.needs_input_grad[0]:
             grad_x_NI = (grad_NO @ weight_OI).addmm_(grad_low_NR, a_RI)
+        if ctx.needs_input_grad[3]:  # a stage may train the resampler alone
+            grad_a_RI = grad_low_NR.T @ x_NI
+        if ctx.needs_input_grad[4]:
+            grad_b_OR = (grad_NO.T @ low_NR).mul_(ctx.scale)
         return grad_x_NI, None, None, grad_a_RI, grad_b_OR, None

@@ -26,7 +26,7 @@ GROUPS += tuple(f"loss_{group}" for group in ("positive", "negative", "unknown_p
 def open_accelerator(**options: Any) -> Accelerator:
     """accelerate's view of this process: device, rank, number of ranks. Raises ValueError for what cannot work here."""
     accelerator = Accelerator(**options)
-    started = int(os.environ.get("WORLD_SIZE", 1))
+    started = int(os.environ.get("WORLD_SIZE") or 1)
     if started != accelerator.num_processes:
         raise ValueError(
             f"the launcher started {started} processes, but accelerate sees {accelerator.num_processes}, so each would "

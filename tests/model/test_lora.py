@@ -6,6 +6,7 @@ import pytest
 import torch
 from peft.tuners.lora import Linear
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from skymm.model import language, lora
 from skymm.model.lora import lora_linear
@@ -31,11 +32,20 @@ def test_values_and_gradients_are_those_of_the_formula(bias):
     torch.autograd.gradcheck(lambda x, a, b: lora_linear(x, weight, offset, a, b, 1.5), (x, a, b))
 
 
-def test_what_needs_no_gradient_gets_none():
-    made = operands()
-    made["x"] = made["x"].detach()
-    lora_linear(*made.values(), 1.0).sum().backward()
-    assert made["x"].grad is None and made["a"].grad is not None and made["b"].grad is not None
+@pytest.mark.parametrize("frozen", [("x",), ("a",), ("b",), ("a", "b")])
+def test_what_needs_no_gradient_costs_none(frozen):
+    """A stage that trains the resampler alone needs the gradient of x only."""
+    products = {}
+    for still in ((), frozen):
+        made = operands()
+        for name in still:
+            made[name] = made[name].detach()
+        out = lora_linear(*made.values(), 1.0)
+        with FlopCounterMode(display=False) as counter:
+            out.sum().backward()
+        products[still] = counter.get_total_flops()
+        assert {name for name in ("x", "a", "b") if made[name].grad is None} == set(still)
+    assert products[frozen] < products[()]
 
 
 @pytest.fixture
@@ -76,7 +86,9 @@ def test_an_llm_learns_the_same_as_with_pefts_layers(adapted, monkeypatch):
         torch.testing.assert_close(grad, grads[1][name])
 
 
-@pytest.mark.parametrize("case", ["off", "merged", "two at once", "other dtype", "dropout", "compiled"])
+@pytest.mark.parametrize(
+    "case", ["off", "merged", "two at once", "whole matrix trained", "other dtype", "dropout", "compiled"]
+)
 def test_what_peft_does_beyond_the_formula_is_left_to_peft(adapted, monkeypatch, case):
     ours, theirs = adapted
     seen = calls(monkeypatch)
@@ -98,6 +110,9 @@ def test_what_peft_does_beyond_the_formula_is_left_to_peft(adapted, monkeypatch,
             llm.set_adapter(["default", "second"])
             for layer in layers:
                 nn.init.normal_(layer.lora_B["second"].weight)
+        elif case == "whole matrix trained":
+            for layer in layers:
+                layer.base_layer.weight.requires_grad_()
         elif case == "other dtype":
             for _, parameter in lora.parameters(llm):
                 parameter.data = parameter.data.float()
@@ -111,7 +126,7 @@ def test_what_peft_does_beyond_the_formula_is_left_to_peft(adapted, monkeypatch,
         found.append(llm(input_ids=ids).logits)
     assert not seen
     torch.testing.assert_close(found[0], found[1])
-    if case in ("merged", "compiled"):
+    if case in ("merged", "whole matrix trained", "compiled"):
         torch.testing.assert_close(found[0], plain)
     elif case != "other dtype":
         assert not torch.allclose(found[0], plain)
