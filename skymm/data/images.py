@@ -7,7 +7,16 @@ import zlib
 from dataclasses import dataclass
 from io import BytesIO
 
-from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 MAX_PIXELS = 64 * 1024 * 1024
 """Pixels that an image may have by default: 8192 x 8192, 192 MiB as RGB."""
@@ -17,9 +26,14 @@ _READERS = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
 }
 FORMATS = tuple(_READERS)
-"""As `format_of` names them."""
+"""As `format_of` names them. Of those with several frames or pages the first is read."""
+EXPECTED = f"expected one of {', '.join(FORMATS)}"
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes of the header behind the file's own
 # What PIL raises on damaged data, format by format; anything else is a mistake of ours and must not look like bad data.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
@@ -37,26 +51,25 @@ class Header:
     kind: str
     width: int
     height: int
-    animated: bool
 
 
 def read_header(data: bytes, where: str) -> Header:
-    """Size and kind of a JPEG, PNG or WebP in well under a millisecond, whatever size it claims: nothing is decompressed.
+    """Size and kind of an image in well under a millisecond, whatever size it claims: nothing is decompressed.
 
     Raises UnreadableImage.
     """
     kind = format_of(data)
     if kind not in _READERS:
-        raise UnreadableImage(f"{where}: found {kind}, expected a JPEG, PNG or WebP image")
+        raise UnreadableImage(f"{where}: found {kind}, {EXPECTED}")
     try:
         with _READERS[kind](BytesIO(data)) as image:
-            return Header(kind, *image.size, bool(getattr(image, "is_animated", False)) and kind != "JPEG")
+            return Header(kind, *image.size)
     except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise UnreadableImage(f"{where}: a {kind} whose header is damaged ({len(data)} bytes; {error})") from error
 
 
 def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_side: int | None = None) -> Image.Image:
-    """Pixels of a JPEG, PNG or WebP, upright (EXIF orientation applied), as RGB, or RGBA where it has transparency.
+    """Pixels of an image (see FORMATS), upright (EXIF orientation applied), as RGB, or RGBA where it has transparency.
 
     With `min_side` a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep that many pixels: two
     times faster on photos of today, with slightly other pixels than scaling afterwards. So it belongs to the model
@@ -67,7 +80,7 @@ def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_s
     """
     kind = format_of(data)
     if kind not in _READERS:
-        raise UnreadableImage(f"{where}: found {kind}, expected a JPEG, PNG or WebP image")
+        raise UnreadableImage(f"{where}: found {kind}, {EXPECTED}")
     try:
         with _READERS[kind](BytesIO(data)) as image:
             width, height = image.size
@@ -96,6 +109,12 @@ def format_of(data: bytes) -> str:
         return "PNG"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF"
     if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "an HTML page"
     return f"{len(data)} bytes beginning {data[:8]!r}"

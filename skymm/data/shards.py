@@ -1,4 +1,4 @@
-"""Shards on disk: tars of `KEY.jpg|jpeg|png|webp` members and one `KEY.json` each, read as encoded bytes.
+"""Shards on disk: tars of `KEY.jpg` (png, webp, gif, bmp, tif) members and one `KEY.json` each, read as encoded bytes.
 
 A sample with several images names its members `KEY.0.jpg`, `KEY.1.jpg`, ...; what follows the first dot is the name by
 which a Turn shows the image. Files written here are ordinary webdataset shards. They are read with the standard
@@ -20,10 +20,10 @@ from skymm.conversation import Conversation, parse
 from skymm.data.sizes import sizes
 from skymm.data.tar_members import Member, ShardError, members
 
-IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
+IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
 FEATURES = ".features.safetensors"  # after an image's name: what the towers saw in it
 CARD = "card.json"
-EXPECTED = "KEY.jpg|jpeg|png|webp and KEY.json (only KEY.json where its turns show no image)"
+EXPECTED = "KEY.jpg|jpeg|png|webp|gif|bmp|tif|tiff and KEY.json (only KEY.json where its turns show no image)"
 
 
 class BadSample(ValueError):

@@ -147,7 +147,7 @@ class ShardsSource(_Source):
     format: Literal["shards"]
     shards: str | list[str]
     caption_member: str = Field("txt", description="member, or json.FIELD, that holds the caption, where no turns are")
-    image_members: list[str] = Field(["jpg", "jpeg", "png", "webp"], min_length=1)
+    image_members: list[str] = Field(["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"], min_length=1)
     language: Literal["en", "zh"] | None = Field(None, description="None: told by the script of each caption")
 
 

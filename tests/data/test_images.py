@@ -32,11 +32,21 @@ def png_header(width: int, height: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+KINDS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
+RED, BLUE = (Image.new("RGB", (30, 20), colour) for colour in ((200, 10, 10), (10, 10, 200)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_formats_decode_to_rgb(kind):
-    image = decode_image(encoded(Image.new("RGB", (30, 20), (200, 10, 10)), kind), "a")
+    image = decode_image(encoded(RED, kind), "a")
     assert (image.mode, image.size) == ("RGB", (30, 20))
     assert image.getpixel((3, 3))[0] > 180
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "TIFF"])
+def test_of_several_frames_the_first_is_shown(kind):
+    image = decode_image(encoded(RED, kind, save_all=True, append_images=[BLUE]), "a")
+    assert image.size == (30, 20) and image.convert("RGB").getpixel((3, 3))[0] > 180
 
 
 @pytest.mark.parametrize(
@@ -62,7 +72,7 @@ def test_sixteen_bits_are_scaled_not_cut_off():
     assert decode_image(data, "a").getpixel((0, 0)) == (128, 128, 128)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_orientation_is_applied(kind):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
@@ -133,7 +143,8 @@ def test_scaling_forgives_no_damage_and_lifts_no_limit():
 NOISE = Image.effect_noise((64, 64), 90).convert("RGB")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_cut_is_refused_by_name(kind):
     data = encoded(NOISE, kind)
     for length in [1, 4, 11, 20, 40, len(data) // 2, len(data) * 9 // 10]:
@@ -147,7 +158,9 @@ def test_every_cut_is_refused_by_name(kind):
         (b"", "no bytes"),
         (b"  <!DOCTYPE html><html>404</html>", "an HTML page"),
         (b"<html><body>moved", "an HTML page"),
-        (b"GIF89a" + bytes(40), "beginning b'GIF89a"),
+        (b"GIF89a" + bytes(40), "a GIF that cannot be decoded"),
+        (b"BMW is a maker of cars", "beginning b'BMW is a"),
+        (b"II*\0" + bytes(40), "a TIFF that cannot be decoded"),
         (b"hello", "5 bytes beginning b'hello'"),
         (b"\xff\xd8\xff" + bytes(200), "a JPEG that cannot be decoded"),
         (b"\x89PNG\r\n\x1a\n" + bytes(200), "a PNG that cannot be decoded"),
@@ -166,11 +179,11 @@ def test_the_error_travels_between_processes():
     assert (str(error), error.reason) == ("why", "unreadable image")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_header_tells_format_and_size_without_the_pixels(kind):
     data = encoded(Image.new("RGB", (70, 50), "red"), kind)
     name = {"WEBP": "WebP"}.get(kind, kind)
-    assert read_header(data, "a") == Header(name, 70, 50, animated=False)
+    assert read_header(data, "a") == Header(name, 70, 50)
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"GIF89a", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF1234WEBP"])

@@ -72,7 +72,7 @@ def test_interrupted_writing_leaves_no_card_and_can_be_repeated(tmp_path):
         ([(conversation(""), {})], "cannot be a key"),
         ([(conversation("a", "jpg"), {})], r"the turns show \['jpg'\], the images are \[\]"),
         ([(conversation("a", "jpg"), {"jpg": b"", "png": b""})], "the images are"),
-        ([(conversation("a"), {"gif": b""})], "image name 'gif'"),
+        ([(conversation("a"), {"svg": b""})], "image name 'svg'"),
         ([(conversation("a"), {"x/y.jpg": b""})], "image name"),
         ([(conversation("a"), {}), (conversation("a"), {})], "already in the shard"),
         ([(conversation("a", answer=" "), {})], "says nothing"),

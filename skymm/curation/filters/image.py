@@ -34,18 +34,16 @@ def _one_colour(image: Image.Image) -> bool:
 
 
 def header_check(recipe: FiltersRecipe) -> Check:
-    """Kind (told by the first bytes, never by the name), animation and size of every picture, in some 50 microseconds each."""
+    """Kind (told by the first bytes, never by the name) and size of every picture, in some 50 microseconds each."""
 
     def reason_of(data: bytes, where: str) -> str | None:
         if data and format_of(data) not in FORMATS:
-            return "not a JPEG, PNG or WebP"  # pages of errors, SVG (which can hold scripts), PDF, GIF
+            return "no known picture format"  # pages of errors, SVG (which can hold scripts), PDF
         try:
             header = read_header(data, where)
         except UnreadableImage as error:
             return error.reason
         short, long = sorted((header.width, header.height))
-        if header.animated:
-            return "animated image"
         if short * long > recipe.max_pixels:
             return "image too large"
         if recipe.min_side is not None and short < recipe.min_side:

@@ -16,8 +16,8 @@ MISSING = "picture is missing"
 EMPTY = "picture is empty"
 UNREADABLE = "picture cannot be read"
 OUTSIDE = "picture is outside of its directory"
-OTHER = "no JPEG, PNG or WebP"
-_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WebP": "webp"}
+OTHER = "no known picture format"
+_SUFFIXES = {"JPEG": "jpg", "TIFF": "tif"} | {kind: kind.lower() for kind in ("PNG", "WebP", "GIF", "BMP")}
 _HEAD = 256  # bytes
 
 
@@ -55,7 +55,7 @@ def find(names: str | Sequence[str], directories: str | Sequence[str]) -> Pictur
 
 
 def suffix_of(picture: Picture) -> str:
-    """jpg, png or webp, by the first bytes. Raises Unusable for everything else."""
+    """jpg, png, webp, gif, bmp or tif, by the first bytes. Raises Unusable for everything else."""
     size = _HEAD if picture.size is None else min(_HEAD, picture.size)
     try:
         head = replace(picture, size=size).read()[:size]

@@ -31,7 +31,7 @@ PERCEPTION = (
 COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
 SUBTASKS = PERCEPTION + COGNITION
 
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 _GOLD = {"yes": "yes", "no": "no", "是": "yes", "否": "no"}
 
 

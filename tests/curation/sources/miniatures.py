@@ -31,9 +31,7 @@ _CHINESE = (
 _THINGS = "dog|cat|bicycle|bus|bird|umbrella|pizza|train|kite|elephant|orange|boat|clock|chair"
 ENGLISH, CHINESE, THINGS = (texts.split("|") for texts in (_ENGLISH, _CHINESE, _THINGS))
 HTML = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
-GIF = (
-    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
-)
+DRAWING = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 
 def picture(seed: int, form: str = "JPEG") -> bytes:
@@ -70,9 +68,9 @@ def pairs(tmp_path: Path, broken: bool = True, encoding: str = "utf-8") -> dict:
     if broken:
         (root / "page.jpg").write_bytes(HTML)
         (root / "empty.jpg").write_bytes(b"")
-        (root / "moving.gif").write_bytes(GIF)
+        (root / "drawing.svg").write_bytes(DRAWING)
         rows += [["photos/none.jpg", "gone", "没了"], ["page.jpg", "a page", ""], ["empty.jpg", "nothing", ""]]
-        rows += [["moving.gif", "a film", ""], ["../outside.jpg", "outside", ""], ["/etc/hostname", "outside", ""]]
+        rows += [["drawing.svg", "a drawing", ""], ["../outside.jpg", "outside", ""], ["/etc/hostname", "outside", ""]]
         rows += [[names[0], "", "  "], [names[1], "one cell too many", "", "more"]]
         (tmp_path / "outside.jpg").write_bytes(picture(99))
     with (root / "table.csv").open("w", encoding=encoding, newline="") as file:
