@@ -6,22 +6,26 @@ at data, checking recipes and `skymm --help` stay instant.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 ROLES = ("system", "user", "assistant")
 POLARITIES = ("positive", "negative")
 LANGUAGES = ("en", "zh")
+_OBJECT = "\ufffc"  # Unicode's own stand-in for what is no character
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One thing said.
 
-    `images` names the images shown before the text, in order. `polarity`, `kind` and `language` belong to the answer:
+    `images` names the images shown, in order; `places` says where in the text each of them stands: the number of
+    characters before it. Empty: all stand before the text. `polarity`, `kind` and `language` belong to the answer:
     "negative" means the answer says that something is NOT there, which is what a model has to be taught.
+    Raises ValueError for places that are not one per image, in order, within the text.
     """
 
     role: str
@@ -30,6 +34,41 @@ class Turn:
     polarity: str | None = None
     kind: str | None = None
     language: str | None = None
+    places: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.places and (
+            len(self.places) != len(self.images)
+            or list(self.places) != sorted(self.places)
+            or not 0 <= self.places[0] <= self.places[-1] <= len(self.text)
+        ):
+            raise ValueError(
+                f"places is {list(self.places)} for {len(self.images)} images in {len(self.text)} characters, expected one "
+                "place per image, in order, each the number of characters before it"
+            )
+
+    @property
+    def parts(self) -> tuple[tuple[str, str], ...]:
+        """The turn as it is read: ("image", name) and ("text", what stands between two images)."""
+        found, start = [], 0
+        for name, place in zip(self.images, self.places or (0,) * len(self.images)):
+            found += [("text", self.text[start:place]), ("image", name)]
+            start = place
+        return tuple(part for part in (*found, ("text", self.text[start:])) if part[1])
+
+    def rewritten(self, change: Callable[[str], str]) -> Turn:
+        """The turn in other words; its images stay between the words where they stood.
+
+        `change` sees them as U+FFFC (one that was typed is a blank). Raises ValueError where it loses one.
+        """
+        if not any(self.places):
+            return replace(self, text=change(self.text), places=())
+        marked = (said.replace(_OBJECT, " ") if kind == "text" else _OBJECT for kind, said in self.parts)
+        pieces = change("".join(marked)).split(_OBJECT)
+        if len(pieces) != len(self.images) + 1:
+            raise ValueError(f"places of {len(self.images)} images in {self.text!r} are lost in {''.join(pieces)!r}")
+        ends = list(itertools.accumulate(map(len, pieces)))
+        return replace(self, text="".join(pieces), places=tuple(ends[:-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +95,25 @@ class Conversation:
         if last < 0:
             raise ValueError(f"{self.key}: a prompt needs a user turn, and there is none")
         return Conversation(self.key, self.turns[: last + 1], self.extra)
+
+    def with_pairs(self, kept: Collection[int]) -> Conversation:
+        """Only these of the question-answer pairs, counted from 0.
+
+        An image is shown at the first kept question from its own on. So images keep their order, and before every kept
+        question stand just those that stood before it; what was first shown after the last of them goes.
+        """
+        turns = [turn for turn in self.turns if turn.role == "system"]
+        spoken = self.turns[len(turns) :]
+        waiting: tuple[str, ...] = ()
+        for index in range(0, len(spoken), 2):
+            question, *answer = spoken[index : index + 2]
+            if index // 2 not in kept:
+                waiting += question.images
+                continue
+            places = question.places and (0,) * len(waiting) + question.places
+            turns += [replace(question, images=waiting + question.images, places=places), *answer]
+            waiting = ()
+        return Conversation(self.key, tuple(turns), self.extra)
 
     def to_json(self) -> str:
         """One JSON object, as stored in a shard. Empty fields are left out."""
@@ -87,15 +145,15 @@ def parse(data: bytes | str | Mapping[str, Any], key: str, images: tuple[str, ..
         first = next((index for index, turn in enumerate(turns) if turn.role == "user"), None)
         if first is None:
             raise ValueError(f"{key}: has images but no user turn to show them in")
-        fields = {name: getattr(turns[first], name) for name in Turn.__dataclass_fields__}
-        turns[first] = Turn(**{**fields, "images": tuple(images)})
+        turns[first] = replace(turns[first], images=tuple(images))
     _check_order(turns, key)
     extra = {name: value for name, value in data.items() if name != "turns"}
     return Conversation(key, tuple(turns), extra)
 
 
 def _given(turn: Turn) -> dict[str, Any]:
-    optional = {"images": list(turn.images), "polarity": turn.polarity, "kind": turn.kind, "language": turn.language}
+    optional = {"images": list(turn.images), "places": list(turn.places)}
+    optional |= {"polarity": turn.polarity, "kind": turn.kind, "language": turn.language}
     return {name: value for name, value in optional.items() if value}
 
 
@@ -114,10 +172,16 @@ def _parse_turn(turn: Any, where: str) -> Turn:
     images = turn.get("images", ())
     if not isinstance(images, list | tuple) or not all(isinstance(name, str) for name in images):
         raise ValueError(f"{where}: images is {images!r}, expected a list of member names")
+    places = turn.get("places", ())
+    if not isinstance(places, list | tuple) or not all(type(place) is int for place in places):
+        raise ValueError(f"{where}: places is {places!r}, expected a list of whole numbers")
     for name, allowed in (("polarity", POLARITIES), ("language", LANGUAGES)):
         if turn.get(name) not in (None, *allowed):
             raise ValueError(f"{where}: {name} is {turn[name]!r}, expected one of {allowed}")
-    return Turn(turn["role"], turn["text"], tuple(images), turn.get("polarity"), turn.get("kind"), turn.get("language"))
+    try:
+        return Turn(**{**turn, "images": tuple(images), "places": tuple(places)})
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _check_order(turns: list[Turn], key: str) -> None:

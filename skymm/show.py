@@ -56,7 +56,8 @@ def _print(console: Console, sample: Sample, conversation: Conversation) -> None
             said = [word for word in (turn.language, turn.kind, turn.polarity) if word]
             line.append(f"   {' '.join(said)}", style="dim")
         else:
-            line.append(turn.text)
+            for kind, said in turn.parts:
+                line.append(said if kind == "text" else f"⟦{said}⟧", style="" if kind == "text" else "magenta")
         console.print(line)
 
 

@@ -9,7 +9,7 @@ import html
 import re
 import unicodedata
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 from skymm.curation.record import Record
@@ -119,7 +119,9 @@ def to_script(record: Record, script: Script | None) -> Record:
     captions = tuple(
         replace(caption, text=said(_resolved(caption.text), caption.language)) for caption in record.captions
     )
-    turns = tuple(replace(turn, text=said(turn.text, turn.language or language_of(turn.text))) for turn in record.turns)
+    turns = tuple(
+        turn.rewritten(partial(said, language=turn.language or language_of(turn.text))) for turn in record.turns
+    )
     return replace(record, captions=captions, turns=turns)
 
 

@@ -8,7 +8,7 @@ owns exactly K positions, filled with an id that no text can produce.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -119,10 +119,11 @@ class ChatEncoder:
         for turn, before in zip(turns, markup):
             self._add_markup(encoded, before, end_mark)
             end_mark = 0
-            encoded.add([self.image_token_id] * (self.num_latents * len(turn.images)), is_target=False)
             is_target = turn.role == "assistant"
             start = len(encoded.ids)
-            encoded.add(self._content_ids(turn.text), is_target)
+            for kind, said in turn.parts:
+                image = [self.image_token_id] * self.num_latents
+                encoded.add(self._content_ids(said) if kind == "text" else image, is_target)
             if is_target:
                 end_mark = 1
                 encoded.targets.append((turn, start, len(encoded.ids) + 1))
@@ -187,13 +188,8 @@ def _inside_sentence(turn: Turn) -> str:
 
 
 def _without_oldest_pair(conversation: Conversation) -> Conversation | None:
-    turns = list(conversation.turns)
-    start = 1 if turns[0].role == "system" else 0
-    rest = turns[start + 2 :]
-    if not any(turn.role == "user" for turn in rest):
-        return None
-    rest[0] = replace(rest[0], images=turns[start].images + rest[0].images)
-    return Conversation(conversation.key, (*turns[:start], *rest), conversation.extra)
+    questions = sum(turn.role == "user" for turn in conversation.turns)
+    return conversation.with_pairs(range(1, questions)) if questions > 1 else None
 
 
 def pad(examples: list[Encoded], *, pad_id: int, side: str) -> dict[str, Tensor]:

@@ -92,6 +92,13 @@ def test_too_long_drops_the_oldest_questions_and_keeps_every_image():
     assert shortest.ids.count(IMAGE) == 2 * K and [turn.text for turn, _, _ in shortest.targets] == ["three"]
 
 
+def test_images_stand_where_the_turn_has_them():
+    turns = (Turn("user", "Is , or ?", ("a", "b"), places=(3, 8)), Turn("assistant", "No"))
+    encoded = encoder().encode(Conversation("key", turns))
+    shown = TOKENIZER.decode([TOKENIZER("#").input_ids[0] if token == IMAGE else token for token in encoded.ids])
+    assert "Is ####, or ####?" in shown and encoded.images == ("a", "b")
+
+
 def test_what_cannot_fit_is_an_error_with_key_length_and_limit():
     with pytest.raises(ValueError, match=r"key: \d+ tokens, 8 of them image positions.*max_length is 20"):
         encoder().encode(chat(("a question", "an answer"), images=2), max_length=20)

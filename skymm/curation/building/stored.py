@@ -41,7 +41,7 @@ def turn_to_json(turn: Turn) -> dict[str, Any]:
 
 
 def turn_from_json(data: Mapping[str, Any]) -> Turn:
-    return Turn(**{"text": "", **data, "images": tuple(data.get("images", ()))})
+    return Turn(**{"text": "", **data} | {name: tuple(data.get(name, ())) for name in ("images", "places")})
 
 
 class PictureStore:
