@@ -112,7 +112,7 @@ class MiniGpt4Source(_Source):
 
 
 class CocoSource(_Source):
-    """COCO's captions_*.json and instances_*.json; either may be left out. COCO's own instances are complete over 80 classes."""
+    """COCO's captions_*.json and instances_*.json; either may be left out. Its own instances are complete over 80 classes."""
 
     format: Literal["coco"]
     images: FilePath

@@ -43,12 +43,12 @@ _RUN_TOGETHER = {"diningtable": "dining table", "pottedplant": "potted plant", "
 class Source:
     """An image is a record: its captions, and how many there are of each kind of thing. Keys are the image ids.
 
-    Boxes of a crowd, and those marked `difficult`, `ignore` or `ignored`, say neither that their kind is there nor that it is not,
-    and beside other boxes of it its number is not known.
+    Boxes of a crowd, and those marked `difficult`, `ignore` or `ignored`, say neither that their kind is there nor that it is
+    not, and beside other boxes of it its number is not known.
 
-    Of tables in COCO's format with other kinds of things nobody knows what was looked for, so nothing is absent and no number is
-    exact, but where an image lists what is `absent`, or the recipe says that the table is complete. `difficult_only` of an image
-    are kinds that are neither; a table that has such lists leaves difficult boxes out, so its numbers are not exact.
+    Of tables in COCO's format with other kinds of things nobody knows what was looked for, so nothing is absent and no number
+    is exact, but where an image lists what is `absent`, or the recipe says that the table is complete. `difficult_only` are
+    kinds that are neither; a table that has such lists leaves difficult boxes out, so its numbers are not exact.
     """
 
     rows_per_part = 512
