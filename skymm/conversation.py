@@ -167,6 +167,10 @@ def _parse_turn(turn: Any, where: str) -> Turn:
         raise ValueError(f"{where}: role is {turn.get('role')!r}, expected one of {ROLES}")
     if not isinstance(turn.get("text"), str):
         raise ValueError(f"{where}: text is {turn.get('text')!r}, expected a string")
+    if not isinstance(turn.get("kind"), str | None):
+        raise ValueError(f"{where}: kind is {turn['kind']!r}, expected a string")
+    if any("\ud800" <= character <= "\udfff" for character in turn["text"]):
+        raise ValueError(f"{where}: text holds half a character (a lone surrogate such as \\ud83d): {turn['text']!r}")
     if not turn["text"].strip() and turn["role"] != "system":
         raise ValueError(f"{where}: the {turn['role']} says nothing")
     images = turn.get("images", ())
@@ -194,3 +198,14 @@ def _check_order(turns: list[Turn], key: str) -> None:
             raise ValueError(f"{key}: found roles {spoken}, expected user and assistant in turn; is a turn missing?")
     if any(turn.images for turn in turns if turn.role != "user"):
         raise ValueError(f"{key}: only user turns may show images")
+
+
+class BadSample(ValueError):
+    """One sample that cannot be used. `reason` is the short name under which it is counted."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.reason)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from skymm.conversation import Conversation, Turn
+from skymm.conversation import BadSample, Conversation, Turn
 from skymm.data.feature_members import FeatureMembers, picture
 from skymm.data.features import FeatureCache
-from skymm.data.shards import BadSample, Sample
+from skymm.data.shards import Sample
+from skymm.data.stream import UNWANTED
+
+CAPTIONS = ("caption", "captions", "description", "layout")
+"""Kinds of answers that tell what a picture shows: they neither say nor deny that something asked for is there."""
 
 
 @dataclass(slots=True)
@@ -45,7 +50,8 @@ class Prepare:
     max_turns: int | None = None
     seed: int = 0
 
-    def __call__(self, sample: Sample, conversation: Conversation) -> Example | None:
+    def __call__(self, sample: Sample, conversation: Conversation) -> Example:
+        """Raises BadSample (reasons: those of `encode`, "no turns wanted", "unreadable image"), naming shard and key."""
         chosen = choose_turns(
             conversation,
             negative_share=self.negative_share,
@@ -53,12 +59,17 @@ class Prepare:
             max_turns=self.max_turns,
             seed=self.seed,
         )
+        where = f"{sample.shard}: {sample.key}"
         if chosen is None:
-            return None
+            said = Counter((turn.language or "no language", turn.polarity or "no polarity") for turn in conversation.targets)
+            found = ", ".join(f"{count} {' '.join(names)}" for names, count in said.items())
+            wanted = f"languages = {list(self.languages)}, negative_share = {self.negative_share}"
+            raise BadSample(f"{where}: the stage wants none of its answers ({found}; {wanted})", UNWANTED)
         try:
             encoded = self.encode(chosen)
         except ValueError as error:
-            raise BadSample(f"{sample.shard}: {error}", "too long") from error
+            reason = getattr(error, "reason", "cannot be encoded")
+            raise BadSample(f"{where}: {str(error).removeprefix(f'{sample.key}: ')}", reason) from error
         if not encoded.images:
             return Example(encoded)
         if self.cache is None:
@@ -70,7 +81,7 @@ class Prepare:
 
 @dataclass(slots=True)
 class Batch:
-    """Model inputs, and per learned answer in row-major order (language, polarity, number of labels)."""
+    """Model inputs, and per learned answer in row-major order (language, polarity or "caption", number of labels)."""
 
     inputs: dict[str, Any]
     groups: list[tuple[str, str, int]]
@@ -94,7 +105,11 @@ def collate(examples: Sequence[Example], pad: Callable[[list[Any]], Mapping[str,
         if parts:
             inputs["pixel_values" if name == "pixels" else name] = [torch.cat(tower) for tower in zip(*parts)]
     groups = [
-        (turn.language or "unknown_language", turn.polarity or "unknown_polarity", end - start)
+        (
+            turn.language or "unknown_language",
+            "caption" if turn.kind in CAPTIONS else turn.polarity or "unknown_polarity",
+            end - start,
+        )
         for example in examples
         for turn, start, end in example.encoded.targets
     ]
@@ -111,47 +126,41 @@ def choose_turns(
 ) -> Conversation | None:
     """The conversation with the question-answer pairs that a stage wants; None when none is left.
 
-    `negative_share` drops pairs of the polarity there is too much of. What is dropped is decided by a hash of the key and
-    the seed, never by a running random state, so it does not depend on what was read before.
+    `negative_share` is a chance: see `_balanced`. What is dropped is decided by a hash of the key and the seed, never by a
+    running random state, so it does not depend on what was read before. Which pictures stay: see `with_pairs`.
     """
-    system = [turn for turn in conversation.turns if turn.role == "system"]
-    spoken = [turn for turn in conversation.turns if turn.role != "system"]
-    pairs = list(zip(spoken[0::2], spoken[1::2]))
-    kept = [pair for pair in pairs if pair[1].language in (None, *languages)]
+    answers = conversation.targets
+    kept = [index for index, answer in enumerate(answers) if answer.language in (None, *languages)]
     if negative_share is not None:
-        kept = _balance(kept, negative_share, conversation.key, seed)
+        kept = _balanced(kept, answers, negative_share, conversation.key, seed)
     if max_turns is not None and len(kept) > max_turns:
-        order = sorted(range(len(kept)), key=lambda index: _chance(conversation.key, seed, "turn", index))
-        kept = [kept[index] for index in sorted(order[:max_turns])]
+        kept = sorted(sorted(kept, key=lambda index: _chance(conversation.key, seed, "turn", index))[:max_turns])
     if not kept:
         return None
-    if len(kept) == len(pairs):
-        return conversation
-    # The images were shown at some question; whichever questions stay, they come with the first of them.
-    kept[0] = (replace(kept[0][0], images=conversation.images), kept[0][1])
-    kept[1:] = [(replace(question, images=()), answer) for question, answer in kept[1:]]
-    turns = [*system, *(turn for pair in kept for turn in pair)]
-    return Conversation(conversation.key, tuple(turns), conversation.extra)
+    return conversation if len(kept) == len(answers) else conversation.with_pairs(kept)
 
 
-def _balance(pairs: list[tuple[Turn, Turn]], share: float, key: str, seed: int) -> list[tuple[Turn, Turn]]:
-    negatives = [index for index, pair in enumerate(pairs) if pair[1].polarity == "negative"]
-    positives = [index for index in range(len(pairs)) if index not in set(negatives)]
-    if share <= 0 or share >= 1:
-        keep = set(positives if share <= 0 else negatives)
-    else:
-        most_negatives = len(positives) * share / (1 - share)
-        most_positives = len(negatives) * (1 - share) / share
-        keep = set(_pick(negatives, most_negatives, key, seed)) | set(_pick(positives, most_positives, key, seed))
-    return [pair for index, pair in enumerate(pairs) if index in keep]
+def _balanced(kept: list[int], answers: Sequence[Turn], share: float, key: str, seed: int) -> list[int]:
+    """Those of the answers `kept` that make `share` of them negative without one telling anything about the next.
 
-
-def _pick(indices: list[int], most: float, key: str, seed: int) -> list[int]:
-    """At most `most` of the indices; a fraction is a chance of one more, so that shares come out right on average."""
-    count = int(most) + (_chance(key, seed, "fraction", 0) < most - int(most))
-    return sorted(indices, key=lambda index: _chance(key, seed, "polarity", index))[:count]
+    In the order of the conversation: a coin says which polarity comes next, and the next answer of that polarity does. It is
+    over as soon as only one polarity is left, since whatever came then would be known before it is asked. So where all
+    answers are positive nothing is taken. Captions neither say nor deny that something is there: they are not counted, and
+    stay. A share of 0 or 1 is no chance: all positives (with captions), or all negatives.
+    """
+    negative = {index: answers[index].polarity == "negative" for index in kept}
+    if share in (0, 1):
+        return [index for index in kept if negative[index] == bool(share)]
+    taken = [index for index in kept if answers[index].kind in CAPTIONS]
+    left = [index for index in kept if answers[index].kind not in CAPTIONS]
+    while len({negative[index] for index in left}) == 2:
+        wanted = _chance(key, seed, "polarity", left[0]) < share
+        chosen = next(index for index in left if negative[index] == wanted)
+        taken.append(chosen)
+        left = left[left.index(chosen) + 1 :]
+    return sorted(taken)
 
 
 def _chance(*name: object) -> float:
-    digest = hashlib.blake2b("/".join(map(str, name)).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b("/".join(map(str, name)).encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

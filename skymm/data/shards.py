@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from skymm.conversation import Conversation, parse
+from skymm.conversation import BadSample, Conversation, parse
 from skymm.data.sizes import sizes
 from skymm.data.tar_members import Member, ShardError, members
 
@@ -24,17 +24,6 @@ IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
 FEATURES = ".features.safetensors"  # after an image's name: what the towers saw in it
 CARD = "card.json"
 EXPECTED = "KEY.jpg|jpeg|png|webp|gif|bmp|tif|tiff and KEY.json (only KEY.json where its turns show no image)"
-
-
-class BadSample(ValueError):
-    """One sample that cannot be used. `reason` is the short name under which it is counted."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,23 @@ from skymm.data.sizes import sizes
 
 logger = logging.getLogger(__name__)
 
+UNWANTED = "no turns wanted"
+"""The one reason to leave a sample out that is no fault of the sample: nothing in it is what the stage asks for."""
+ADVICE = {
+    UNWANTED: "change `negative_share`, `languages` or the shards: a share between 0 and 1 takes answers only from "
+    "conversations with positive and negative ones",
+    "too long": "raise `max_length`, or cut the conversations",
+    "not one image": 'objective = "words" learns from one picture at a time; leave the other conversations to the next stages',
+    "system turn": "leave the system turns out of the shards, or take an LLM whose chat template has a place for them",
+    "cannot be encoded": "look at the sample with `skymm look --key`; mend it or take it out",
+    "unreadable image": "fetch or write the picture again, or take the sample out",
+    "missing image member": "write the shard again with every picture that its turns show",
+    "missing json": "write the shard again: every key needs its .json",
+    "bad json": "mend the JSON as the message says, or take the sample out",
+    "no target": "a sample needs an assistant turn; take the sample out",
+}
+"""What to do about each reason for which samples are left out."""
+
 
 def permutation(count: int, *name: int | str) -> list[int]:
     """range(count) in an order that only `name` decides, on any machine and any Python version (blake2b, no RNG)."""
@@ -31,8 +48,8 @@ def permutation(count: int, *name: int | str) -> list[int]:
 class SkipCounter:
     """Counts what is left out, by reason, and stops the run when it becomes too much.
 
-    The share of skips is checked from 100 samples or 20 skips on. The first skip of a reason is logged, then every
-    `log_every`-th of it.
+    The share of skips is checked from 100 samples or 20 skips on; samples of which nothing is wanted are counted and said,
+    and are no part of that share. The first skip of a reason is logged, then every `log_every`-th of it.
     """
 
     def __init__(self, max_skip_ratio: float = 0.01, log_every: int = 100, num_keys: int = 5) -> None:
@@ -45,7 +62,8 @@ class SkipCounter:
 
     @property
     def num_skipped(self) -> int:
-        return sum(self.counts.values())
+        """Of samples that should have been used."""
+        return sum(self.counts.values()) - self.counts.get(UNWANTED, 0)
 
     def used(self) -> None:
         """One sample went on to the model."""
@@ -54,13 +72,14 @@ class SkipCounter:
 
     def skipped(self, reason: str, key: str, why: object = "") -> None:
         """One sample was left out. Raises ValueError, listing reasons and keys, when too many have been."""
-        self.num_seen += 1
+        self.num_seen += reason != UNWANTED
         count = self.counts.get(reason, 0) + 1
         self.counts = {**self.counts, reason: count}  # a new mapping: items that left carry the old one
         keys = self.keys.setdefault(reason, [])
         if len(keys) < self.num_keys:
             keys.append(key)
-        if count == 1 or count % self.log_every == 0:
+        # What is not wanted may be half of everything, and nobody is to mend it.
+        if count == 1 or count % (self.log_every * (100 if reason == UNWANTED else 1)) == 0:
             logger.warning("skipped: %s, %d so far: %s", reason, count, why or key)
         self._check()
 
@@ -70,12 +89,15 @@ class SkipCounter:
         if enough and num_skipped > self.max_skip_ratio * self.num_seen:
             raise ValueError(
                 f"skipped {num_skipped} of {self.num_seen} samples, allowed is a share of {self.max_skip_ratio}: "
-                f"{self.summary()}. Repair or leave out these samples, or raise max_skip_ratio."
+                f"{self.summary()}. Or raise max_skip_ratio."
             )
 
     def summary(self) -> str:
-        """For people: every reason with its count and first keys."""
-        return "; ".join(f"{reason} {count} ({', '.join(self.keys[reason])})" for reason, count in self.counts.items())
+        """For people: every reason with its count, first keys and what to do about it."""
+        return "; ".join(
+            f"{reason} {count} ({', '.join(self.keys[reason])}): {ADVICE.get(reason, ADVICE['cannot be encoded'])}"
+            for reason, count in self.counts.items()
+        )
 
 
 class Stream:
@@ -152,9 +174,22 @@ class Stream:
                     delivered += 1
                     yield item
                 start = 0
-            if from_the_start and not delivered:
+            if from_the_start and not delivered and not self._anything_elsewhere(own):
                 raise ValueError(f"epoch {epoch}: all samples were skipped: {self.skips.summary()}")
             epoch, first = epoch + 1, 0
+
+    def _anything_elsewhere(self, own: Sequence[int]) -> bool:
+        """Whether a shard that another reader has in this epoch, and this one in a later, holds anything to use."""
+        for shard in sorted(set(range(len(self.shards))) - set(own)):
+            for sample in read_shard(self.shards[shard]):
+                try:
+                    self._prepared(sample)
+                except ValueError as error:
+                    if getattr(error, "reason", None) is None:
+                        raise
+                else:
+                    return True
+        return False
 
     def _walk_shard(self, shard: int, here: Position, last: bool) -> Iterator[Item]:
         samples = list(read_shard(self.shards[shard]))

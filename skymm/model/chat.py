@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skymm.conversation import Conversation, Turn
+from skymm.conversation import BadSample, Conversation, Turn
 from skymm.model.attention import boundaries
 from skymm.model.loss import IGNORE
 
@@ -90,7 +90,8 @@ class ChatEncoder:
         a line break, a word that says nothing. Raises ValueError for anything but one image.
         """
         if len(conversation.images) != 1:
-            raise ValueError(f"{conversation.key}: {len(conversation.images)} images; the words objective needs one")
+            found = f"{conversation.key}: {len(conversation.images)} images; the words objective needs one"
+            raise BadSample(found, "not one image")
         spoken: dict[str, list[Turn]] = {"en": [], "zh": []}
         for turn in conversation.targets:
             spoken["zh" if turn.language == "zh" else "en"].append(turn)
@@ -176,9 +177,10 @@ class ChatEncoder:
                 return encoded
             shorter = _without_oldest_pair(conversation)
             if shorter is None:
-                raise ValueError(
+                raise BadSample(
                     f"{conversation.key}: {len(encoded.ids)} tokens, {self.num_latents * len(encoded.images)} of them image "
-                    f"positions, and nothing left to shorten; the limit max_length is {max_length}"
+                    f"positions, and nothing left to shorten; the limit max_length is {max_length}",
+                    "too long",
                 )
             conversation = shorter
 

@@ -31,7 +31,7 @@ class HeldOut:
         # The stream never ends; a small set comes round again, which is when all of it is there.
         first = takewhile(lambda item: item.position <= Position(epoch=1), stream)
         items = list(islice(first, recipe.held_out_samples))
-        own = [item for item in items if item.value is not None][accelerator.process_index :: accelerator.num_processes]
+        own = items[accelerator.process_index :: accelerator.num_processes]
         if not own:
             raise ValueError(
                 f"{len(items)} held-out conversations for {accelerator.num_processes} processes; hold out more"

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from skymm.data.collate import Batch
 from skymm.data.cursor import Cursor
 from skymm.data.mixture import Mixture
+from skymm.data.stream import UNWANTED
 from skymm.data.workers import Loader
 from skymm.model import language, lora
 from skymm.progress import progress, say
@@ -62,7 +63,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     packing = packed(recipe, model)
     held_out = HeldOut(recipe, prepare, processor, accelerator, packing=packing) if recipe.held_out else None
     loader = Loader(mixture, workers=recipe.workers)
-    items = iter(item for item in loader if item.value is not None)
+    items = iter(loader)
     share = share_of(recipe.batch_size, accelerator)
 
     if main and not quiet:
@@ -166,9 +167,15 @@ def _finished_card(run: dict[str, Any], out: Path, best: dict[str, Any] | None) 
 
 
 def _note(line: dict[str, Any]) -> str:
-    skipped = sum(line["skipped"].values())
-    return f"loss {line['loss']:.3f}  {line['tokens_per_second']:.0f} tokens/s" + (
-        f"  {skipped} skipped" if skipped else ""
+    unwanted = line["skipped"].get(UNWANTED, 0)
+    skipped = sum(line["skipped"].values()) - unwanted
+    return "  ".join(
+        [
+            f"loss {line['loss']:.3f}",
+            f"{line['tokens_per_second']:.0f} tokens/s",
+            *([f"{skipped} skipped"] if skipped else []),
+            *([f"{unwanted} not wanted"] if unwanted else []),
+        ]
     )
 
 

@@ -105,7 +105,9 @@ class Totals:
             part = sum(token_losses[start : start + length])
             start += length
             language = language if language in ("en", "zh") else "unknown_language"
-            polarity = polarity if polarity in ("positive", "negative") else "unknown_polarity"
+            polarity = {"caption": "positive", "positive": "positive", "negative": "negative"}.get(
+                polarity, "unknown_polarity"
+            )
             for name in ("loss", f"loss_{language}", f"loss_{polarity}"):
                 self.losses[name][0] += part
                 self.losses[name][1] += length

@@ -45,7 +45,7 @@ def take_step(
         else:
             totals.add_losses(found.tolist(), batch.groups)
     totals = totals.over_ranks(accelerator)
-    counts = {name: int(value) for name, value in totals.counts.items()}
+    counts = {name: int(value) for name, value in totals.counts.items()}  # "answers" are those that say or deny something
     return {
         "step": step,
         **totals.means(),
@@ -53,7 +53,7 @@ def take_step(
         "learning_rate": optimizer.learning_rate,
         "labels": count,
         **{name: counts.get(name, 0) for name in ("tokens", "positions", "samples", "images")},
-        "negative_share": round(counts.get("negatives", 0) / max(1, counts.get("answers", 0)), 4),
+        "negative_share": round(counts["negatives"] / counts["answers"], 4) if counts.get("answers") else None,
         "seconds": round(time.perf_counter() - started, 4),
         "vision_seconds": round(vision.seconds(), 4),
     }
@@ -78,7 +78,7 @@ def _count(counts: dict[str, float], batch: Batch) -> None:
     counts["tokens"] += positions if mask is None else int(mask.sum())
     counts["samples"] += batch.num_examples
     counts["images"] += len(next(iter(batch.inputs.get("features") or batch.inputs.get("pixel_values") or [()])))
-    counts["answers"] += len(batch.groups)
+    counts["answers"] += sum(polarity != "caption" for _, polarity, _ in batch.groups)
     counts["negatives"] += sum(polarity == "negative" for _, polarity, _ in batch.groups)
 
 

@@ -1,6 +1,7 @@
 """Which turns a stage uses, and how examples become a batch."""
 
 import io
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -15,24 +16,24 @@ from skymm.data.shards import BadSample, Sample
 
 
 def conversation(polarities: str, key: str = "k") -> Conversation:
-    """One pair per letter: p positive, n negative; languages in turn; the image at the first question."""
+    """One pair per letter: p positive, n negative, c a caption, u of no polarity; languages in turn; the image at the first question."""
     turns = []
     for index, letter in enumerate(polarities):
-        polarity = {"p": "positive", "n": "negative"}[letter]
+        polarity = {"p": "positive", "n": "negative", "c": "positive", "u": None}[letter]
         turns += [
             Turn("user", f"q{index}", ("jpg",) if index == 0 else ()),
-            Turn("assistant", f"a{index}", (), polarity, "existence", ("en", "zh")[index % 2]),
+            Turn("assistant", f"a{index}", (), polarity, "caption" if letter == "c" else "existence", ("en", "zh")[index % 2]),
         ]
     return Conversation(key, tuple(turns))
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.text("pn", min_size=1, max_size=10), st.sampled_from([None, 0.0, 0.25, 0.5, 1.0]), st.integers(1, 10))
-def test_questions_keep_their_answers_and_the_image_comes_first(polarities, share, most):
+@given(st.text("pnc", min_size=1, max_size=10), st.sampled_from([None, 0.0, 0.25, 0.5, 1.0]), st.integers(1, 10))
+def test_questions_keep_their_answers_and_their_order(polarities, share, most):
     whole = conversation(polarities)
     chosen = choose_turns(whole, negative_share=share, max_turns=most)
     if chosen is None:
-        assert share in (0.0, 1.0, 0.25, 0.5)
+        assert not (set(polarities) == {"p", "n"} and share in (None, 0.25, 0.5))
         return
     assert chosen.images == ("jpg",) == chosen.turns[0].images
     for question, answer in zip(chosen.turns[0::2], chosen.turns[1::2]):
@@ -42,11 +43,58 @@ def test_questions_keep_their_answers_and_the_image_comes_first(polarities, shar
     assert order == [turn.text for turn in whole.targets if turn.text in order]
 
 
+@pytest.mark.parametrize("polarities", ["pn", "pnpn", "ppnpnnpp", "ppppnnnn", "npcnnnpc"])
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.7, 1.0])
-def test_realised_share_of_negatives_is_within_a_hundredth(share):
-    chosen = [choose_turns(conversation("ppnpnnpp", str(key)), negative_share=share) for key in range(4000)]
-    answers = [turn.polarity for one in chosen if one for turn in one.targets]
-    assert answers.count("negative") / len(answers) == pytest.approx(share, abs=0.01)
+def test_shares_come_true_and_no_answer_tells_the_next(polarities, share):
+    """Against who knows the recipe, the number of the question and all answers before it, on average and in the worst case."""
+    chosen = [choose_turns(conversation(polarities, str(key)), negative_share=share) for key in range(3000)]
+    heard = ["".join(turn.polarity[0] for turn in one.targets if turn.kind != "caption") for one in chosen if one]
+    answers = "".join(heard)
+    assert answers.count("n") / len(answers) == pytest.approx(share, abs=0.02)
+    after = Counter((one[:index], one[index]) for one in heard for index in range(len(one)))
+    for before in {before for before, _ in after}:
+        yes, no = after[before, "p"], after[before, "n"]
+        if yes + no >= 200:
+            assert no / (yes + no) == pytest.approx(share, abs=0.11)
+    if share == 0.5:
+        histories = {before for before, _ in after}
+        assert sum(max(after[one, "p"], after[one, "n"]) for one in histories) / len(answers) <= 0.55
+
+
+@pytest.mark.parametrize(
+    ("polarities", "share", "kept"),
+    [
+        ("pp", 0.5, None),
+        ("n", 0.5, None),
+        ("c", 0.5, "c"),
+        ("pcp", 0.5, "c"),
+        ("pcn", 0.0, "pc"),
+        ("pcn", 1.0, "n"),
+        ("p", 1.0, None),
+        ("u", 0.5, None),
+    ],
+)
+def test_captions_are_not_counted_and_what_cannot_be_balanced_is_not_taken(polarities, share, kept):
+    chosen = choose_turns(conversation(polarities), negative_share=share)
+    assert kept == (chosen and "".join(polarities[int(turn.text[1:])] for turn in chosen.targets))
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ("010", {1: ("a", "b")}),  # what was shown before it, in its order
+        ("001", {2: ("a", "b", "c")}),
+        ("101", {0: ("a",), 2: ("b", "c")}),
+        ("100", {0: ("a",)}),  # what came later is not shown before it
+    ],
+)
+def test_a_picture_never_moves_to_before_the_questions_that_stood_before_it(kept, shown):
+    turns = []
+    for index, image in enumerate("abc"):
+        language = "en" if kept[index] == "1" else "zh"
+        turns += [Turn("user", f"q{index}", (image,)), Turn("assistant", f"a{index}", language=language)]
+    chosen = choose_turns(Conversation("k", tuple(turns)), languages=["en"])
+    assert {int(turn.text[1:]): turn.images for turn in chosen.turns if turn.role == "user"} == shown
 
 
 def test_choices_depend_on_key_and_seed_alone():
@@ -85,13 +133,27 @@ def test_prepare_decodes_late_and_names_what_it_cannot_read():
         prepare(Sample("k", {"jpg": b"<html>404</html>"}, "s.tar", 0), conversation("p"))
 
 
-def test_what_does_not_fit_is_a_counted_skip():
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (BadSample("k: 99 tokens", "too long"), "too long"),
+        (BadSample("k: no place for a system turn", "system turn"), "system turn"),
+        (ValueError("99 tokens"), "cannot be encoded"),
+    ],
+)
+def test_what_cannot_be_encoded_is_a_skip_with_its_own_reason_shard_and_key(error, reason):
     def refuse(chosen):
-        raise ValueError("k: 99 tokens")
+        raise error
 
-    with pytest.raises(BadSample, match=r"s\.tar: k: 99 tokens") as error:
+    with pytest.raises(BadSample) as caught:
         Prepare(encode=refuse, see=see)(Sample("k", {"jpg": png("red")}, "s.tar", 0), conversation("p"))
-    assert error.value.reason == "too long"
+    assert caught.value.reason == reason and str(caught.value) == f"s.tar: k: {str(error).removeprefix('k: ')}"
+
+
+def test_what_the_stage_does_not_want_is_a_skip_that_says_what_it_found():
+    with pytest.raises(BadSample, match=r"s\.tar: k: .*1 en positive, 1 zh positive; .*negative_share = 0\.5") as caught:
+        Prepare(encode=encoded, see=see, negative_share=0.5)(Sample("k", {}, "s.tar", 0), conversation("pp"))
+    assert caught.value.reason == "no turns wanted"
 
 
 def test_an_image_that_is_not_in_the_cache_is_an_error_not_a_slow_path(tmp_path):

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from skymm.conversation import Conversation, Turn, ask
+from skymm.conversation import BadSample, Conversation, Turn, ask
 from skymm.data.images import UnreadableImage
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import ShardError
@@ -52,7 +52,7 @@ def test_one_bad_sample_in_many_is_counted_and_logged(tmp_path, caplog):
         items = list(islice(stream, 199))
     assert "0-17" not in keys(items)
     assert items[-1].skips == {"unreadable image": 1} and items[0].skips == {}
-    assert stream.skips.summary() == "unreadable image 1 (0-17)"
+    assert stream.skips.summary().startswith("unreadable image 1 (0-17): fetch or write the picture again")
     assert [record.getMessage() for record in caplog.records] == [
         "skipped: unreadable image, 1 so far: 0-17: cut short"
     ]
@@ -97,6 +97,38 @@ def test_nothing_but_skips_is_an_error_not_a_loop(tmp_path):
         next(iter(Stream(paths, prepare=unreadable(*bad), max_skip_ratio=1)))
 
 
+def unwanted(*wanted):
+    def prepare(sample, conversation):
+        if sample.key not in wanted:
+            raise BadSample(f"{sample.key}: not wanted", "no turns wanted")
+        return sample.key
+
+    return prepare
+
+
+def test_what_is_not_wanted_is_counted_and_never_too_much(tmp_path, caplog):
+    paths = make_shards(tmp_path, [300])
+    with caplog.at_level(logging.WARNING):
+        items = list(islice(Stream(paths, prepare=unwanted("0-7"), max_skip_ratio=0), 3))
+    assert keys(items) == ["0-7"] * 3 and items[-1].skips["no turns wanted"] >= 299
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+def test_an_epoch_of_which_nothing_is_wanted_is_refused_with_what_to_do(tmp_path, readers):
+    paths = make_shards(tmp_path, [5, 5, 5])
+    stream = Stream(paths, prepare=unwanted(), ranks=readers)
+    with pytest.raises(ValueError, match=r"all samples were skipped: no turns wanted \d+ \(\d-.*negative_share"):
+        next(iter(stream))
+
+
+def test_a_reader_whose_shards_hold_nothing_this_time_waits_for_the_next(tmp_path):
+    """Shards change hands every epoch; a refusal here would be for ever, since a run that goes on comes to the same place."""
+    paths = make_shards(tmp_path, [3, 3])
+    for rank in (0, 1):
+        assert keys(islice(Stream(paths, prepare=unwanted("0-1"), rank=rank, ranks=2), 3)) == ["0-1"] * 3
+
+
 def test_mistakes_are_not_skipped(shards):
     def broken(sample, conversation):
         raise ValueError("our own mistake")
@@ -116,7 +148,7 @@ def test_skip_counter_waits_for_enough_samples(caplog):
     counter = SkipCounter(0.01, log_every=2, num_keys=2)
     for index in range(3):
         counter.skipped("too long", f"k{index}")
-    assert counter.summary() == "too long 3 (k0, k1)"
+    assert counter.summary() == "too long 3 (k0, k1): raise `max_length`, or cut the conversations"
     assert len(caplog.records) == 2  # the first, and the second
     for _ in range(96):
         counter.used()

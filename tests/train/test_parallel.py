@@ -104,7 +104,7 @@ def test_a_batch_that_cannot_be_dealt_out_is_refused():
 
 def test_losses_are_told_apart_by_language_and_polarity():
     totals = Totals()
-    totals.add_losses([1.0, 2.0, 3.0, 4.0], [("en", "positive", 1), ("zh", "negative", 2), ("fr", "", 1)])
+    totals.add_losses([1.0, 2.0, 3.0, 4.0], [("en", "caption", 1), ("zh", "negative", 2), ("fr", "", 1)])
     assert totals.means() == {
         "loss": 2.5,
         "loss_en": 1.0,

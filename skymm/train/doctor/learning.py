@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import mean, median
 
+from skymm.data.stream import ADVICE, UNWANTED
 from skymm.train.doctor.finding import Finding, percent
 from skymm.train.history import History, is_number
 
@@ -117,7 +118,7 @@ def spikes(run: History) -> Finding | None:
 
 def skipped(run: History) -> Finding | None:
     """Samples that were passed over."""
-    reasons = run.skipped()
+    reasons = {reason: count for reason, count in run.skipped().items() if reason != UNWANTED}
     total, limit = sum(reasons.values()), run.recipe.get("max_skip_ratio")
     share = total / (total + run.samples()) if total else 0.0
     if not is_number(limit) or not total or share <= limit * NEAR_THE_LIMIT:
@@ -128,9 +129,7 @@ def skipped(run: History) -> Finding | None:
         share / limit / 2 if limit else share,
         f"{percent(share)} of the samples were skipped, {reasons[worst]} of {total} because of: {worst}",
         f"what is skipped is not learned, and the run stops at {percent(limit)} (`max_skip_ratio`)",
-        "raise `max_length`, or cut the conversations"
-        if worst == "too long"
-        else "mend the shards; the message names the first of them",
+        ADVICE.get(worst, ADVICE["cannot be encoded"]),
     )
 
 

@@ -45,7 +45,7 @@ NOT_THERE = [
     (learning.spikes, {}),
     (learning.spikes, {"grad_norm": lambda step: 20.0 if step < 5 else 0.9}),  # every run begins so
     (learning.skipped, {}),
-    (learning.skipped, {"skipped": {"too long": 20}}),
+    (learning.skipped, {"skipped": {"too long": 20, "no turns wanted": 5000}}),
     (learning.skipped, {"skipped": {"too long": 50}, "recipe": {"max_skip_ratio": 0.1}}),
     (learning.negative_share, {"negative_share": 0.45}),
     (learning.negative_share, {"negative_share": 0.1, "recipe": {"negative_share": None}}),
