@@ -61,7 +61,9 @@ class Prepare:
         )
         where = f"{sample.shard}: {sample.key}"
         if chosen is None:
-            said = Counter((turn.language or "no language", turn.polarity or "no polarity") for turn in conversation.targets)
+            said = Counter(
+                (turn.language or "no language", turn.polarity or "no polarity") for turn in conversation.targets
+            )
             found = ", ".join(f"{count} {' '.join(names)}" for names, count in said.items())
             wanted = f"languages = {list(self.languages)}, negative_share = {self.negative_share}"
             raise BadSample(f"{where}: the stage wants none of its answers ({found}; {wanted})", UNWANTED)

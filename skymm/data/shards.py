@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from glob import glob, has_magic
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from skymm.conversation import BadSample, Conversation, parse
 from skymm.data.sizes import sizes

@@ -31,7 +31,9 @@ def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 2) -> float:
     seconds = []
     for step in range(1, num_steps + 1):
         start = time.perf_counter()
-        batches = micro_batches(list(islice(items, recipe.batch_size)), recipe, processor, packing=packed(recipe, model))
+        batches = micro_batches(
+            list(islice(items, recipe.batch_size)), recipe, processor, packing=packed(recipe, model)
+        )
         take_step(model, optimizer, accelerator, recipe, batches, step)
         seconds.append(time.perf_counter() - start)
     # The first step also allocates, compiles kernels and fills caches.

@@ -16,13 +16,20 @@ from skymm.data.shards import BadSample, Sample
 
 
 def conversation(polarities: str, key: str = "k") -> Conversation:
-    """One pair per letter: p positive, n negative, c a caption, u of no polarity; languages in turn; the image at the first question."""
+    """One pair per letter: p positive, n negative, c caption, u none; languages in turn; the image at the first."""
     turns = []
     for index, letter in enumerate(polarities):
         polarity = {"p": "positive", "n": "negative", "c": "positive", "u": None}[letter]
         turns += [
             Turn("user", f"q{index}", ("jpg",) if index == 0 else ()),
-            Turn("assistant", f"a{index}", (), polarity, "caption" if letter == "c" else "existence", ("en", "zh")[index % 2]),
+            Turn(
+                "assistant",
+                f"a{index}",
+                (),
+                polarity,
+                "caption" if letter == "c" else "existence",
+                ("en", "zh")[index % 2],
+            ),
         ]
     return Conversation(key, tuple(turns))
 
@@ -151,7 +158,9 @@ def test_what_cannot_be_encoded_is_a_skip_with_its_own_reason_shard_and_key(erro
 
 
 def test_what_the_stage_does_not_want_is_a_skip_that_says_what_it_found():
-    with pytest.raises(BadSample, match=r"s\.tar: k: .*1 en positive, 1 zh positive; .*negative_share = 0\.5") as caught:
+    with pytest.raises(
+        BadSample, match=r"s\.tar: k: .*1 en positive, 1 zh positive; .*negative_share = 0\.5"
+    ) as caught:
         Prepare(encode=encoded, see=see, negative_share=0.5)(Sample("k", {}, "s.tar", 0), conversation("pp"))
     assert caught.value.reason == "no turns wanted"
 

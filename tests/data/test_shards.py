@@ -191,7 +191,11 @@ def test_a_file_that_is_no_tar(tmp_path):
         ({"json": b"\xff\xfe"}, "bad json", "not UTF-8 JSON"),
         ({"json": b"[" * 100_000}, "bad json", "nested too deeply"),
         ({"json": b'{"text": "no turns"}'}, "bad json", "turns"),
-        ({"json": rb'{"turns": [{"role": "user", "text": "\ud83d?"}]}'}, "bad json", "turn 0: text holds half a character"),
+        (
+            {"json": rb'{"turns": [{"role": "user", "text": "\ud83d?"}]}'},
+            "bad json",
+            "turn 0: text holds half a character",
+        ),
         ({"json": b'{"turns": [{"role": "user", "text": "?", "kind": {}}]}'}, "bad json", "turn 0: kind is {}"),
         ({"json": conversation("k", "1.jpg").to_json().encode(), "0.jpg": b""}, "missing image member", "shows image"),
         ({"json": conversation("k", "json").to_json().encode(), "0.jpg": b""}, "missing image member", "shows image"),
