@@ -105,6 +105,15 @@ def mend(text: str) -> str:
     return found if len(_ANY_HAN.findall(found)) >= 4 else text
 
 
+def in_language(record: Record, language: str | None) -> Record:
+    """The record with all its captions and answers said to be in this language; None: as they are."""
+    if language is None:
+        return record
+    captions = tuple(replace(caption, language=language) for caption in record.captions)
+    turns = tuple(replace(turn, language=language) if turn.role == "assistant" else turn for turn in record.turns)
+    return replace(record, captions=captions, turns=turns)
+
+
 def to_script(record: Record, script: Script | None) -> Record:
     """The record with all that is said in it tidied, and its Chinese in this script (None: in the one that it has).
 
@@ -122,7 +131,10 @@ def to_script(record: Record, script: Script | None) -> Record:
     turns = tuple(
         turn.rewritten(partial(said, language=turn.language or language_of(turn.text))) for turn in record.turns
     )
-    return replace(record, captions=captions, turns=turns)
+    extra = dict(record.extra)
+    if isinstance(extra.get("rejected"), str):  # as the answer beside it, or the script alone would tell them apart
+        extra["rejected"] = said(extra["rejected"], language_of(extra["rejected"]))
+    return replace(record, captions=captions, turns=turns, extra=extra)
 
 
 def _tidied(text: str, language: str) -> str:

@@ -78,6 +78,9 @@ class FiltersRecipe(Strict):
     max_repetition: float | None = Field(
         0.5, gt=0, le=1, description="share of word 3-grams that repeat earlier ones; long runs of one character go too"
     )
+    languages: bool = Field(
+        True, description="other languages than Chinese and English; not where a source says its language"
+    )
     boilerplate: bool = Field(
         True, description="placeholders, file names, camera names, shop phrases, click-here, HTML, wrong encodings"
     )

@@ -108,7 +108,7 @@ def _walk(kind: type[BaseModel], location: Sequence[Any]) -> tuple[list[Any], ty
     shown: list[Any] = []
     among: list[type[BaseModel]] = [kind]
     for part in location:
-        tried = [model for model in among if part in (model.__name__, _tag(model))]
+        tried = [model for model in among if part in (model.__name__, *_tags(model))]
         if tried and part not in kind.model_fields:
             kind, among = tried[0], tried
             continue
@@ -122,10 +122,10 @@ def _walk(kind: type[BaseModel], location: Sequence[Any]) -> tuple[list[Any], ty
     return shown, kind
 
 
-def _tag(model: type[BaseModel]) -> str | None:
-    """What the field `format` of a source says."""
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    """What the field `format` of a source may say."""
     annotation = model.model_fields["format"].annotation if "format" in model.model_fields else None
-    return next(iter(getattr(annotation, "__args__", ())), None)
+    return getattr(annotation, "__args__", ())
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

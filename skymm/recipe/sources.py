@@ -32,6 +32,10 @@ class _Source(Strict):
     share: float | None = Field(None, gt=0, le=1, description="of the samples; None: whatever the others leave")
     limit: int | None = Field(None, ge=1, description="rows that are read at most, from the beginning")
     licence: str | None = Field(None, description="None: what the data's publishers say")
+    language: Literal["en", "zh"] | None = Field(
+        None,
+        description="of all captions and answers; None: each is told by its words, and what is neither is left out",
+    )
 
 
 class PairsSource(_Source):
@@ -83,12 +87,19 @@ class UrlsSource(_Source):
     python: FilePath | None = Field(None, description="a Python that has img2dataset; None: the one that runs")
 
 
-class LlavaSource(_Source):
-    """LLaVA's JSON: a list of {id, image, conversations}. LLaVA-Pretrain 558k, LLaVA-Instruct, ShareGPT4V, LLaVA-CN, ..."""
+class ConversationsSource(_Source):
+    """Conversations as people have them: LLaVA, ShareGPT, LLaMA-Factory, ms-swift, OpenAI, XTuner, TRL and the Hugging Face
+    hub, Qwen-VL, MiniCPM-V, InternVL, SVIT, and preferences (RLHF-V, RLAIF-V, ...). Which of them is seen by itself and said
+    in the card. `llava` is the format's older name.
+    """
 
-    format: Literal["llava"]
-    table: FilePath = Field(description="json or jsonl")
-    images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
+    format: Literal["conversations", "llava"]
+    table: FilePath = Field(description="json, jsonl, parquet, or a directory of one of these")
+    images: FilePath | list[FilePath] | None = Field(
+        None, description="directories that are searched in this order; None: that of the table"
+    )
+    image_column: str | None = Field(None, description="of several columns of pictures, or of another name, this one")
+    turns_column: str | None = Field(None, description="of several columns of turns, or of another name, this one")
 
 
 class LrvSource(_Source):
@@ -148,7 +159,6 @@ class ShardsSource(_Source):
     shards: str | list[str]
     caption_member: str = Field("txt", description="member, or json.FIELD, that holds the caption, where no turns are")
     image_members: list[str] = Field(["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"], min_length=1)
-    language: Literal["en", "zh"] | None = Field(None, description="None: told by the script of each caption")
 
 
 class EmojiScenesSource(_Source):
@@ -202,7 +212,7 @@ class StampsSource(_Source):
 Source = (
     PairsSource
     | UrlsSource
-    | LlavaSource
+    | ConversationsSource
     | LrvSource
     | MiniGpt4Source
     | CocoSource

@@ -41,13 +41,13 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
         return out
     (out / ".build").mkdir(parents=True, exist_ok=True)
     shop = Workshop(out, Manifest(out), engine or Local())
-    rows, licences = list_rows(shop, recipe)
+    rows, licences, forms = list_rows(shop, recipe)
     records = read_records(shop, recipe, rows, leakage)
     repeated, reasons = find_repeated(shop, recipe, records)
     statistics = gather_statistics(shop, records)
     conversations = make_conversations(shop, recipe, records, repeated, statistics, licences)
     shards = write_all(shop, recipe, choose(out, recipe, conversations), conversations)
-    write_card(out, _card(recipe, licences, records, reasons, conversations), shards)
+    write_card(out, _card(recipe, licences, forms, records, reasons, conversations), shards)
     _tidy(out)
     return out
 
@@ -65,6 +65,7 @@ def _tidy(out: Path) -> None:
 def _card(
     recipe: DataRecipe,
     licences: dict[str, str],
+    forms: dict[str, dict[str, int]],
     records: dict[str, list[dict[str, Any]]],
     reasons: dict[str, Counter[str]],
     conversations: list[dict[str, Any]],
@@ -79,6 +80,7 @@ def _card(
         of_it = [line for line in conversations if line["source"] == name]
         told[name] = {
             "licence": licence,
+            **({"forms": forms[name]} if forms[name] else {}),
             "records": sum(line["records"] for line in records[name]) - reasons[name].total(),
             "left out": dict((rejections(records[name]) + reasons[name]).most_common()),
             "captions and conversations left out": _sum(line["dropped"] for line in of_it),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
@@ -21,9 +22,13 @@ FOLDER = ".build/rows"
 _LATER = ("tasks", "share", "licence")
 
 
-def list_rows(shop: Workshop, recipe: DataRecipe) -> tuple[dict[str, list[tuple[str, str]]], dict[str, str]]:
-    """Source -> its parts, as (file of rows relative to the build's directory, sha256); and source -> its licence."""
-    found, licences = {}, {}
+def list_rows(
+    shop: Workshop, recipe: DataRecipe
+) -> tuple[dict[str, list[tuple[str, str]]], dict[str, str], dict[str, dict[str, int]]]:
+    """Source -> its parts, as (file of rows relative to the build's directory, sha256); source -> its licence; and source ->
+    how many rows it has of which form, where its format has several.
+    """
+    found, licences, forms = {}, {}, {}
     shop = replace(
         shop, engine=Local()
     )  # in this process: tables are read in order, and img2dataset has its own workers
@@ -31,7 +36,8 @@ def list_rows(shop: Workshop, recipe: DataRecipe) -> tuple[dict[str, list[tuple[
         line = shop.make(f"listing {name}", [_piece(shop.directory, name, source)], list_source)[0]
         found[name] = [(file, digest) for file, (_, digest) in line["files"].items() if file.endswith(".jsonl")]
         licences[name] = source.licence or line["licence"]
-    return found, licences
+        forms[name] = line["forms"]
+    return found, licences, forms
 
 
 def list_source(job: Job) -> dict[str, Any]:
@@ -47,7 +53,8 @@ def list_source(job: Job) -> dict[str, Any]:
         paths.append(path)
     if not paths:
         raise ValueError(f"source {name} ({recipe.format}) has no rows; expected at least one in {_named(recipe)}")
-    return {"files": entries(directory, paths), "rows": num_rows, "licence": source.licence}
+    forms = dict(Counter(getattr(source, "forms", {})).most_common())
+    return {"files": entries(directory, paths), "rows": num_rows, "licence": source.licence, "forms": forms}
 
 
 def _piece(directory: Path, name: str, source: Source) -> Piece:

@@ -26,7 +26,7 @@ from skymm.curation.filters.assemble import Filters
 from skymm.curation.filters.leakage import LeakageIndex
 from skymm.curation.filters.signature import SIGNATURE, signatures
 from skymm.curation.record import Record, Rejected
-from skymm.curation.script import to_script
+from skymm.curation.script import in_language, to_script
 from skymm.curation.sources.registry import open_source
 from skymm.recipe.data import FiltersRecipe, TranslationRecipe
 from skymm.recipe.sources import parse_source
@@ -69,7 +69,10 @@ class Reader:
     def __init__(self, job: Job) -> None:
         self.job = job
         settings = job["settings"]
-        self.source = open_source(parse_source(job["source"]))
+        recipe = parse_source(job["source"])
+        self.source = open_source(recipe)
+        self.language = recipe.language
+        self.named = recipe.language is not None or isinstance(getattr(recipe, "caption_column", None), dict)
         self.filters = _filters(json.dumps(settings["filters"]), *(job["leakage"] or (None, None)))
         self.script = settings["script"]
         self.translation = TranslationRecipe(**settings["translation"]) if _translates(job) else None
@@ -102,7 +105,7 @@ class Reader:
             if isinstance(record, Rejected):
                 self._reject(record.key, record.reason, record.detail)
                 continue
-            outcome = self.filters.prune(to_script(record, self.script))
+            outcome = self.filters.prune(to_script(in_language(record, self.language), self.script), named=self.named)
             if outcome.record is None:
                 self._reject(record.key, outcome.reason or "filtered", "")
                 continue

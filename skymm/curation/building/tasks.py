@@ -56,6 +56,12 @@ def converse(
     language = _language(record, recipe, rng)
     answered: list[tuple[Turn, Turn]] = []
     opening: tuple[Turn, ...] = ()
+    rejected = record.extra.get("rejected")
+    if rejected and record.turns:  # a preference that the source has, whole: nothing is asked before or after it
+        fits = recipe.max_turns is None or sum(turn.role == "user" for turn in record.turns) <= recipe.max_turns
+        if fits and ("turns" in tasks or "preferences" in tasks):
+            yield Made(_shown(tuple(map(_told, record.turns)), record), "", {})
+        return
     if "turns" in tasks and record.turns:
         opening = tuple(turn for turn in record.turns[:1] if turn.role == "system")
         spoken = record.turns[len(opening) :]
@@ -99,7 +105,9 @@ def _captions(record: Record, rng: random.Random) -> list[tuple[Turn, Turn]]:
 
 
 def _told(answer: Turn) -> Turn:
-    return answer if answer.language else replace(answer, language=language_of(answer.text))
+    return (
+        answer if answer.language or answer.role != "assistant" else replace(answer, language=language_of(answer.text))
+    )
 
 
 def _arranged(

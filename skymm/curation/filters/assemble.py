@@ -35,9 +35,9 @@ class Filters:
         self._checks = checks_of(recipe, leakage)
         self._agreement = Agreement(recipe.agreement) if recipe.agreement is not None else None
 
-    def prune(self, record: Record) -> Outcome:
-        """The record without captions and turns that are bad in themselves."""
-        return text.prune(record, self.recipe)
+    def prune(self, record: Record, *, named: bool = False) -> Outcome:
+        """The record without captions and turns that are bad in themselves. `named`: its language was said in the recipe."""
+        return text.prune(record, self.recipe, named=named)
 
     def sift(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """One outcome for each candidate. Whatever a check keeps out is not looked at by the next; pictures are decoded once.

@@ -16,6 +16,7 @@ from skymm.recipe.data import FiltersRecipe
 # 哈哈哈 is laughing, 哈哈哈哈 is noise; "!!!" is a mark, "!!!!!!" is noise. Digits ("1000000") and blanks ("____") are neither.
 _HAN_RUN = re.compile("([\u3400-\u4dbf\u4e00-\u9fff])\\1{3}")
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{5}")
+OTHER_LANGUAGE = "neither Chinese nor English"
 _MARK_RUN = re.compile(r"([^\w\s])\1{5}")
 
 
@@ -52,25 +53,30 @@ def answer_reason(text: str, recipe: FiltersRecipe) -> str | None:
     return _reason(text, recipe, None)
 
 
-def prune(record: Record, recipe: FiltersRecipe) -> Outcome:
+def prune(record: Record, recipe: FiltersRecipe, *, named: bool = False) -> Outcome:
     """The record without its bad captions, and with its conversation up to the first bad answer or question.
 
     What follows may refer to what was cut out, so it goes too; and where it would have shown pictures, the whole
-    conversation goes. The record itself goes when nothing is left that was said, and there are no facts.
+    conversation goes. So does one whose last answer somebody compared with a rejected one. The record itself goes when
+    nothing is left that was said, and there are no facts. `named`: its recipe says its language, so that nobody asks.
     """
+    other = recipe.languages and not named
     dropped: Counter[str] = Counter()
     captions = []
     for caption in record.captions:
-        reason = caption_reason(caption.text, recipe)
+        reason = OTHER_LANGUAGE if other and language.foreign(caption.text) else caption_reason(caption.text, recipe)
         if reason is None:
             captions.append(caption)
         else:
             dropped[reason] += 1
-    turns = record.turns
-    for index, turn in enumerate(turns):
-        reason = answer_reason(turn.text, recipe) if turn.role != "system" else None
+    turns, rejected = record.turns, record.extra.get("rejected", "")
+    said = [*((turn.role, turn.text) for turn in turns), *([("rejected", rejected)] if turns and rejected else [])]
+    for index, (role, text) in enumerate(said):
+        if role == "system":
+            continue
+        reason = OTHER_LANGUAGE if other and language.foreign(text) else answer_reason(text, recipe)
         if reason is not None:
-            turns = _until(turns, index)
+            turns = () if rejected else _until(turns, index)
             dropped[reason] += 1
             break
     return keep(record, tuple(captions), turns, dropped)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from skymm.curation.record import Caption, Picture, Record, Rejected
+from skymm.curation.record import Caption, Record, Rejected
 from skymm.curation.sources import parquet
 from skymm.curation.sources.folders import pictures_with_texts, texts_of
-from skymm.curation.sources.pictures import MISSING, check_directories, find, named
+from skymm.curation.sources.pictures import MISSING, check_directories, named, picture_of
 from skymm.curation.sources.rows import Unusable, broken, captions_of, expect_names, key_of, record_of
 from skymm.curation.sources.tables import Row, read_rows, tables_at
 from skymm.recipe.sources import PairsSource
@@ -54,9 +54,9 @@ class Source:
         captions = self._captions(row)
         if not captions:
             raise Unusable("caption is missing")
-        cell = self._cells.read(*row["cell"]) if "cell" in row else row["image"]
+        cell = next(iter(self._cells.read(*row["cell"]).values())) if "cell" in row else row["image"]
         cells = cell if isinstance(cell, list) else [cell]
-        pictures = [self._picture(each) for each in cells]
+        pictures = [picture_of(each, self.recipe.images) for each in cells]
         if not pictures:
             raise Unusable(MISSING, "an empty list")
         return Record(row["key"], named(pictures), tuple(dict.fromkeys(captions)))
@@ -71,15 +71,6 @@ class Source:
             for column, language in self._columns.items()
             for caption in captions_of(cells.get(column), language)
         ]
-
-    def _picture(self, cell: Any) -> Picture:
-        data = cell.get("bytes") if isinstance(cell, dict) else cell
-        if isinstance(data, bytes):
-            return Picture(data=data)
-        name = cell.get("path") if isinstance(cell, dict) else cell
-        if not isinstance(name, str) or not name.strip():
-            raise Unusable(MISSING, f"the table says {str(cell)[:60]!r}")
-        return find(name.strip(), self.recipe.images)
 
     def _text(self, path: Path) -> Iterator[dict[str, Any]]:
         wanted = [self.recipe.image_column, *self._columns]
@@ -102,7 +93,7 @@ class Source:
         for group, index, cells in parquet.read_columns(path, [*self._columns, *([] if inside else [column])]):
             captions = [{name: cells[name] for name in self._columns}]
             if inside:
-                yield {"cell": [str(path), group, index, column], "captions": captions}
+                yield {"cell": [str(path), group, index, [column]], "captions": captions}
             else:
                 yield {"image": cells[column], "captions": captions}
 

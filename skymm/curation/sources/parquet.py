@@ -5,7 +5,7 @@ Memory is that of a page of the file, which its writer chose: up to a row group,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,22 @@ def column_names(path: str | Path) -> list[str]:
         return list(file.schema_arrow.names)
 
 
+def columns_with_bytes(path: str | Path) -> list[str]:
+    """Columns that hold bytes, such as pictures, themselves or in lists and structs."""
+    with _open(path) as file:
+        return [field.name for field in file.schema_arrow if _has_bytes(field.type)]
+
+
+def _has_bytes(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return True
+    if types.is_dictionary(kind):
+        return _has_bytes(kind.value_type)
+    return any(_has_bytes(kind.field(index).type) for index in range(kind.num_fields))
+
+
 def _is_text(kind: Any) -> bool:
     from pyarrow import types
 
@@ -70,18 +86,18 @@ def read_columns(path: str | Path, columns: list[str]) -> Iterator[tuple[int, in
 class CellReader:
     """Cells one by one; those of one file in their order cost one pass over it."""
 
-    _place: tuple[str, int, str] | None = None
+    _place: tuple[str, int, tuple[str, ...]] | None = None
     _next: int = 0
     _cells: Iterator[dict[str, Any]] = field(default_factory=lambda: iter(()))
 
-    def read(self, path: str, group: int, row: int, column: str) -> Any:
-        if self._place != (path, group, column) or row < self._next:
-            self._place, self._next = (path, group, column), 0
-            self._cells = _cells(_open(path), path, group, [column], _ROWS)
+    def read(self, path: str, group: int, row: int, columns: Sequence[str]) -> dict[str, Any]:
+        if self._place != (path, group, tuple(columns)) or row < self._next:
+            self._place, self._next = (path, group, tuple(columns)), 0
+            self._cells = _cells(_open(path), path, group, list(columns), _ROWS)
         for cells in self._cells:
             self._next += 1
             if self._next > row:
-                return cells[column]
+                return cells
         raise ValueError(f"{path}: row group {group} has no row {row}; did the file change?")
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from skymm.curation.record import Picture
 from skymm.curation.sources.rows import Unusable
@@ -19,6 +22,13 @@ OUTSIDE = "picture is outside of its directory"
 OTHER = "no known picture format"
 _SUFFIXES = {"JPEG": "jpg", "TIFF": "tif"} | {kind: kind.lower() for kind in ("PNG", "WebP", "GIF", "BMP")}
 _HEAD = 256  # bytes
+# Where an object has its picture: the Hugging Face hub's {bytes, path}, OpenAI's {url}, Anthropic's {data}, ...
+_CELLS = ("bytes", "image_url", "url", "image", "path", "base64", "data", "source", "value")
+_BASE64 = re.compile(
+    r"data:[^,]{0,100};base64,(?P<data>.*)"
+    r"|(?=/9j/|iVBORw0KGgo|UklGR|R0lGOD|Qk0|SUkq|TU0A)(?P<bare>[A-Za-z0-9+/\s]{200,}=*)",  # as their first bytes are written
+    re.DOTALL,
+)
 
 
 def check_directories(directories: str | Sequence[str]) -> None:
@@ -32,10 +42,11 @@ def find(names: str | Sequence[str], directories: str | Sequence[str]) -> Pictur
     """The first of the names (paths below a directory) in the first directory that has it.
 
     Links are followed: who keeps the pictures elsewhere has put them there. What a table says is not trusted so far.
-    Raises Unusable: missing everywhere, empty, or named by `..` or as an absolute path.
+    Raises Unusable: missing everywhere, empty, or named by `..` or by an absolute path that leads elsewhere.
     """
     names = [names] if isinstance(names, str) else names
     directories = [directories] if isinstance(directories, str) else directories
+    names = [_below(name, directories) for name in names]
     for name in names:
         if unsafe(name):
             raise Unusable(OUTSIDE, name)
@@ -52,6 +63,38 @@ def find(names: str | Sequence[str], directories: str | Sequence[str]) -> Pictur
                 raise Unusable(EMPTY, path)
             return Picture(path)
     raise Unusable(MISSING, f"{names[0]} in {', '.join(directories)}")
+
+
+def picture_of(cell: Any, directories: str | Sequence[str]) -> Picture:
+    """What a cell of a table has for a picture: a path, the bytes or base64 of it, a data URL, an id that its file is called
+    by, or an object with one of these. Raises Unusable, also for addresses, which nobody fetched.
+    """
+    while isinstance(cell, dict):
+        cell = next((cell[name] for name in _CELLS if cell.get(name) not in (None, "")), None)
+    if isinstance(cell, bytes):
+        return Picture(data=cell)
+    if type(cell) is int:
+        return find([f"{cell}.jpg", f"{cell}.png"], directories)
+    if not isinstance(cell, str) or not cell.strip():
+        raise Unusable(MISSING, f"the table says {str(cell)[:60]!r}")
+    name = cell.strip()
+    if match := _BASE64.fullmatch(name):
+        try:
+            return Picture(data=base64.b64decode(match["data"] or match["bare"]))
+        except ValueError as error:
+            raise Unusable(UNREADABLE, f"{name[:40]}...: {error}") from error
+    if "://" in name[:12] and not name.startswith("file://"):
+        raise Unusable("picture is an address", f"{name[:80]}; fetch it first, and give the file's name")
+    return find(name.removeprefix("file://"), directories)
+
+
+def _below(name: str, directories: Sequence[str]) -> str:
+    """An absolute path that leads into one of the directories, as the path below it."""
+    for directory in directories:
+        root = os.path.join(os.path.abspath(directory), "")
+        if name.startswith(root):
+            return name[len(root) :]
+    return name
 
 
 def suffix_of(picture: Picture) -> str:

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from skymm.curation.record import Record, Rejected
 from skymm.recipe.sources import Source as SourceRecipe
 
+_RENAMED = {"llava": "conversations"}
+
 
 class Source(Protocol):
     """Something that gives records. Made from the recipe of its format: `Source(recipe)`."""
@@ -23,6 +25,8 @@ class Source(Protocol):
 
     licence: str
     """Under what the data may be used, as far as its publishers say; "unknown" where they do not."""
+
+    # A source whose format has several forms also has `forms`, a Counter: how many rows of each `rows` has given.
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Plain JSON data, streamed: enough to make records from without reading any table again.
@@ -38,4 +42,5 @@ class Source(Protocol):
 
 def open_source(recipe: SourceRecipe) -> Source:
     """The source that a recipe describes: class `Source` of the module that bears the format's name."""
-    return importlib.import_module(f"skymm.curation.sources.{recipe.format}").Source(recipe)
+    name = _RENAMED.get(recipe.format, recipe.format)
+    return importlib.import_module(f"skymm.curation.sources.{name}").Source(recipe)

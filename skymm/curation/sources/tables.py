@@ -12,7 +12,8 @@ from typing import Any
 from skymm.curation.sources import json_stream
 from skymm.curation.sources.text_files import opened
 
-KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+KINDS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet")
+_LISTED = tuple(kind for kind in KINDS if kind != ".txt")  # in a directory a .txt is more often a licence
 _LONGEST_CELL = 1024 * 1024  # characters; a quotation mark that is missing would make the rest of the file one cell
 
 
@@ -32,7 +33,7 @@ def tables_at(path: str | Path) -> list[Path]:
         found = [path]
     else:
         found = sorted(
-            each for each in path.iterdir() if each.suffix.lower() in KINDS and not each.name.startswith(".")
+            each for each in path.iterdir() if each.suffix.lower() in _LISTED and not each.name.startswith(".")
         )
     kinds = sorted({each.suffix.lower() for each in found})
     if len(kinds) != 1 or kinds[0] not in KINDS:
@@ -41,37 +42,45 @@ def tables_at(path: str | Path) -> list[Path]:
     return found
 
 
-def read_rows(path: str | Path, encoding: str = "utf-8") -> Iterator[Row]:
-    """The rows of a text table. Cells of csv and tsv are texts, "" where empty; those of JSON are what they are.
+def read_rows(path: str | Path, encoding: str = "utf-8", *, packed: bool = False) -> Iterator[Row]:
+    """The rows of a text table. Cells of csv and its kin are texts, "" where empty; those of JSON are what they are.
+    `packed`: lists of rows are rows one after another.
 
+    A csv says by its header what it is separated by: commas, tabs, semicolons or bars, whatever its name ends with.
     A row that is broken by itself (other number of cells, no object) has a problem and no cells. Raises ValueError naming
     file and line for what makes the rest unreadable: encoding, syntax, a file that is cut short.
     """
     path = Path(path)
     kind = path.suffix.lower()
-    if kind in (".csv", ".tsv"):
-        yield from _separated(path, encoding, "\t" if kind == ".tsv" else ",")
+    if kind in (".csv", ".tsv", ".txt"):
+        yield from _separated(path, encoding)
     elif kind in (".jsonl", ".ndjson"):
-        yield from _lines(path, encoding)
+        yield from _lines(path, encoding, packed)
     elif kind == ".json":
-        yield from (_object(entry.line, entry.value) for entry in json_stream.values(path))
+        for entry in json_stream.values(path):
+            yield from _objects(entry.line, entry.value, packed)
     else:
-        raise ValueError(f"{path}: expected a file that ends with {', '.join(KINDS)}")
+        found = "a parquet file" if kind == ".parquet" else f"{kind or 'no ending'}"
+        raise ValueError(f"{path}: found {found}, expected a text table: {', '.join(KINDS[:-1])}")
 
 
-def _object(line: int, value: Any) -> Row:
-    if isinstance(value, dict):
-        return Row(line, value)
-    return Row(line, {}, f"found {str(value)[:60]!r}, expected an object with named fields")
+def _objects(line: int, value: Any, packed: bool) -> Iterator[Row]:
+    if packed and isinstance(value, list):
+        for each in value:
+            yield from _objects(line, each, False)
+    elif isinstance(value, dict):
+        yield Row(line, value)
+    else:
+        yield Row(line, {}, f"found {str(value)[:60]!r}, expected an object with named fields")
 
 
-def _lines(path: Path, encoding: str) -> Iterator[Row]:
+def _lines(path: Path, encoding: str, packed: bool) -> Iterator[Row]:
     with opened(path, encoding) as file:
         for number, line in enumerate(iter(lambda: file.readline(json_stream.LONGEST), ""), 1):
             if not line.strip("\ufeff \t\r\n"):
                 continue
             try:
-                yield _object(number, json.loads(line, parse_constant=lambda _: None))
+                value = json.loads(line, parse_constant=lambda _: None)
             except (ValueError, RecursionError) as error:
                 what = f"{path}, line {number}: not JSON ({error})"
                 if not line.endswith("\n"):
@@ -79,13 +88,18 @@ def _lines(path: Path, encoding: str) -> Iterator[Row]:
                 if number == 1:
                     raise ValueError(f"{what}; expected an object in each line") from error
                 yield Row(number, {}, f"not JSON ({error})")
+                continue
+            yield from _objects(number, value, packed)
 
 
-def _separated(path: Path, encoding: str, separator: str) -> Iterator[Row]:
+def _separated(path: Path, encoding: str) -> Iterator[Row]:
     csv.field_size_limit(_LONGEST_CELL)
-    # In published tsv files a quotation mark is mostly one that somebody wrote, so it opens nothing there.
-    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
-    clean = _unquoted if separator == "\t" else str
+    with opened(path, encoding) as file:
+        header = file.readline(_LONGEST_CELL)
+    separator = max(",\t|;", key=header.count) if path.suffix.lower() != ".tsv" else "\t"
+    # In published tsv files and those with bars a quotation mark is mostly one that somebody wrote, so it opens nothing there.
+    quoting = csv.QUOTE_NONE if separator in "\t|" else csv.QUOTE_MINIMAL
+    clean = {"\t": _unquoted, "|": str.strip}.get(separator, str)
     with opened(path, encoding) as file:
         lines = csv.reader(file, delimiter=separator, quoting=quoting)
         try:

@@ -24,6 +24,7 @@ _NO_TABLES = (
     (b"version https://git-lfs", "a Git LFS pointer; fetch the file itself with `git lfs pull`"),
     (b"\x1f\x8b", "compressed (gzip); unpack it first"),
     (b"pk\x03\x04", "compressed (zip); unpack it first"),
+    (b"par1", "a parquet file, and a text table was expected"),
     (b"7z\xbc\xaf", "compressed (7z); unpack it first"),
 )
 _GUESSES = ("utf-8", "gb18030", "utf-16-le", "utf-16-be")

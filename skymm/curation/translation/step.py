@@ -17,6 +17,7 @@ from skymm.recipe.data import TranslationRecipe
 from skymm.text import count_units, language_of
 
 TWO_LANGUAGES = "a conversation in both languages stays as it is"
+PREFERENCE = "a chosen answer stays as it is, beside the rejected one"
 AMID_TEXT = "a conversation with pictures between its words stays as it is"
 
 
@@ -69,8 +70,9 @@ def _plan(record: Record, recipe: TranslationRecipe, source: str, reasons: Count
     if len(spoken) > 1:
         reasons[TWO_LANGUAGES] += 1
     turns = record.turns if spoken == {source} else ()
-    if any(any(turn.places) for turn in turns):
-        reasons[AMID_TEXT] += 1
+    why = PREFERENCE if record.extra.get("rejected") else AMID_TEXT if any(any(turn.places) for turn in turns) else ""
+    if turns and why:
+        reasons[why] += 1
         turns = ()
     return _Plan(record, captions, tuple(_text(turn.text, record, recipe) for turn in turns))
 

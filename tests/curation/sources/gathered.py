@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ class Gathered:
     records: list[Record] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     licence: str = ""
+    forms: Collection[str] = ()
 
     def by_key(self) -> dict[str, Record]:
         return {record.key: record for record in self.records}
@@ -40,7 +42,7 @@ def gather(fields: dict[str, Any], **more: Any) -> Gathered:
     source = source_of(fields, **more)
     rows = [json.loads(json.dumps(row, allow_nan=False)) for row in source.rows()]
     assert rows == list(source.rows()), "rows are the same each time, and plain JSON"
-    gathered = Gathered(rows, licence=source.licence)
+    gathered = Gathered(rows, licence=source.licence, forms=getattr(source, "forms", ()))
     for row in rows:
         for record in source_of(fields, **more).records(row):  # as another process would
             (gathered.rejected if isinstance(record, Rejected) else gathered.records).append(record)

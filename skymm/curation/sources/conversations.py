@@ -1,0 +1,217 @@
+"""Conversations about pictures as people have them for training: one source for all the public forms (speech.py), in json,
+jsonl and parquet. `llava` is its older name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skymm.conversation import Turn
+from skymm.curation.record import Record, Rejected
+from skymm.curation.sources import parquet
+from skymm.curation.sources.marks import MARK, PLACE, Shown, means_picture, pieces_of, unmarked
+from skymm.curation.sources.pictures import MISSING, check_directories, named, picture_of
+from skymm.curation.sources.rows import Unusable, broken, expect_names, key_of, record_of, text_of
+from skymm.curation.sources.speech import ASKED, FIELDS, TURNS, Said, form_of, said_in
+from skymm.curation.sources.tables import read_rows, tables_at
+from skymm.recipe.sources import ConversationsSource
+from skymm.text import language_of
+
+LICENCE = (
+    "as its publishers say: LLaVA-Instruct CC-BY 4.0 and OpenAI's terms of use; LLaVA-Pretrain those of CC3M, LAION, SBU and "
+    "BLIP; ShareGPT4V CC-BY-NC 4.0; pictures under the terms of their own sources"
+)
+_PICTURES = ("images", "image", "image_path", "image_paths", "image_file", "img", "img_path")
+_DIFFER = "markers and pictures differ"
+_ABOUT = ("id", "image_id", "data_path")
+
+
+class Source:
+    """An entry is a record; of packed entries (lists of them), each. Keys are the entry's id and its place in the table, for
+    ids are there several times. `forms`: how many entries there were of which form, after `rows`.
+    """
+
+    rows_per_part = 512
+
+    def __init__(self, recipe: ConversationsSource) -> None:
+        self.recipe = recipe
+        self.licence = recipe.licence or LICENCE
+        self.forms: Counter[str] = Counter()
+        self._cells = parquet.CellReader()
+        self._images = recipe.images or str(
+            Path(recipe.table) if Path(recipe.table).is_dir() else Path(recipe.table).parent
+        )
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        check_directories(self._images)
+        self.forms.clear()
+        number, known = 0, False
+        for path in tables_at(self.recipe.table):
+            first = number
+            rows = self._parquet(path) if path.suffix.lower() == ".parquet" else self._text(path)
+            for row in rows:
+                number += 1
+                if "refused" in row:
+                    yield row
+                    continue
+                entry = row["entry"]
+                form = form_of({**entry, **dict.fromkeys(row.get("cell", [[]])[-1], True)})
+                if not known and not form:
+                    _expect(row["found"], f"{path}, entry {number}")
+                known = True
+                self.forms[form or "none"] += 1
+                about = {name: value for name, value in row.items() if name != "found"}
+                yield {"key": f"{key_of(entry.get('id', path.stem))}-{number}", **about}
+            if number == first:
+                raise ValueError(f"{path}: found no entries")
+
+    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
+        yield record_of(row, self._record)
+
+    def _record(self, row: dict[str, Any]) -> Record:
+        entry = {**row["entry"], **(self._cells.read(*row["cell"]) if "cell" in row else {})}
+        said, rejected = said_in(entry)
+        turns, cells = _placed(said, *self._pictures(entry))
+        folder = entry.get("data_path")
+        if isinstance(folder, str):
+            cells = [f"{folder.rstrip('/')}/{cell}" if isinstance(cell, str) else cell for cell in cells]
+        pictures = named([picture_of(cell, self._images) for cell in cells])
+        names = iter(pictures)
+        turns = tuple(
+            Turn(role, text, tuple(next(names) for _ in range(count)), language=_language(role, text), places=places)
+            for role, text, count, places in turns
+        )
+        return Record(row["key"], pictures, turns=turns, extra={"rejected": rejected} if rejected else {})
+
+    def _pictures(self, entry: Mapping[str, Any]) -> tuple[list[Any] | None, dict[str, Any]]:
+        """The row's own pictures, in order, None where it knows of none; and by name, where its texts have names for them."""
+        columns = [self.recipe.image_column] if self.recipe.image_column else _PICTURES
+        given = {name: entry[name] for name in columns if entry.get(name)}
+        if "image" in given and "image_path" in given:
+            del given["image_path"]  # where the picture was once
+        if len(given) > 1 and len({str(_listed(cell)) for cell in given.values()}) > 1:
+            raise Unusable("several columns of pictures", f"{', '.join(given)}; say which in image_column")
+        if given:
+            cell = next(iter(given.values()))
+            if isinstance(cell, dict) and all(MARK.fullmatch(name) for name in cell):
+                return list(cell.values()), cell
+            return _listed(cell), {}
+        if entry.get("image_id") is not None:
+            return [entry["image_id"]], {}
+        return [] if any(isinstance(entry.get(name), list) for name in columns) else None, {}
+
+    def _text(self, path: Path) -> Iterator[dict[str, Any]]:
+        for number, row in enumerate(read_rows(path, packed=True), 1):
+            if row.problem:
+                yield broken(path, f"entry {number}", f"line {row.line}: {row.problem}")
+            else:
+                yield {"entry": self._known(row.cells), "found": list(row.cells)}
+
+    def _parquet(self, path: Path) -> Iterator[dict[str, Any]]:
+        names = parquet.column_names(path)
+        wanted = [name for name in names if name in self._columns()]
+        inside = [name for name in parquet.columns_with_bytes(path) if name in wanted]
+        texts = [name for name in wanted if name not in inside]
+        for group, index, cells in parquet.read_columns(path, texts):
+            cell = {"cell": [str(path), group, index, inside]} if inside else {}
+            yield {"entry": self._known(cells), "found": names, **cell}
+
+    def _columns(self) -> list[str]:
+        """What is looked at."""
+        own = [name for name in (self.recipe.image_column, self.recipe.turns_column) if name]
+        return [*FIELDS, *_PICTURES, *_ABOUT, *own]
+
+    def _known(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+        found = {name: cells[name] for name in self._columns() if cells.get(name) is not None}
+        if self.recipe.turns_column in found:
+            found = {name: value for name, value in found.items() if name not in TURNS}
+            found["messages"] = cells[self.recipe.turns_column]
+        return found
+
+
+def _expect(found: Sequence[str], where: str) -> None:
+    try:
+        expect_names(found, ["conversations"], where, "field")
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; expected {', '.join(TURNS)}, or one of {', '.join(ASKED)} with an answer; what is called otherwise is "
+            "named in turns_column"
+        ) from error
+
+
+def _listed(cell: Any) -> list[Any]:
+    return cell if isinstance(cell, list) else [cell]
+
+
+def _placed(
+    said: Sequence[Said], own: Sequence[Any] | None, by_name: Mapping[str, Any]
+) -> tuple[list[tuple[str, str, int, tuple[int, ...]]], list[Any]]:
+    """(role, text, number of pictures, their places) of each turn, and the pictures in the order in which they are shown.
+    Those of a row whose texts have no marks stand before the first question.
+    """
+    marks = {role: sum(len(list(_marks(turn))) for turn in said if turn.role == role) for role in ("user", "assistant")}
+    inside = any(isinstance(piece, Shown) for turn in said for piece in turn.pieces)
+    if not inside and not own:
+        _check_none([turn.text for turn in said if turn.role == "user"], own is not None)
+        inside = not any("<img>" in turn.text for turn in said if turn.role == "user")
+    if not inside and own and marks["user"] != len(own) == sum(marks.values()):
+        raise Unusable("picture in an answer", f"{marks['assistant']} markers in what the assistant says")
+    left, shown = list(own or ()), []
+    known: dict[str, Any] = {}
+    turns = []
+    for turn in said:
+        pieces = list(turn.pieces)
+        if turn.role == "user" and not inside:
+            alone = marks["user"] == 1
+            pieces = [part for piece in pieces for part in pieces_of(str(piece), alone)]
+            if not marks["user"]:
+                pieces = [*(Shown() for _ in left), *pieces]
+        cells = []
+        for piece in pieces:
+            if isinstance(piece, Shown):
+                cells.append(_cell(piece, left, by_name, known))
+        if cells and turn.role != "user":
+            raise Unusable("picture in an answer", f"the {turn.role} shows one")
+        text, places = unmarked(
+            "".join(PLACE if isinstance(piece, Shown) else piece.replace(PLACE, "") for piece in pieces)
+        )
+        turns.append((turn.role, text_of(text, "turn is empty"), len(cells), places))
+        shown += cells
+    if left and left != shown:
+        raise Unusable(_DIFFER, f"{len(shown)} markers, {len(own or ())} pictures")
+    return turns, shown
+
+
+def _marks(turn: Said) -> Iterator[Any]:
+    for piece in turn.pieces:
+        yield from MARK.finditer(piece) if isinstance(piece, str) else [piece]
+
+
+def _check_none(asked: Sequence[str], has_list: bool) -> None:
+    """Refuses a row without pictures whose words were said of one."""
+    for text in asked:
+        if "<img>" not in text and (means_picture(text) or (has_list and MARK.search(text))):
+            raise Unusable(MISSING, "the entry names none, but its text has a marker for one")
+
+
+def _cell(piece: Shown, left: list[Any], by_name: Mapping[str, Any], known: dict[str, Any]) -> Any:
+    if piece.cell is not None:
+        return piece.cell
+    if piece.name in by_name:
+        left[:] = [cell for cell in left if cell is not by_name[piece.name]]
+        return by_name[piece.name]
+    if piece.name not in known:
+        if not left:
+            raise Unusable(_DIFFER, "more markers than pictures")
+        cell = left.pop(0)
+        if not piece.name:
+            return cell
+        known[piece.name] = cell
+    return known[piece.name]
+
+
+def _language(role: str, text: str) -> str | None:
+    return language_of(text) if role == "assistant" else None

@@ -1,0 +1,268 @@
+"""What is said in a row of a conversation table, whichever of the public forms it has: roles, texts, marks of pictures.
+
+Seen are: LLaVA and ShareGPT (`conversations`: from, value), LLaMA-Factory and ms-swift (`messages`, `query`, `instruction`),
+OpenAI, Qwen, XTuner, TRL and the Hugging Face hub (content in parts), MiniCPM-V, DeepSeek-VL, SVIT (nested), the Cauldron
+(`texts`), tables of questions, and what all of these have for preferences.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skymm.curation.sources.marks import VIDEO_OR_SOUND, Shown, means_picture, pieces_of
+from skymm.curation.sources.rows import Unusable, text_of
+
+TURNS = ("messages", "conversations", "texts")
+ASKED = ("prompt", "question", "query", "instruction")
+ANSWERED = ("chosen", "answer", "response", "output", "completion")
+REJECTED = ("rejected", "rejected_response", "rejected_messages", "rejected_conversations")
+FIELDS = (
+    *(
+        *TURNS,
+        *ASKED,
+        *ANSWERED,
+        *REJECTED,
+        "text",
+        "input",
+        "history",
+        "system",
+        "tools",
+        "objects",
+        "label",
+        "kto_tag",
+    ),
+    *("video", "videos", "video_path", "audio", "audios", "rejected_images", "rejected_image"),
+)
+"""What of a row is looked at, besides its pictures."""
+
+ROLES = {
+    **dict.fromkeys(("human", "user", "<|user|>"), "user"),
+    **dict.fromkeys(("gpt", "assistant", "chatgpt", "model", "<|assistant|>"), "assistant"),
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(
+        ("tool", "tools", "function", "function_call", "observation", "tool_call", "tool_response", "ipython"), "tool"
+    ),
+}
+_TOOLS, _VIDEO, _EMPTY = "tools are used", "video or sound", "turn is empty"
+_IMAGE_PARTS = ("image", "image_url", "input_image", "img")
+_TEXT_PARTS = ("text", "input_text", "output_text")
+_CELLS = ("image_url", "image", "url", "path", "base64", "source", "bytes", "data", "img", "value")
+
+
+_TURN_KEYS = ("role", "from", "speaker", "content", "value", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One turn: texts, and pictures where they stand among them."""
+
+    role: str
+    pieces: tuple[str | Shown, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(piece for piece in self.pieces if isinstance(piece, str))
+
+
+def form_of(row: Mapping[str, Any]) -> str:
+    """The name of a row's form, for the card; "" where it has none."""
+    row = _unpacked(row)
+    rejected = " with rejected" if _first(row, REJECTED) else ""
+    for name in TURNS:
+        if row.get(name):
+            turns = _json(row[name])
+            first = turns[0] if isinstance(turns, list) and isinstance(turns[0], dict) else {}
+            keys = ", ".join(key for key in first if key in _TURN_KEYS)
+            inner = first["content"] if isinstance(first.get("content"), list) else []
+            parts = "" if not inner else " in parts" if "role" in first else " of turns"
+            return f"{name}{f' ({keys}{parts})' if keys else ''}{rejected}"
+    asked, answered = (next((name for name in names if row.get(name)), "") for names in (ASKED, ANSWERED))
+    return f"{asked}, {answered}{rejected}" if asked and answered else ""
+
+
+def said_in(row: Mapping[str, Any]) -> tuple[list[Said], str | None]:
+    """The turns of a row, a system turn first if there is one, then user and assistant by turns; and, of a preference, the
+    answer that was rejected in the place of the last. Raises Unusable.
+    """
+    row = _unpacked(row)
+    _refuse(row)
+    turns = _first(row, TURNS)
+    said = list(_flat(_json(turns))) if turns else list(_asked(row))
+    said, rejected = _preferred(row, said)
+    if row.get("system"):
+        said.insert(0, Said("system", (text_of(row["system"], _EMPTY),)))
+    said = [turn for turn in said if turn.role != "system" or turn.text.strip()]  # an empty system prompt is none
+    for turn in said:
+        text_of(turn.text, _EMPTY)
+        if means_picture(turn.text, VIDEO_OR_SOUND):
+            raise Unusable(_VIDEO, turn.text[:60])
+        if row.get("objects") and ("<bbox>" in turn.text or "<ref-object>" in turn.text):
+            raise Unusable("boxes amid the text", turn.text[:60])
+    roles = [turn.role for turn in said]
+    spoken = roles[1:] if roles[:1] == ["system"] else roles
+    if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
+        raise Unusable("turns out of order", f"found {', '.join(roles)}"[:200])
+    return said, rejected
+
+
+def _unpacked(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """RLHF-V has its question and answers as JSON in the field `text`."""
+    text = row.get("text")
+    inner = _json(text) if isinstance(text, str) and text.lstrip().startswith("{") else None
+    return {**row, **inner} if isinstance(inner, dict) else row
+
+
+def _json(value: Any) -> Any:
+    """Turns that a table has as one text."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            pass
+    return value
+
+
+def _refuse(row: Mapping[str, Any]) -> None:
+    for name in ("video", "videos", "video_path", "audio", "audios"):
+        if row.get(name):
+            raise Unusable(_VIDEO, f"{name}: {str(row[name])[:60]}")
+    if row.get("tools") and str(row["tools"]).strip() not in ("[]", "{}", "null"):
+        raise Unusable(_TOOLS, str(row["tools"])[:60])
+    if row.get("label") is False or row.get("kto_tag") is False:
+        raise Unusable("answer is marked as bad", "label or kto_tag is false, and there is no better answer")
+    if row.get("rejected_images") or row.get("rejected_image"):
+        raise Unusable("rejected picture", "a preference between pictures, not between answers")
+
+
+def _flat(turns: Any) -> Iterator[Said]:
+    if isinstance(turns, dict):
+        turns = [turns]
+    if not isinstance(turns, list) or not turns:
+        raise Unusable("conversation is missing", f"found {str(turns)[:60]!r}")
+    for number, turn in enumerate(turns, 1):
+        if not isinstance(turn, dict):
+            raise Unusable("unknown speaker", f"turn {number}: {str(turn)[:60]}")
+        if "user" in turn and "assistant" in turn:  # the Cauldron: a question and its answer
+            yield from (Said(role, _pieces(turn[role])) for role in ("user", "assistant"))
+            continue
+        role, content = (_first(turn, names) for names in (("role", "from", "speaker"), ("content", "value", "text")))
+        if role is None and isinstance(content, list):  # SVIT: conversations of turns
+            yield from _flat(content)
+            continue
+        known = ROLES.get(str(role).lower())
+        if known is None:
+            raise Unusable("unknown speaker", f"turn {number}: {str(turn)[:60]}")
+        if known == "tool" or turn.get("tool_calls") or turn.get("function_call"):
+            raise Unusable(_TOOLS, f"turn {number}: {str(turn)[:60]}")
+        if known == "assistant" and (turn.get("loss") is False or turn.get("weight") == 0 or turn.get("loss") == 0):
+            raise Unusable("answer is not to be learned", f"turn {number}: loss or weight is 0")
+        yield Said(known, _shown(turn, _pieces(content)))
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((row[name] for name in names if row.get(name)), None)
+
+
+def _shown(turn: Mapping[str, Any], pieces: tuple[str | Shown, ...]) -> tuple[str | Shown, ...]:
+    """The turn's own pictures, where it has some (DeepSeek-VL), go where its marks are, or before its text."""
+    own = _first(turn, ("images", "image"))
+    if not own:
+        return pieces
+    cells = own if isinstance(own, list) else [own]
+    text = "".join(piece for piece in pieces if isinstance(piece, str))
+    marks = [piece for piece in pieces_of(text, False) if isinstance(piece, Shown)]
+    if not marks:
+        return (*map(Shown, cells), text)
+    if len(marks) != len(cells):
+        raise Unusable("markers and pictures differ", f"{len(marks)} markers, {len(cells)} pictures in a turn")
+    left = iter(cells)
+    return tuple(Shown(next(left)) if isinstance(piece, Shown) else piece for piece in pieces_of(text, False))
+
+
+def _pieces(content: Any) -> tuple[str | Shown, ...]:
+    """A text, or a list of parts."""
+    if not isinstance(content, list):
+        content = [content]
+    pieces: list[str | Shown] = []
+    for part in content:
+        piece = _part(part)
+        if isinstance(piece, str) and pieces and isinstance(pieces[-1], str) and pieces[-1].strip() and piece.strip():
+            piece = piece if pieces[-1][-1].isspace() or piece[0].isspace() else f"\n{piece}"
+        pieces.append(piece)
+    return tuple(pieces)
+
+
+def _part(part: Any) -> str | Shown:
+    if part is None:
+        return ""
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict):
+        raise Unusable("turn is no text", str(part)[:60])
+    given = {name: value for name, value in part.items() if value is not None}  # arrow has every field in every part
+    kind = given.get("type") or next((name for name in (*_IMAGE_PARTS, "text", "video", "audio") if name in given), "")
+    if kind in _TEXT_PARTS:
+        return str(_first(given, ("text", "value", "content")) or "")
+    if kind in _IMAGE_PARTS:
+        return Shown(_first(given, _CELLS))
+    if "video" in str(kind) or "audio" in str(kind):
+        raise Unusable(_VIDEO, str(part)[:60])
+    raise Unusable("unknown part of a turn", str(part)[:60])
+
+
+def _asked(row: Mapping[str, Any]) -> Iterator[Said]:
+    """Questions in one column and answers in another; those of a preference come later."""
+    for pair in _json(row.get("history")) or []:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise Unusable("turns out of order", f"history: {str(pair)[:60]}")
+        yield from (Said(role, _pieces(text)) for role, text in zip(("user", "assistant"), pair))
+    asked, answered = (_json(_first(row, names)) for names in (ASKED, ANSWERED))
+    if not asked or (not answered and not row.get("chosen")):
+        raise Unusable("conversation is missing", f"found {', '.join(name for name in row if row[name])}"[:200])
+    if isinstance(asked, str):
+        more = row.get("input") if row.get("instruction") else None
+        yield Said("user", _pieces([asked, more]))
+    else:
+        yield from _flat(asked)
+    if not row.get("chosen"):
+        yield from _answer(answered)
+
+
+def _answer(value: Any) -> list[Said]:
+    """An answer: a text, a turn, or a list of turns that may begin with the question."""
+    value = _json(value)
+    if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
+        return list(_flat(value))
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return [Said("assistant", (text_of(value, _EMPTY),))]
+
+
+def _preferred(row: Mapping[str, Any], said: list[Said]) -> tuple[list[Said], str | None]:
+    """The conversation with its better answer, and the worse one. Both may be the answer alone or all that was said."""
+    if not (worst := _first(row, REJECTED)):
+        if row.get("chosen"):
+            raise Unusable("rejected is missing", "there is a chosen answer and none that was rejected")
+        return said, None
+    if row.get("chosen"):
+        chosen = _answer(row["chosen"])
+        if _texts(chosen[: len(said)]) == _texts(said):  # it says all of it again
+            said = [*said, *chosen[len(said) :]]
+        elif _texts(said[-1:]) != _texts(chosen):  # or it stands at the end already
+            said = [*said, *chosen]
+    worse = _answer(worst)
+    if not said or said[-1].role != "assistant" or worse[-1].role != "assistant":
+        raise Unusable("turns out of order", "the last turn of a preference is no answer")
+    if len(worse) > 1 and _texts(worse[:-1]) != _texts(said[:-1]):
+        raise Unusable("chosen and rejected differ early", "expected the same turns before the last answer")
+    rejected = text_of(worse[-1].text, _EMPTY)
+    if rejected == said[-1].text.strip():
+        raise Unusable("chosen and rejected are the same", rejected[:60])
+    return said, rejected
+
+
+def _texts(said: Sequence[Said]) -> list[tuple[str, str]]:
+    return [(turn.role, turn.text.strip()) for turn in said if turn.role != "system"]
