@@ -1,19 +1,21 @@
 """Judged benchmarks: another model grades every answer once, and scores are computed from the grades that were kept.
 
 `grade` asks the judge and appends to grades.jsonl beside the predictions: id, the answer that was graded, what the judge
-said, and the grade in it (null where it cannot be read: asked again the next time). Whoever has that file has the score.
+said, and the grade in it (null where it cannot be read: asked again the next time). A judge is not sent
+thoughts. Whoever has that file has the score.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Files, Judge
+from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.record import line_of, read_record, rewrite
 
 GRADES = "grades.jsonl"
@@ -64,8 +66,8 @@ def grade(
         for start in range(0, len(waiting), batch_size):
             batch = waiting[start : start + batch_size]
             num_said = 0
-            for index, text in ask([judge.message(answer) for answer in batch]):
-                answer, read = batch[index], judge.read(text)
+            for index, text in ask([judge.message(_without_thoughts(answer)) for answer in batch]):
+                answer, read = batch[index], judge.read(without_thoughts(text).strip())
                 num_bad += read is None
                 line = {"id": answer.question.id, "judge": name, "response": answer.response, "text": text}
                 file.write(line_of({**line, "grade": read}))
@@ -110,6 +112,10 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     """A template with its {places} filled in one pass, so that what is filled in is never taken for a place."""
     places = "|".join(map(re.escape, values))
     return re.sub(rf"\{{({places})\}}", lambda match: values[match[1]], template)
+
+
+def _without_thoughts(answer: Answer) -> Answer:
+    return replace(answer, response=without_thoughts(answer.response).strip())
 
 
 def _graded(path: Path) -> dict[str, dict[str, Any]]:

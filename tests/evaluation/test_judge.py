@@ -147,3 +147,10 @@ def test_a_file_cut_inside_a_character_goes_on(tmp_path):
     path.write_bytes(data + data[: data.index("\u6ca1".encode()) + 1])
     assert grade(tmp_path, Asked(), answers("a", "bb"), judge(), name="j").num_bad == 0
     assert grades_of(answers("a", "bb"), {"grades": tmp_path}, "B") == [(1.0,), (2.0,)]
+
+
+def test_thoughts_are_not_sent_nor_read_as_a_grade(tmp_path):
+    ask = Asked({"grade bb": "<think>9?</think>\n2"})
+    grade(tmp_path, ask, answers("Is it a dog? No.</think> bb"), judge(), name="j")
+    assert ask.messages == ["grade bb"]
+    assert grades_of(answers("Is it a dog? No.</think> bb"), {"grades": tmp_path}, "B") == [(2.0,)]

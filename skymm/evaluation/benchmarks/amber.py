@@ -15,6 +15,7 @@ from typing import Any
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
 from skymm.evaluation.files import column, read_rows
 from skymm.evaluation.reading.amber_nouns import COUNTED_FROM, description_scores
+from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 
@@ -214,7 +215,9 @@ def _generative(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
         return {
             "note": f"not scored: {len(answers)} descriptions need relation.json and safe_words.txt beside --labels"
         }
-    return description_scores([(answer.response, answer.question.fields) for answer in answers], *lists)
+    return description_scores(
+        [(without_thoughts(answer.response), answer.question.fields) for answer in answers], *lists
+    )
 
 
 BENCHMARK = Benchmark(

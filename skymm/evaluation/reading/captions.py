@@ -17,6 +17,7 @@ from typing import Any
 from skymm.evaluation.benchmark import Answer, Files, Picture, Question, once_each
 from skymm.evaluation.files import column, read_json, read_rows
 from skymm.evaluation.reading.mentions import Vocabulary, official_mentions, read_vocabulary, strict_mentions
+from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.progress import say
 from skymm.recipe import EvalRecipe
 from skymm.text import words
@@ -227,9 +228,12 @@ class Counts:
 
 
 def count(answers: Sequence[Answer], vocabulary: Vocabulary, strict: bool) -> Counts:
-    """A mention is hallucinated where none of the classes that it may be is in the image. Repeated mentions count."""
+    """A mention is hallucinated where none of the classes that it may be is in the image. Repeated mentions count,
+    thoughts do not: they are no part of a caption, by either rule.
+    """
     rows = [
-        _counted(vocabulary, strict, answer.response, tuple(answer.question.fields["objects"])) for answer in answers
+        _counted(vocabulary, strict, without_thoughts(answer.response), tuple(answer.question.fields["objects"]))
+        for answer in answers
     ]
     made_up, mentions, recalled, present, lengths = zip(*rows, strict=True) if rows else [()] * 5
     return Counts(

@@ -118,7 +118,7 @@ def unmarked(text: str) -> str:
 def sentences_of(text: str) -> Iterator[str]:
     """Sentences without markup and thoughts, a label on a line of its own together with what it labels."""
     text = _BOXED.sub(r"\nfinal answer: \1\n", _MATHS.sub(r"\1", without_thoughts(text)))
-    lines = re.sub("<answer>", "\nanswer: ", text, flags=re.I).replace("\r", "\n").replace("’", "'").split("\n")
+    lines = text.replace("\r", "\n").replace("’", "'").split("\n")
     label = ""
     for piece in _SENTENCE_END.split(_LABEL_MARK.sub(r"\1:", "\n".join(map(unmarked, lines)))):
         piece = " ".join(piece.split()).strip(" ,'-—")

@@ -198,7 +198,7 @@ def test_any_subset_has_scores(repository):
 
 def test_descriptions_are_counted_apart(repository):
     labels = {"labels": repository / "data" / "annotations.json"}
-    answers = read(repository, {1: "A man, two puppies and a tree.", 2: "The sky.", 4: "No"})
+    answers = read(repository, {1: "A sea?</think>A man, two puppies and a tree.", 2: "The sky.", 4: "No"})
     scores = amber.score(answers, labels)
     found = scores["generative"]
     assert found["chair"] == 1 / 4.001 and found["num_descriptions"] == 2  # man, puppy, tree (safe); sky

@@ -57,6 +57,12 @@ def test_rates_by_hand(files):
     assert "note" not in scores
 
 
+def test_thoughts_are_no_part_of_a_caption(files):
+    said = chair.score([answer(1, ["dog"], "A bus, a car? No.</think>A dog.")], files)
+    plain = chair.score([answer(1, ["dog"], "A dog.")], files)
+    assert said == plain and plain["chair_i"] == 0
+
+
 def test_captions_without_objects(files):
     scores = chair.score([answer(1, ["dog"], "Nothing.")], files)
     assert scores["chair_i"] == scores["chair_s"] == 0 and "divides by zero" in scores["note"]
