@@ -53,13 +53,16 @@ class Facts:
 
     `relations` are (subject, relation, object): ("cat", "on", "table"). `texts` is writing that can be read in the picture.
     `complete` names a vocabulary of the lexicon that annotators looked for exhaustively ("coco80"): what of it is not among
-    the things is not there. Without it, absence is a well-founded guess and never about what a caption may have meant.
+    the things is not there. `absent` are names, as the source says them, of what is known not to be there: what its annotators
+    looked for and did not find; () where they looked for nothing in particular. With either, nothing else is asked as absent.
+    Without, absence is a well-founded guess out of captions and never about what these may have meant or left unsaid.
     """
 
     things: tuple[Thing, ...] = ()
     relations: tuple[tuple[str, str, str], ...] = ()
     texts: tuple[str, ...] = ()
     complete: str | None = None
+    absent: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; empty fields are left out. `Facts.from_json` reads it back."""
@@ -75,7 +78,8 @@ class Facts:
             "texts": list(self.texts),
             "complete": self.complete,
         }
-        return {name: value for name, value in fields.items() if value}
+        absent = {} if self.absent is None else {"absent": list(self.absent)}
+        return {name: value for name, value in fields.items() if value} | absent
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Facts:
@@ -87,6 +91,7 @@ class Facts:
             tuple((subject, relation, object_) for subject, relation, object_ in data.get("relations", ())),
             tuple(data.get("texts", ())),
             data.get("complete"),
+            None if data.get("absent") is None else tuple(data["absent"]),
         )
 
 

@@ -123,12 +123,16 @@ class MiniGpt4Source(_Source):
 
 
 class CocoSource(_Source):
-    """COCO's captions_*.json and instances_*.json; either may be left out. Instances are complete over 80 classes."""
+    """COCO's captions_*.json and instances_*.json; either may be left out. Its own instances are complete over 80 classes."""
 
     format: Literal["coco"]
     images: FilePath
     captions: FilePath | None = None
     instances: FilePath | None = None
+    complete: bool = Field(
+        False,
+        description="every class of a table of your own was looked for in every picture: what has no box is not there",
+    )
 
 
 class ChineseCaptionsSource(_Source):

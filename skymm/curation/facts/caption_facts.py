@@ -74,7 +74,9 @@ def merge(*facts: Facts) -> Facts:
     relations = dict.fromkeys(relation for one in facts for relation in one.relations)
     texts = dict.fromkeys(text for one in facts for text in one.texts)
     complete = next((one.complete for one in facts if one.complete), None)
-    return Facts(tuple(things), tuple(relations), tuple(texts), complete)
+    lists = [one.absent for one in facts if one.absent is not None]
+    absent = tuple(dict.fromkeys(name for names in lists for name in names)) if lists else None
+    return Facts(tuple(things), tuple(relations), tuple(texts), complete, absent)
 
 
 def colours_said(thing: Thing) -> tuple[tuple[str, ...], ...]:

@@ -65,7 +65,7 @@ class Known:
         """Absent words by POPE's strategies, the most tempting first ("random": in the lexicon's order)."""
         names = [word.en for word in self.absent]
         there = [seen.word.en for seen in self.seen]
-        if self.facts.complete is None:
+        if self.facts.complete is None and self.facts.absent is None:
             usual = set().union(*(statistics.often_with(one, _MAY_GO_UNSAID) for one in there))
             names = [name for name in names if name not in usual]
         if strategy == "popular":
@@ -133,11 +133,12 @@ def _is_exact(
 
 
 def _absent(facts: Facts, named: frozenset[str]) -> tuple[Word, ...]:
-    if facts.complete is not None:
+    if facts.complete is not None or facts.absent is not None:
         # Annotators looked for these, so an oven may be missing in a kitchen; but where a wheel is named there is a vehicle.
+        sought = [*(vocabulary(facts.complete) if facts.complete else ()), *filter(None, map(find, facts.absent or ()))]
         return tuple(
             word
-            for word in vocabulary(facts.complete)
+            for word in dict.fromkeys(sought)
             if word.askable and not any(akin(word.en, name) or part_of(name, word.en) for name in named)
         )
     if not named:

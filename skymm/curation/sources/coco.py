@@ -35,13 +35,20 @@ _IN_ORDER = (
 )
 NAMES = tuple(_IN_ORDER.split(", "))
 """The 80 categories, in the order of their ids."""
+_NEITHER = ("iscrowd", "difficult", "ignore", "ignored")
+# As Pascal VOC writes them.
+_RUN_TOGETHER = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv"}
 
 
 class Source:
-    """An image is a record: its captions, and how many there are of each kind of thing. Where some are only marked as a
-    crowd the number is not known. Keys are the image ids.
+    """An image is a record: its captions, and how many there are of each kind of thing. Keys are the image ids.
 
-    Tables in COCO's format with other kinds of things give facts that are not complete: what was looked for is not known.
+    Boxes of a crowd, and those marked `difficult`, `ignore` or `ignored`, say neither that their kind is there nor that it is
+    not, and beside other boxes of it its number is not known.
+
+    Of tables in COCO's format with other kinds of things nobody knows what was looked for, so nothing is absent and no number
+    is exact, but where an image lists what is `absent`, or the recipe says that the table is complete. `difficult_only` are
+    kinds that are neither; a table that has such lists leaves difficult boxes out, so its numbers are not exact.
     """
 
     rows_per_part = 512
@@ -55,28 +62,33 @@ class Source:
     def rows(self) -> Iterator[dict[str, Any]]:
         check_directories(self.recipe.images)
         with Join() as join:
-            kinds: dict[int | str, str] = {}
+            kinds: dict[int | str | None, str] = {}
             if self.recipe.captions is not None:
                 yield from _read(self.recipe.captions, ["caption"], "captioned", join, {})
             if self.recipe.instances is not None:
-                yield from _read(self.recipe.instances, ["category_id", "iscrowd"], "searched", join, kinds)
-            complete = set(kinds.values()) == set(NAMES)
+                yield from _read(self.recipe.instances, ["category_id"], "searched", join, kinds)
             for image, said in join.images():
-                yield _row(image, said, kinds, complete)
+                yield _row(image, said, kinds, self.recipe.complete)
 
     def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
         yield record_of(row, self._record)
 
     def _record(self, row: dict[str, Any]) -> Record:
         captions = captions_of(row["captions"])
-        facts = Facts(tuple(Thing(name, count) for name, count in row["things"]), complete=row["complete"])
-        if not captions and not facts.to_json():
+        absent = row["absent"]
+        facts = Facts(
+            tuple(Thing(name, count) for name, count in row["things"]),
+            complete=row["complete"],
+            # Boxes alone, of which nobody knows what was looked for, tell of nothing that is absent; captions may.
+            absent=tuple(absent) if absent is not None else () if row["searched"] and not captions else None,
+        )
+        if not captions and not (facts.things or facts.complete or facts.absent):
             raise Unusable("caption is missing", "and there are no things")
         return Record(row["key"], named([find(row["file"], self.recipe.images)]), tuple(captions), facts=facts)
 
 
 def _read(
-    path: str, fields: Sequence[str], by: str, join: Join, kinds: dict[int | str, str]
+    path: str, fields: Sequence[str], by: str, join: Join, kinds: dict[int | str | None, str]
 ) -> Iterator[dict[str, Any]]:
     """Puts a file's images (under `by`) and annotations into the join, its categories into `kinds`; yields what is broken."""
     lists: list[str] = []
@@ -94,31 +106,54 @@ def _read(
         if image is None or (entry.name != "annotations" and not isinstance(name, str)):
             yield broken(path, place, f"found {entry.value!r}")
         elif entry.name == "images":
-            join.add(image, by, name)
+            join.add(image, by, [name, _names(said.get("absent")), _names(said.get("difficult_only"))])
         elif entry.name == "annotations":
-            join.add(image, fields[0], [said.get(field) for field in fields])
+            join.add(image, fields[0], [said.get(fields[0]), any(said.get(mark) for mark in _NEITHER)])
         else:
-            kinds[image] = name.strip().lower()
+            kinds[image] = _plain(name)
     expect_names(lists, ["images", "annotations", *(["categories"] if by == "searched" else [])], path, "list")
 
 
-def _row(image: int | str, said: dict[str, list[Any]], kinds: dict[int | str, str], complete: bool) -> dict[str, Any]:
+def _plain(name: str) -> str:
+    return _RUN_TOGETHER.get(name.strip().lower(), name.strip().lower())
+
+
+def _names(value: Any) -> list[str] | None:
+    return [_plain(name) for name in value if isinstance(name, str)] if isinstance(value, list) else None
+
+
+def _row(
+    image: int | str, said: dict[str, list[Any]], kinds: dict[int | str | None, str], declared: bool
+) -> dict[str, Any]:
     files = [*said.get("captioned", []), *said.get("searched", [])]
     if not files:
         return refused(image, "picture has no name", f"image {image} is annotated and not among the images")
     counts: Counter[str] = Counter()
-    crowds: set[str] = set()
-    for category, crowd in said.get("category_id", []):
-        name = kinds.get(identity(category) or "")
+    neither: set[str] = set()
+    for category, marked in said.get("category_id", []):
+        name = kinds.get(identity(category))
         if name is None:
             return refused(image, "unknown category", f"image {image}: category {category!r} has no name")
-        counts[name] += 1
-        if crowd:
-            crowds.add(name)
+        if marked:
+            neither.add(name)
+        else:
+            counts[name] += 1
+    searched = "searched" in said
+    _, absent, difficult = said["searched"][0] if searched else (None, None, None)
+    neither.update(difficult or ())
+    vocabulary = set(kinds.values())
+    complete = VOCABULARY if searched and vocabulary == set(NAMES) else None
+    if absent is None and searched and (neither - counts.keys() if complete else declared):
+        absent, complete = sorted(vocabulary), None
+    if absent is not None:
+        absent = [name for name in absent if name not in counts and name not in neither and not name.startswith("_")]
+    exact = searched and difficult is None and (complete or absent is not None)
     return {
         "key": key_of(image),
-        "file": files[0],
-        "captions": [caption for (caption,) in said.get("caption", [])],
-        "things": [[name, None if name in crowds else counts[name]] for name in sorted(counts)],
-        "complete": VOCABULARY if complete and "searched" in said else None,
+        "file": files[0][0],
+        "captions": [caption for caption, _ in said.get("caption", [])],
+        "things": [[name, counts[name] if exact and name not in neither else None] for name in sorted(counts)],
+        "searched": searched,
+        "complete": complete,
+        "absent": absent,
     }

@@ -10,8 +10,10 @@ import pytest
 from curation.sources import miniatures
 from curation.sources.gathered import gather, source_of
 from curation.sources.miniatures import CHINESE, ENGLISH, GOOD
+from PIL import Image
 
 from skymm.conversation import Turn
+from skymm.curation.facts.known import know
 from skymm.curation.record import Caption, Facts, Thing
 
 
@@ -208,6 +210,33 @@ def test_minigpt4(tmp_path):
     gathered = gather(miniatures.minigpt4(tmp_path))
     assert gathered.by_key()["2"].captions == (Caption(f"{ENGLISH[0]} The picture has many small details.", "en"),)
     assert gathered.reasons() == ["caption is missing", "picture is missing", "row is broken"]
+
+
+@pytest.mark.parametrize(
+    ("image", "boxes", "recipe", "things", "absent"),
+    [
+        ({}, [("dog", {})], {}, [("dog", None)], ()),
+        ({}, [("dog", {})], {"complete": True}, [("dog", 1)], ("car", "dining table")),
+        ({"absent": ["car", "dog"]}, [("dog", {})], {}, [("dog", 1)], ("car",)),
+        ({}, [("dog", {}), ("dog", {"difficult": 1})], {"complete": True}, [("dog", None)], ("car", "dining table")),
+        ({}, [("dog", {}), ("car", {"ignore": 1})], {"complete": True}, [("dog", 1)], ("dining table",)),
+        ({"absent": ["diningtable"], "difficult_only": ["car"]}, [("dog", {})], {}, [("dog", None)], ("dining table",)),
+    ],
+)
+def test_absent_is_only_what_was_looked_for(tmp_path, image, boxes, recipe, things, absent):
+    names = ["dog", "car", "diningtable", "_background_"]
+    data = {
+        "images": [{"id": 1, "file_name": "1.jpg", **image}],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(names)],
+        "annotations": [{"image_id": 1, "category_id": names.index(name), **marks} for name, marks in boxes],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(data))
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.jpg")
+    paths = {"images": str(tmp_path), "instances": str(tmp_path / "instances.json")}
+    (one,) = gather({"format": "coco", **paths, **recipe}).records
+    assert one.facts == Facts(tuple(Thing(*thing) for thing in things), absent=absent)
+    assert Facts.from_json(json.loads(json.dumps(one.facts.to_json()))) == one.facts
+    assert {word.en for word in know(one).absent} == set(absent)
 
 
 def test_coco(tmp_path):
