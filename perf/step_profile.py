@@ -20,7 +20,7 @@ import torch
 from skymm.data.workers import Loader
 from skymm.model import language
 from skymm.recipe import LoraRecipe, StageRecipe, parse
-from skymm.train.batches import micro_batches, packed
+from skymm.train.batches import micro_batches, why_padded
 from skymm.train.parallel import open_accelerator
 from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation
 from skymm.train.step import take_step
@@ -58,7 +58,7 @@ def profile_step(recipe: StageRecipe, *, compiled: bool) -> None:
     model.freeze_for(recipe.trains)
     model.to(accelerator.device).train()
     optimizer = optimizer_for(model, recipe)
-    packing = packed(recipe, model)
+    packing = why_padded(recipe, model) is None
     mixture = mixture_of(recipe, preparation(recipe, model, processor), accelerator, None, None)
     items = (item for item in Loader(mixture, workers=0) if item.value is not None)
     batches = micro_batches(list(islice(items, recipe.batch_size)), recipe, processor, packing=packing)

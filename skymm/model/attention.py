@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -77,17 +78,22 @@ def attention_forward(
     max_length_q: int | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """query (B, H, T, D), key and value (B, H_kv, T, D) -> (B, T, H, D), as transformers' attention functions do.
+    """query (B, H, T, D), key (B, H_kv, T, D), value (B, H_kv, T, Dv) -> (B, T, H, Dv), as transformers' functions do.
 
-    Raises ValueError for what changes the scores and is not done here (soft caps, sinks), and for dropout.
+    Raises ValueError for what changes the scores and is not done here (soft caps, sinks), packed or not; in packed rows also
+    for dropout, and for a mask that is more than a sliding window (chunks, ...).
     """
+    changes = [name for name in ("softcap", "s_aux", "position_bias") if kwargs.get(name) is not None]
+    if changes:
+        raise ValueError(f'attention "{NAME}" does not do {changes[0]}; use attention = "eager", and packing = false')
     if cu_seq_lens_q is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
-    changes = [name for name in ("softcap", "s_aux", "position_bias") if kwargs.get(name) is not None]
-    if changes or dropout or query.shape[0] != 1:
-        what = changes[0] if changes else "dropout in attention" if dropout else f"{query.shape[0]} packed rows at once"
+    what = f"{query.shape[0]} packed rows at once" if query.shape[0] != 1 else "dropout in attention" if dropout else ""
+    if attention_mask is not None and sliding_window is None:
+        what = "a mask of the LLM's own in packed rows"
+    if what:
         raise ValueError(f'attention "{NAME}" does not do {what}; use packing = false with attention = "sdpa"')
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     parts = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
@@ -100,13 +106,23 @@ def attention_forward(
     return out[None], None
 
 
-def on_cuda_possible() -> bool:
-    """Whether this torch has the kernel (from 2.10 on)."""
+@cache
+def _cuda_kernel() -> tuple[Any, bool] | None:
+    """torch's variable-length kernel, and whether it shares key heads by itself; None before torch 2.11.
+
+    2.10 had the first public one, which knew no windows.
+    """
     try:
-        from torch.nn.attention.varlen import varlen_attn  # noqa: F401
+        from torch.nn.attention.varlen import varlen_attn
     except ImportError:
-        return False
-    return True
+        return None
+    known = inspect.signature(varlen_attn).parameters
+    return (varlen_attn, "enable_gqa" in known) if {"scale", "window_size"} <= set(known) else None
+
+
+def on_cuda_possible() -> bool:
+    """Whether this torch has the kernel (from 2.11 on)."""
+    return _cuda_kernel() is not None
 
 
 def _on_cuda(
@@ -118,16 +134,22 @@ def _on_cuda(
     scale: float,
     window: int,
 ) -> Tensor:
-    from torch.nn.attention.varlen import varlen_attn
-
+    kernel = _cuda_kernel()
+    if kernel is None:
+        raise ValueError(f'attention "{NAME}" on CUDA needs torch 2.11, found {torch.__version__}; use "sdpa"')
+    varlen_attn, shares_keys = kernel
     options: dict[str, Any] = {"scale": scale, "window_size": (window, 0)}
     groups = query_THD.shape[1] // key_TGD.shape[1]
-    if groups > 1 and "enable_gqa" in inspect.signature(varlen_attn).parameters:
+    if groups > 1 and shares_keys:
         options["enable_gqa"] = True
     elif groups > 1:
         key_TGD, value_TGD = key_TGD.repeat_interleave(groups, 1), value_TGD.repeat_interleave(groups, 1)
     longest = int(cu_seq_lens.diff().max()) if longest is None else int(longest)
-    return varlen_attn(query_THD, key_TGD, value_TGD, cu_seq_lens, cu_seq_lens, longest, longest, **options)
+    # The kernel wants values as wide as keys (DeepSeek's are narrower): zeros are added, and their sums cut off again.
+    width = value_TGD.shape[-1]
+    value_TGD = F.pad(value_TGD, (0, key_TGD.shape[-1] - width))
+    out_THD = varlen_attn(query_THD, key_TGD, value_TGD, cu_seq_lens, cu_seq_lens, longest, longest, **options)
+    return out_THD[..., :width]
 
 
 def _mask(*, attention_mask: Tensor | None = None, q_length: int = 0, kv_length: int = 0, **kwargs: Any) -> Any:
@@ -138,7 +160,8 @@ def _mask(*, attention_mask: Tensor | None = None, q_length: int = 0, kv_length:
 
 
 # --- CPU ------------------------------------------------------------------------------------------------------------------
-# Shape legend: T tokens of the row, t of one conversation, H query heads, G key heads, M = t * H / G, D head width.
+# Shape legend: T tokens of the row, t of one conversation, H query heads, G key heads, M = t * H / G, D head width (of
+# values it may be another).
 
 KEEP = 512
 """Longest conversation whose probabilities are kept for the backward pass; of longer ones they are computed again."""
@@ -153,7 +176,7 @@ def segments_attention(
     Returns the output (T, H, D), and the probabilities of all conversations one after another, for the backward pass.
     """
     heads = query_THD.shape[1]
-    out_THD, kept = _room(query_THD, longest)
+    out_THD, kept = _room(query_THD, value_TGD, longest)
     for segment, place in _segments(cu_seq_lens, heads):
         room = kept[place] if len(kept) else None
         probabilities_GMt = _probabilities(query_THD[segment], key_TGD[segment], scale, window, room)
@@ -162,15 +185,15 @@ def segments_attention(
     return out_THD, kept
 
 
-def _room(query_THD: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+def _room(query_THD: Tensor, value_TGD: Tensor, longest: int) -> tuple[Tensor, Tensor]:
     tokens, heads, _ = query_THD.shape
     size = heads * tokens * longest if longest <= KEEP else 0
-    return torch.empty_like(query_THD, memory_format=torch.contiguous_format), query_THD.new_empty(size)
+    return query_THD.new_empty(tokens, heads, value_TGD.shape[-1]), query_THD.new_empty(size)
 
 
 @segments_attention.register_fake
 def _(query_THD, key_TGD, value_TGD, cu_seq_lens, longest, scale, window):
-    return _room(query_THD, longest)
+    return _room(query_THD, value_TGD, longest)
 
 
 @torch.library.custom_op("skymm::segments_attention_backward", mutates_args=())
@@ -224,7 +247,7 @@ segments_attention.register_autograd(_backward, setup_context=_keep)
 @register_flop_formula([torch.ops.skymm.segments_attention], get_raw=True)
 def _forward_flops(query: Tensor, key: Tensor, value: Tensor, cu_seq_lens: Tensor, *rest: Any, **kwargs: Any) -> int:
     """To torch's counter this is one operator, so it has to be told: two products of (t, D) x (D, t) per head."""
-    return 4 * int(cu_seq_lens.diff().long().square().sum()) * query.shape[1] * query.shape[2]
+    return 2 * int(cu_seq_lens.diff().long().square().sum()) * query.shape[1] * (query.shape[2] + value.shape[2])
 
 
 @register_flop_formula([torch.ops.skymm.segments_attention_backward], get_raw=True)

@@ -22,10 +22,14 @@ def build_model(
     import transformers
 
     dtype = language.pick_dtype(device) if recipe.dtype == "auto" else getattr(torch, recipe.dtype)
-    attention = language.pick_attention(attention, device, dtype)
     source = assets.resolve_llm(recipe.llm)
     llm = language.load_llm(
-        source, dtype=dtype, attention=attention, revision=recipe.llm_revision, quantization=recipe.quantization
+        source,
+        dtype=dtype,
+        attention=attention,
+        device=device,
+        revision=recipe.llm_revision,
+        quantization=recipe.quantization,
     )
     tokenizer = transformers.AutoTokenizer.from_pretrained(source, revision=recipe.llm_revision or "main")
     specs = [tower if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers]

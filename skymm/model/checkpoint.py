@@ -33,7 +33,8 @@ def save_model(model, directory: str | Path) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.resampler.state_dict().items()}
     save_file(state, directory / RESAMPLER, metadata={"format": "pt"})
     if model.config.lora:
-        adapter.peft_config(model.config.lora, llm=model.config.llm).save_pretrained(str(directory / LORA))
+        description = adapter.peft_config(model.language_model, model.config.lora, name=model.config.llm)
+        description.save_pretrained(str(directory / LORA))
         state = {name: tensor.detach().cpu() for name, tensor in adapter.state_dict(model.language_model).items()}
         # The names that peft itself writes, so that the adapter also loads onto the bare LLM.
         save_file(
@@ -64,11 +65,11 @@ def load_model(model_class: Any, name: str, *, lora: bool = True, **kwargs: Any)
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if isinstance(device, dict):
         device = device.get("", "cpu")
-    attention = language.pick_attention(kwargs.get("attn_implementation") or "auto", device, dtype)
     llm = language.load_llm(
         assets.resolve_llm(config.llm),
         dtype=dtype,
-        attention=attention,
+        attention=kwargs.get("attn_implementation") or "auto",
+        device=device,
         revision=config.llm_revision,
         quantization=config.quantization,
     )

@@ -1,6 +1,4 @@
-"""The frozen LLM. Everything asked of transformers here is public: from_pretrained / from_config, get_decoder,
-get_input_embeddings, get_output_embeddings, generate.
-"""
+"""The frozen LLM: loaded, held still, and run with the attention and the width that fit the device."""
 
 from __future__ import annotations
 
@@ -14,29 +12,54 @@ from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from skymm.model import attention as varlen
+from skymm.model.examine import layers_of, refuse_what_cannot_join
 
 
 def load_llm(
-    source: str, *, dtype: torch.dtype, attention: str, revision: str | None = None, quantization: str | None = None
+    source: str,
+    *,
+    dtype: torch.dtype,
+    attention: str,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+    quantization: str | None = None,
+    trust_remote_code: bool = False,
 ) -> nn.Module:
-    """A frozen causal LLM from a local directory or hub id, in eval mode.
+    """A frozen causal LLM from a local directory or hub id, in eval mode, on the CPU.
 
+    `attention` "auto": what packs rows on `device`, or what the LLM has, see `pick_attention`.
     `quantization` "nf4": its matrices in 4 bits, computed in `dtype` (QLoRA, arXiv 2305.14314).
-    Raises ValueError, naming the source, when there is none, when it scales its logits in a way the gathered loss lacks,
-    or when what quantises it is not installed.
+    Raises ValueError, naming the source, when there is none, when it cannot be joined (no generation from embeddings), or
+    when what quantises it is not installed.
     """
     options = {"quantization_config": _four_bits(dtype)} if quantization else {}
+    where = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
     varlen.register()
     try:
+        config = transformers.AutoConfig.from_pretrained(source, **where)
+        attention = pick_attention(attention, device, dtype, _class_of(config))
         with _no_progress_bar():
             llm = transformers.AutoModelForCausalLM.from_pretrained(
-                source, dtype=dtype, attn_implementation=attention, revision=revision or "main", **options
+                source, config=config, dtype=dtype, attn_implementation=attention, **where, **options
             )
     except OSError as error:
         raise ValueError(
             f"llm {source!r} could not be loaded: {error}. Give a hub id or a directory with a saved LLM."
         ) from error
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise ValueError(
+            f"llm {source!r} is made of code that lies beside its weights; read that code, then set "
+            "`trust_remote_code = true` in [model]"
+        ) from error
     return freeze(llm)
+
+
+def _class_of(config: transformers.PreTrainedConfig) -> type[nn.Module] | None:
+    """What transformers would make of it; None for code from elsewhere."""
+    found = transformers.MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    return found[0] if isinstance(found, tuple | list) else found
 
 
 def _four_bits(dtype: torch.dtype) -> transformers.BitsAndBytesConfig:
@@ -65,6 +88,7 @@ def _no_progress_bar() -> Iterator[None]:
 def llm_from_config(text_config: transformers.PreTrainedConfig, *, dtype: torch.dtype, attention: str) -> nn.Module:
     """The same architecture with random weights."""
     varlen.register()
+    attention = pick_attention(attention, "cpu", dtype, _class_of(text_config))
     return freeze(
         transformers.AutoModelForCausalLM.from_config(text_config, dtype=dtype, attn_implementation=attention)
     )
@@ -90,18 +114,17 @@ def checkpoint_activations(llm: nn.Module) -> None:
 
 
 def compile_layers(llm: nn.Module) -> None:
-    """torch.compile, one graph for all decoder layers and all lengths: 40 seconds once instead of minutes per shape."""
-    for layer in llm.get_decoder().layers:
+    """torch.compile, one graph for all decoder layers and all lengths: 40 seconds once instead of minutes per shape.
+
+    Raises ValueError for a decoder without a list of layers.
+    """
+    for layer in layers_of(llm):
         layer.compile(dynamic=True)
 
 
 def freeze(llm: nn.Module) -> nn.Module:
-    """No gradients, no dropout. Raises ValueError for heads whose logits are changed afterwards."""
-    for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
-        if getattr(llm.config, name, None) not in (None, 1, 1.0):
-            raise ValueError(
-                f"this LLM changes its logits after the head ({name}); the gathered loss does not do that yet"
-            )
+    """No gradients, no dropout. Raises ValueError for an LLM that cannot be joined with images."""
+    refuse_what_cannot_join(llm)
     # `generate` hands the head one position per row, a slice with gaps, for which torch's CPU `linear` copies the weight
     # once per row: three quarters of the time to the first token of a batch of 64.
     llm.get_output_embeddings().register_forward_pre_hook(_without_gaps)
@@ -116,7 +139,7 @@ def pick_dtype(device: str | torch.device = "cpu") -> torch.dtype:
     """bf16 where the device multiplies it in hardware, else fp32. The same on every call: what is cached depends on it."""
     device = torch.device(device)
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     return torch.bfloat16 if device.type == "cpu" and _cpu_has("amx_bf16", "avx512_bf16") else torch.float32
 
 
@@ -134,23 +157,40 @@ def _cpu_has(*features: str) -> bool:
     return any(found.get(feature, False) for feature in features)
 
 
-def pick_attention(attention: str, device: str | torch.device, dtype: torch.dtype) -> str:
+def pick_attention(
+    attention: str, device: str | torch.device, dtype: torch.dtype, llm_class: type[nn.Module] | None = None
+) -> str:
     """`auto` -> what packs rows: flash-attention 2 where it is installed, else torch's own varlen kernel, ours on a CPU.
 
-    SDPA where there is none of them (fp32 on CUDA, other devices); rows are padded then.
+    SDPA where there is none of them (fp32 on CUDA, other devices), or where `llm_class` does not ask transformers for its
+    attention; eager where its scores are capped or have sinks, which SDPA does not know. Rows are padded then.
+    Raises ValueError for "varlen" with such a class.
     """
-    kind = torch.device(device).type
+    knows_sdpa = getattr(llm_class, "_supports_sdpa", True)
+    knows_varlen = knows_sdpa and getattr(llm_class, "_supports_attention_backend", True)
+    if attention == varlen.NAME and not knows_varlen:
+        raise ValueError(f'{llm_class.__name__} computes attention in a way of its own; use attention = "auto"')
     if attention != "auto":
         return attention
+    other = "sdpa" if knows_sdpa else "eager"
+    kind = torch.device(device).type
     if kind == "cpu":
-        return varlen.NAME
+        return varlen.NAME if knows_varlen else other
     if kind != "cuda" or dtype not in (torch.bfloat16, torch.float16):
-        return "sdpa"
-    if importlib.util.find_spec("flash_attn"):
+        return other
+    flash = getattr(llm_class, "_compatible_flash_implementations", None) or ("flash_attention_2",)
+    flash = getattr(llm_class, "_supports_flash_attn", True) and "flash_attention_2" in flash
+    if flash and importlib.util.find_spec("flash_attn"):
         return "flash_attention_2"
-    return varlen.NAME if varlen.on_cuda_possible() else "sdpa"
+    return varlen.NAME if knows_varlen and varlen.on_cuda_possible() else other
 
 
 def embedding_rms(llm: nn.Module) -> float:
-    """Root mean square of the token embeddings: how loud a word is."""
-    return llm.get_input_embeddings().weight.detach().float().pow(2).mean().sqrt().item()
+    """Root mean square of the token embeddings as the decoder reads them: how loud a word is.
+
+    The module is asked and not its table: Gemma 3 multiplies what it looks up.
+    """
+    embed = llm.get_input_embeddings()
+    ids = torch.linspace(0, embed.weight.shape[0] - 1, min(embed.weight.shape[0], 4096), device=embed.weight.device)
+    with torch.no_grad():
+        return embed(ids.long()).float().pow(2).mean().sqrt().item()

@@ -8,7 +8,9 @@ products themselves. Here a product adds its result in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -17,19 +19,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skymm.model.examine import decoder_of
 
-def add(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: tuple[str, ...] | list[str]) -> int:
-    """Put a LoRA adapter into the LLM, in the LLM's dtype, and return how many matrices it adapts.
 
-    Raises ValueError when no module of the LLM has one of the target names.
+def add(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: Sequence[str] | None = None) -> list[str]:
+    """Put a LoRA adapter into the LLM, in the LLM's dtype, and return the names of the layers that have one.
+
+    `targets` None: every linear layer of the decoder. The head is none of them, nor is anything of a vision tower that the
+    LLM brings along. Raises ValueError when the decoder has no linear layer of one of the names.
     """
-    from peft import LoraConfig
-
-    names = {name.rsplit(".", 1)[-1] for name, module in llm.named_modules() if isinstance(module, nn.Linear)}
-    missing = sorted(set(targets) - names)
-    if missing:
-        raise ValueError(f"lora targets {missing} are not in this LLM; its linear layers are {sorted(names)}")
-    llm.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets)))
+    found = sorted({name.rsplit(".", 1)[-1] for name in _linear_layers(llm)})
+    targets = found if targets is None else sorted(set(targets))
+    missing = sorted(set(targets) - set(found))
+    if missing or not targets:
+        raise ValueError(f"lora targets {missing} are not in this LLM; its linear layers are {found}")
+    config = _peft_config(llm, rank=rank, alpha=alpha, dropout=dropout, targets=targets)
+    _put_in(llm, config, [name for name in _linear_layers(llm) if name.rsplit(".", 1)[-1] in targets])
     for _, parameter in parameters(llm):
         # peft would keep them in fp32; mixing widths in every layer costs a tenth of a step. The optimizer has fp32 masters.
         parameter.data = parameter.data.to(llm.dtype)
@@ -37,7 +42,75 @@ def add(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: tup
     for module in llm.modules():
         if type(module) is plain and type(module.base_layer) is nn.Linear:  # nothing quantised, nothing transposed
             module.__class__ = fused
-    return num_adapted(llm)
+    return targets
+
+
+def _put_in(llm: nn.Module, config: Any, layers: list[str]) -> None:
+    """Adapters onto exactly these layers.
+
+    Names alone would not do: where a mixture of experts has dense layers too, peft takes their names for those of experts,
+    as they were before transformers fused them, and leaves the dense layers out.
+    """
+    from peft import inject_adapter_in_model
+
+    pattern, config.target_modules = config.target_modules, "(?!)"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the pattern, which is nothing here, is not these layers
+        inject_adapter_in_model(config, llm, "default", state_dict=dict.fromkeys(f"{name}.lora_A" for name in layers))
+    config.target_modules = pattern
+    llm._hf_peft_config_loaded = True
+    llm.set_adapter("default")
+
+
+def _linear_layers(llm: nn.Module) -> list[str]:
+    """Names, inside the LLM, of the decoder's linear layers: also GPT-2's, also quantised ones, but none that does more."""
+    from transformers.pytorch_utils import Conv1D
+
+    inside = {id(module) for module in decoder_of(llm).modules()}
+    linear = [(name, module) for name, module in llm.named_modules() if isinstance(module, nn.Linear | Conv1D)]
+    return [name for name, module in linear if id(module) in inside and _is_only_a_matrix(module)]
+
+
+@torch.no_grad()
+def _is_only_a_matrix(module: nn.Module) -> bool:
+    """Llama 4's routers, say, are linear layers by name, and answer with two tensors."""
+    if type(module).forward is nn.Linear.forward or hasattr(module.weight, "quant_state"):
+        return True
+    weight = module.weight
+    width = module.in_features if isinstance(module, nn.Linear) else weight.shape[0]
+    return isinstance(module(torch.zeros(1, width, dtype=weight.dtype, device=weight.device)), Tensor)
+
+
+def _peft_config(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: list[str], **fields: Any) -> Any:
+    """peft's own description. Its pattern begins with the decoder's place, so a tower with the same names stays untouched."""
+    from peft import LoraConfig
+
+    decoder = decoder_of(llm)
+    place = next(name for name, module in llm.named_modules() if module is decoder)
+    return LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=rf"{re.escape(place)}\.(.*\.)?({'|'.join(map(re.escape, targets))})",
+        **fields,
+    )
+
+
+def summary(llm: nn.Module) -> str:
+    """For people: what has an adapter, and what of the decoder has none."""
+    adapted = sorted({name.split(".lora_A")[0].rsplit(".", 1)[-1] for name, _ in parameters(llm) if ".lora_A" in name})
+    if not adapted:
+        return "no LoRA"
+    # Experts that are one tensor of three dimensions are no layers, and peft's adapters go onto layers.
+    experts = sorted(
+        {
+            ".".join(name.split(".")[-2:])
+            for name, parameter in decoder_of(llm).named_parameters()
+            if parameter.ndim == 3 and "lora_" not in name and "conv" not in name
+        }
+    )
+    left = f", none on {', '.join(experts)} (fused experts)" if experts else ""
+    return f"LoRA on {num_adapted(llm)} matrices ({', '.join(adapted)}){left}"
 
 
 @cache
@@ -68,19 +141,9 @@ def num_adapted(llm: nn.Module) -> int:
     return sum("lora_A" in name for name, _ in parameters(llm))
 
 
-def peft_config(lora: Mapping[str, Any], *, llm: str) -> Any:
-    """peft's own description of the adapter, for `adapter_config.json`: it then also loads onto the bare LLM."""
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=lora["rank"],
-        lora_alpha=lora["alpha"],
-        lora_dropout=lora["dropout"],
-        target_modules=list(lora["targets"]),
-        base_model_name_or_path=llm,
-        task_type="CAUSAL_LM",
-        inference_mode=True,
-    )
+def peft_config(llm: nn.Module, lora: Mapping[str, Any], *, name: str) -> Any:
+    """For `adapter_config.json`: the adapter then also loads onto the bare LLM, which is called `name`."""
+    return _peft_config(llm, **lora, base_model_name_or_path=name, task_type="CAUSAL_LM", inference_mode=True)
 
 
 def parameters(llm: nn.Module) -> list[tuple[str, nn.Parameter]]:

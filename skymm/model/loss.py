@@ -9,16 +9,20 @@ ranks then changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+
+from skymm.model.examine import Head
 
 IGNORE = -100
 
 
 def gathered_cross_entropy(
-    hidden_BTE: Tensor, head: nn.Module, labels_BT: Tensor, *, chunk_rows: int = 2048
+    hidden_BTE: Tensor, head: Callable[[Tensor], Tensor], labels_BT: Tensor, *, chunk_rows: int = 2048
 ) -> tuple[Tensor, Tensor]:
     """Next-token loss: position t predicts label t + 1.
 
@@ -44,7 +48,7 @@ def gathered_cross_entropy(
     return torch.cat(parts), labels
 
 
-def liger_cross_entropy(hidden_BTE: Tensor, head: nn.Module, labels_BT: Tensor) -> tuple[Tensor, int]:
+def liger_cross_entropy(hidden_BTE: Tensor, head: Head, labels_BT: Tensor) -> tuple[Tensor, int]:
     """The sum of the same losses by Liger's fused kernel, and their number; losses one by one there are none.
 
     Raises ValueError where it cannot run.
@@ -57,11 +61,14 @@ def liger_cross_entropy(hidden_BTE: Tensor, head: nn.Module, labels_BT: Tensor) 
         raise ValueError("liger = true needs liger-kernel: pip install liger-kernel, or leave liger out") from error
     wanted = labels_BT[:, 1:] != IGNORE
     rows, labels = hidden_BTE[:, :-1][wanted], labels_BT[:, 1:][wanted]
-    bias = getattr(head, "bias", None)
-    return LigerFusedLinearCrossEntropyLoss(reduction="sum")(head.weight, rows, labels, bias), len(labels)
+    weight, bias = head.module.weight, getattr(head.module, "bias", None)
+    if head.factor != 1.0:  # the kernel knows a cap and no factor
+        rows, bias = rows * head.factor, None if bias is None else bias * head.factor
+    loss = LigerFusedLinearCrossEntropyLoss(reduction="sum", softcap=head.cap)
+    return loss(weight, rows, labels, bias), len(labels)
 
 
-def _row_losses(rows: Tensor, labels: Tensor, head: nn.Module) -> Tensor:
+def _row_losses(rows: Tensor, labels: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
     return F.cross_entropy(head(rows).float(), labels, reduction="none")
 
 

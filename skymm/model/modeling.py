@@ -18,6 +18,7 @@ from skymm.model import language, lora
 from skymm.model.attention import packed_arguments
 from skymm.model.checkpoint import load_model, save_model
 from skymm.model.configuration import SkyMMConfig
+from skymm.model.examine import decoder_of, head_of
 from skymm.model.loss import gathered_cross_entropy, liger_cross_entropy, words_loss
 from skymm.model.resampler import PerceiverResampler
 from skymm.model.vision import Tower, tower_from_config
@@ -64,6 +65,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             language_model = language.llm_from_config(config.text_config, dtype=dtype, attention="varlen")
         self.towers = nn.ModuleList(towers if towers is not None else map(tower_from_config, config.towers))
         self.language_model = language_model
+        self._head = head_of(language_model)
         self.resampler = PerceiverResampler(
             grids=[tower.grid for tower in self.towers],
             context_widths=[tower.width for tower in self.towers],
@@ -72,7 +74,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             **config.resampler,
         ).to(language_model.dtype)
         if config.lora and not lora.present(language_model):
-            lora.add(language_model, **config.lora)
+            config.lora = config.lora | {"targets": lora.add(language_model, **config.lora)}
         self.generation_config = language_model.generation_config
 
     def init_weights(self) -> None:
@@ -159,13 +161,13 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if objective == "words":
             token_losses, _ = words_loss(inputs_embeds, self.get_input_embeddings().weight, labels)
         else:
-            decoder = self.language_model.get_decoder()
+            decoder = decoder_of(self.language_model)
             arguments = {"use_cache": False} if cu_seq_lens is None else packed_arguments(cu_seq_lens)
             hidden_BTE = decoder(inputs_embeds=inputs_embeds, **(arguments | kwargs)).last_hidden_state
             if liger:
-                loss_sum, count = liger_cross_entropy(hidden_BTE, self.get_output_embeddings(), labels)
+                loss_sum, count = liger_cross_entropy(hidden_BTE, self._head, labels)
                 return _losses(loss_sum, torch.tensor(count, device=loss_sum.device), None)
-            token_losses, _ = gathered_cross_entropy(hidden_BTE, self.get_output_embeddings(), labels)
+            token_losses, _ = gathered_cross_entropy(hidden_BTE, self._head, labels)
         count = torch.tensor(token_losses.numel(), device=token_losses.device)
         return _losses(token_losses.sum(), count, token_losses.detach())
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from skymm.recipe.strict import Strict
 
@@ -29,8 +29,8 @@ class LoraRecipe(Strict):
     rank: int = Field(16, ge=1)
     alpha: float = Field(32.0, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
-    targets: list[str] = Field(
-        ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"], min_length=1
+    targets: list[str] | None = Field(
+        None, min_length=1, description="names of layers; None: all linear layers of the decoder, never the head"
     )
 
 
@@ -41,13 +41,18 @@ class ModelRecipe(Strict):
     llm_revision: str | None = None
     towers: list[str | TowerRecipe] = Field(["efficientnet-lite0"])
     resampler: ResamplerRecipe = ResamplerRecipe()
-    lora: LoraRecipe | None = LoraRecipe()
+    lora: LoraRecipe | None = Field(LoraRecipe(), description="false: none, and the LLM stays exactly as it is")
     system: str | None = Field(None, description='system turn of every conversation; "" saves its tokens')
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     scaled_decode: bool = Field(
         False, description="large JPEGs are decoded at 1/2 to 1/8: faster, slightly other pixels"
     )
     quantization: Literal["nf4"] | None = Field(None, description="nf4: the LLM in 4 bits (QLoRA, needs bitsandbytes)")
+
+    @field_validator("lora", mode="before")
+    @classmethod
+    def _no_lora(cls, value: Any) -> Any:
+        return {False: None, True: LoraRecipe()}[value] if isinstance(value, bool) else value
 
 
 class SourceRecipe(Strict):
@@ -67,7 +72,9 @@ class StageRecipe(Strict):
         "answers",
         description="answers: next token through the LLM; words: latents name what the answers say, without it",
     )
-    trains: list[Literal["resampler", "lora"]] = Field(["resampler", "lora"])
+    trains: list[Literal["resampler", "lora"]] = Field(
+        ["resampler", "lora"], min_length=1, description="without LoRA: the resampler alone"
+    )
     data: dict[str, SourceRecipe]
     negative_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as the shards have it")
     languages: list[Literal["en", "zh"]] = Field(["en", "zh"])
@@ -112,3 +119,11 @@ class StageRecipe(Strict):
     trackers: list[Literal["tensorboard", "trackio", "swanlab", "wandb"]] = Field(
         [], description="where the numbers of every step are shown as well, besides log.jsonl"
     )
+
+    @model_validator(mode="after")
+    def _only_what_is_there(self) -> StageRecipe:
+        if self.model is not None and self.model.lora is None and "lora" in self.trains:
+            if "trains" in self.model_fields_set:
+                raise ValueError('trains = [..., "lora"] with lora = false: leave "lora" out, or the model has to have one')
+            self.trains = ["resampler"]
+        return self

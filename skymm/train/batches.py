@@ -9,17 +9,26 @@ from skymm.data.collate import Batch, Example, collate
 from skymm.data.stream import Item
 from skymm.model.attention import packs
 from skymm.model.chat import pack, pad
+from skymm.model.examine import why_not_packed
 from skymm.recipe import StageRecipe
 
 
-def packed(recipe: StageRecipe, model: Any) -> bool:
-    """Whether conversations stand in one row. Raises ValueError where the recipe asks for it and it cannot be."""
-    attention = model.language_model.config._attn_implementation
+def why_padded(recipe: StageRecipe, model: Any) -> str | None:
+    """None where conversations stand in one row; else why each has a row of its own, to be printed.
+
+    Raises ValueError where the recipe asks for packing and the LLM would mix conversations.
+    """
+    kind = model.language_model.config.get_text_config()._attn_implementation
     if recipe.objective == "words":
-        return False  # the LLM is not run, so there is nothing to save
-    if recipe.packing is None:
-        return packs(attention)
-    return recipe.packing
+        return "the LLM is not run"
+    if recipe.packing is False:
+        return "packing = false"
+    if recipe.packing is None and not packs(kind):
+        return f'attention "{kind}" would need a mask of the whole row'
+    reason = why_not_packed(model.language_model)
+    if reason and recipe.packing:
+        raise ValueError(f"packing = true, but {reason}; leave `packing` out, and rows are padded")
+    return reason
 
 
 def micro_batches(items: Sequence[Item], recipe: StageRecipe, processor: Any, *, packing: bool) -> list[Batch]:

@@ -24,7 +24,7 @@ from skymm.model import language, lora
 from skymm.progress import progress, say
 from skymm.recipe import StageRecipe
 from skymm.train import card, runlog, state, trackers
-from skymm.train.batches import micro_batches, packed
+from skymm.train.batches import micro_batches, why_padded
 from skymm.train.held_out import HeldOut
 from skymm.train.parallel import deal_out, gathered, open_accelerator
 from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, share_of
@@ -60,16 +60,17 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
         step, best, cursor = saved["step"], saved["best"], Cursor.from_dict(saved["cursor"])
     prepare = preparation(recipe, model, processor)
     mixture = mixture_of(recipe, prepare, accelerator, cursor, checkpoint)
-    packing = packed(recipe, model)
+    padded = why_padded(recipe, model)
+    packing = padded is None
     held_out = HeldOut(recipe, prepare, processor, accelerator, packing=packing) if recipe.held_out else None
     loader = Loader(mixture, workers=recipe.workers)
     items = iter(loader)
     share = share_of(recipe.batch_size, accelerator)
 
     if main and not quiet:
-        adapted = lora.num_adapted(model.language_model)
         parts = [f"{name} ({size / 1e6:.1f}M)" for name, size in sizes.items()]
-        say(f"{out}: training {', '.join(parts)}; LoRA on {adapted} matrices; {'packed' if packing else 'padded'} rows")
+        rows = "packed rows" if packing else f"padded rows ({padded})"
+        say(f"{out}: training {', '.join(parts)}; {lora.summary(model.language_model)}; {rows}")
     log = runlog.RunLog(out, step=step) if main else None
     trackers.start(accelerator, recipe, step=step)
     run: dict[str, Any] = {}

@@ -46,7 +46,8 @@ def test_a_packed_row_is_its_conversations_one_by_one_and_so_are_its_gradients(
     heads, key_heads, window, keep, monkeypatch
 ):
     monkeypatch.setattr(attention, "KEEP", keep)
-    parts, cu_seq_lens = rows(heads, key_heads)
+    (query, key, value), cu_seq_lens = rows(heads, key_heads)
+    parts = (query, key, value[..., :5])  # narrower than keys, as DeepSeek has them
     packed = segments_attention(*parts, cu_seq_lens, 11, 0.3, window)[0]
     alone = one_by_one(parts, cu_seq_lens, 0.3, window)
     torch.testing.assert_close(packed, alone, rtol=1e-12, atol=1e-12)
@@ -165,15 +166,50 @@ def test_generation_is_what_it_is_with_sdpa(tiny_model):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "packed", "message"),
     [
-        ({"softcap": 30.0}, "does not do softcap"),
-        ({"s_aux": torch.zeros(1)}, "does not do s_aux"),
-        ({"dropout": 0.1}, "does not do dropout"),
-        ({"rows": 2}, "does not do 2 packed rows"),
+        ({"softcap": 30.0}, True, "does not do softcap"),
+        ({"s_aux": torch.zeros(1)}, True, "does not do s_aux"),
+        ({"s_aux": torch.zeros(1)}, False, "does not do s_aux"),  # in generation it would be lost without a word
+        ({"dropout": 0.1}, True, "does not do dropout"),
+        ({"rows": 2}, True, "does not do 2 packed rows"),
+        ({"mask": torch.zeros(1, 1, 4, 4)}, True, "does not do a mask of the LLM's own"),  # Llama 4's chunks
     ],
 )
-def test_what_it_does_not_do_is_refused(changes, message):
-    parts = [torch.zeros(changes.pop("rows", 1), 2, 4, 8) for _ in range(3)]
+def test_what_it_does_not_do_is_refused(changes, packed, message):
+    parts = [torch.zeros(changes.get("rows", 1), 2, 4, 8) for _ in range(3)]
+    options = {name: value for name, value in changes.items() if name not in ("rows", "mask")}
+    packing = {"cu_seq_lens_q": boundaries([4])} if packed else {}
     with pytest.raises(ValueError, match=f"{message}.*packing = false"):
-        attention_forward(None, *parts, None, cu_seq_lens_q=boundaries([4]), **changes)
+        attention_forward(None, *parts, changes.get("mask"), **packing, **options)
+
+
+@pytest.mark.parametrize(
+    ("names", "possible", "shared"),
+    [
+        ("query, key, value, *, is_causal=False", False, None),  # torch 2.10
+        ("query, key, value, *, scale=None, window_size=(-1, -1)", True, False),
+        ("query, key, value, *, scale=None, window_size=(-1, -1), enable_gqa=False", True, True),
+    ],
+)
+def test_torchs_kernel_is_taken_by_what_it_can(monkeypatch, names, possible, shared):
+    import torch.nn.attention.varlen as theirs
+
+    monkeypatch.setattr(theirs, "varlen_attn", eval(f"lambda {names}: None"))
+    attention._cuda_kernel.cache_clear()
+    assert attention.on_cuda_possible() is possible
+    assert shared is None or attention._cuda_kernel()[1] is shared
+    attention._cuda_kernel.cache_clear()
+
+
+def test_values_narrower_than_keys_are_filled_up_for_the_cuda_kernel(monkeypatch):
+    """DeepSeek's; the kernel itself is a stand-in here, with the rule of the real one."""
+
+    def kernel(query, key, value, starts, _, longest, __, *, scale, window_size, enable_gqa=False):
+        assert query.shape[-1] == key.shape[-1] == value.shape[-1] and enable_gqa
+        return segments_attention(query, key, value, starts, longest, scale, window_size[0])[0]
+
+    monkeypatch.setattr(attention, "_cuda_kernel", lambda: (kernel, True))
+    (query, key, value), starts = rows(6, 2)
+    found = attention._on_cuda(query, key, value[..., :5], starts, 11, 0.3, -1)
+    torch.testing.assert_close(found, one_by_one((query, key, value), starts, 0.3, -1)[..., :5])

@@ -52,12 +52,12 @@ def test_what_needs_no_gradient_costs_none(frozen):
 def adapted(tiny_llm):
     """(an LLM with LoRA that does something, a copy of it with peft's own layers)."""
     llm = language.load_llm(str(tiny_llm), dtype=torch.float64, attention="sdpa")
-    count = lora.add(llm, rank=RANK, alpha=3, dropout=0.0, targets=["q_proj", "down_proj"])
+    assert lora.add(llm, rank=RANK, alpha=3, dropout=0.0, targets=["q_proj", "down_proj"]) == ["down_proj", "q_proj"]
     torch.manual_seed(1)
     for _, parameter in lora.parameters(llm):
         nn.init.normal_(parameter)
     fused = [module for module in llm.modules() if isinstance(module, Linear)]
-    assert len(fused) == count and all(type(module) is not Linear for module in fused)
+    assert len(fused) == lora.num_adapted(llm) == 4 and all(type(module) is not Linear for module in fused)
     theirs = copy.deepcopy(llm)
     for module in theirs.modules():
         if isinstance(module, Linear):

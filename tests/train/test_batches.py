@@ -13,7 +13,7 @@ from skymm.model.chat import Encoded, pack
 from skymm.model.language import checkpoint_activations
 from skymm.model.loss import IGNORE
 from skymm.recipe import StageRecipe, parse
-from skymm.train.batches import micro_batches, packed
+from skymm.train.batches import micro_batches, why_padded
 from skymm.train.loop import train
 from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation
 from skymm.train.step import losses_of
@@ -55,18 +55,34 @@ def test_conversations_of_similar_length_are_padded_together():
 @pytest.mark.parametrize(
     ("attention", "asked", "expected"),
     [
-        ("varlen", None, True),
-        ("flash_attention_2", None, True),
-        ("sdpa", None, False),
-        ("eager", None, False),
-        ("varlen", False, False),
-        ("sdpa", True, True),
+        ("varlen", None, None),
+        ("sdpa", None, 'attention "sdpa" would need a mask'),
+        ("eager", None, 'attention "eager" would need a mask'),
+        ("varlen", False, "packing = false"),
+        ("sdpa", True, None),
     ],
 )
-def test_rows_are_packed_where_the_attention_keeps_them_apart(attention, asked, expected):
-    model = SimpleNamespace(language_model=SimpleNamespace(config=SimpleNamespace(_attn_implementation=attention)))
-    assert packed(parse({**STAGE, "packing": asked}, StageRecipe), model) is expected
-    assert packed(parse({**STAGE, "packing": asked, "objective": "words"}, StageRecipe), model) is False
+def test_rows_are_packed_where_the_attention_keeps_them_apart(tiny_model, attention, asked, expected):
+    model, _ = tiny_model
+    model.language_model.set_attn_implementation(attention)
+    found = why_padded(parse({**STAGE, "packing": asked}, StageRecipe), model)
+    assert found is None if expected is None else expected in found
+    assert why_padded(parse({**STAGE, "packing": asked, "objective": "words"}, StageRecipe), model)
+
+
+def test_what_cannot_be_packed_is_not(tiny_model):
+    """Layers that mix neighbours: known by their names, and found where nothing is named."""
+    model, _ = tiny_model
+    decoder = model.language_model.get_decoder()
+    stage = parse(STAGE, StageRecipe)
+    hook = decoder.layers[0].register_forward_hook(lambda module, inputs, out: out + 0.5 * out.roll(1, dims=1))
+    assert "mix the conversations" in why_padded(stage, model)
+    with pytest.raises(ValueError, match="packing = true, but .* would mix .* leave `packing` out"):
+        why_padded(stage.model_copy(update={"packing": True}), model)
+    hook.remove()
+    assert why_padded(stage, model) is None
+    model.language_model.config.layer_types = ["conv", "full_attention"]
+    assert "layers (conv)" in why_padded(stage, model)
 
 
 def test_the_gradient_does_not_depend_on_how_the_batch_was_cut(tiny_stage):
