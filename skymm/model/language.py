@@ -36,11 +36,23 @@ def load_llm(
     where = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
     varlen.register()
     try:
-        config = transformers.AutoConfig.from_pretrained(source, **where)
+        whole = transformers.AutoConfig.from_pretrained(source, **where)
+        config = whole.get_text_config()
+        if config is not whole and _class_of(config):
+            # Of a multimodal one (gemma-3-4b) the LLM alone: its own tower would be a second pair of eyes that nobody uses.
+            options["key_mapping"] = {r"^(model\.)?language_model\.(model\.)?": "model."}
+        else:
+            config = whole
         attention = pick_attention(attention, device, dtype, _class_of(config))
-        with _no_progress_bar():
-            llm = transformers.AutoModelForCausalLM.from_pretrained(
-                source, config=config, dtype=dtype, attn_implementation=attention, **where, **options
+        with _quietly():
+            llm, report = transformers.AutoModelForCausalLM.from_pretrained(
+                source,
+                config=config,
+                dtype=dtype,
+                attn_implementation=attention,
+                output_loading_info=True,
+                **where,
+                **options,
             )
     except OSError as error:
         raise ValueError(
@@ -53,6 +65,12 @@ def load_llm(
             f"llm {source!r} is made of code that lies beside its weights; read that code, then set "
             "`trust_remote_code = true` in [model]"
         ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ValueError(
+            f"llm {source!r}: {len(missing)} tensors of a {config.model_type} are missing, as {missing[0]!r}; expected a "
+            "complete checkpoint"
+        )
     return freeze(llm)
 
 
@@ -74,15 +92,18 @@ def _four_bits(dtype: torch.dtype) -> transformers.BitsAndBytesConfig:
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """Weights that are mapped in a second need no bar among the user's own."""
-    shown = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
+def _quietly() -> Iterator[None]:
+    """Weights that are mapped in a second need no bar among the user's own; what is missing we say ourselves."""
+    logging = transformers.utils.logging
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
-            transformers.utils.logging.enable_progress_bar()
+            logging.enable_progress_bar()
 
 
 def llm_from_config(text_config: transformers.PreTrainedConfig, *, dtype: torch.dtype, attention: str) -> nn.Module:

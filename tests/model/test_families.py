@@ -142,24 +142,45 @@ def test_logits_that_are_made_in_an_unknown_way_are_refused(tiny_llm):
         head_of(llm)
 
 
-def test_an_llms_own_vision_tower_gets_no_adapter_and_pefts_file_says_so(tmp_path, tiny_model_recipe):
+def test_of_a_multimodal_llm_the_words_alone_are_joined_and_adapted(tmp_path, tiny_model_recipe):
+    """gemma-3-4b: no adapter for its own vision tower, whose layers have the same names, and it can generate."""
     text = {**SIZES, **OWN["gemma3_text"], "num_hidden_layers": 2}
     vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = transformers.Gemma3Config(
-        text_config=text, vision_config=vision | {"image_size": 28, "patch_size": 14}, mm_tokens_per_image=4
-    )
-    transformers.Gemma3ForConditionalGeneration(config).save_pretrained(tmp_path / "llm")
+    vision |= {"image_size": 28, "patch_size": 14}
+    config = transformers.Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4)
+    whole = transformers.Gemma3ForConditionalGeneration(config).eval()
+    whole.save_pretrained(tmp_path / "llm")
     byte_tokenizer().save_pretrained(tmp_path / "llm")
     model, _ = build_model(tiny_model_recipe.model_copy(update={"llm": str(tmp_path / "llm")}))
-    assert {"q_proj", "v_proj"} <= {name for name, _ in model.language_model.named_modules() for name in name.split(".")}
-    adapted = [name for name, _ in lora.parameters(model.language_model)]
-    assert len(adapted) == 2 * 2 * 7 and not any("vision" in name for name in adapted)
-    model.save_pretrained(tmp_path / "model")
-    from peft import PeftModel
+    names = {name for name, _ in model.language_model.named_parameters()}
+    assert not any("vision" in name for name in names) and len(lora.parameters(model.language_model)) == 2 * 2 * 7
+    ids = torch.tensor([[1, 2, 3]])
+    with torch.no_grad():
+        torch.testing.assert_close(model(input_ids=ids).logits, whole(input_ids=ids).logits)
+    assert model.generate(input_ids=ids, max_new_tokens=2, do_sample=False).shape[0] == 1
 
-    bare = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "llm")
-    theirs = PeftModel.from_pretrained(bare, tmp_path / "model" / "lora")
-    assert len(lora.parameters(theirs)) == len(adapted)
+
+def test_an_adapter_stays_inside_of_the_decoder():
+    """Should a tower be there, then with layers of the same names."""
+    llm = random_llm("llama")
+    llm.vision_tower = torch.nn.ModuleDict({"q_proj": torch.nn.Linear(4, 4)})
+    lora.add(llm, rank=2, alpha=2, dropout=0.0)
+    assert len(lora.parameters(llm)) == 2 * 2 * 7 and not any("vision" in name for name, _ in lora.parameters(llm))
+    import re
+
+    pattern = lora.peft_config(llm, {"rank": 2, "alpha": 2, "dropout": 0, "targets": ["q_proj"]}, name="x").target_modules
+    assert re.fullmatch(pattern, "model.layers.0.self_attn.q_proj") and not re.fullmatch(pattern, "vision_tower.q_proj")
+
+
+def test_an_llm_with_missing_weights_is_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    save_family(tmp_path, "llama")
+    weights = load_file(tmp_path / "model.safetensors")
+    weights.pop("model.layers.1.mlp.up_proj.weight")
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="1 tensors of a llama are missing, as 'model.layers.1.mlp.up_proj.weight'"):
+        language.load_llm(str(tmp_path), dtype=torch.float32, attention="auto")
 
 
 def test_latents_begin_as_loud_as_words(tmp_path):
