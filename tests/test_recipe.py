@@ -36,12 +36,20 @@ def test_there_are_recipes_in_every_folder():
         ({"steps": 0}, r"'steps' is 0: input should be greater than or equal to 1"),
         ({"trains": ["towers"]}, r"'trains.0' is 'towers': input should be 'resampler' or 'lora'"),
         ({"negative_share": 1.5}, r"'negative_share' is 1.5"),
+        ({"trains": ["lora"], "model": {"lora": False}}, r'"lora"\] with lora = false'),
         ({"data": None}, r"'data' is None"),
     ],
 )
 def test_mistakes_are_named_with_their_path(change, message):
     with pytest.raises(ValueError, match=message):
         parse({**STAGE, **change}, StageRecipe, "my.toml")
+
+
+def test_no_lora_can_be_said():
+    stage = parse({**STAGE, "model": {"lora": False}}, StageRecipe)
+    assert stage.model.lora is None and stage.trains == ["resampler"]
+    assert parse(stage.model_dump(), StageRecipe) == stage, "as it is written down beside the run"
+    assert parse({**STAGE, "model": {"lora": True}}, StageRecipe).model.lora.targets is None
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,9 @@ class Head:
 def decoder_of(llm: nn.Module) -> nn.Module:
     """Embeddings in, last hidden states out. Raises ValueError where the LLM has no such part."""
     for found in (llm.get_decoder(), llm.base_model, getattr(llm, "model", None)):
-        if isinstance(found, nn.Module) and found is not llm:
-            if "inputs_embeds" in inspect.signature(found.forward).parameters:
-                return found
+        is_other = isinstance(found, nn.Module) and found is not llm
+        if is_other and "inputs_embeds" in inspect.signature(found.forward).parameters:
+            return found
     raise ValueError(
         f"{type(llm).__name__} has no decoder that reads embeddings, which is where images stand; use another LLM"
     )
@@ -66,7 +66,9 @@ def refuse_what_cannot_join(llm: nn.Module) -> None:
             "no tokens; use another LLM"
         )
     if llm.get_output_embeddings() is None:
-        raise ValueError(f"{type(llm).__name__} shows no output embeddings, so no loss can be computed; use another LLM")
+        raise ValueError(
+            f"{type(llm).__name__} shows no output embeddings, so no loss can be computed; use another LLM"
+        )
 
 
 @torch.no_grad()

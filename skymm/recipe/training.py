@@ -120,10 +120,13 @@ class StageRecipe(Strict):
         [], description="where the numbers of every step are shown as well, besides log.jsonl"
     )
 
-    @model_validator(mode="after")
-    def _only_what_is_there(self) -> StageRecipe:
-        if self.model is not None and self.model.lora is None and "lora" in self.trains:
-            if "trains" in self.model_fields_set:
-                raise ValueError('trains = [..., "lora"] with lora = false: leave "lora" out, or the model has to have one')
-            self.trains = ["resampler"]
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_is_there(cls, data: Any) -> Any:
+        model = data.get("model")
+        lora = model.get("lora", True) if isinstance(model, dict) else getattr(model, "lora", True)
+        if lora is not None and lora is not False:
+            return data
+        if "lora" in data.get("trains", ()):
+            raise ValueError('trains = [..., "lora"] with lora = false: leave "lora" out, or the model has to have one')
+        return {"trains": ["resampler"], **data}

@@ -1,4 +1,4 @@
-"""Own LLMs: of every family the loss is the LLM's own, the adapter finds its layers, and rows are packed only where they may be."""
+"""Own LLMs: of every family the loss is the LLM's own, the adapter finds its layers, and rows are packed where they may be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import transformers
-from llm_families import SIZES, OWN, random_llm, save_family
+from llm_families import OWN, SIZES, random_llm, save_family
 from tiny_parts import byte_tokenizer
 
 from skymm.conversation import Conversation, Turn
@@ -168,7 +168,9 @@ def test_an_adapter_stays_inside_of_the_decoder():
     assert len(lora.parameters(llm)) == 2 * 2 * 7 and not any("vision" in name for name, _ in lora.parameters(llm))
     import re
 
-    pattern = lora.peft_config(llm, {"rank": 2, "alpha": 2, "dropout": 0, "targets": ["q_proj"]}, name="x").target_modules
+    pattern = lora.peft_config(
+        llm, {"rank": 2, "alpha": 2, "dropout": 0, "targets": ["q_proj"]}, name="x"
+    ).target_modules
     assert re.fullmatch(pattern, "model.layers.0.self_attn.q_proj") and not re.fullmatch(pattern, "vision_tower.q_proj")
 
 
@@ -179,7 +181,7 @@ def test_an_llm_with_missing_weights_is_refused(tmp_path):
     weights = load_file(tmp_path / "model.safetensors")
     weights.pop("model.layers.1.mlp.up_proj.weight")
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match="1 tensors of a llama are missing, as 'model.layers.1.mlp.up_proj.weight'"):
+    with pytest.raises(ValueError, match=r"1 tensors of a llama are missing, as 'model.layers.1.mlp.up_proj.weight'"):
         language.load_llm(str(tmp_path), dtype=torch.float32, attention="auto")
 
 

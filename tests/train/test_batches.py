@@ -77,7 +77,7 @@ def test_what_cannot_be_packed_is_not(tiny_model):
     stage = parse(STAGE, StageRecipe)
     hook = decoder.layers[0].register_forward_hook(lambda module, inputs, out: out + 0.5 * out.roll(1, dims=1))
     assert "mix the conversations" in why_padded(stage, model)
-    with pytest.raises(ValueError, match="packing = true, but .* would mix .* leave `packing` out"):
+    with pytest.raises(ValueError, match=r"packing = true, but .* would mix .* leave `packing` out"):
         why_padded(stage.model_copy(update={"packing": True}), model)
     hook.remove()
     assert why_padded(stage, model) is None
