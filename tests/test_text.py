@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymm.text import frequency, language_of, normalise, words
+from skymm.text import foreign, frequency, language_of, normalise, words
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,43 @@ from skymm.text import frequency, language_of, normalise, words
 )
 def test_language(text, language):
     assert language_of(text) == language
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (
+            "赤い車が道路に駐車しています。|猫のイラスト素材|東京都渋谷区の夜景写真|渋谷駅前|桜|ネコ|ภาพ Bangkok ประเทศไทย",
+            True,
+        ),
+        (
+            "고양이가 소파 위에 앉아 있습니다|두 마리의 개 dog|Красный автобус|حافلة حمراء|รถบัสสีแดงบนถนน|אוטובוס אדום ברחוב",
+            True,
+        ),
+        (
+            "सड़क पर एक लाल बस|Ένα κόκκινο λεωφορείο|Un bus rouge dans la rue|Ein roter Bus auf der Straße|En röd buss på gatan",
+            True,
+        ),
+        (
+            "Un autobús rojo en la calle|Um ônibus na rua de Lisboa|Een rode bus in de straat|Một chiếc xe buýt màu đỏ",
+            True,
+        ),
+        (
+            "A red bus in a street.|一辆红色巴士|臺灣的夜市|鲜の每日|牌子上写着“さくら”两个字|二〇二三|李镕基|陳喆|𠮷",
+            False,
+        ),
+        (
+            "The word ありがとう means thank you.|Is it спасибо or thanks?|λ = 5|α β|Yes|12|Los Angeles at night|iPhone手机|na",
+            False,
+        ),
+        (
+            "Robert De Niro in a cafe|Leonardo da Vinci|crème brûlée|Las Vegas skyline|a woman in Rio de Janeiro|OCR识别|",
+            False,
+        ),
+    ],
+)
+def test_what_is_neither_chinese_nor_english(texts, expected):
+    assert [text for text in texts.split("|") if foreign(text) != expected] == []
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,20 @@ class CocoSource(_Source):
     )
 
 
+class BoxesSource(_Source):
+    """Boxes in a file per picture: Pascal VOC's XML or YOLO's text, in one folder or in folders below it."""
+
+    format: Literal["boxes"]
+    annotations: FilePath = Field(description="directory of .xml or of .txt files")
+    images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
+    names: list[str] = Field(
+        [], description="YOLO's classes in their order; empty: classes.txt, obj.names or data.yaml beside the labels"
+    )
+    complete: bool = Field(
+        False, description="every class was looked for in every picture: what has no box is not there"
+    )
+
+
 class ChineseCaptionsSource(_Source):
     """COCO-CN, Flickr8k-CN, Flickr30k-CN: lines `IMAGE#KIND#N caption` or `IMAGE#N caption`, by people or by machine."""
 
@@ -220,6 +234,7 @@ Source = (
     | LrvSource
     | MiniGpt4Source
     | CocoSource
+    | BoxesSource
     | ChineseCaptionsSource
     | VisualGenomeSource
     | ShardsSource

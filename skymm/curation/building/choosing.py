@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ def choose(directory: Path, recipe: DataRecipe, lines: Sequence[Mapping[str, Any
     Raises ValueError where the shares cannot be met. Memory: some 30 bytes per conversation.
     """
     names = list(recipe.sources)
+    if not any(line["conversations"] for line in lines):
+        raise ValueError(
+            f"no sample came out of any source. {'; '.join(_why_none(recipe, name, lines) for name in names)}"
+        )
     sorts = np.concatenate([_sorts(directory, line, names.index(line["source"])) for line in lines])
     kinds, kind_of, counts = np.unique(sorts, axis=0, return_inverse=True, return_counts=True)
     wanted = keep(
@@ -38,6 +43,22 @@ def choose(directory: Path, recipe: DataRecipe, lines: Sequence[Mapping[str, Any
     starts = np.cumsum([0, *(line["conversations"] for line in lines)])
     for first in range(0, len(order), recipe.samples_per_shard):
         yield _picks(order[first : first + recipe.samples_per_shard], starts, lines)
+
+
+def _why_none(recipe: DataRecipe, name: str, lines: Sequence[Mapping[str, Any]]) -> str:
+    """What became of the records of a source that gave no sample."""
+    of_it = [line for line in lines if line["source"] == name]
+    dropped = sum((Counter(line["dropped"]) for line in of_it), Counter())
+    tasks = recipe.sources[name].tasks
+    told = [f"{sum(line['silent'] for line in of_it)} records gave nothing for tasks = {list(tasks)}"]
+    told += [f"{count} captions or conversations were left out: {reason}" for reason, count in dropped.most_common(5)]
+    needs = {
+        "captions": "captions need a source with captions",
+        "turns": "turns need one with conversations",
+        "negatives": "negatives and preferences need boxes, or captions that name things",
+        "preferences": "negatives and preferences need boxes, or captions that name things",
+    }
+    return f"{name}: {', '.join(told)} ({', '.join(dict.fromkeys(needs[task] for task in tasks))})"
 
 
 def _sorts(directory: Path, line: Mapping[str, Any], source: int) -> np.ndarray:

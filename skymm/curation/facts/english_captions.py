@@ -66,13 +66,14 @@ def _mention(tokens: list[Token], found: list[Found], index: int) -> Mention | N
     attributes = tuple(
         dict.fromkeys(english_attributes()[token.text] for token in modifiers if token.text in english_attributes())
     )
-    if "person" in kinds_of(word.en):
+    dressed = _dressed_in(tokens, first, place, form)
+    if dressed or "person" in kinds_of(word.en):
         colours, colour_span = "", None  # of people, colours mean something else
     return Mention(
         word.en,
         (tokens[place.first].start, tokens[place.after - 1].end),
         (tokens[first].start, tokens[place.after - 1].end),
-        _sure(tokens, found, index, form, first, before),
+        not dressed and _sure(tokens, found, index, form, first, before),
         number,
         (tokens[number_at].start, tokens[number_at].end) if number is not None and number_at is not None else None,
         many,
@@ -81,6 +82,18 @@ def _mention(tokens: list[Token], found: list[Found], index: int) -> Mention | N
         colour_span,
         attributes + predicate_attributes(tokens, place.after),
     )
+
+
+def _dressed_in(tokens: list[Token], first: int, place: Found, form: Form) -> bool:
+    """Whether the colour before a noun is what somebody is dressed in, and the noun may be what they do: "a man in red watches
+    the game", but "a man in red shoes", "in green grass".
+    """
+    between = {token.text for token in tokens[first : place.first]}
+    if at(tokens, first - 1) != "in" or not english_colours().keys() & between or closed.ARTICLES & between:
+        return False
+    verb = at(tokens, place.after - 1) in closed.VERBS | closed.VERBS_3RD
+    worn = "clothes" in kinds_of(form.word) or load().words[form.word].worn
+    return verb or (form.plural is True and not worn)
 
 
 def _sure(tokens: list[Token], found: list[Found], index: int, form: Form, first: int, before: list[str]) -> bool:

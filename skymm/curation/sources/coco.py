@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from skymm.curation.record import Facts, Record, Rejected, Thing
@@ -75,16 +76,26 @@ class Source:
 
     def _record(self, row: dict[str, Any]) -> Record:
         captions = captions_of(row["captions"])
-        absent = row["absent"]
-        facts = Facts(
-            tuple(Thing(name, count) for name, count in row["things"]),
-            complete=row["complete"],
-            # Boxes alone, of which nobody knows what was looked for, tell of nothing that is absent; captions may.
-            absent=tuple(absent) if absent is not None else () if row["searched"] and not captions else None,
-        )
+        facts = boxed(row["counts"], row["neither"], row["sought"]) if row["searched"] else Facts()
+        if captions and row["sought"] is None:  # captions may tell of what is absent; boxes alone, of nothing, do not
+            facts = replace(facts, absent=None)
         if not captions and not (facts.things or facts.complete or facts.absent):
             raise Unusable("caption is missing", "and there are no things")
         return Record(row["key"], named([find(row["file"], self.recipe.images)]), tuple(captions), facts=facts)
+
+
+def boxed(counts: Mapping[str, int], neither: Collection[str], sought: Collection[str] | None) -> Facts:
+    """What boxes say. `counts`: of sure boxes, by name; `neither`: names with boxes that are hard to tell or stand for a crowd,
+    whose number is not known; `sought`: all that was looked for, None where nobody knows.
+    """
+    things = tuple(
+        Thing(name, counts[name] if sought is not None and name not in neither else None) for name in sorted(counts)
+    )
+    if sought is None:
+        return Facts(things, absent=())
+    if {*sought} == {*NAMES} and not {*neither} - counts.keys():
+        return Facts(things, complete=VOCABULARY)
+    return Facts(things, absent=tuple(name for name in sorted(sought) if name not in counts and name not in neither))
 
 
 def _read(
@@ -110,16 +121,16 @@ def _read(
         elif entry.name == "annotations":
             join.add(image, fields[0], [said.get(fields[0]), any(said.get(mark) for mark in _NEITHER)])
         else:
-            kinds[image] = _plain(name)
+            kinds[image] = plain(name)
     expect_names(lists, ["images", "annotations", *(["categories"] if by == "searched" else [])], path, "list")
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     return _RUN_TOGETHER.get(name.strip().lower(), name.strip().lower())
 
 
 def _names(value: Any) -> list[str] | None:
-    return [_plain(name) for name in value if isinstance(name, str)] if isinstance(value, list) else None
+    return [plain(name) for name in value if isinstance(name, str)] if isinstance(value, list) else None
 
 
 def _row(
@@ -138,22 +149,16 @@ def _row(
             neither.add(name)
         else:
             counts[name] += 1
-    searched = "searched" in said
-    _, absent, difficult = said["searched"][0] if searched else (None, None, None)
-    neither.update(difficult or ())
-    vocabulary = set(kinds.values())
-    complete = VOCABULARY if searched and vocabulary == set(NAMES) else None
-    if absent is None and searched and (neither - counts.keys() if complete else declared):
-        absent, complete = sorted(vocabulary), None
-    if absent is not None:
-        absent = [name for name in absent if name not in counts and name not in neither and not name.startswith("_")]
-    exact = searched and difficult is None and (complete or absent is not None)
+    _, absent, difficult = said.get("searched", [(None, None, None)])[0]
+    neither.update(difficult or (), counts if difficult is not None else ())
+    vocabulary = sorted(set(kinds.values()))
+    known = vocabulary if declared or vocabulary == sorted(NAMES) else None
     return {
         "key": key_of(image),
         "file": files[0][0],
         "captions": [caption for caption, _ in said.get("caption", [])],
-        "things": [[name, counts[name] if exact and name not in neither else None] for name in sorted(counts)],
-        "searched": searched,
-        "complete": complete,
-        "absent": absent,
+        "searched": "searched" in said,
+        "counts": dict(sorted(counts.items())),
+        "neither": sorted(neither),
+        "sought": known if absent is None else [name for name in absent if not name.startswith("_")],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -84,11 +85,26 @@ def is_unicode(text: str) -> bool:
 
 
 def captions_of(cell: Any, language: str | None = None) -> list[Caption]:
-    """The captions of a cell, a text or a list of them; a language that is not given is told by the script."""
+    """The captions of a cell, a text or a list of them, also a list written as JSON; a language that is not given is told by
+    the script. Raises Unusable for what is no text: numbers, and objects written as JSON.
+    """
     assert language is None or language in LANGUAGES
+    cell = _listed(cell)
     texts = [text for text in (cell if isinstance(cell, list | tuple) else [cell]) if text is not None and text != ""]
     found = [text_of(text, "caption is no text") for text in texts if not (isinstance(text, str) and text.isspace())]
     return [Caption(text, language or language_of(text)) for text in dict.fromkeys(found)]
+
+
+def _listed(cell: Any) -> Any:
+    if not isinstance(cell, str) or cell.lstrip()[:1] not in ("[", "{"):
+        return cell
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    raise Unusable("caption is no text", f"found {cell[:60]!r}")
 
 
 def expect_names(found: Collection[str], wanted: Collection[str], where: str, what: str = "column") -> None:

@@ -97,20 +97,68 @@ def test_of_duplicates_nothing_more_is_counted(tmp_path):
     assert found["b"]["captions and conversations left out"] == {}
 
 
+def talk(folder, rows: list[dict], **more) -> dict:
+    """The fields of a source of conversations, each about a picture of its own where it has a mark."""
+    folder.mkdir()
+    for index in range(len(rows)):
+        (folder / f"{index}.jpg").write_bytes(miniatures.picture(index))
+    (folder / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    return {"format": "conversations", "table": str(folder / "rows.jsonl"), "tasks": ["turns"], **more}
+
+
+def row(index: int, *said: str, **fields) -> dict:
+    turns = [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(said)]
+    return {"messages": turns, "images": [f"{index}.jpg"] * sum(text.count("<image>") for text in said), **fields}
+
+
+def test_conversations_of_every_sort_are_shards_or_counted(tmp_path):
+    rows = [
+        row(0, "Look at  <image> and tell.\u3000", "A dog."),
+        row(1, "<image>What?", "一隻貓", rejected_response="一隻 狗"),
+        row(2, "<image>これは何ですか", "犬です"),
+        row(3, "<image>What?", "A bus.", "Et en français ?", "Un bus rouge dans la rue."),
+        row(4, "<image>What?", "A cat.", "And?", "So.", rejected_response="Un chat dans la rue avec un chien."),
+        row(5, "<video>What?", "A film.", videos=["v.mp4"]),
+        {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]},
+    ]
+    found = told({"a": talk(tmp_path / "in", rows)}, tmp_path / "out")["a"]
+    assert found["forms"] == {"messages (role, content)": 4, "messages (role, content) with rejected": 2} | {
+        "conversations (from, value)": 1
+    }
+    other = "neither Chinese nor English"
+    assert found["left out"] == {other: 2, "video or sound": 1}
+    assert found["captions and conversations left out"] == {other: 1}
+    made = {one.key[-1]: one for one in conversations(tmp_path / "out")}
+    assert [(made[key].turns[0].text, made[key].turns[0].places) for key in "124"] == [
+        *(("Look at  and tell.", (8,)), ("What?", ()), ("What?", ()))
+    ]
+    assert made["2"].extra["rejected"] == "一只 狗" and made["2"].turns[1].text == "一只猫", "in one script"
+    assert len(made["4"].turns) == 2 and len(made) == 4
+
+
+def test_a_source_may_say_its_language(tmp_path):
+    rows = [row(0, "<image>これは何ですか", "犬です"), row(1, "<image>何", "猫です")]
+    source = talk(tmp_path / "in", rows, language="zh")
+    assert told({"a": source}, tmp_path / "out")["a"]["records"] == 2
+    assert {one.targets[0].language for one in conversations(tmp_path / "out")} == {"zh"}
+
+
+def test_a_build_without_samples_says_why(tmp_path):
+    source = talk(tmp_path / "in", [row(0, "<image>What?", "A dog.")])
+    for tasks, why in (
+        (["captions"], "captions need a source with captions"),
+        (["negatives"], "negatives .* need boxes"),
+    ):
+        with pytest.raises(ValueError, match=rf"no sample came out of any source. a: 1 records gave nothing.*{why}"):
+            told({"a": {**source, "tasks": tasks}}, tmp_path / tasks[0])
+
+
 def test_conversations_that_were_cut_are_counted(tmp_path):
-    root = tmp_path / "llava"
-    root.mkdir()
     said = [("What is it?", "A dog on grass."), ("And this?", GARBLED), ("Why?", "Because.")]
-    entries = []
-    for index, num_good in enumerate((1, 0, 3)):
-        (root / f"{index}.jpg").write_bytes(miniatures.picture(index))
-        spoken = {1: said, 0: said[1:], 3: [said[0], said[2]]}[num_good]
-        turns = [{"from": role, "value": text} for pair in spoken for role, text in zip(("human", "gpt"), pair)]
-        turns[0]["value"] = "<image>\n" + turns[0]["value"]
-        entries.append({"id": str(index), "image": f"{index}.jpg", "conversations": turns})
-    (root / "table.json").write_text(json.dumps(entries))
-    fields = {"format": "llava", "table": str(root / "table.json"), "images": str(root), "tasks": ["turns"]}
-    found = told({"a": fields}, tmp_path / "out")["a"]
+    spoken = (said, said[1:], [said[0], said[2]])
+    rows = [row(index, *(text for pair in pairs for text in pair)) for index, pairs in enumerate(spoken)]
+    rows = [{**each, "images": [f"{index}.jpg"]} for index, each in enumerate(rows)]
+    found = told({"a": talk(tmp_path / "in", rows)}, tmp_path / "out")["a"]
     assert found["records"] == 2 and found["left out"] == {"repetitive text": 1}
     assert found["captions and conversations left out"] == {"repetitive text": 1}
     assert sorted(len(one.targets) for one in conversations(tmp_path / "out")) == [1, 2]

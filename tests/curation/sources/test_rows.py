@@ -49,8 +49,11 @@ def test_captions_have_languages_and_come_once():
         Caption("一只狗", "zh"),
     ]
     assert captions_of("A dog.", "zh") == [Caption("A dog.", "zh")] and captions_of(None) == []
-    with pytest.raises(Unusable, match="caption is no text"):
-        captions_of([3])
+    assert captions_of('["A dog.", "A cat."]') == [Caption("A dog.", "en"), Caption("A cat.", "en")]
+    assert captions_of("[Photo] a dog")[0].text == "[Photo] a dog"
+    for cell in ([3], '{"question": "What?", "chosen": "A dog."}', "[1, 2]"):
+        with pytest.raises(Unusable, match="caption is no text"):
+            captions_of(cell)
 
 
 def test_refused_rows_are_rejected_without_a_look():

@@ -50,6 +50,37 @@ def test_the_wrong_encoding_is_told_with_its_line_and_the_right_one(tmp_path):
         cells(write(tmp_path, "u.csv", text), "ascii")
 
 
+@pytest.mark.parametrize(
+    ("text", "written", "claimed"),
+    [
+        ("一隻狗在草地上", "big5", "as big5 it reads as Chinese"),
+        ("一只狗在草地上", "gbk", "as gb18030 it reads as Chinese"),
+        ("고양이가 소파 위에", "euc-kr", ""),
+        ("赤い車が道路に", "euc-jp", ""),
+        ("赤い車が道路に", "shift_jis", ""),
+        ("Красный автобус", "cp1251", ""),
+        ("un café là", "latin-1", ""),
+    ],
+)
+def test_an_encoding_is_claimed_where_it_gives_text(tmp_path, text, written, claimed):
+    with pytest.raises(ValueError, match=r"t.csv, line 2: not utf-8 text") as error:
+        cells(write(tmp_path, "t.csv", f"image,caption\na.jpg,{text}\n".encode(written)))
+    assert claimed in str(error.value) and ("; as " in str(error.value)) == bool(claimed)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("captions.txt", 'image,caption\na.jpg,"Two dogs , one ball ."\n'),
+        ("results.csv", "image| caption\na.jpg| Two dogs , one ball .\n"),
+        ("t.csv", "image\tcaption\na.jpg\tTwo dogs , one ball .\n"),
+        ("t.csv", "image;caption\r\na.jpg;Two dogs , one ball .\r\n"),
+    ],
+)
+def test_a_header_says_what_its_file_is_separated_by(tmp_path, name, content):
+    assert cells(write(tmp_path, name, content)) == [{"image": "a.jpg", "caption": "Two dogs , one ball ."}]
+
+
 def test_utf_16_without_a_mark_is_told(tmp_path):
     path = write(tmp_path, "t.csv", "image,caption\na.jpg,一只狗\n".encode("utf-16-le"))
     with pytest.raises(ValueError, match=r"zero bytes in it; as utf-16-le it reads as .*say encoding = 'utf-16-le'"):
@@ -71,6 +102,7 @@ def test_utf_16_without_a_mark_is_told(tmp_path):
         ("t.csv", b'a,b\n1,2\n3,"' + b"x" * 1_100_000, r"line \d+: field larger.*is a quotation mark missing"),
         ("t.xlsx", b"PK", r"found .xlsx, expected a text table: .csv, .tsv"),
         ("t.parquet", b"PAR1", r"found a parquet file, expected a text table: [^q]*json$"),
+        ("t.json", b"<annotation><object>", 'XML of Pascal VOC are read by format = "boxes"'),
         ("t.jsonl", b'{"a": 1}\n{"a": ', r"line 2: not JSON .*the file ends here: was it cut short"),
         ("t.jsonl", b"a,b\n1,2\n", r"line 1: not JSON .*expected an object in each line"),
     ],
