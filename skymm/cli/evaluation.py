@@ -89,15 +89,20 @@ def score_answers(
     vocab: Annotated[Path | None, typer.Option(help="CHAIR: vocabulary and synonyms.")] = None,
     singular: Annotated[Path | None, typer.Option(help="CHAIR: the official singular forms.")] = None,
     grades: Annotated[Path | None, typer.Option(help="What a judge said, where one is needed.")] = None,
+    response: Annotated[
+        str | None, typer.Option(help="The column with the model's words, where a file leaves it open.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score answers: official rule, and beside it the strict bilingual reading."""
     from skymm.evaluation import registry
+    from skymm.evaluation.coverage import covered_scores
     from skymm.evaluation.predictions import is_predictions, read_predictions
     from skymm.evaluation.run import score_of
     from skymm.evaluation.table import score_table
 
     named = {"labels": labels, "objects": objects, "vocab": vocab, "singular": singular, "grades": grades}
+    named["response"] = Path(response) if response else None
     files = {name: path for name, path in named.items() if path is not None}
     wanted = registry.benchmark(benchmark)
     if is_predictions(paths[0]):
@@ -105,7 +110,7 @@ def score_answers(
             raise ValueError(f"found {len(paths)} predictions, expected one run at a time")
         scores = score_of(read_predictions(paths[0], wanted), files)
     else:
-        scores = wanted.score(wanted.read(paths, files), files)
+        scores = covered_scores(wanted, wanted.read(paths, files), files)
     if as_json:
         _print_json(scores)
     else:

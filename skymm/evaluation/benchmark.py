@@ -14,7 +14,9 @@ from skymm.recipe import EvalRecipe
 
 YES_NO = ("yes", "no")
 Picture = Path | bytes  # an encoded image: a file, or its bytes where a benchmark ships them inside a table
-Files = Mapping[str, Path]  # tables that a scorer needs besides the answers, by what they are: labels, objects, ...
+# Tables that a scorer needs besides the answers, by what they are: labels, objects, ...; "response" is no table but the
+# name of the column with the model's words, for answer files that leave it open.
+Files = Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,16 @@ class Answer:
     response: str
     logits: Mapping[str, float] | None = None
     failed: bool = False
+
+
+class Answers(list[Answer]):
+    """Answers out of files. `expected`: how many questions they could be to, None where the files do not say; `left_over`:
+    answers to none of these, which are not in the list.
+    """
+
+    def __init__(self, answers: Iterable[Answer] = (), expected: int | None = None, left_over: int = 0):
+        super().__init__(answers)
+        self.expected, self.left_over = expected, left_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,7 @@ class Benchmark:
         read: official answer files and `files` -> answers in official order.
         right: official verdict on one answer; None where there is none (captions, judged answers).
         strict: bilingual reading of one answer: one of the choices or "unknown"; None for free text.
+        sizes: how many questions the release has in each of its parts; `part`: which part a question is of.
         main: the metric that multimodal gain and comparisons use; `metrics` are the ones shown, `main` among them.
     """
 
@@ -105,6 +118,8 @@ class Benchmark:
     tables: tuple[str, ...] = ()  # keys of the scores that are tables of their own: subtasks, capabilities, ...
     judge: Callable[[Files], Judge] | None = None  # who grades the answers, where a rule cannot
     judges: Literal["model", "tower"] = "model"  # a tower chooses between images instead of answering
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    part: Callable[[Question], str] = lambda question: ""
     strata: str | None = None  # field whose groups keep their size when clusters are resampled
 
     @property

@@ -15,6 +15,7 @@ from typing import Any
 
 from skymm.evaluation.answerers.protocol import Answerer, Ask, Mode
 from skymm.evaluation.benchmark import Files, Picture, Question
+from skymm.evaluation.coverage import covered_scores
 from skymm.evaluation.judge import GRADES
 from skymm.evaluation.predictions import PREDICTIONS, Predictions, line_of, read_lines, read_predictions
 from skymm.evaluation.record import rewrite
@@ -113,13 +114,11 @@ def score_predictions(path: str | Path, files: Files | None = None) -> dict[str,
 
 
 def score_of(predictions: Predictions, files: Files | None = None) -> dict[str, Any]:
-    """`files` go before those that the recipe named, and these before grades that lie beside the predictions. `not_answered`
-    says how many questions have no answer yet.
+    """`files` go before those that the recipe named, and these before grades that lie beside the predictions. `answered` of
+    `expected` questions have an answer.
     """
     named = {**files_of(predictions), **(files or {})}
-    scores = benchmark(predictions.benchmark).score(predictions.answers, named)
-    missing = predictions.num_questions - len(predictions.answers)
-    return {**scores, "not_answered": missing + len(predictions.failed)}
+    return covered_scores(benchmark(predictions.benchmark), predictions.answers, named, predictions.num_questions)
 
 
 def files_of(predictions: Predictions) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from skymm.evaluation.benchmark import Benchmark, value_of
+from skymm.evaluation.coverage import coverage_line
 
 
 def benchmark_table(benchmarks: Sequence[Benchmark]) -> None:
@@ -46,7 +47,11 @@ def score_table(one: Benchmark, scores: Mapping[str, Any]) -> None:
         rows = scores.get(key) or {}
         if rows:
             console.print(_rows_table(key, rows))
-    for note in ("note", "missing", "not_answered"):
+    if "answered" in scores:
+        console.print(f"answered: {scores['answered']} of {scores['expected']}", markup=False, highlight=False)
+        if coverage_line(scores):
+            console.print(coverage_line(scores), style="yellow", markup=False, highlight=False)
+    for note in ("note", "missing", "incomplete"):
         if scores.get(note):
             text = ", ".join(scores[note]) if isinstance(scores[note], list) else scores[note]
             console.print(f"{note.replace('_', ' ')}: {text}", markup=False, highlight=False)

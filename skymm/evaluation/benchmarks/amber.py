@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
+from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question, find_image
 from skymm.evaluation.files import column, read_rows
 from skymm.evaluation.reading.amber_nouns import COUNTED_FROM, description_scores
+from skymm.evaluation.reading.answer_files import join, read_answers
 from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
@@ -109,28 +110,25 @@ def _question(
     return Question(name, text, annotation["truth"], image, images, YES_NO, {"kind": kind})
 
 
-def read(paths: Sequence[Path], files: Files) -> list[Answer]:
-    """Official answer files, [{id, response}]; `labels` is annotations.json. Pictures are known where query_all.json lies
-    near it; else every question is its own cluster. Raises ValueError for ids that are unknown or answered twice.
+def read(paths: Sequence[Path], files: Files) -> Answers:
+    """Official answer files, [{id, response}], or those of a kit; `labels` is annotations.json. Questions and pictures are
+    known where query_all.json lies near it; else only ids are, and every question is its own cluster. Raises ValueError.
     """
     if "labels" not in files:
         raise ValueError("amber: answers need the annotations; give --labels data/annotations.json")
     labels = Path(files["labels"])
-    annotations = _annotations(labels)
     queries = _below(labels.parent, "query_all.json")
-    asked = {str(row["id"]): row for row in read_rows(queries)} if queries else {}
-    answers = []
-    for path in paths:
-        for file in sorted(path.glob("*.json*")) if path.is_dir() else [path]:
-            for number, row in enumerate(read_rows(file), 1):
-                name, said = (column(row, f"{file}, entry {number}", key) for key in ("id", "response"))
-                name, response = str(name), "" if said is None else str(said)
-                query = asked.get(name, {"query": "", "image": name})
-                annotation = _annotation(annotations, name, labels)
-                answers.append(Answer(_question(name, query["query"], query["image"], annotation), response))
-    if not answers:
-        raise ValueError(f"{paths[0]}: found no .json file of answers")
-    return once_each(answers, str(paths[0]))
+    known = {str(row["id"]): row for row in read_rows(queries)} if queries else {}
+    asked = []
+    for name, annotation in _annotations(labels).items():
+        query = known.get(name, {"query": "", "image": name})
+        row = {"id": name, "image": query["image"], "question": query["query"]}
+        asked.append((row, _question(name, query["query"], query["image"], annotation)))
+    return join(read_answers(paths, files), asked, [("id",), ("image", "question")], labels, files, part=_part)
+
+
+def _part(question: Question) -> str:
+    return "discriminative" if question.gold else "generative"
 
 
 def parse_official(response: str) -> str:
@@ -239,5 +237,7 @@ BENCHMARK = Benchmark(
     right=lambda answer: parse_official(answer.response) == answer.question.gold if answer.question.gold else None,
     strict=lambda answer: yes_no(answer.response) if answer.question.gold else None,
     tables=("types", "generative"),
+    sizes={"discriminative": 14216, "generative": 1004},
+    part=_part,
     strata="kind",
 )

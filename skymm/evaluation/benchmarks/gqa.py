@@ -12,8 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
-from skymm.evaluation.files import column, read_entries, read_rows, text_of
+from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question, find_image
+from skymm.evaluation.files import column, read_entries
+from skymm.evaluation.reading.answer_files import join, read_answers
 from skymm.evaluation.reading.rows import tables_below, tallies, tally, together
 from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.reading.verdict import yes_no
@@ -57,34 +58,20 @@ def _image(entry: dict[str, Any], where: str) -> str:
     return f"{column(entry, where, 'imageId')}.jpg"
 
 
-def read(paths: Sequence[Path], files: Files) -> list[Answer]:
-    """Official predictions [{questionId, prediction}] or LLaVA's JSON lines {question_id, text}, with the questions as
-    `files["labels"]`.
-
-    Raises ValueError for an answer to no question, and for balanced questions without an answer: the official scorer
-    refuses them too.
+def read(paths: Sequence[Path], files: Files) -> Answers:
+    """Official predictions [{questionId, prediction}], or those of a kit by question_id, with the questions as
+    `files["labels"]`. Answers to questions that are not balanced are not counted, as officially.
     """
     if "labels" not in files:
         raise ValueError(f"{paths[0]} holds no right answers; give testdev_balanced_questions.json with --labels")
-    entries, answers = read_entries(files["labels"], ENTRIES), []
-    for path in (file for one in paths for file in tables_below(one, ".json", ".jsonl")):
-        for number, row in enumerate(read_rows(path), 1):
-            where = f"{path}, entry {number}"
-            name = str(column(row, where, "questionId", "question_id"))
-            if name not in entries:
-                raise ValueError(f"{where}: question {name} is not in {files['labels']}")
-            question = _question(name, entries[name], f"{files['labels']}, {name}")
-            answers.append(Answer(question, text_of(column(row, where, "prediction", "text"))))
-    answers = once_each(answers, str(paths[0]))
-    given = {answer.question.id: answer for answer in answers}
-    balanced = [name for name, entry in entries.items() if entry.get("isBalanced", True)]
-    missing = [name for name in balanced if name not in given]
-    if missing:
-        raise ValueError(
-            f"{paths[0]}: {len(missing)} of {len(balanced)} balanced questions have no answer ({missing[0]} first); "
-            "expected one for each"
-        )
-    return [given[name] for name in balanced]
+    entries = read_entries(files["labels"], ENTRIES)
+    asked = [
+        ({"id": name, "question": entry.get("question", "")}, _question(name, entry, f"{files['labels']}, {name}"))
+        for name, entry in entries.items()
+        if entry.get("isBalanced", True)
+    ]
+    given = [one for one in read_answers(paths, files) if entries.get(one.key("id"), {}).get("isBalanced", True)]
+    return join(given, asked, [("id",)], files["labels"], files)
 
 
 def matches(gold: str, response: str) -> bool:
@@ -153,4 +140,5 @@ BENCHMARK = Benchmark(
     right=lambda answer: matches(answer.question.gold, answer.response),
     strict=strict,
     tables=("structural", "semantic"),
+    sizes={"": 12578},
 )

@@ -9,18 +9,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
+from skymm.evaluation.benchmark import (
+    YES_NO,
+    Answer,
+    Answers,
+    Benchmark,
+    Files,
+    Metric,
+    Question,
+    find_image,
+    once_each,
+)
 from skymm.evaluation.files import column, read_rows
+from skymm.evaluation.reading.answer_files import ENDINGS, Given, given_of, join, refuse_labels
+from skymm.evaluation.reading.rows import rows_of, tables_below
 from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 
 TABLE = "HallusionBench.json"
 _KEYS = ("category", "subcategory", "set_id", "figure_id", "question_id", "visual_input")
 _GOLD = {"1": "yes", "0": "no"}
+_NUMBER = {"yes": "1", "no": "0"}
 _FIRST_WORD = re.compile(r"\W*(yes|no)\b", re.I)
 
 Row = Mapping[str, Any]
@@ -58,46 +72,47 @@ def _question(row: Row, where: str, pictures: Path | None = None) -> Question:
     return Question(name, str(column(dict(row), where, "question")), gold, cluster, images, YES_NO, fields)
 
 
-def read(paths: Sequence[Path], files: Files) -> list[Answer]:
+def read(paths: Sequence[Path], files: Files) -> Answers:
     """Official result files: the rows of HallusionBench.json with `model_prediction` (or a field ending in _output), and
-    the judge's verdict in a field ending in gpt_check where it was asked. `labels` is HallusionBench.json, for files whose
-    rows hold no gt_answer. Raises ValueError.
+    the judge's verdict in a field ending in gpt_check where it was asked; or those of a kit, VLMEvalKit's with all six
+    names in the index. `labels` is HallusionBench.json, where the rows hold no right answer. Raises ValueError.
     """
-    golds = {}
+    given = []
+    for file in (file for path in paths for file in tables_below(path, *ENDINGS)):
+        rows = rows_of(file)
+        judged = any(name.endswith("gpt_check") for row in rows for name in row)
+        given += [replace(one, row=_named(one.row)) for one in given_of(file, rows, files, needed=not judged)]
     if "labels" in files:
-        golds = {_name(row): row.get("gt_answer") for row in read_rows(files["labels"])}
-    answers = []
-    for path in paths:
-        for file in sorted(path.glob("*.json*")) if path.is_dir() else [path]:
-            for number, row in enumerate(read_rows(file), 1):
-                where = f"{file}, entry {number}"
-                question = _question({"gt_answer": golds.get(_name(row)), **row}, where)
-                answers.append(_judged(question, row, where))
-    if not answers:
-        raise ValueError(f"{paths[0]}: found no .json file of answers")
-    return once_each(answers, str(paths[0]))
+        asked = [(_named(row), _question(row, str(files["labels"]))) for row in read_rows(files["labels"])]
+        return join(given, asked, [("name",)], files["labels"], files, _judged)
+    questions = [
+        _question({**one.row, "gt_answer": _NUMBER.get(one.gold.lower(), one.gold)}, one.where) for one in given
+    ]
+    answers = [_judged(one, question) for one, question in zip(given, questions)]
+    if given and not any("verdict" in answer.question.fields for answer in answers):
+        refuse_labels(answers, str(paths[0]), given[0].column, files)
+    return Answers(once_each(answers, str(paths[0])))
 
 
-def _name(row: Row) -> tuple[str, ...]:
-    return tuple(str(row.get(key)) for key in _KEYS[:5])
+def _named(row: Row) -> Row:
+    """A row with its name; VLMEvalKit has all that it is made of in the index: VD_figure_1_0_2_0."""
+    parts = str(row.get("index") or "").split("_")
+    if "set_id" not in row and len(parts) == 6:
+        names = ("category", "subcategory", "visual_input", "set_id", "figure_id", "question_id")
+        row = {**row, **dict(zip(names, parts))}
+    return {**row, "name": "_".join(str(row.get(key)) for key in _KEYS[:5])}
 
 
-def _judged(question: Question, row: Row, where: str) -> Answer:
-    outputs = [name for name in row if name == "model_prediction" or name.endswith("_output")]
-    checks = [name for name in row if name.endswith("gpt_check")]
-    if len(outputs) > 1 or len(checks) > 1 or not outputs + checks:
-        raise ValueError(
-            f"{where}: found answers {outputs} and verdicts {checks}, expected one model_prediction, one ..._gpt_check, or both"
-        )
-    response = str(row[outputs[0]]) if outputs and row[outputs[0]] is not None else ""
+def _judged(one: Given, question: Question) -> Answer:
+    checks = [name for name in one.row if name.endswith("gpt_check")]
+    if len(checks) > 1:
+        raise ValueError(f"{one.where}: found verdicts {checks}, expected one ..._gpt_check")
     if not checks:
-        return Answer(question, response)
-    verdict = str(row[checks[0]]).strip()
+        return Answer(question, one.said)
+    verdict = str(one.row[checks[0]]).strip()
     if verdict not in ("0", "1", "2"):
-        raise ValueError(f"{where}: the verdict is {verdict!r}, expected 0 (incorrect), 1 (correct) or 2 (unclear)")
-    fields = {**question.fields, "verdict": verdict}
-    judged = Question(question.id, question.text, question.gold, question.cluster, (), question.choices, fields)
-    return Answer(judged, response)
+        raise ValueError(f"{one.where}: the verdict is {verdict!r}, expected 0 (incorrect), 1 (correct) or 2 (unclear)")
+    return Answer(replace(question, fields={**question.fields, "verdict": verdict}), one.said)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -225,5 +240,6 @@ BENCHMARK = Benchmark(
     right=lambda answer: _right(answer.question, verdict(answer, lambda one: parse(one.response))),
     strict=strict,
     tables=("categories",),
+    sizes={"": 1129},
     strata="category",
 )

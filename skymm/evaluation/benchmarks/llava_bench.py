@@ -182,5 +182,6 @@ BENCHMARK = Benchmark(
     read=read,
     metrics=(Metric("score", "percent of the reference", "points"),),
     tables=("categories",),
+    sizes={"": 60},
     strata="category",
 )

@@ -151,4 +151,5 @@ BENCHMARK = Benchmark(
     read=read,
     metrics=(Metric("score", "mean grade", "points"),),
     tables=("capabilities", "integrations"),
+    sizes={"": 218},
 )

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
-from skymm.evaluation.files import text_of
+from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question
+from skymm.evaluation.reading.answer_files import join, read_answers, with_own_labels
 from skymm.evaluation.reading.letters import official_mmbench, option_letter
 from skymm.evaluation.reading.rows import (
     Row,
-    answered_rows,
     is_empty,
     number_of,
     option_lines,
@@ -29,6 +28,9 @@ from skymm.recipe import EvalRecipe
 from skymm.text import language_of
 
 ROTATION = 10**6  # the k-th rotation of question i has index i + k * ROTATION
+CCBENCH = frozenset(
+    ("sketch_reasoning", "scenery_building", "food_clothes", "historical_figure", "traditional_show", "cultural_relic")
+) | {"calligraphy_painting"}
 INSTRUCTIONS = {
     "en": "Answer with the option's letter from the given choices directly.",
     "zh": "请直接回答选项字母。",
@@ -70,13 +72,31 @@ def _question(row: Row, where: str, instruction: str = "", images: tuple[bytes, 
     return Question(str(index), text, gold, str(group), images, tuple(options), known)
 
 
-def read(paths: Sequence[Path], files: Files) -> list[Answer]:
-    """Tables with the columns of the questions and `prediction` (xlsx as for the server, TSV, CSV, JSON).
+def read(paths: Sequence[Path], files: Files) -> Answers:
+    """Tables of VLMEvalKit (xlsx as for the server) and other kits with index (LLaVA: question_id) and what was said. Right
+    answers and options may come from `files["labels"]`, the TSV of the questions.
 
-    Right answers may come from `files["labels"]`, the TSV of the questions, by index.
+    Without labels as many rotations are expected of a question as it has options, in CCBench one.
     """
-    answers = [Answer(_question(row, where), text_of(row["prediction"])) for where, row in answered_rows(paths, files)]
-    return once_each(answers, str(paths[0]))
+    given = read_answers(paths, files)
+    rounds = next((one for one in given if one.key("round_id") not in ("", "0")), None)
+    if rounds:
+        raise ValueError(
+            f"{rounds.where}: found round {rounds.key('round_id')}, expected rotations as rows of the table"
+        )
+    if "labels" in files:
+        labels = Path(files["labels"])
+        asked = [(row, _question(row, f"{labels}, row {number}")) for number, row in enumerate(rows_of(labels), 1)]
+        return join(given, asked, [("id",)], labels, files)
+    questions = [_question({**one.row, "answer": one.gold}, one.where) for one in given]
+    answers = with_own_labels(given, questions, files)
+    answers.expected = sum({question.cluster: rotations(question) for question in questions}.values())
+    return answers
+
+
+def rotations(question: Question) -> int:
+    """How often a question is asked in the release: in every rotation of its options, those of CCBench once."""
+    return 1 if question.fields["category"] in CCBENCH else len(question.fields["options"])
 
 
 def official(answer: Answer) -> str:
@@ -88,9 +108,9 @@ def strict(answer: Answer) -> str:
 
 
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
-    """`circular`: share of groups right in every rotation that was asked; `vanilla`: share of questions right as they
-    stand (index below 10^6); `groups`: how many groups. The same for every name in `categories` (the finer ones) and
-    `abilities` (l2-category).
+    """`circular`: share of the groups asked in every rotation (`complete`) that are right in each, None where there is none;
+    `vanilla`: share of questions right as they stand (index below 10^6); `groups`: how many groups. The same for every
+    name in `categories` (the finer ones) and `abilities` (l2-category).
 
     Raises ValueError for questions without a right answer: those of the test split are on the authors' server.
     """
@@ -133,10 +153,12 @@ def _by(groups: Groups, field: str) -> dict[str, dict[str, Any]]:
 def _shares(groups: Groups) -> dict[str, Any]:
     groups = list(groups)
     plain = [right for group in groups for answer, right in group if answer.question.fields["index"] < ROTATION]
+    whole = [group for group in groups if len(group) >= rotations(group[0][0].question)]
     return {
-        "circular": sum(all(right for _, right in group) for group in groups) / max(1, len(groups)),
-        "vanilla": sum(plain) / max(1, len(plain)),
+        "circular": sum(all(right for _, right in group) for group in whole) / len(whole) if whole else None,
+        "vanilla": sum(plain) / len(plain) if plain else None,
         "groups": len(groups),
+        "complete": len(whole),
     }
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question
+from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question
 from skymm.evaluation.files import read_text
+from skymm.evaluation.reading.answer_files import Given, join, read_answers, refuse_labels, with_own_labels
 from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
 
@@ -32,6 +34,7 @@ COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation
 SUBTASKS = PERCEPTION + COGNITION
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+_PLACES = ("image_path", "image", "question_id", "index")  # columns of kits that begin with a subtask's folder
 _GOLD = {"yes": "yes", "no": "no", "是": "yes", "否": "no"}
 
 
@@ -133,15 +136,19 @@ def write_results(answers: Iterable[Answer], directory: str | Path) -> list[Path
     return paths
 
 
-def read(paths: Sequence[Path], files: Files) -> list[Answer]:
-    """The official result files, in a directory or named one by one.
+def read(paths: Sequence[Path], files: Files) -> Answers:
+    """The official result files, in a directory or named one by one; or an answer file of a kit (VLMEvalKit, lmms-eval,
+    LLaVA), whose rows say subtask and picture. Where these lack the right answers, `labels` is the release, or a directory
+    of official result files with or without responses.
 
     Raises ValueError naming file and line: not four fields, an answer that is not Yes or No, an odd number of lines.
     """
-    found = {}
+    found: dict[str, list[Answer]] = {}
     for path in paths:
         if not path.exists():
             raise ValueError(f"{path}: no such directory or file of results")
+        if path.is_file() and path.suffix != ".txt":
+            return _read_kit(paths, files)
         for file in [path / f"{subtask}.txt" for subtask in SUBTASKS] if path.is_dir() else [path]:
             if path.is_dir() and not file.exists():
                 continue
@@ -149,19 +156,67 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
                 raise ValueError(f"{file}: {file.stem!r} is no subtask of MME, expected one of {', '.join(SUBTASKS)}")
             if file.stem in found:
                 raise ValueError(f"{file}: {file.stem} is given twice")
-            found[file.stem] = _read_subtask(file)
+            found[file.stem] = [Answer(question, said) for question, said in _read_subtask(file, template=False)]
     if not found:
         raise ValueError(f"{paths[0]}: found {_listing(paths[0])}, expected result files such as {SUBTASKS[0]}.txt")
-    return [answer for subtask in SUBTASKS for answer in found.get(subtask, [])]
+    answers = Answers(answer for subtask in SUBTASKS for answer in found.get(subtask, []))
+    if len(found) > 1:  # all right in one subtask happens
+        refuse_labels(answers, str(paths[0]), "response", files)
+    return answers
 
 
-def _read_subtask(path: Path) -> list[Answer]:
+def _read_kit(paths: Sequence[Path], files: Files) -> Answers:
+    given = read_answers(paths, files)
+    rows = [replace(one, row={**one.row, "subtask": _subtask(one), "image": _picture(one)}) for one in given]
+    if "labels" in files:
+        asked = [
+            ({"subtask": one.fields["subtask"], "image": one.fields["image"], "question": one.text}, one)
+            for one in _label_questions(Path(files["labels"]))
+        ]
+        return join(rows, asked, [("subtask", "image", "question")], Path(files["labels"]), files)
+    questions = []
+    for one in rows:
+        if one.gold.lower() not in YES_NO:
+            raise ValueError(
+                f"{one.where}: found no right answer beside the model's ({one.gold!r}); give --labels, the release of MME or "
+                "a directory of result files"
+            )
+        cluster, image = f"{one.row['subtask']}/{one.key('image')}", one.key("image")
+        known = {"subtask": one.row["subtask"], "image": image}
+        text = one.key("question")
+        questions.append(Question(f"{cluster}/{text}", text, one.gold.lower(), cluster, (), YES_NO, known))
+    return with_own_labels(rows, questions, files)
+
+
+def _subtask(one: Given) -> str:
+    """By the category of a row, or the folder that its picture or id begins with."""
+    named = [str(one.row.get("category") or ""), *(str(one.row.get(name) or "").split("/")[0] for name in _PLACES)]
+    found = next((subtask for name in named for subtask in SUBTASKS if name.lower() == subtask.lower()), None)
+    if found is None:
+        raise ValueError(f"{one.where}: found {named}, expected a category or folder that is a subtask of MME")
+    return found
+
+
+def _picture(one: Given) -> str:
+    return next((name for name in (str(one.row.get(place) or "") for place in _PLACES) if "." in name), "")
+
+
+def _label_questions(directory: Path) -> list[Question]:
+    results = [path for subtask in SUBTASKS for path in [directory / f"{subtask}.txt"] if path.is_file()]
+    if results:
+        return [question for path in results for question, _ in _read_subtask(path)]
+    return load(EvalRecipe(benchmark="mme", root=str(directory)))
+
+
+def _read_subtask(path: Path, template: bool = True) -> list[tuple[Question, str]]:
+    """Questions with their responses; the official template has none."""
     lines = _lines(path)
     if not lines or len(lines) % 2:
         raise ValueError(f"{path}: found {len(lines)} lines, expected two for each image, so an even number above 0")
     answers = []
+    template = template and all(line.count("\t") == 2 for _, line in lines)
     for number, line in lines:
-        fields = line.split("\t")
+        fields = [*line.split("\t"), ""] if template else line.split("\t")
         if len(fields) != 4:
             raise ValueError(
                 f"{path}, line {number}: found {len(fields)} tab-separated fields, expected 4 "
@@ -173,9 +228,8 @@ def _read_subtask(path: Path) -> list[Answer]:
         # Two consecutive lines are one image, whatever its name: the official rule.
         cluster = f"{path.stem}/{(number - 1) // 2}"
         known = {"subtask": path.stem, "image": image}
-        answers.append(
-            Answer(Question(f"{path.stem}/{number}", text, gold.lower(), cluster, (), YES_NO, known), response)
-        )
+        question = Question(f"{path.stem}/{number}", text, gold.lower(), cluster, (), YES_NO, known)
+        answers.append((question, response))
     return answers
 
 
@@ -189,15 +243,18 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     `num_yes` and `yes_ratio` (predicted yes among all questions). `strict` has the same from the strict bilingual
     reading; there `unknown` is the share of answers that say neither.
 
-    Raises ValueError where an image does not have two answers.
+    An image with one answer only is left out, and `incomplete` counts these. Raises ValueError for more than two.
     """
     subtasks = _by_subtask(answers)
+    incomplete = len(answers) - sum(len(pair) for images in subtasks.values() for pair in images.values())
     official, strict = _score_with(subtasks, parse_official), _score_with(subtasks, yes_no)
     strict["unknown"] = strict.pop("other_ratio")
     del official["other_ratio"]
     for scores in strict["subtasks"].values():
         scores["unknown"] = scores.pop("other") / scores["num_questions"]
-    return {**official, "missing": [subtask for subtask in SUBTASKS if subtask not in subtasks], "strict": strict}
+    missing = [subtask for subtask in SUBTASKS if subtask not in subtasks]
+    halves = {"incomplete": incomplete} if incomplete else {}
+    return {**official, "missing": missing, **halves, "strict": strict}
 
 
 Subtasks = Mapping[str, Mapping[str, Sequence[Answer]]]  # subtask -> image -> its two answers
@@ -210,9 +267,12 @@ def _by_subtask(answers: Iterable[Answer]) -> Subtasks:
         found[answer.question.fields["subtask"]].setdefault(answer.question.cluster, []).append(answer)
     for images in found.values():
         for image, pair in images.items():
-            if len(pair) != 2:
-                raise ValueError(f"MME {image}: found {len(pair)} answers, expected 2; is the run complete?")
-    return {subtask: images for subtask, images in found.items() if images}
+            if len(pair) > 2:
+                raise ValueError(f"MME {image}: found {len(pair)} answers, expected 2; is a question asked twice?")
+    whole = {
+        subtask: {image: pair for image, pair in images.items() if len(pair) == 2} for subtask, images in found.items()
+    }
+    return {subtask: images for subtask, images in whole.items() if images}
 
 
 def _score_with(subtasks: Subtasks, reading: Callable[[str], str]) -> dict[str, Any]:
@@ -275,5 +335,6 @@ BENCHMARK = Benchmark(
     right=lambda answer: parse_official(answer.response) == answer.question.gold,
     strict=lambda answer: yes_no(answer.response),
     tables=("subtasks",),
+    sizes={"": 2374},
     strata="subtask",
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
 from skymm.evaluation.files import column, read_json, text_of
+from skymm.evaluation.reading.answer_files import Given, given_of
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.mmmu_parsing import open_right, parse_multi_choice, strict_open
 from skymm.evaluation.reading.rows import option_lines, picture_of, rows_of, tables_below, tallies, tally
@@ -123,18 +124,17 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
             if len(values) == 1 and isinstance(values[0], dict) and "response" not in values[0]:
                 found += _parsed(values[0], file, files)
             else:
-                rows = values[0] if len(values) == 1 and isinstance(values[0], list) else values
-                found += [_raw(row, f"{file}, entry {number}") for number, row in enumerate(rows, 1)]
+                found += [_raw(one) for one in given_of(file, rows_of(file), files)]
     answers = once_each(found, str(paths[0]))
     return sorted(answers, key=lambda answer: answer.question.fields["subject"])
 
 
-def _raw(row: dict[str, Any], where: str) -> Answer:
-    name, response = str(column(row, where, "id")), text_of(column(row, where, "response"))
-    gold, kind = column(row, where, "answer"), column(row, where, "question_type")
-    options = dict(column(row, where, "index2ans")) if kind == "multiple-choice" else {}
+def _raw(one: Given) -> Answer:
+    row, name = dict(one.row), str(column(dict(one.row), one.where, "id"))
+    gold, kind = column(row, one.where, "answer"), column(row, one.where, "question_type")
+    options = dict(column(row, one.where, "index2ans")) if kind == "multiple-choice" else {}
     fields = {**_fields(name), "options": options, "gold": _golds(gold)}
-    return Answer(Question(name, "", str(gold), name, (), tuple(options), fields), response)
+    return Answer(Question(name, "", str(gold), name, (), tuple(options), fields), one.said)
 
 
 def _parsed(answers: dict[str, Any], path: Path, files: Files) -> list[Answer]:
@@ -236,5 +236,7 @@ BENCHMARK = Benchmark(
     right=official,
     strict=strict,
     tables=("domains", "subjects"),
+    sizes={"dev": 150, "validation": 900, "test": 10500},
+    part=lambda question: question.id.split("_")[0],
     strata="subject",
 )

@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
-from skymm.evaluation.files import column, text_of
+from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question
+from skymm.evaluation.files import column
+from skymm.evaluation.reading.answer_files import join, read_answers, with_own_labels
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.rows import (
     Row,
-    answered_rows,
     digest,
     is_empty,
+    number_of,
     option_lines,
     options_in,
     options_of,
@@ -73,13 +74,20 @@ def _question(row: Row, where: str, cluster: str, images: tuple[bytes, ...] = ()
     return Question(str(row["index"]), text, gold, cluster, images, choices, {**fields, "options": options})
 
 
-def read(paths: Sequence[Path], files: Files) -> list[Answer]:
-    """Official result tables (xlsx, TSV, CSV, JSON): answer, prediction, category, l2_category."""
-    answers = [
-        Answer(_question(row, where, str(row["index"])), text_of(row["prediction"]))
-        for where, row in answered_rows(paths, files)
+def read(paths: Sequence[Path], files: Files) -> Answers:
+    """Result tables of VLMEvalKit and other kits: index, prediction; answer and category too, or from the questions as
+    `files["labels"]`.
+    """
+    given = read_answers(paths, files)
+    if "labels" in files:
+        labels = Path(files["labels"])
+        asked = [(row, _question(row, str(labels), str(row["index"]))) for row in rows_of(labels)]
+        return join(given, asked, [("id",)], labels, files)
+    questions = [
+        _question({**one.row, "answer": one.gold, "index": number_of(one.row, one.where)}, one.where, one.key("id"))
+        for one in given
     ]
-    return once_each(answers, str(paths[0]))
+    return with_own_labels(given, questions, files)
 
 
 def matches(gold: str, response: str) -> bool:
@@ -132,5 +140,6 @@ BENCHMARK = Benchmark(
     right=lambda answer: matches(answer.question.gold, answer.response),
     strict=strict,
     tables=("capabilities", "axes"),
+    sizes={"": 1500},
     strata="category",
 )

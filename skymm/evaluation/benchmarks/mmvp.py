@@ -13,8 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each
-from skymm.evaluation.files import column, read_rows, text_of
+from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question, find_image
+from skymm.evaluation.files import column, read_rows
+from skymm.evaluation.reading.answer_files import read_answers, with_own_labels
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.rows import tables_below
 from skymm.recipe import EvalRecipe
@@ -58,19 +59,17 @@ def _question(number: int, text: str, gold: str, where: str, images: tuple[Path,
     return Question(str(number), text, letter, pair, images, tuple(options), {"options": options})
 
 
-def read(paths: Sequence[Path], files: Files) -> list[Answer]:
+def read(paths: Sequence[Path], files: Files) -> Answers:
     """The JSON lines of the official script: question_id, prompt, answer (the right one) and response."""
-    answers = []
-    for path in (file for one in paths for file in tables_below(one, ".jsonl", ".json")):
-        for number, row in enumerate(read_rows(path), 1):
-            where = f"{path}, line {number}"
-            number_of_image = column(row, where, "question_id")
-            if not str(number_of_image).isdigit():
-                raise ValueError(f"{where}: question_id is {number_of_image!r}, expected the number of a picture")
-            text, gold = str(column(row, where, "prompt")), str(column(row, where, "answer"))
-            response = text_of(column(row, where, "response", "text"))
-            answers.append(Answer(_question(int(number_of_image), text, gold, where), response))
-    return once_each(sorted(answers, key=lambda answer: int(answer.question.id)), str(paths[0]))
+    given = read_answers(paths, files)
+    questions = []
+    for one in given:
+        if not one.key("id").isdigit():
+            raise ValueError(f"{one.where}: question_id is {one.key('id')!r}, expected the number of a picture")
+        text, gold = (str(column(dict(one.row), one.where, *names)) for names in (("prompt", "question"), ("answer",)))
+        questions.append(_question(int(one.key("id")), text, gold, one.where))
+    answers = with_own_labels(given, questions, files)
+    return Answers(sorted(answers, key=lambda answer: int(answer.question.id)))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -104,8 +103,7 @@ def _score(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, Any]:
     pairs: dict[str, list[bool]] = {}
     for answer, one in zip(answers, right):
         pairs.setdefault(answer.question.cluster, []).append(one)
-    # Half a pair, in a run that was cut off, is no pair that is right.
-    both = [len(pair) == 2 and all(pair) for pair in pairs.values()]
+    both = [all(pair) for pair in pairs.values() if len(pair) == 2]  # half a pair, in a run that was cut off, is none
     return {
         "pair_acc": sum(both) / max(1, len(both)),
         "acc": sum(right) / max(1, len(right)),
@@ -126,4 +124,5 @@ BENCHMARK = Benchmark(
     metrics=(Metric("pair_acc", "pairs right"), Metric("acc", "answers right")),
     right=lambda answer: official_letter(answer.response) == answer.question.gold,
     strict=strict,
+    sizes={"": 300},
 )

@@ -136,6 +136,7 @@ BENCHMARK = Benchmark(
     right=lambda answer: chosen(answer) == answer.question.gold,
     strict=chosen,
     tables=("patterns",),
+    sizes={"": 270},
     judges="tower",
     strata="pattern",
 )

@@ -64,6 +64,7 @@ BENCHMARK = Benchmark(
     load=load,
     read=read,
     score=score,
+    sizes={"": 300},
     metrics=(
         Metric("response_rate", "responses with a hallucination, lower is better", lower_is_better=True),
         Metric("object_rate", "hallucinated objects, lower is better", lower_is_better=True),

@@ -7,16 +7,29 @@ No, not or no makes it a no, and everything else is a yes, so that "NO", "nope" 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question, find_image, once_each
+from skymm.evaluation.benchmark import (
+    YES_NO,
+    Answer,
+    Answers,
+    Benchmark,
+    Files,
+    Metric,
+    Question,
+    find_image,
+    once_each,
+)
 from skymm.evaluation.files import column, read_rows
+from skymm.evaluation.reading.answer_files import ENDINGS, Given, given_of, join, with_own_labels
+from skymm.evaluation.reading.rows import rows_of, tables_below
 from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
-from skymm.text import normalise
 
 SPLITS = ("random", "popular", "adversarial")
 
@@ -64,8 +77,8 @@ def _split(path: Path) -> str:
 
 
 def _source(path: Path) -> str:
-    """What comes before "pope" in the name: coco, gqa, aokvqa."""
-    return path.stem.lower().partition("pope")[0].strip("_-. ") or path.stem.lower()
+    """What comes before "pope" or "repope" in the name: coco, gqa, aokvqa."""
+    return re.split("(?:re)?pope", path.stem.lower())[0].strip("_-. ") or path.stem.lower()
 
 
 def _label_rows(path: Path) -> list[Row]:
@@ -86,30 +99,91 @@ def _question(path: Path, row: Row, images: tuple[Path, ...] = ()) -> Question:
     return Question(f"{path.stem}/{row['id']}", row["text"], row["label"], str(row["image"]), images, YES_NO, fields)
 
 
-def read(paths: Sequence[Path], files: Files) -> list[Answer]:
-    """Answer files, JSON lines of {question, answer} (POPE) or {question_id, text} (LLaVA), beside `labels`: the question
-    file, or a directory with several, whose names then say which belongs to which.
+def read(paths: Sequence[Path], files: Files) -> Answers:
+    """Answer files of any kit beside `labels`: a question file (POPE's or RePOPE's), or a directory with several. Without
+    labels the right answers are those of the rows themselves (VLMEvalKit, lmms-eval, PAI).
 
-    By question_id where both have it, else by order; questions that stand on both sides must be the same. One file with
-    the answers to all of them needs a `category` in each line, or in a file of questions below the labels (LLaVA's
-    llava_pope_test.jsonl). Raises ValueError for different numbers, ids or questions.
+    One file may answer several parts, where its rows have a `category` or a file of questions below the labels knows
+    their ids (LLaVA's llava_pope_test.jsonl). Questions are matched by id, else by picture and words, else by order.
+    Scored is what both sides have. Raises ValueError where nothing says what belongs together.
     """
+    answer_files = [file for path in paths for file in tables_below(path, *ENDINGS)]
+    given = {file: given_of(file, rows_of(file), files) for file in answer_files}
     if "labels" not in files:
-        raise ValueError(
-            "pope: answers need their questions; give --labels coco_pope_random.json or a directory of them"
-        )
+        return _own_labels(given, files)
     labels = _question_files(Path(files["labels"]))
     if not labels:
         raise ValueError(f"{files['labels']}: found no file named *pope*random*.json or alike")
-    answer_files = [file for path in paths for file in (sorted(path.glob("*.json*")) if path.is_dir() else [path])]
-    if not answer_files:
-        raise ValueError(f"{paths[0]}: found no .json or .jsonl file of answers")
-    if len(answer_files) == 1 and len(labels) > 1 and _split(answer_files[0]) not in SPLITS:
-        parts = _by_category(answer_files[0], labels, Path(files["labels"]))
-    else:
-        parts = [(file, read_rows(file), _labels_of(file, labels, len(answer_files))) for file in answer_files]
-    answers = [answer for file, rows, label in parts for answer in _aligned(file, rows, label)]
-    return once_each(answers, ", ".join(str(file) for file in answer_files))
+    known, splits, left_over = _llava_questions(Path(files["labels"])), list(map(_split, labels)), 0
+    parts: list[tuple[list[Given], Path]] = []
+    for file, rows in given.items():
+        rows = _with_pictures(rows, known)
+        categories = [_category(one) for one in rows]
+        if all(categories) and sorted(splits) == sorted(set(splits) & set(SPLITS)):
+            left_over += sum(category not in splits for category in categories)
+            for path, split in zip(labels, splits):
+                mine = [one for one, category in zip(rows, categories) if category == split]
+                parts += [(mine, path)] if mine else []
+        else:
+            parts.append((rows, _labels_of(file, labels, len(answer_files))))
+    joined = [
+        join(rows, [(row, _question(path, row)) for row in _label_rows(path)], _WAYS, path, files)
+        for rows, path in parts
+    ]
+    if not joined:
+        raise ValueError(f"{answer_files[0]}: found no answers to {[path.name for path in labels]}")
+    return Answers(
+        once_each((answer for part in joined for answer in part), ", ".join(map(str, answer_files))),
+        expected=sum(part.expected or 0 for part in joined),
+        left_over=left_over + sum(part.left_over for part in joined),
+    )
+
+
+_WAYS = (("id",), ("image", "question"), ("part_id",))
+
+
+def _own_labels(given: Mapping[Path, Sequence[Given]], files: Files) -> Answers:
+    rows, questions = [], []
+    for file, those in given.items():
+        for number, one in enumerate(those, 1):
+            label = one.gold.lower()
+            if label not in YES_NO:
+                raise ValueError(
+                    f"{one.where}: found no right answer (label or answer: {label!r}); give --labels coco_pope_random.json "
+                    "or a directory of them"
+                )
+            split = _category(one) or _split(file)
+            name = f"{_source(file)}_pope_{split}/{one.key('id') or number}"
+            image = str(one.row.get("image") or one.key("image") or number)
+            fields = {"split": split, "source": _source(file), "image": image}
+            questions.append(Question(name, one.key("question"), label, image, (), YES_NO, fields))
+            rows.append(one)
+    return with_own_labels(rows, questions, files)
+
+
+def _category(one: Given) -> str:
+    """Which part a row is of, where it says so."""
+    category = str(one.row.get("category") or "").lower()
+    return next((split for split in SPLITS if split in category), "")
+
+
+def _with_pictures(given: list[Given], known: Mapping[str, Row]) -> list[Given]:
+    """With the picture and the part that LLaVA's file of questions has under their ids, which are not POPE's own."""
+    if not all(one.key("id") in known for one in given):
+        return given
+    more = [{name: known[one.key("id")].get(name) for name in ("image", "category")} for one in given]
+    return [replace(one, row={**one.row, **row}) for one, row in zip(given, more)]
+
+
+def _llava_questions(labels: Path) -> dict[str, Row]:
+    """Id -> row of the files of questions beside the labels that have none themselves, and number all parts through."""
+    found = {}
+    beside = labels.rglob("*pope*.jsonl") if labels.is_dir() else labels.parent.glob("*pope*.jsonl")
+    for path in sorted(beside):
+        for row in read_rows(path):
+            if {"question_id", "category"} <= row.keys():
+                found[str(row["question_id"])] = row
+    return found
 
 
 def _labels_of(file: Path, labels: Sequence[Path], num_files: int) -> Path:
@@ -121,58 +195,9 @@ def _labels_of(file: Path, labels: Sequence[Path], num_files: int) -> Path:
     if len(fitting) != 1:
         raise ValueError(
             f"{file}: found labels {[path.name for path in labels]}, expected one of its split by name (random, popular, "
-            "adversarial); give one file of answers with one of labels"
+            "adversarial), or a category in each row; give one file of answers with one of labels"
         )
     return fitting[0]
-
-
-def _by_category(file: Path, labels: Sequence[Path], directory: Path) -> list[tuple[Path, list[Row], Path]]:
-    """The answers to each question file out of one file with all of them, in its order."""
-    rows = read_rows(file)
-    categories = {
-        str(row["question_id"]): str(row["category"])
-        for path in sorted(directory.rglob("*.jsonl"))
-        if path != file
-        for row in read_rows(path)
-        if {"question_id", "category"} <= row.keys()
-    }
-    parts: dict[Path, list[Row]] = {path: [] for path in labels}
-    for number, row in enumerate(rows, 1):
-        category = row.get("category", categories.get(str(row.get("question_id"))))
-        fitting = [path for path in labels if _split(path) == category]
-        if len(fitting) != 1:
-            raise ValueError(
-                f"{file}, entry {number}: its category is {category!r}, expected one of "
-                f"{[_split(path) for path in labels]}; one file for all needs a category in each line, or "
-                f"llava_pope_test.jsonl below {directory}"
-            )
-        # The ids are those of all questions together, and not those of the labels.
-        parts[fitting[0]].append({name: value for name, value in row.items() if name != "question_id"})
-    return [(file, part, path) for path, part in parts.items() if part]
-
-
-def _aligned(file: Path, rows: Sequence[Row], labels: Path) -> list[Answer]:
-    asked = _label_rows(labels)
-    if len(rows) != len(asked):
-        raise ValueError(f"{file}: found {len(rows)} answers, expected {len(asked)} as in {labels}")
-    if all("question_id" in row for row in rows):
-        by_id = {str(row["question_id"]): row for row in rows}
-        if len(by_id) < len(rows):
-            raise ValueError(f"{file}: found {len(by_id)} ids in {len(rows)} answers; a question is answered twice")
-        missing = [row["id"] for row in asked if row["id"] not in by_id]
-        if missing:
-            raise ValueError(f"{file}: question_id {missing[0]} of {labels} is not answered ({len(missing)} are not)")
-        rows = [by_id[row["id"]] for row in asked]
-    answers = []
-    for number, (row, label) in enumerate(zip(rows, asked), 1):
-        given = row.get("question", row.get("prompt"))
-        if given is not None and normalise(label["text"]).lower() not in normalise(str(given)).lower():
-            raise ValueError(
-                f"{file}, answer {number}: it answers {str(given)[:80]!r}, {labels} asks {label['text']!r}; the order differs"
-            )
-        said = column(row, f"{file}, answer {number}", "answer", "text", "response")
-        answers.append(Answer(_question(labels, label), "" if said is None else str(said)))
-    return answers
 
 
 def parse_official(response: str) -> str:
@@ -276,5 +301,7 @@ BENCHMARK = Benchmark(
     right=lambda answer: not answer.failed and parse_official(answer.response) == answer.question.gold,
     strict=strict,
     tables=("splits", "sources"),
+    sizes=dict.fromkeys(SPLITS, 3000),
+    part=lambda question: question.fields["split"],
     strata="split",
 )

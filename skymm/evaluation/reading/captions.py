@@ -16,6 +16,7 @@ from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Files, Picture, Question, once_each
 from skymm.evaluation.files import column, read_json, read_rows
+from skymm.evaluation.reading.answer_files import given_of
 from skymm.evaluation.reading.mentions import Vocabulary, official_mentions, read_vocabulary, strict_mentions
 from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.progress import say
@@ -173,13 +174,12 @@ def read_captions(paths: Sequence[Path], files: Files, benchmark: str, repeats: 
     counts: dict[int, int] = {}
     answers = []
     for path in _each_file(paths):
-        for row in _with_images(_caption_rows(path), path, files):
-            number = image_number(column(row, str(path), *_IMAGE), str(path))
+        for one in given_of(path, _with_images(_caption_rows(path), path, files), files):
+            number = image_number(column(dict(one.row), one.where, *_IMAGE), one.where)
             counts[number] = counts.get(number, 0) + 1 if repeats else 1
-            text = row.get("prompt") or row.get("question") or PROMPT
+            text = one.row.get("prompt") or one.row.get("question") or PROMPT
             question = _question(number, counts[number], text, _objects_in(objects, number, path), ())
-            said = column(row, str(path), "caption", "text", "answer", "response")
-            answers.append(Answer(question, "" if said is None else str(said)))
+            answers.append(Answer(question, one.said))
     return once_each(answers, str(paths[0]))
 
 

@@ -1,4 +1,4 @@
-"""From the rows of a benchmark's table to questions and answers: options, pictures in cells, answers with their labels."""
+"""From the rows of a benchmark's table to questions and answers: options, pictures in cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from skymm.evaluation.benchmark import Files, Question
+from skymm.evaluation.benchmark import Question
 from skymm.evaluation.files import read_rows
 
 Row = Mapping[str, Any]
@@ -136,29 +136,6 @@ def together(questions: Iterable[Question]) -> list[Question]:
     for question in questions:
         found.setdefault(question.cluster, []).append(question)
     return [question for cluster in found.values() for question in cluster]
-
-
-def answered_rows(paths: Sequence[Path], files: Files) -> list[tuple[str, Row]]:
-    """(where it stands, row) of every row of official answer tables, with what `files["labels"]` has under its index.
-
-    Raises ValueError for rows without a prediction, and for indices that the labels do not have.
-    """
-    labels = {}
-    if "labels" in files:
-        labels = {number_of(row, str(files["labels"])): row for row in rows_of(files["labels"])}
-    found = []
-    for path in (file for one in paths for file in tables_below(one, ".xlsx", ".tsv", ".csv", ".json", ".jsonl")):
-        for number, row in enumerate(rows_of(path), 1):
-            where = f"{path}, row {number}"
-            if "prediction" not in row:
-                raise ValueError(f"{where}: found fields {sorted(row)}, expected prediction among them")
-            index = number_of(row, where) if "index" in row or labels else number
-            if labels and index not in labels:
-                raise ValueError(f"{where}: {files['labels']} has no row with index {index}")
-            label = {name: cell for name, cell in labels.get(index, {}).items() if name != "image"}
-            own = {name: cell for name, cell in row.items() if name == "prediction" or not is_empty(cell)}
-            found.append((where, {**label, **own, "index": index}))
-    return found
 
 
 def tally(right: Sequence[bool]) -> dict[str, Any]:

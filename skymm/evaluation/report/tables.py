@@ -63,7 +63,8 @@ def score_table(runs: Sequence[Measured], words: Words) -> Table:
                     else Cell("", words[reading])
                 )
                 rows.append([name, *cells])
-    counts = [words["complete_of"].format(answered=len(one.run.answers), expected=one.run.expected) for one in runs]
+    answered = [sum(not answer.failed for answer in one.run.answers) for one in runs]
+    counts = [words["complete_of"].format(answered=n, expected=one.run.expected) for n, one in zip(answered, runs)]
     rows.append([Cell(words["complete"]), *(Cell(count) for count in counts)])
     notes = [words["not_scored"].format(label=one.label, error=one.error) for one in runs if one.error]
     return Table(_heads(runs), rows, notes)

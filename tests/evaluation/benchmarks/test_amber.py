@@ -124,22 +124,22 @@ def test_wrong_annotations_are_refused(repository, tmp_path, wrong, message):
 def test_answers_take_their_pictures_from_the_queries(repository):
     answers = read(repository, {4: "No", 3: None})
     assert [(one.question.id, one.question.cluster, one.response) for one in answers] == [
-        ("4", "AMBER_2.jpg", "No"),
         ("3", "AMBER_1.jpg", ""),
+        ("4", "AMBER_2.jpg", "No"),
     ]
     (repository / "data" / "query" / "query_all.json").unlink()
-    assert [one.question.cluster for one in read(repository, {4: "No", 3: "No"})] == ["4", "3"]
+    assert [one.question.cluster for one in read(repository, {4: "No", 3: "No"})] == ["3", "4"]
 
 
 def test_answers_that_do_not_fit_are_refused(repository, tmp_path):
-    with pytest.raises(ValueError, match="found no annotation of question 77"):
+    with pytest.raises(ValueError, match="question_id 77 is none of the 8 questions of"):
         read(repository, {77: "No"})
     with pytest.raises(ValueError, match=r"give --labels data/annotations\.json"):
         amber.read([tmp_path], {})
     twice = write(tmp_path / "answers.json", [{"id": 4, "response": "No"}] * 2)
     with pytest.raises(ValueError, match="question 4 is answered twice"):
         amber.read([twice], {"labels": repository / "data" / "annotations.json"})
-    with pytest.raises(ValueError, match="expected response"):
+    with pytest.raises(ValueError, match="none that is known to be the model's words"):
         amber.read(
             [write(tmp_path / "answers.json", [{"id": 4}])], {"labels": repository / "data" / "annotations.json"}
         )

@@ -10,6 +10,7 @@ from benchmark_tables import doubled, encoded, picture, write_tsv, write_xlsx
 
 from skymm.evaluation.benchmark import Answer, Question
 from skymm.evaluation.benchmarks.mmbench import BENCHMARK, INSTRUCTIONS, ROTATION, load, official, read, score
+from skymm.evaluation.coverage import covered_scores
 from skymm.recipe import EvalRecipe
 
 OPTIONS = ("cat", "dog", "red car")
@@ -86,65 +87,59 @@ def answers(*responses: tuple[int, int, str], category: str = "object") -> list[
 
 
 def test_circular_wants_every_rotation_right():
-    given = answers((1, 0, "B"), (1, 1, "C"), (1, 2, "A"), (2, 0, "B"), (2, 1, "B"), (3, 0, "dog"), (4, 0, "A"))
+    given = answers(
+        (1, 0, "B"), (1, 1, "C"), (1, 2, "A"), (2, 0, "B"), (2, 1, "B"), (2, 2, "A"), (3, 0, "dog"), (4, 0, "A")
+    )
     scores = score(given, {})
-    assert (scores["circular"], scores["vanilla"], scores["groups"]) == (2 / 4, 3 / 4, 4)
-    assert scores["categories"] == {"object": {"circular": 2 / 4, "vanilla": 3 / 4, "groups": 4}}
+    expected = {"circular": 1 / 2, "vanilla": 3 / 4, "groups": 4, "complete": 2}  # two were asked in one rotation
+    assert {name: scores[name] for name in expected} == expected and scores["categories"] == {"object": expected}
     assert scores["abilities"] == {}
     assert json.loads(json.dumps(scores)) == scores
 
 
-def test_without_rotations_both_numbers_are_one():
-    scores = score(answers((1, 0, "B"), (2, 0, "A"), (3, 0, "(B)")), {})
+def test_ccbench_has_no_rotations_and_one_of_mmbench_is_no_circle():
+    said = [(1, 0, "B"), (2, 0, "A"), (3, 0, "(B)")]
+    scores = score(answers(*said, category="food_clothes"), {})
     assert scores["circular"] == scores["vanilla"] == 2 / 3
+    scores = score(answers(*said), {})
+    assert (scores["circular"], scores["complete"], scores["vanilla"]) == (None, 0, 2 / 3)
 
 
 def test_the_strict_reading_stands_beside():
     given = answers((1, 0, "选B"), (1, 1, "答案：C。"), (2, 0, "不知道"), (3, 0, "A dog"))
     scores = score(given, {})
-    assert scores["circular"] == scores["vanilla"] == 0
-    assert scores["strict"]["circular"] == scores["strict"]["vanilla"] == 2 / 3 and scores["strict"]["unknown"] == 1 / 4
+    assert scores["vanilla"] == 0 and scores["strict"]["vanilla"] == 2 / 3 and scores["strict"]["unknown"] == 1 / 4
     assert official(given[0]) == "Z" and official(given[3]) == "A"  # officially the article is a letter
     assert [BENCHMARK.right(one) for one in given] == [False] * 4
     assert [BENCHMARK.strict(one) for one in given] == ["B", "C", "unknown", "B"]
 
 
 def test_resampled_groups_stay_apart():
-    given = answers((1, 0, "B"), (1, 1, "C"), (2, 0, "A"))
+    given = answers((1, 0, "B"), (1, 1, "C"), (1, 2, "A"), (2, 0, "A"), (2, 1, "A"), (2, 2, "A"))
     assert score(doubled(given), {})["groups"] == 4 and score(doubled(given), {})["circular"] == 1 / 2
-    assert score([], {})["circular"] == 0
-    # a rotation alone, as where a run was cut off
-    assert score(answers((1, 1, "C")), {}) | {"strict": 0} == {
-        "circular": 1,
-        "vanilla": 0,
-        "groups": 1,
-        "categories": {"object": {"circular": 1, "vanilla": 0, "groups": 1}},
-        "abilities": {},
-        "strict": 0,
-    }
+    # nothing, and a rotation alone, as where a run was cut off
+    assert score([], {})["circular"] is None
+    assert score(answers((1, 1, "C")), {})["circular"] is score(answers((1, 1, "C")), {})["vanilla"] is None
 
 
 @pytest.mark.parametrize(("write", "name"), [(write_tsv, "p.tsv"), (write_xlsx, "p.xlsx")])
 def test_result_tables(tmp_path, write, name):
-    rows = [row(1, prediction="B"), row(1, 1, prediction="C"), row(2, prediction="The answer is b")]
+    rows = [row(1, turn, prediction=said) for turn, said in enumerate(("B", "C", "A"))]
+    rows.append(row(2, prediction="The answer is b"))
     path = write(tmp_path / name, [{key: value for key, value in one.items() if key != "image"} for one in rows])
-    scores = score(read([path], {}), {})
-    assert scores["groups"] == 2 and scores["circular"] == 1 and list(scores["abilities"]) == ["perception"]
+    scores = covered_scores(BENCHMARK, read([path], {}), {})
+    assert scores["circular"] == 1 and list(scores["abilities"]) == ["perception"]
+    assert (scores["complete"], scores["groups"], scores["answered"], scores["expected"]) == (1, 2, 4, 6)
 
 
 def test_the_test_split_needs_labels(tmp_path):
     questions = write_tsv(tmp_path / "MMBench_DEV_EN.tsv", [row(1), row(2)])
-    submitted = write_xlsx(
-        tmp_path / "upload.xlsx",
-        [
-            {"index": 1, "A": "cat", "B": "dog", "prediction": "B"},
-            {"index": 2, "A": "cat", "B": "dog", "prediction": "A"},
-        ],
-    )
+    said = [{"index": index, "A": "cat", "B": "dog", "prediction": letter} for index, letter in ((1, "B"), (2, "A"))]
+    submitted = write_xlsx(tmp_path / "upload.xlsx", said)
     with pytest.raises(ValueError, match=r"2 questions \(1 first\) have no right answer .* --labels"):
         score(read([submitted], {}), {})
     assert BENCHMARK.right(read([submitted], {})[0]) is None
-    assert score(read([submitted], {"labels": questions}), {})["circular"] == 1 / 2
+    assert score(read([submitted], {"labels": questions}), {})["vanilla"] == 1 / 2
 
 
 def test_an_answer_that_is_none_is_a_word():

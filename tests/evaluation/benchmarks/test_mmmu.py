@@ -151,7 +151,7 @@ def test_bad_official_files_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"expected a file that ends with output\.json"):
         read([tmp_path], {})
     write_json(tmp_path / "Math/output.json", [{"id": "validation_Math_1"}])
-    with pytest.raises(ValueError, match=r"output\.json, entry 1: found fields \['id'\], expected response"):
+    with pytest.raises(ValueError, match=r"output\.json: found columns \['id'\], none that is known"):
         read([tmp_path], {})
     write_json(tmp_path / "Math/output.json", [output("validation_Math_1", "A")] * 2)
     with pytest.raises(ValueError, match="validation_Math_1 is answered twice"):

@@ -132,15 +132,15 @@ def test_right_answers_may_come_from_the_questions(tmp_path):
     labels = write_tsv(tmp_path / "MMStar.tsv", [row(3, "B"), row(4, "A")])
     results = write_xlsx(tmp_path / "r.xlsx", [{"index": 4, "prediction": "A"}, {"index": 3, "prediction": "two"}])
     answers = read([results], {"labels": labels})
-    assert [(one.question.id, one.question.gold) for one in answers] == [("4", "A"), ("3", "B")]
+    assert [(one.question.id, one.question.gold) for one in answers] == [("3", "B"), ("4", "A")]
     assert score(answers, {})["strict"]["correct"] == 2
     lost = write_xlsx(tmp_path / "lost.xlsx", [{"index": 9, "prediction": "A"}])
-    with pytest.raises(ValueError, match=r"lost\.xlsx, row 1: .*MMStar\.tsv has no row with index 9"):
+    with pytest.raises(ValueError, match=r"lost\.xlsx: question_id 9 is none of the 2 questions of .*MMStar\.tsv"):
         read([lost], {"labels": labels})
 
 
 def test_bad_result_tables_are_named(tmp_path):
-    with pytest.raises(ValueError, match="expected prediction among them"):
+    with pytest.raises(ValueError, match="entry 1: the answer is '', expected one of A, B, C, D"):
         read([write_tsv(tmp_path / "a.tsv", [{"index": 1, "answer": "A"}])], {})
     with pytest.raises(ValueError, match="question 3 is answered twice"):
         read([write_tsv(tmp_path / "b.tsv", [RESULTS[0]] * 2)], {})

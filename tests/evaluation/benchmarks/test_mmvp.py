@@ -105,7 +105,7 @@ def test_a_pair_wants_both_right():
     assert (strict["pair_acc"], strict["acc"], strict["unknown"]) == (2 / 4, 6 / 8, 1 / 8)
     assert json.loads(json.dumps(scores)) == scores
     assert score(doubled(answers), {})["num_pairs"] == 8 and score(doubled(answers), {})["pair_acc"] == 1 / 4
-    assert score(answers[:3], {})["pair_acc"] == 1 / 2 and score([], {})["pair_acc"] == 0  # half a pair is none
+    assert score(answers[:3], {})["pair_acc"] == 1 and score([], {})["pair_acc"] == 0  # half a pair is none
     assert [BENCHMARK.strict(one) for one in answers[4:]] == ["a", "b", "a", "unknown"]
     assert [BENCHMARK.right(one) for one in answers] == [True, True, True, False, False, False, True, False]
 
@@ -118,9 +118,9 @@ def test_the_official_answer_file(tmp_path):
     answers = read([write_lines(tmp_path / "answer.jsonl", rows)], {})
     assert [one.question.id for one in answers] == ["1", "2", "3", "4"]
     assert score(answers, {})["pair_acc"] == 1 / 2
-    with pytest.raises(ValueError, match=r"line 1: question_id is 'x'"):
+    with pytest.raises(ValueError, match=r"entry 1: question_id is 'x'"):
         read([write_lines(tmp_path / "a.jsonl", [{**rows[0], "question_id": "x"}])], {})
-    with pytest.raises(ValueError, match=r"line 1: the answer is '\(c\)'"):
+    with pytest.raises(ValueError, match=r"entry 1: the answer is '\(c\)'"):
         read([write_lines(tmp_path / "b.jsonl", [{**rows[0], "answer": "(c)"}])], {})
     with pytest.raises(ValueError, match="question 3 is answered twice"):
         read([write_lines(tmp_path / "c.jsonl", [rows[0]] * 2)], {})

@@ -170,7 +170,7 @@ ROWS = [{"image_id": 42, "caption": "A dog."}, {"image_id": 7, "caption": "A tax
         [ROWS],
         [{"overall": {}, "sentences": ROWS}],
         [{"overall": {}, "imgToEval": {str(row["image_id"]): row for row in ROWS}}],
-        [{"image": "COCO_val2014_000000000042.jpg", "answer": "A dog."}, {"image": "7.jpg", "response": "A taxi."}],
+        [{"image": "COCO_val2014_000000000042.jpg", "answer": "A dog."}, {"image": "7.jpg", "answer": "A taxi."}],
     ],
     ids=["JSON lines", "an array", "sentences", "imgToEval", "names of files"],
 )
@@ -199,7 +199,7 @@ def test_captions_that_do_not_fit_are_refused(tmp_path, files):
         read_captions([write(tmp_path / "captions.json", ROWS[0], ROWS[0])], files, "chair")
     with pytest.raises(ValueError, match="image 43 is not in the table"):
         read_captions([write(tmp_path / "captions.json", {"image_id": 43, "caption": ""})], files, "chair")
-    with pytest.raises(ValueError, match="expected caption or text or answer"):
+    with pytest.raises(ValueError, match="none that is known to be the model's words"):
         read_captions([write(tmp_path / "captions.json", {"image_id": 42})], files, "chair")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"found no \.json or \.jsonl file"):
