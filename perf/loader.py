@@ -31,11 +31,11 @@ from skymm.conversation import Conversation, Turn
 from skymm.data.collate import Prepare
 from skymm.data.feature_members import FeatureMembers
 from skymm.data.features import FeatureCache, image_key
-from skymm.data.images import decode_image
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import read_shard
 from skymm.data.stream import Stream
 from skymm.data.workers import PREFETCH, Loader
+from skymm.images import decode_image
 from skymm.model.pixels import Preprocessing
 
 TOWER = "a"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from skymm.conversation import Conversation
-from skymm.data.images import decode_image
+from skymm.images import decode_image
 from skymm.model.vision import Tower, preprocess
 
 IGNORE = -100

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import torch
 
-from skymm.data.images import UnreadableImage
+from skymm.images import UnreadableImage
 
 
 class TwoArguments(Exception):

@@ -65,12 +65,12 @@ def ask(
     """Ask a model one question about an image."""
     data = None
     if str(image) != "-":
-        from skymm.data.images import decode_image
+        from skymm.images import open_image
 
         if not image.is_file():
             raise ValueError(f"no image at {image}; give a file, or - to ask without one")
         data = image.read_bytes()
-        decode_image(data, str(image))
+        open_image(data, str(image))
     from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 
     answerer = SkyMMAnswerer.from_directory(model, max_new_tokens=max_new_tokens)

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from skymm.curation.record import Record
-from skymm.data.images import MAX_PIXELS, decode_image
+from skymm.images import MAX_PIXELS, decode_image
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Candidate:
     _computed: dict[Hashable, Any] = field(default_factory=dict)
 
     def image(self, name: str) -> Image.Image:
-        """RGB or RGBA, upright. Raises UnreadableImage (skymm.data.images)."""
+        """RGB or RGBA, upright. Raises UnreadableImage (skymm.images)."""
         if name not in self._decoded:
             where = f"{self.record.key}.{name}"
             self._decoded[name] = decode_image(self.encoded[name], where, self.max_pixels)

@@ -36,7 +36,7 @@ class Prepare:
 
     Args:
         encode: Conversation -> Encoded (ids, labels). see: image -> pixels (one tensor per tower), where there is no cache.
-        min_side: of the model that will look, see `decode_image`.
+        min_side: of the model that will look, see `open_image`.
         cache: frozen features by image, if they are stored; an image that has none is an error, not a slow path.
         negative_share, languages, max_turns: which question-answer pairs of a conversation are used.
     """

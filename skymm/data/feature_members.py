@@ -22,8 +22,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from skymm.data.features import Precision, dequantise, image_key, quantise
-from skymm.data.images import decode_image
 from skymm.data.shards import FEATURES, Sample, conversation_of, read_shard
+from skymm.images import open_image
 
 _HEADER = "skymm"  # one entry, since safetensors writes several in no fixed order
 _AGAIN = "write the features again (skymm data features RECIPE --into DIR), or take `features` out of the recipe"
@@ -118,8 +118,8 @@ class FeatureMembers:
 
 
 def picture(sample: Sample, name: str, *, min_side: int | None) -> Image.Image:
-    """A sample's image, decoded as the model wants it (see `decode_image`)."""
-    return decode_image(sample.image(name), f"{sample.shard}: {sample.key}.{name}", min_side=min_side)
+    """A sample's image, decoded as the model wants it (see `open_image`)."""
+    return open_image(sample.image(name), f"{sample.shard}: {sample.key}.{name}", min_side=min_side)
 
 
 def _stored(tensors: dict[str, Tensor], index: int) -> Tensor | None:

@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-# Highest value of grey pictures that are stored wider than 8 bits; Pillow clips them to 255 instead of scaling.
-SIXTEEN_BIT = 65535.0
+from skymm.images import open_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,7 @@ class Preprocessing:
         nothing is random, so features can be cached.
         """
         side = (self.image_size, self.image_size)
-        resized = to_rgb(image).resize(side, Image.Resampling(self.resample))
+        resized = open_image(image).resize(side, Image.Resampling(self.resample))
         pixels_CHW = torch.from_numpy(np.array(resized)).permute(2, 0, 1).to(torch.float32)
         mean, std = torch.tensor(self.mean)[:, None, None], torch.tensor(self.std)[:, None, None]
         return pixels_CHW.div_(255).sub_(mean).div_(std).contiguous()
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow picture as RGB: transparency is laid on white, as a page would show it; 16-bit grey is scaled."""
-    if image.mode == "RGB" and not image.has_transparency_data:
-        return image
-    if image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured).convert("RGB")
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        grey = np.asarray(image, dtype=np.float32).clip(0, SIXTEEN_BIT) * (255 / SIXTEEN_BIT)
-        return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")

@@ -11,9 +11,9 @@ from safetensors.torch import load, save
 
 from skymm.conversation import Conversation, Turn
 from skymm.data.feature_members import FeatureMembers
-from skymm.data.images import UnreadableImage
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import FEATURES, conversation_of, read_shard
+from skymm.images import UnreadableImage
 
 SHAPES = ((4, 3), (2, 5))
 MEMBERS = FeatureMembers(("a", "b"), SHAPES)

@@ -217,7 +217,7 @@ def test_a_question_is_no_bad_sample():
 def test_reading_needs_no_torch(tmp_path):
     write_shards(several(1), tmp_path, "p")
     code = (
-        "import sys, skymm.data.images, skymm.data.mixture; from skymm.data.shards import *;"
+        "import sys, skymm.images, skymm.data.mixture; from skymm.data.shards import *;"
         f"assert len(list(read_shard(expand({str(tmp_path)!r})[0]))) == 1; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

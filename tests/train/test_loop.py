@@ -101,8 +101,8 @@ def test_micro_batches_change_nothing(tiny_stage, size):
 
 def test_a_feature_cache_gives_the_same_losses(tiny_stage, tmp_path):
     from skymm.data.features import FeatureCache, image_key
-    from skymm.data.images import decode_image
     from skymm.data.shards import expand, read_shard
+    from skymm.images import decode_image
     from skymm.model.build import build_model
 
     recipe = tiny_stage.model_copy(update={"steps": 3})

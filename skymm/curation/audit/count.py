@@ -19,8 +19,8 @@ from skymm.curation.audit.reading import clean
 from skymm.curation.audit.tally import Opened, tally
 from skymm.curation.candidate import Candidate, Check
 from skymm.curation.record import Facts, Picture, Record
-from skymm.data.images import UnreadableImage, decode_image, read_header
 from skymm.data.shards import CARD, BadSample, Sample, conversation_of, expand, read_shard
+from skymm.images import UnreadableImage, decode_image, read_header
 
 _CANDIDATES_AT_A_TIME = 64
 

@@ -11,8 +11,8 @@ from skymm.curation.audit.lowest import digest
 from skymm.curation.audit.prints import Repeat
 from skymm.curation.audit.reading import UNKNOWN, clean
 from skymm.curation.audit.tally import NUM_TURNS_SHOWN, kind_of
-from skymm.data.images import UnreadableImage, decode_image
 from skymm.data.shards import BadSample, Sample, conversation_of, read_shard
+from skymm.images import UnreadableImage, decode_image
 from skymm.page.thumbnails import data_url
 
 _SIDE = 320

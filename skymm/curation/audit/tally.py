@@ -34,8 +34,8 @@ from skymm.curation.audit.reading import (
     yes_no,
 )
 from skymm.curation.record import Facts
-from skymm.data.images import Header
 from skymm.data.shards import Sample
+from skymm.images import Header
 from skymm.text import language_of, normalise, words
 
 NUM_TURNS_SHOWN = 12

@@ -15,8 +15,8 @@ from skymm.curation.building.jsonl import pick_lines
 from skymm.curation.building.manifest import entries, fingerprint
 from skymm.curation.building.pieces import Piece, Workshop
 from skymm.curation.building.stored import picture_bytes, turn_from_json
-from skymm.data.images import decode_image
 from skymm.data.shard_writing import write_shard
+from skymm.images import decode_image
 from skymm.recipe import DataRecipe
 
 PREFIX = "train"

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from skymm.curation.candidate import Candidate
-from skymm.curation.filters.image import flat
 from skymm.curation.filters.outcome import Outcome, keep
+from skymm.images import on_white
 from skymm.recipe.data import AgreementRecipe
 
 DISAGREE = "picture and caption disagree"
@@ -62,7 +62,7 @@ class Agreement:
         """[images, width] of float32, each of length 1."""
         model, processor, device = self._parts
         return self._embed(
-            [flat(image) for image in images],
+            [on_white(image) for image in images],
             lambda batch: model.get_image_features(**processor(images=batch, return_tensors="pt").to(device)),
         )
 

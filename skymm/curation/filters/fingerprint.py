@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from skymm.curation.candidate import Candidate
-from skymm.curation.filters.image import flat
+from skymm.images import on_white
 
 FINE_WORDS = 4
 """64-bit words of the fine hash: 256 bits, of which four may differ for each one that may of the coarse hash's 64."""
@@ -41,7 +41,7 @@ def fingerprint(image: Image.Image) -> Fingerprint:
     """Transparent parts count as white."""
     import imagehash
 
-    image = flat(image)
+    image = on_white(image)
     # Both hashes begin by scaling down a grey picture (to 32 and 64 pixels), which from this small one costs next to nothing.
     grey = image.convert("L").resize((64, 64), Image.Resampling.LANCZOS, reducing_gap=3.0)
     coarse, fine = imagehash.phash(grey, hash_size=8), imagehash.phash(grey, hash_size=16)

@@ -7,23 +7,16 @@ from collections.abc import Callable, Sequence
 from PIL import Image
 
 from skymm.curation.candidate import Candidate, Check
-from skymm.data.images import FORMATS, UnreadableImage, format_of, read_header
+from skymm.images import FORMATS, UnreadableImage, format_of, on_white, read_header
 from skymm.recipe.data import FiltersRecipe
 
 BLANK_RANGE = 8
 """Levels of 256 by which the pixels of a picture of one colour may differ: compression leaves that much."""
 
 
-def flat(image: Image.Image) -> Image.Image:
-    """RGB as a page would show it, and as a model sees it: transparency is laid on white."""
-    if image.mode == "RGB":
-        return image
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
-
-
 def is_blank(image: Image.Image) -> bool:
     """Whether it is a picture of one colour."""
-    image = flat(image)
+    image = on_white(image)
     # A thousand of its pixels tell most pictures apart from blank ones, twenty times as fast.
     few = image.resize((32, 32), Image.Resampling.NEAREST)
     return _one_colour(few) and _one_colour(image)

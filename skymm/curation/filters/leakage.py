@@ -32,9 +32,9 @@ from skymm.curation.filters.fingerprint import (
     fingerprint,
     of_candidate,
 )
-from skymm.curation.filters.image import flat, is_blank
+from skymm.curation.filters.image import is_blank
 from skymm.curation.filters.text import words
-from skymm.data.images import UnreadableImage, decode_image
+from skymm.images import UnreadableImage, decode_image, on_white
 
 DISTANCE, FINE_DISTANCE = 8, 48
 """Bits of 64 and of 256 by which a copy may differ: twice as many as duplicates, for a leak costs more than a sample."""
@@ -147,7 +147,7 @@ def _both_ways(data: bytes) -> list[tuple[Fingerprint, bool]]:
 
 def _is_plain(image: Image.Image) -> bool:
     """Whether more than half of it has one brightness, give or take eight levels of 256."""
-    grey = np.asarray(flat(image).convert("L").resize((64, 64), Image.Resampling.BOX), np.int16)
+    grey = np.asarray(on_white(image).convert("L").resize((64, 64), Image.Resampling.BOX), np.int16)
     return bool((np.abs(grey - np.median(grey)) <= 8).mean() > 0.5)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from skymm.curation.record import Picture
 from skymm.curation.sources.rows import Unusable
-from skymm.data.images import format_of
 from skymm.data.names import unsafe
+from skymm.images import format_of
 
 MISSING = "picture is missing"
 EMPTY = "picture is empty"

@@ -19,7 +19,7 @@ from PIL import Image
 
 from skymm.curation.record import Caption, Picture, Record, Rejected
 from skymm.curation.sources.cedict import glosses
-from skymm.data.images import UnreadableImage, decode_image
+from skymm.images import UnreadableImage, decode_image
 from skymm.recipe.sources import StampsSource
 from skymm.text import words
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from skymm.conversation import ask
 from skymm.data.features import FeatureCache, image_key
-from skymm.data.images import decode_image
 from skymm.evaluation.answerers.choices import Tokens
 from skymm.evaluation.answerers.local import GREEDY, FirstLogits, LocalAnswerer
 from skymm.evaluation.answerers.protocol import Ask
 from skymm.evaluation.answerers.shared_prefix import common_start, next_logits
+from skymm.images import open_image
 from skymm.model.chat import Encoded, pad
 
 
@@ -116,7 +116,7 @@ class SkyMMAnswerer(LocalAnswerer):
         seen = self._seen if self.cache is None else self.cache
         side = self.model.config.min_side
         new = [(key, image) for key, image in unique.items() if key not in seen]
-        pictures = [(key, decode_image(data, where, min_side=side)) for key, (data, where) in new]
+        pictures = [(key, open_image(data, where, min_side=side)) for key, (data, where) in new]
         if self.cache is None:
             looked_at = zip(*self.look_at([picture for _, picture in pictures])) if pictures else ()
             rows = self._seen | dict(zip((key for key, _ in pictures), looked_at))

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skymm.data.images import decode_image
 from skymm.evaluation.answerers.local import fingerprint
 from skymm.evaluation.answerers.protocol import Ask, Mode, Reply
+from skymm.images import open_image
 
 
 class TowerAnswerer:
@@ -50,7 +50,7 @@ class TowerAnswerer:
             for data in ask.images:
                 if data not in unique:
                     unique[data] = len(unique)
-                    pictures.append(decode_image(data, f"image of {ask.id}").convert("RGB"))
+                    pictures.append(open_image(data, f"image of {ask.id}"))
         similarity_TI = self._similarity([ask.prompt for ask in asks], pictures)
         replies = []
         for index, ask in enumerate(asks):

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skymm.data.images import decode_image
 from skymm.evaluation.answerers.choices import Tokens
 from skymm.evaluation.answerers.local import GREEDY, FirstLogits, LocalAnswerer
 from skymm.evaluation.answerers.protocol import Ask, Mode, Reply
+from skymm.images import open_image
 
 
 class TransformersAnswerer(LocalAnswerer):
@@ -77,7 +77,7 @@ class TransformersAnswerer(LocalAnswerer):
         if not self.sees and any(ask.images for ask in asks):
             raise ValueError(f"{self.name} is a language model without eyes; ask it without images")
         messages = [self._message(ask) for ask in asks]
-        images = [[decode_image(data, f"image of {ask.id}").convert("RGB") for data in ask.images] for ask in asks]
+        images = [[open_image(data, f"image of {ask.id}") for data in ask.images] for ask in asks]
         texts = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         # The template has written the special tokens already.
         options = {"return_tensors": "pt", "padding": True, "padding_side": "left", "add_special_tokens": False}

@@ -134,7 +134,7 @@ def test_large_pictures_are_scaled_down(tmp_path):
     own = photos(tmp_path / "own", 4)
     Image.effect_noise((500, 300), 90).convert("RGB").save(own.parent / "1.jpg")
     recipe = parse({"sources": {"a": pairs_of(own, "captions")}, "max_side": 200}, DataRecipe)
-    from skymm.data.images import read_header
+    from skymm.images import read_header
 
     sizes = Counter()
     for shard in expand(build(recipe, tmp_path / "out")):

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from skymm.curation.record import Record, Rejected
 from skymm.curation.sources.stamps import SIDE, Source, agree, compose
-from skymm.data.images import decode_image
+from skymm.images import decode_image
 from skymm.recipe.sources import StampsSource
 
 OTHERS = "af.utf8='n Leeu\nzh_TW.utf8=獅子\n"

@@ -24,7 +24,7 @@ from PIL import Image
 from skymm.curation.record import Record, Rejected
 from skymm.curation.sources import fetching
 from skymm.curation.sources.urls import Source
-from skymm.data.images import decode_image
+from skymm.images import decode_image
 from skymm.recipe.sources import UrlsSource
 
 STAND_IN = """

@@ -11,7 +11,7 @@ import pytest
 from skymm.curation.sources import hsk, lettering
 from skymm.curation.sources.lettering import LAYOUTS, draw
 from skymm.curation.sources.writing import Source, captions, texts
-from skymm.data.images import decode_image
+from skymm.images import decode_image
 from skymm.recipe.sources import WritingSource
 from skymm.text import language_of
 

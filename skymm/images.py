@@ -1,4 +1,7 @@
-"""Encoded image bytes to pixels, one image at a time; whatever is no readable image becomes one kind of error."""
+"""Pictures to pixels, one at a time; whatever is no readable image becomes one kind of error.
+
+Whatever a model looks at comes through `open_image`: in training, in `skymm ask`, in evaluation and through transformers.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
+import numpy as np
 from PIL import (
     BmpImagePlugin,
+    ExifTags,
     GifImagePlugin,
     Image,
     ImageOps,
@@ -68,6 +74,53 @@ def read_header(data: bytes, where: str) -> Header:
         raise UnreadableImage(f"{where}: a {kind} whose header is damaged ({len(data)} bytes; {error})") from error
 
 
+def open_image(
+    source: bytes | str | Path | Image.Image,
+    where: str = "image",
+    max_pixels: int = MAX_PIXELS,
+    *,
+    min_side: int | None = None,
+) -> Image.Image:
+    """A picture as a model sees it: upright, RGB, transparency laid on white as a page would show it, 16 bits scaled to 8.
+
+    Args:
+        source: encoded bytes, a file, or a picture of Pillow's. A JPEG that Pillow has opened and not yet read is read here
+            as its file would be; pixels that are there already are taken as they are.
+        where, max_pixels, min_side: see `decode_image`.
+
+    Raises UnreadableImage.
+    """
+    if isinstance(source, str | Path):
+        source = Path(source).expanduser().read_bytes()
+    elif isinstance(source, Image.Image) and min_side is not None:
+        source = _unread_jpeg(source) or source
+    if isinstance(source, bytes):
+        return on_white(decode_image(source, where, max_pixels, min_side=min_side))
+    try:
+        source.load()
+        return on_white(_as_rgb(_upright(source)))
+    except _DAMAGED as error:
+        raise UnreadableImage(f"{where}: a picture that cannot be read ({error})") from error
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """What `decode_image` gives -> RGB, with its transparency laid on white."""
+    if image.mode == "RGB":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
+
+
+def _unread_jpeg(image: Image.Image) -> bytes | None:
+    stream = getattr(image, "fp", None)
+    if stream is None or not getattr(image, "tile", None) or not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return None
+    place = stream.tell()
+    stream.seek(0)
+    data = stream.read()
+    stream.seek(place)
+    return data
+
+
 def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_side: int | None = None) -> Image.Image:
     """Pixels of an image (see FORMATS), upright (EXIF orientation applied), as RGB, or RGBA where it has transparency.
 
@@ -122,12 +175,34 @@ def format_of(data: bytes) -> str:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        # It copies all pixels where nothing is to be turned.
+        return ImageOps.exif_transpose(image) if image.getexif().get(ExifTags.Base.Orientation, 1) != 1 else image
     except _DAMAGED:
         return image  # the pixels are fine, only the note about them is broken
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel, which PIL would cut off at 255
-        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    """RGB, or RGBA where anything may be transparent."""
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    if image.mode.startswith("I"):
+        image = _eight_bits(image)
+    elif image.mode == "F":
+        raise ValueError("its pixels are floating point numbers, and nothing says which of them is white")
+    elif image.mode == "La":
+        image = image.convert("LA")
+    clear = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(clear, tuple) and max(clear) > 255:  # told in 16 bits, as its pixels were
+        image = image.copy()
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, which Pillow would cut off at 255, as L, or LA where one value means transparent."""
+    deep = np.asarray(image.convert("I"))
+    grey = Image.fromarray((deep >> 8).clip(0, 255).astype(np.uint8))
+    clear = image.info.get("transparency")
+    if clear is None:
+        return grey
+    return Image.merge("LA", (grey, Image.fromarray(np.where(deep == clear, 0, 255).astype(np.uint8))))

@@ -10,7 +10,7 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageChops
 
-from skymm.data.images import Header, UnreadableImage, decode_image, read_header
+from skymm.images import Header, UnreadableImage, decode_image, read_header
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
