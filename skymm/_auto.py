@@ -1,7 +1,8 @@
-"""Tells transformers' Auto classes about SkyMM, without importing transformers before anybody else does.
+"""Tells transformers about SkyMM, without importing transformers before anybody else does.
 
-Importing torch and transformers takes seconds, and `skymm --help` should not. So when transformers is not loaded yet, a
-finder at the front of `sys.meta_path` waits for its modules of Auto classes and registers right after each is loaded.
+Importing torch and transformers takes seconds, and `skymm --help` should not. transformers has no list of plug-ins to be on,
+so a finder at the front of `sys.meta_path` waits for four of its modules and registers right after each is loaded. That is
+the one thing that `import skymm` changes: the finder looks at names, and loads nothing that nobody asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-_PREFIX = "transformers.models.auto."
+_OURS = "skymm.model."
 
 
 def _config(auto: Any) -> None:
@@ -24,7 +25,8 @@ def _model(auto: Any) -> None:
     from skymm.model.configuration import SkyMMConfig
     from skymm.model.modeling import SkyMMForConditionalGeneration
 
-    for name in ("AutoModelForImageTextToText", "AutoModelForMultimodalLM"):
+    # The last is the one that TRL opens reference models with.
+    for name in ("AutoModelForImageTextToText", "AutoModelForMultimodalLM", "AutoModelForCausalLM"):
         if hasattr(auto, name):
             getattr(auto, name).register(SkyMMConfig, SkyMMForConditionalGeneration, exist_ok=True)
 
@@ -36,15 +38,22 @@ def _processor(auto: Any) -> None:
     auto.AutoProcessor.register(SkyMMConfig, SkyMMProcessor, exist_ok=True)
 
 
+def _pipeline(pipelines: Any) -> None:
+    from skymm.model.pipeline import OpeningPipeline
+
+    pipelines.PIPELINE_REGISTRY.supported_tasks["image-text-to-text"]["impl"] = OpeningPipeline
+
+
 _REGISTER = {
-    f"{_PREFIX}configuration_auto": _config,
-    f"{_PREFIX}modeling_auto": _model,
-    f"{_PREFIX}processing_auto": _processor,
+    "transformers.models.auto.configuration_auto": _config,
+    "transformers.models.auto.modeling_auto": _model,
+    "transformers.models.auto.processing_auto": _processor,
+    "transformers.pipelines": _pipeline,
 }
 
 
 def register_when_transformers_is_loaded() -> None:
-    """Registers at once with the Auto modules that are loaded, and with the others when they are."""
+    """Registers at once with the modules that are loaded, and with the others when they are."""
     for name, register in _REGISTER.items():
         if name in sys.modules:
             register(sys.modules[name])
@@ -53,29 +62,46 @@ def register_when_transformers_is_loaded() -> None:
 
 
 class _Finder:
-    """Finds nothing itself: it lets the others find one of our modules, and adds a step after its loading."""
+    """Finds nothing itself: it lets the others find a module of `_REGISTER` or of ours, and adds a step after its loading."""
+
+    def __init__(self) -> None:
+        self.num_loading = 0  # of ours, one inside another
+        self.waiting: list[ModuleType] = []
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in _REGISTER:
+        if name not in _REGISTER and not name.startswith(_OURS):
             return None
         for finder in sys.meta_path:
-            spec = None if isinstance(finder, _Finder) else finder.find_spec(name, path, target)
+            spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:
-                spec.loader = _Loader(spec.loader, _REGISTER[name])
+                spec.loader = _Loader(spec.loader, self)
                 return spec
         return None
 
+    def load(self, module: ModuleType, loader: Any) -> None:
+        ours = module.__name__.startswith(_OURS)
+        self.num_loading += ours
+        try:
+            loader.exec_module(module)
+        finally:
+            self.num_loading -= ours
+        if not ours:
+            self.waiting.append(module)
+        # Ours import transformers, and while one of them is half-way the classes may not be there yet.
+        while self.waiting and not self.num_loading:
+            registered = self.waiting.pop()
+            _REGISTER[registered.__name__](registered)
+
 
 class _Loader:
-    def __init__(self, loader: Any, register: Any):
-        self._loader, self._register = loader, register
+    def __init__(self, loader: Any, finder: _Finder):
+        self._loader, self._finder = loader, finder
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        self._register(module)
+        self._finder.load(module, self._loader)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)

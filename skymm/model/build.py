@@ -59,6 +59,7 @@ def new_processor(config: SkyMMConfig, tokenizer, system: str | None) -> SkyMMPr
         num_latents=config.num_latents,
         image_token_id=config.image_token_id,
         system=system,
+        min_side=config.min_side,
     )
 
 

@@ -1,18 +1,25 @@
-"""SkyMMProcessor: the transformers face of the encoder. Chat messages, PIL images and questions in, model inputs out."""
+"""SkyMMProcessor: the transformers face of the encoder. Chat messages, pictures and questions in, model inputs out."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 from transformers import BatchFeature, ProcessorMixin
-from transformers.image_utils import load_image
 
-from skymm.conversation import Conversation, Turn
+from skymm.conversation import Conversation, Turn, ask
+from skymm.images import open_image
 from skymm.model.chat import ChatEncoder, Encoded, pad
+from skymm.model.loss import IGNORE
 from skymm.model.vision import preprocess
 
 
@@ -21,8 +28,11 @@ class SkyMMProcessor(ProcessorMixin):
 
     Args:
         towers: preprocessing of each tower, as `Tower.to_config()` gives it.
-        num_latents, image_token_id: as in the model's configuration. system: see `ChatEncoder`.
+        num_latents, image_token_id, min_side: as in the model's configuration. system: see `ChatEncoder`.
     """
+
+    image_token = "\ufffc"
+    """Stands for an image in rendered text: Unicode's own stand-in for what is no character."""
 
     def __init__(
         self,
@@ -32,6 +42,7 @@ class SkyMMProcessor(ProcessorMixin):
         image_token_id: int = -1,
         system: str | None = None,
         chat_template: str | None = None,
+        min_side: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(tokenizer, chat_template=chat_template or tokenizer.chat_template)
@@ -41,6 +52,7 @@ class SkyMMProcessor(ProcessorMixin):
             image_token_id,
             system,
         )
+        self.min_side = min_side
         self.chat = ChatEncoder(tokenizer, num_latents=num_latents, image_token_id=image_token_id, system=system)
 
     @property
@@ -57,15 +69,29 @@ class SkyMMProcessor(ProcessorMixin):
 
     def prompts(self, conversations: Sequence[Conversation], images: Sequence[Image.Image] = ()) -> BatchFeature:
         """Questions -> one left-padded batch for `generate`; `images` of all of them in order, unless features are cached."""
-        return self._batch([self.chat.encode_prompt(conversation) for conversation in conversations], images)
+        return self._batch([self.chat.encode_prompt(conversation) for conversation in conversations], images, _Wanted())
 
-    def _batch(self, encoded: list[Encoded], images: Sequence[Image.Image]) -> BatchFeature:
-        batch = pad(encoded, pad_id=self.pad_id, side="left")
-        del batch["labels"]
+    def _batch(self, encoded: list[Encoded], images: Sequence[Image.Image], wanted: _Wanted) -> BatchFeature:
+        lengths = sorted({len(one.ids) for one in encoded})
+        if not wanted.padding and len(lengths) > 1:
+            raise ValueError(f"padding = False for texts of {lengths} tokens, expected one length; give padding=True")
+        if wanted.max_length and lengths[-1] > wanted.max_length:
+            raise ValueError(
+                f"{lengths[-1]} tokens, and nothing left to shorten; the limit max_length is {wanted.max_length}"
+            )
+        batch = pad(encoded, pad_id=self.pad_id, side=wanted.padding_side)
+        length = wanted.max_length if wanted.padding == "max_length" else lengths[-1]
+        more = -(-length // wanted.pad_to_multiple_of) * wanted.pad_to_multiple_of - lengths[-1]
+        sides = (more, 0) if wanted.padding_side == "left" else (0, more)
+        fillers = {"input_ids": self.pad_id, "attention_mask": 0, "labels": IGNORE}
+        batch = {name: torch.nn.functional.pad(batch[name], sides, value=filler) for name, filler in fillers.items()}
+        labels = batch.pop("labels")
+        if wanted.assistant_mask:
+            batch["assistant_masks"] = (labels != IGNORE).long()
         if images:
             pixels = self.pixels(images)
             batch["pixel_values"] = pixels[0] if len(pixels) == 1 else pixels
-        return BatchFeature(batch)
+        return BatchFeature(batch if wanted.tensors == "pt" else _as_numpy(batch))
 
     # --- transformers' own calls --------------------------------------------------------------------------------------
 
@@ -75,20 +101,37 @@ class SkyMMProcessor(ProcessorMixin):
         text: str | Sequence[str] | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
-        """Plain questions: each text is asked about its image(s), in the chat form of the LLM.
+        """Questions, or text that `apply_chat_template(tokenize=False)` has rendered, -> model inputs.
 
-        `text`: a question or a list of them. `images`: an image for the one question, or a list with one entry (an image or
-        a list of images) per question. For anything with turns use `apply_chat_template`.
+        A plain question is asked in the chat form of the LLM. Text is rendered already, and read as it stands, where it
+        begins as the chat template begins, where it has image marks (`image_token`), or with add_special_tokens=False.
+
+        Args:
+            text: one or a list. images: an image for the one text, or a list with one entry (an image or a list of images)
+                per text; for rendered texts also a flat list in the order of their marks. An image is encoded bytes, a file,
+                an http(s) address, base64, or a picture of Pillow's; all are opened by `open_image`.
+            kwargs: return_tensors ("pt", "np"), padding (True, "longest", "max_length"; False for texts of one length),
+                padding_side ("left" as `generate` wants it, or "right"), pad_to_multiple_of, max_length with truncation=True
+                (whole turns go, the oldest first; never an image or the last question).
+
+        Raises ValueError for any other keyword that asks for something.
         """
-        questions = [text] if isinstance(text, str) else list(text or [])
-        if not questions:
+        wanted = _Wanted.of(kwargs)
+        texts = [text] if isinstance(text, str) else list(text or [])
+        if not texts:
             raise ValueError("the processor needs text: a question, or a list of questions")
-        groups = _group_images(images, len(questions))
-        conversations = [
-            Conversation(f"question {index}", (Turn("user", question, _names(len(group))),))
-            for index, (question, group) in enumerate(zip(questions, groups))
-        ]
-        return self.prompts(conversations, [image for group in groups for image in group])
+        rendered = [wanted.rendered or self._is_rendered(one) for one in texts]
+        marks = [one.count(self.image_token) for one in texts] if all(rendered) else None
+        groups = _group_images(images, len(texts), marks)
+        limit = wanted.max_length if wanted.truncation else None
+        encoded = []
+        for index, (said, group) in enumerate(zip(texts, groups)):
+            if rendered[index]:
+                encoded.append(self._encode_rendered(said, len(group), f"text {index}"))
+            else:
+                question = ask(said, *_names(len(group)), key=f"question {index}")
+                encoded.append(self.chat.encode_prompt(question, max_length=limit))
+        return self._batch(encoded, [self._open(image) for group in groups for image in group], wanted)
 
     def apply_chat_template(  # type: ignore[override]
         self,
@@ -98,34 +141,80 @@ class SkyMMProcessor(ProcessorMixin):
         continue_final_message: bool = False,
         tokenize: bool = True,
         return_dict: bool = True,
+        processor_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
         """Chat messages (or a list of chats) -> model inputs. Content parts: {"type": "text"} and {"type": "image"}.
 
-        The images of a message stand before its text. With `tokenize=False`: the text that the model will read, image
-        positions left out.
+        The images of a message stand before its text. With `tokenize=False`: the text that the model will read, with
+        `image_token` where an image stands; its images need not be given. kwargs and processor_kwargs: as of `__call__`,
+        and return_assistant_tokens_mask (the answers, with the marks that end them).
         """
-        if chat_template is not None:
+        if chat_template not in (None, self.chat_template):
             raise ValueError(
                 "SkyMMProcessor uses the LLM's own chat template; set processor.tokenizer.chat_template instead"
             )
+        wanted = _Wanted.of({**kwargs, **(processor_kwargs or {})})
+        limit = wanted.max_length if wanted.truncation else None
         batched = bool(conversation) and not isinstance(conversation[0], Mapping)
-        chats = [
-            _read_messages(chat, f"chat {index}")
-            for index, chat in enumerate(conversation if batched else [conversation])
-        ]
-        encoded = []
-        for turns, _ in chats:
-            chat = Conversation("chat", turns)
+        encoded, shown = [], []
+        for index, messages in enumerate(conversation if batched else [conversation]):
+            turns, images = _read_messages(messages, f"chat {index}", needs_images=tokenize)
+            chat = Conversation(f"chat {index}", turns)
             if add_generation_prompt or continue_final_message or turns[-1].role == "user":
-                encoded.append(self.chat.encode_prompt(chat, continue_final=continue_final_message))
+                one = self.chat.encode_prompt(chat, max_length=limit, continue_final=continue_final_message)
             else:
-                encoded.append(self.chat.encode(chat))
+                one = self.chat.encode(chat, max_length=limit)
+            encoded.append(one)
+            shown += [images[int(name)] for name in one.images]
         if not tokenize:
-            texts = [self.tokenizer.decode([i for i in one.ids if i != self.image_token_id]) for one in encoded]
+            texts = [self._render(one.ids) for one in encoded]
             return texts if batched else texts[0]
-        batch = self._batch(encoded, [image for _, images in chats for image in images])
+        batch = self._batch(encoded, [self._open(image) for image in shown], wanted)
         return batch if return_dict else batch["input_ids"]
+
+    # --- rendered text --------------------------------------------------------------------------------------------------
+
+    def _render(self, ids: list[int]) -> str:
+        pieces = []
+        for is_image, run in groupby(ids, lambda token: token == self.image_token_id):
+            run = list(run)
+            pieces.append(self.image_token * (len(run) // self.num_latents) if is_image else self.tokenizer.decode(run))
+        return "".join(pieces)
+
+    def _encode_rendered(self, text: str, num_images: int, where: str) -> Encoded:
+        pieces = text.split(self.image_token)
+        if len(pieces) != num_images + 1:
+            raise ValueError(
+                f"{where}: {len(pieces) - 1} image marks ({self.image_token!r}) for {num_images} images; this text has been "
+                "rendered already, with apply_chat_template(tokenize=False) an image leaves a mark where it stands"
+            )
+        encoded = Encoded(where, images=_names(num_images))
+        for index, piece in enumerate(pieces):
+            encoded.add([self.image_token_id] * (self.num_latents * bool(index)), is_target=False)
+            encoded.add(self.tokenizer(piece, add_special_tokens=False)["input_ids"] if piece else [], is_target=False)
+        if not encoded.ids:
+            raise ValueError(f"{where} is empty")
+        return encoded
+
+    def _is_rendered(self, text: str) -> bool:
+        return self.image_token in text or text.startswith(self._beginnings)
+
+    @cached_property
+    def _beginnings(self) -> tuple[str, ...]:
+        """What the chat template writes before the first thing said, without a system turn and with one."""
+        said, found = "beginning", []
+        for turns in ((Turn("user", said),), (Turn("system", said), Turn("user", "."))):
+            try:
+                before = self._render(self.chat.encode_prompt(Conversation("", turns)).ids).partition(said)[0]
+            except ValueError:  # templates without system turns
+                continue
+            found += [before] if before.strip() else []
+        return tuple(found)
+
+    def _open(self, source: Any) -> Image.Image:
+        where = str(source)[:200] if isinstance(source, str | Path) else "image"
+        return open_image(_located(source), where, min_side=self.min_side)
 
     def batch_decode(self, sequences: Any, **kwargs: Any) -> list[str]:
         return self.tokenizer.batch_decode(self._without_images(sequences), **kwargs)
@@ -143,26 +232,128 @@ class SkyMMProcessor(ProcessorMixin):
         return [[token for token in row if token != self.image_token_id] for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What transformers' keywords ask for, as far as it is done here."""
+
+    tensors: str = "pt"
+    padding: str = "longest"
+    padding_side: str = "left"
+    pad_to_multiple_of: int = 1
+    truncation: bool = False
+    max_length: int | None = None
+    rendered: bool = False
+    assistant_mask: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> _Wanted:
+        """Raises ValueError for what asks for something else. None and False ask for nothing."""
+        given = dict(given)
+        for nested in ("common_kwargs", "text_kwargs", "images_kwargs"):
+            given |= given.pop(nested, None) or {}
+        tensors = getattr(given.get("return_tensors"), "value", given.pop("return_tensors", None)) or "pt"
+        padding = given.pop("padding", True)
+        padding = {True: "longest", None: "longest", False: "", "do_not_pad": ""}.get(
+            padding, getattr(padding, "value", padding)
+        )
+        truncation = given.pop("truncation", None)
+        max_length = given.pop("max_length", None)
+        wanted = cls(
+            "pt" if tensors == "auto" else tensors,
+            padding,
+            given.pop("padding_side", None) or "left",
+            given.pop("pad_to_multiple_of", None) or 1,
+            truncation in (True, "longest_first"),
+            max_length,
+            rendered=given.pop("add_special_tokens", None) is False,
+            assistant_mask=bool(given.pop("return_assistant_tokens_mask", False)),
+        )
+        for name, value, expected in (
+            ("return_tensors", wanted.tensors, ("pt", "np")),
+            ("padding", wanted.padding, ("longest", "max_length", "")),
+            ("padding_side", wanted.padding_side, ("left", "right")),
+            ("truncation", truncation, (None, True, False, "longest_first", "do_not_truncate")),
+        ):
+            if value not in expected:
+                raise ValueError(f"{name} is {value!r}, expected one of {expected}")
+        if wanted.truncation and max_length is None:
+            raise ValueError("truncation=True without max_length; say how many tokens may stay")
+        if wanted.padding == "max_length" and max_length is None:
+            raise ValueError('padding="max_length" without max_length; say how many tokens there shall be')
+        if max_length is not None and not wanted.truncation and wanted.padding != "max_length":
+            raise ValueError(
+                f"max_length={max_length} changes nothing without truncation=True (shorten) or "
+                'padding="max_length" (fill up)'
+            )
+        for name in ("return_attention_mask", "sanitize_control_tokens"):  # done in any case
+            given.pop(name, None)
+        others = sorted(
+            name for name, value in given.items() if value is not None and value is not False and value != []
+        )
+        if others:
+            raise ValueError(
+                f"SkyMMProcessor does nothing with {others[0]}={given[others[0]]!r}; leave it out. It knows return_tensors, "
+                "padding, padding_side, pad_to_multiple_of, truncation, max_length, add_special_tokens=False and "
+                "return_assistant_tokens_mask"
+            )
+        return wanted
+
+
+def _as_numpy(batch: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: [one.numpy() for one in value] if isinstance(value, list) else value.numpy()
+        for name, value in batch.items()
+    }
+
+
 def _names(count: int) -> tuple[str, ...]:
     return tuple(str(index) for index in range(count))
 
 
-def _group_images(images: Any, num_questions: int) -> list[list[Image.Image]]:
+def _group_images(images: Any, num_texts: int, marks: Sequence[int] | None = None) -> list[list[Any]]:
+    """The images of each text. `marks`: how many each of them has a place for, where all are rendered."""
     if images is None:
-        return [[] for _ in range(num_questions)]
+        return [[] for _ in range(num_texts)]
     entries = list(images) if isinstance(images, list | tuple) else [images]
-    if num_questions == 1 and not (len(entries) == 1 and isinstance(entries[0], list | tuple)):
+    nested = any(isinstance(entry, list | tuple) for entry in entries)
+    if marks is not None and not nested and sum(marks) == len(entries):
+        each = iter(entries)
+        return [[next(each) for _ in range(count)] for count in marks]
+    if num_texts == 1 and not (len(entries) == 1 and nested):
         entries = [entries]
-    if len(entries) != num_questions:
+    if len(entries) != num_texts:
         raise ValueError(
-            f"{len(entries)} images for {num_questions} questions; give one entry (an image or a list) per question"
+            f"{len(entries)} images for {num_texts} questions; give one entry (an image or a list) per question"
         )
-    return [
-        [load_image(image) for image in (entry if isinstance(entry, list | tuple) else [entry])] for entry in entries
-    ]
+    return [list(entry) if isinstance(entry, list | tuple) else [entry] for entry in entries]
 
 
-def _read_messages(messages: Sequence[Mapping[str, Any]], where: str) -> tuple[tuple[Turn, ...], list[Image.Image]]:
+def _located(source: Any) -> bytes | Path | Image.Image:
+    """What people give as an image -> what `open_image` takes. An http(s) address is fetched, as transformers does."""
+    if isinstance(source, Mapping):  # as datasets keeps images that are not decoded
+        source = source.get("bytes") or source.get("path")
+    if isinstance(source, bytes | Path | Image.Image):
+        return source
+    if not isinstance(source, str):
+        raise ValueError(
+            f"found {type(source).__name__} as an image, expected encoded bytes, a file, an http(s) address, base64 or a "
+            "picture of Pillow's (Image.fromarray makes one of an array)"
+        )
+    if source.startswith(("http://", "https://")):
+        import httpx
+
+        return httpx.get(source, timeout=60, follow_redirects=True).raise_for_status().content
+    if len(source) < 4096 and Path(source).expanduser().is_file():
+        return Path(source)
+    try:
+        return base64.b64decode(source.rpartition(",")[2], validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"no image at {source[:200]!r}; expected a file, an http(s) address or base64") from error
+
+
+def _read_messages(
+    messages: Sequence[Mapping[str, Any]], where: str, *, needs_images: bool = True
+) -> tuple[tuple[Turn, ...], list[Any]]:
     turns, images = [], []
     for index, message in enumerate(messages):
         content = message["content"]
@@ -175,11 +366,11 @@ def _read_messages(messages: Sequence[Mapping[str, Any]], where: str) -> tuple[t
                 source = next(
                     (part[name] for name in ("image", "url", "path", "base64") if part.get(name) is not None), None
                 )
-                if source is None:
+                if source is None and needs_images:
                     raise ValueError(
                         f'{where}, message {index}: an image part needs "image", "url", "path" or "base64"'
                     )
-                shown.append(load_image(source))
+                shown.append(source)
             else:
                 raise ValueError(
                     f'{where}, message {index}: part of type {part.get("type")!r}, expected "text" or "image"'
