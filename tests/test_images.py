@@ -10,7 +10,7 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageChops
 
-from skymm.images import Header, UnreadableImage, decode_image, read_header
+from skymm.images import Header, UnreadableImage, decode_image, open_image, read_header
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -49,27 +49,50 @@ def test_of_several_frames_the_first_is_shown(kind):
     assert image.size == (30, 20) and image.convert("RGB").getpixel((3, 3))[0] > 180
 
 
-@pytest.mark.parametrize(
-    ("mode", "expected"), [("L", "RGB"), ("1", "RGB"), ("P", "RGB"), ("RGBA", "RGBA"), ("LA", "RGBA"), ("I;16", "RGB")]
-)
-def test_modes_become_rgb_or_rgba(mode, expected):
-    assert decode_image(encoded(Image.new(mode, (8, 8)), "PNG"), "a").mode == expected
+def palette(**options) -> bytes:
+    image = Image.new("P", (8, 8), 3)
+    image.putpalette([value for level in range(256) for value in (level, 0, 0)])
+    return encoded(image, "PNG", **options)
 
 
-def test_palette_transparency_is_kept():
-    palette = Image.new("P", (8, 8), 3)
-    palette.putpalette([value for level in range(256) for value in (level, level, level)])
-    image = decode_image(encoded(palette, "PNG", transparency=3), "a")
-    assert image.mode == "RGBA" and image.getpixel((0, 0))[3] == 0
-
-
-def test_cmyk_jpeg():
-    assert decode_image(encoded(Image.new("CMYK", (8, 8)), "JPEG"), "a").mode == "RGB"
-
-
-def test_sixteen_bits_are_scaled_not_cut_off():
+def clear_sixteen_bits() -> bytes:
+    """A grey PNG of 16 bits, in which one value means that there is nothing (a tRNS chunk, which Pillow does not write)."""
     data = encoded(Image.new("I;16", (4, 4), 0x8000), "PNG")
-    assert decode_image(data, "a").getpixel((0, 0)) == (128, 128, 128)
+    chunk = b"tRNS" + struct.pack(">H", 0x8000)
+    at = data.index(b"IDAT") - 4
+    return data[:at] + struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[at:]
+
+
+WHITE, GREY = (255, 255, 255), (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("data", "colour", "kept"),
+    [
+        (encoded(Image.new("RGBA", (4, 4), (9, 0, 0, 0)), "PNG"), WHITE, "RGBA"),
+        (encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 128)), "PNG"), (127, 127, 127), "RGBA"),
+        (encoded(Image.new("LA", (4, 4), (10, 0)), "PNG"), WHITE, "RGBA"),
+        (palette(), (3, 0, 0), "RGB"),
+        (palette(transparency=3), WHITE, "RGBA"),
+        (encoded(Image.new("RGB", (4, 4), (9, 8, 7)), "PNG", transparency=(9, 8, 7)), WHITE, "RGBA"),
+        (encoded(Image.new("I;16", (4, 4), 0x8000), "PNG"), GREY, "RGB"),
+        (clear_sixteen_bits(), WHITE, "RGBA"),
+        (encoded(Image.new("L", (4, 4), 77), "PNG"), (77, 77, 77), "RGB"),
+        (encoded(Image.new("1", (4, 4), 1), "PNG"), WHITE, "RGB"),
+        (encoded(Image.new("CMYK", (8, 8)), "JPEG"), WHITE, "RGB"),
+    ],
+)
+def test_transparency_lies_on_white_and_grey_keeps_its_depth(data, colour, kept, tmp_path):
+    assert decode_image(data, "a").mode == kept
+    (tmp_path / "a.png").write_bytes(data)
+    for source in (data, tmp_path / "a.png", Image.open(BytesIO(data)), decode_image(data, "a"), open_image(data)):
+        image = open_image(source)
+        assert image.mode == "RGB" and image.getpixel((0, 0)) == colour
+
+
+def test_floating_point_pixels_are_refused():
+    with pytest.raises(UnreadableImage, match=r"a depth map: a picture that cannot be read .*floating point"):
+        open_image(Image.new("F", (4, 4)), "a depth map")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])

@@ -3,12 +3,14 @@
 config.json            names, revisions and hashes of the frozen parts; sizes of the trained ones
 resampler.safetensors  the resampler
 lora/                  the adapter, in peft's own format (absent when there is none)
+model.safetensors.index.json             which file has which weight, for trainers that resume by it
 processor_config.json, tokenizer files   written by the processor
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,54 +23,109 @@ from skymm.model import lora as adapter
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.vision import load_tower
 
-RESAMPLER, LORA = "resampler.safetensors", "lora"
+RESAMPLER, LORA, INDEX = "resampler.safetensors", "lora", "model.safetensors.index.json"
+ADAPTER = "adapter_model.safetensors"
+_PEFT, _PLACE = "base_model.model.", "language_model."
 
 
-def save_model(model, directory: str | Path) -> None:
-    """Write the delta. The processor saves itself beside it with its own `save_pretrained`."""
+def name_in_model(name: str) -> str:
+    """The name of a weight in one of our files -> its name in `state_dict()`, which it may have already."""
+    if name.startswith(_PEFT):
+        return _PLACE + name.removeprefix(_PEFT).replace(".lora_A.weight", ".lora_A.default.weight").replace(
+            ".lora_B.weight", ".lora_B.default.weight"
+        )
+    return name if name.startswith(("towers.", "resampler.", _PLACE)) else f"resampler.{name}"
+
+
+def trained_names(model: Any) -> list[str]:
+    """What a checkpoint holds, under the names of `model.state_dict()`."""
+    return [name for name in model.state_dict() if name.startswith("resampler.") or "lora_" in name]
+
+
+def refuse(what: str, given: Mapping[str, Any], *, fine: Mapping[str, Any]) -> None:
+    """Raises ValueError for a keyword that would change nothing. None and False ask for nothing, and `fine` is done anyhow."""
+    for name, value in given.items():
+        if value is not None and value is not False and (name not in fine or value != fine[name]):
+            raise ValueError(f"{what} does nothing with {name}={value!r}; leave it out")
+
+
+def save_model(
+    model: Any, directory: str | Path, *, state: Mapping[str, torch.Tensor] | None = None, **kwargs: Any
+) -> None:
+    """Write the delta. The processor saves itself beside it with its own `save_pretrained`.
+
+    `state` holds the weights instead of the model where they are spread over ranks. Raises ValueError where a part that the
+    delta does not hold is trainable: it would be lost.
+    """
+    refuse("save_pretrained of SkyMM", kwargs, fine={"safe_serialization": True, "save_peft_format": True})
+    kept = set(trained_names(model))
+    lost = next((name for name, one in model.named_parameters() if one.requires_grad and name not in kept), None)
+    if lost:
+        raise ValueError(
+            f"{lost} is trainable, and a checkpoint holds the resampler and LoRA only: what it learned would be lost. "
+            'Train model.freeze_for(["resampler", "lora"])'
+        )
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     model.config.save_pretrained(directory)
     model.generation_config.save_pretrained(directory)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.resampler.state_dict().items()}
-    save_file(state, directory / RESAMPLER, metadata={"format": "pt"})
+    weights = model.state_dict() if state is None else state
+    weights = {name: weights[name].detach().cpu().contiguous() for name in trained_names(model)}
+    resampler = {name.removeprefix("resampler."): one for name, one in weights.items() if "lora_" not in name}
+    save_file(resampler, directory / RESAMPLER, metadata={"format": "pt"})
+    places = {name: f"{LORA}/{ADAPTER}" if "lora_" in name else RESAMPLER for name in weights}
+    size = sum(one.numel() * one.element_size() for one in weights.values())
+    index = {"metadata": {"total_size": size}, "weight_map": places}
+    (directory / INDEX).write_text(json.dumps(index, indent=2), "utf-8")
     if model.config.lora:
         description = adapter.peft_config(model.language_model, model.config.lora, name=model.config.llm)
         description.save_pretrained(str(directory / LORA))
-        state = {name: tensor.detach().cpu() for name, tensor in adapter.state_dict(model.language_model).items()}
         # The names that peft itself writes, so that the adapter also loads onto the bare LLM.
-        save_file(
-            {f"base_model.model.{n}": t for n, t in state.items()}, directory / LORA / "adapter_model.safetensors"
-        )
+        by_name = {name_in_model(_PEFT + name): _PEFT + name for name in adapter.state_dict(model.language_model)}
+        save_file({by_name[name]: weights[name] for name in weights if "lora_" in name}, directory / LORA / ADAPTER)
 
 
-def load_model(model_class: Any, name: str, *, lora: bool = True, **kwargs: Any) -> Any:
+def load_model(
+    model_class: Any,
+    name: str,
+    *,
+    lora: bool = True,
+    dtype: torch.dtype | str | None = None,
+    attn_implementation: str | None = None,
+    device_map: Any = None,
+    config: SkyMMConfig | None = None,
+    **kwargs: Any,
+) -> Any:
     """A `model_class` from a directory (or hub id) written by `save_model`, in eval mode.
 
     Args:
         lora: False leaves the adapter out, to see the bare LLM behind the same resampler.
-        kwargs: dtype ("auto": as it was trained), attn_implementation, device_map ("cpu", "cuda", ...), config,
-            token/revision of a hub id.
+        dtype: "auto", or None: as it was trained. attn_implementation: of the LLM. device_map: one device for the whole
+            model, "auto": a GPU where there is one.
+        kwargs: revision, token, cache_dir, local_files_only, force_download of a hub id.
 
-    Raises ValueError that names whatever is missing, and when a frozen part is not the one it was trained with.
+    Raises ValueError that names whatever is missing, when a frozen part is not the one it was trained with, and for every
+    other keyword that asks for something.
     """
-    directory = _local(name, kwargs)
-    config = kwargs.get("config")
+    hub = {
+        key: kwargs.pop(key, None) for key in ("revision", "token", "cache_dir", "local_files_only", "force_download")
+    }
+    dtype = dtype or kwargs.pop("torch_dtype", None) or "auto"
+    kwargs.pop("adapter_kwargs", None)  # AutoModel's own, as are the names with an underscore
+    kwargs = {key: value for key, value in kwargs.items() if not key.startswith("_")}
+    refuse("from_pretrained of SkyMM", kwargs, fine={"use_safetensors": True, "weights_only": True})
+    directory = _local(name, {key: value for key, value in hub.items() if value is not None})
     if not isinstance(config, SkyMMConfig):
         config = SkyMMConfig.from_pretrained(directory)
-    dtype = kwargs.get("dtype") or kwargs.get("torch_dtype") or "auto"
     if dtype == "auto":
         dtype = config.dtype or torch.float32
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    device = kwargs.get("device_map") or "cpu"
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if isinstance(device, dict):
-        device = device.get("", "cpu")
+    device = _device(device_map)
     llm = language.load_llm(
         assets.resolve_llm(config.llm),
         dtype=dtype,
-        attention=kwargs.get("attn_implementation") or "auto",
+        # AutoModel hands it over in the configuration.
+        attention=attn_implementation or config._attn_implementation or "auto",
         device=device,
         revision=config.llm_revision,
         quantization=config.quantization,
@@ -87,7 +144,7 @@ def load_model(model_class: Any, name: str, *, lora: bool = True, **kwargs: Any)
     model = model_class(config, towers=[tower.to(dtype) for tower in towers], language_model=llm)
     model.resampler.load_state_dict(_read(directory / RESAMPLER))
     if config.lora:
-        state = _read(directory / LORA / "adapter_model.safetensors")
+        state = _read(directory / LORA / ADAPTER)
         state = {key.removeprefix("base_model.model."): tensor.to(dtype) for key, tensor in state.items()}
         adapter.load_state_dict(model.language_model, state)
         if not lora:
@@ -104,12 +161,24 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         raise ValueError(f"{path} is damaged ({error}); copy the model directory again") from error
 
 
-def _local(name: str, kwargs: dict[str, Any]) -> Path:
+def _device(device_map: Any) -> Any:
+    if isinstance(device_map, dict) and set(device_map) == {""}:
+        device_map = device_map[""]
+    if isinstance(device_map, dict) or device_map in ("balanced", "balanced_low_0", "sequential"):
+        raise ValueError(
+            f"device_map is {device_map!r}: a SkyMM is loaded onto one device; expected cpu, cuda, cuda:1, auto, ..."
+        )
+    if device_map == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cpu" if device_map is None else device_map
+
+
+def _local(name: str, hub: dict[str, Any]) -> Path:
     path = Path(name).expanduser()
     if not path.is_dir() and name.count("/") == 1 and not name.startswith((".", "/", "~")):
         from huggingface_hub import snapshot_download
 
-        path = Path(snapshot_download(name, revision=kwargs.get("revision"), token=kwargs.get("token")))
+        path = Path(snapshot_download(name, **hub))
     config = path / "config.json"
     if not config.is_file():
         raise ValueError(f"{path} is not a model directory: {config.name} is missing")

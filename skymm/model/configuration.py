@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import transformers
 from transformers.configuration_utils import PreTrainedConfig
@@ -25,6 +25,7 @@ class SkyMMConfig(PreTrainedConfig):
     """
 
     model_type = "skymm"
+    keys_to_ignore_at_inference: ClassVar = ["loss_sum", "loss_count", "token_losses", "past_key_values"]
 
     def __init__(
         self,

@@ -129,6 +129,8 @@ def _lora_layers() -> tuple[type[nn.Module], type[nn.Module]]:
             drops = isinstance(self.lora_dropout[name], nn.Dropout) and self.lora_dropout[name].training
             if drops or b.bias is not None or base.weight.requires_grad:
                 return super().forward(x)
+            if torch.is_autocast_enabled(x.device.type):  # widths are chosen operation by operation
+                return super().forward(x)
             if not x.dtype == base.weight.dtype == a.weight.dtype == b.weight.dtype:
                 return super().forward(x)
             return lora_linear(x, base.weight, base.bias, a.weight, b.weight, self.scaling[name])

@@ -16,17 +16,17 @@ from transformers.utils import ModelOutput
 
 from skymm.model import language, lora
 from skymm.model.attention import packed_arguments
-from skymm.model.checkpoint import load_model, save_model
+from skymm.model.checkpoint import load_model, name_in_model, save_model, trained_names
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.examine import decoder_of, head_of
-from skymm.model.loss import gathered_cross_entropy, liger_cross_entropy, words_loss
+from skymm.model.loss import IGNORE, gathered_cross_entropy, liger_cross_entropy, words_loss
 from skymm.model.resampler import PerceiverResampler
 from skymm.model.vision import Tower, tower_from_config
 
 
 @dataclass
 class SkyMMOutput(ModelOutput):
-    """`loss` is the mean over this batch; a training loop divides `loss_sum` by the global count instead.
+    """`loss` is the mean over this batch, or over `num_items_in_batch`; a training loop of ours divides `loss_sum` itself.
 
     `token_losses` (count,) fp32, detached, in row-major order of the labelled positions.
     """
@@ -39,9 +39,47 @@ class SkyMMOutput(ModelOutput):
     past_key_values: Any | None = None
 
 
-def _losses(loss_sum: Tensor, loss_count: Tensor, token_losses: Tensor | None) -> SkyMMOutput:
-    mean = loss_sum / loss_count.clamp(min=1)
+def _losses(loss_sum: Tensor, loss_count: Tensor, token_losses: Tensor | None, num_items: Any) -> SkyMMOutput:
+    mean = loss_sum / (loss_count.clamp(min=1) if num_items is None else num_items)
     return SkyMMOutput(loss=mean, loss_sum=loss_sum, loss_count=loss_count, token_losses=token_losses)
+
+
+class _Backbone(nn.Module):
+    """The model without its head, as trainers call it that compute a loss of their own from the last hidden states."""
+
+    def __init__(self, model: SkyMMForConditionalGeneration):
+        super().__init__()
+        self.whole = (model,)  # not as a part: it would be its own parent
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | list[Tensor] | None = None,
+        features: list[Tensor] | None = None,
+        inputs_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> ModelOutput:
+        """-> `last_hidden_state` (B, T, E). Padding on either side."""
+        (model,) = self.whole
+        if inputs_embeds is None:
+            inputs_embeds = model.embed(input_ids, model.look_at(pixel_values, features))
+        decoder = decoder_of(model.language_model)
+        return decoder(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs)
+
+
+def _without_image_labels(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Collators of others copy the ids as labels; an image position is no word that could be learned."""
+    labels = kwargs.get("labels")
+    if labels is not None:
+        kwargs = kwargs | {"labels": labels.masked_fill(labels == model.config.image_token_id, IGNORE)}
+    return args, kwargs
+
+
+def _names_in_model(model: Any, state: dict[str, Tensor], *_: Any) -> None:
+    """Weights under the names that our files have are loaded like those of `state_dict()`."""
+    for name in list(state):
+        state[name_in_model(name)] = state.pop(name)
 
 
 class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -50,6 +88,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config_class = SkyMMConfig
     base_model_prefix = ""
     main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -76,6 +115,13 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if config.lora and not lora.present(language_model):
             config.lora = config.lora | {"targets": lora.add(language_model, **config.lora)}
         self.generation_config = language_model.generation_config
+        config.architectures = [type(self).__name__]
+        config._attn_implementation = language_model.config._attn_implementation
+        # Nobody who resumes has to be told that what is frozen is not among the weights.
+        self._keys_to_ignore_on_save = set(self.state_dict()) - set(trained_names(self))
+        # Before `forward`, so that it also holds where a trainer puts a forward of its own in its place.
+        self.register_forward_pre_hook(_without_image_labels, with_kwargs=True)
+        self.register_load_state_dict_pre_hook(_names_in_model)
 
     def init_weights(self) -> None:
         """Nothing: every part comes with its weights, and none may be initialised a second time."""
@@ -85,6 +131,10 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def get_output_embeddings(self) -> nn.Module:
         return self.language_model.get_output_embeddings()
+
+    @property
+    def base_model(self) -> nn.Module:
+        return _Backbone(self)
 
     # --- seeing -------------------------------------------------------------------------------------------------------
 
@@ -96,6 +146,12 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def get_image_features(self, *pixel_values: Tensor) -> Tensor:
         """Pixels of each tower -> latents (I, K, E), as the LLM will read them."""
         return self.resampler(self.encode_images(list(pixel_values)))
+
+    def look_at(self, pixel_values: Tensor | list[Tensor] | None, features: list[Tensor] | None) -> list[Tensor] | None:
+        """Features where they are cached, else those of the pixels, if there are any."""
+        if features is not None or pixel_values is None:
+            return features
+        return self.encode_images([pixel_values] if isinstance(pixel_values, Tensor) else list(pixel_values))
 
     def embed(self, input_ids: Tensor, features: list[Tensor] | None) -> Tensor:
         """Token ids (B, T) with image positions, and features (I, N, C) per tower -> LLM inputs (B, T, E).
@@ -134,6 +190,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         logits_to_keep: int = 0,
         objective: str = "answers",
         liger: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
         **kwargs: Any,
     ) -> SkyMMOutput:
         """With `labels` (B, T): the loss over labelled positions, no logits. Without: logits (B, T or logits_to_keep, V).
@@ -141,14 +198,11 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         `pixel_values` is one tensor per tower (a bare tensor for one tower); `features` replaces it where they are cached.
         `cu_seq_lens` says that the row (there is one) holds several conversations, and where each begins; see `pack`.
         `objective`: "answers" (next token, through the LLM) or "words" (each latent is its label's word; see `words_loss`).
-        `liger`: the loss by Liger's fused kernel, which gives no `token_losses`.
+        `liger`: the loss by Liger's fused kernel, which gives no `token_losses`. `num_items_in_batch`: what the sum of the
+        losses is divided by, as transformers' Trainer counts it over all steps of an accumulation.
         """
         if inputs_embeds is None:
-            if features is None and pixel_values is not None:
-                features = self.encode_images(
-                    [pixel_values] if isinstance(pixel_values, Tensor) else list(pixel_values)
-                )
-            inputs_embeds = self.embed(input_ids, features)
+            inputs_embeds = self.embed(input_ids, self.look_at(pixel_values, features))
         if labels is None:
             arguments = {"attention_mask": attention_mask} if cu_seq_lens is None else packed_arguments(cu_seq_lens)
             output = self.language_model(
@@ -166,10 +220,10 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             hidden_BTE = decoder(inputs_embeds=inputs_embeds, **(arguments | kwargs)).last_hidden_state
             if liger:
                 loss_sum, count = liger_cross_entropy(hidden_BTE, self._head, labels)
-                return _losses(loss_sum, torch.tensor(count, device=loss_sum.device), None)
+                return _losses(loss_sum, torch.tensor(count, device=loss_sum.device), None, num_items_in_batch)
             token_losses, _ = gathered_cross_entropy(hidden_BTE, self._head, labels)
         count = torch.tensor(token_losses.numel(), device=token_losses.device)
-        return _losses(token_losses.sum(), count, token_losses.detach())
+        return _losses(token_losses.sum(), count, token_losses.detach(), num_items_in_batch)
 
     @torch.no_grad()
     def generate(  # type: ignore[override]
@@ -186,8 +240,6 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         The LLM's own `generate` does the work, from embeddings. Image positions come back as the padding token: an id
         that every tokenizer can decode and every logits processor can look up.
         """
-        if features is None and pixel_values is not None:
-            features = self.encode_images([pixel_values] if isinstance(pixel_values, Tensor) else list(pixel_values))
         filler = self.generation_config.pad_token_id
         if filler is None:
             eos = self.generation_config.eos_token_id
@@ -196,7 +248,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             kwargs["generation_config"] = generation_config
         return self.language_model.generate(
             input_ids=input_ids.masked_fill(input_ids == self.config.image_token_id, filler),
-            inputs_embeds=self.embed(input_ids, features),
+            inputs_embeds=self.embed(input_ids, self.look_at(pixel_values, features)),
             attention_mask=attention_mask if attention_mask is not None else torch.ones_like(input_ids),
             **kwargs,
         )
@@ -238,11 +290,27 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     # --- files --------------------------------------------------------------------------------------------------------
 
-    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:  # type: ignore[override]
-        """Writes the delta: configuration, resampler, LoRA. The frozen parts stay where they came from."""
-        save_model(self, save_directory)
+    def save_pretrained(  # type: ignore[override]
+        self,
+        save_directory: str,
+        is_main_process: bool = True,
+        state_dict: dict[str, Tensor] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Writes the delta: configuration, resampler, LoRA. The frozen parts stay where they came from.
+
+        `state_dict` instead of the model's own, where a trainer has gathered it; not `is_main_process`: nothing is written.
+        Raises ValueError for every other keyword that asks for something, and where another part is trainable.
+        """
+        if is_main_process:
+            save_model(self, save_directory, state=state_dict, **kwargs)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str, *args: Any, **kwargs: Any):  # type: ignore[override]
-        """A directory (or hub id) written by `save_pretrained` -> the model, frozen parts fetched from where they live."""
+        """A directory (or hub id) written by `save_pretrained` -> the model, frozen parts fetched from where they live.
+
+        Keywords: see `load_model`. Raises ValueError for every other one that asks for something.
+        """
+        if args:
+            raise ValueError(f"from_pretrained takes one name and keywords, found {len(args)} more values")
         return load_model(cls, str(pretrained_model_name_or_path), **kwargs)

@@ -57,7 +57,7 @@ class SkyMMProcessor(ProcessorMixin):
 
     @property
     def pad_id(self) -> int:
-        return self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
+        return next((id_ for id_ in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if id_ is not None), 0)
 
     @property
     def model_input_names(self) -> list[str]:
@@ -146,9 +146,10 @@ class SkyMMProcessor(ProcessorMixin):
     ) -> Any:
         """Chat messages (or a list of chats) -> model inputs. Content parts: {"type": "text"} and {"type": "image"}.
 
-        The images of a message stand before its text. With `tokenize=False`: the text that the model will read, with
-        `image_token` where an image stands; its images need not be given. kwargs and processor_kwargs: as of `__call__`,
-        and return_assistant_tokens_mask (the answers, with the marks that end them).
+        Where an image stands between two texts, all stand where they are, else all before the text. With `tokenize=False`:
+        the text that the model will read, `image_token` where an image stands; its images need not be given.
+        kwargs and processor_kwargs: as of `__call__`, and return_assistant_tokens_mask: the answers, with the marks that
+        end them.
         """
         if chat_template not in (None, self.chat_template):
             raise ValueError(
@@ -358,10 +359,10 @@ def _read_messages(
     for index, message in enumerate(messages):
         content = message["content"]
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts, shown = [], []
+        said, places, shown = "", [], []
         for part in parts:
             if part.get("type") == "text":
-                texts.append(part["text"])
+                said += part["text"] if not said or len(said) in places else "\n" + part["text"]
             elif part.get("type") == "image":
                 source = next(
                     (part[name] for name in ("image", "url", "path", "base64") if part.get(name) is not None), None
@@ -371,11 +372,13 @@ def _read_messages(
                         f'{where}, message {index}: an image part needs "image", "url", "path" or "base64"'
                     )
                 shown.append(source)
+                places.append(len(said))
             else:
                 raise ValueError(
                     f'{where}, message {index}: part of type {part.get("type")!r}, expected "text" or "image"'
                 )
         names = tuple(str(len(images) + position) for position in range(len(shown)))
         images += shown
-        turns.append(Turn(message["role"], "\n".join(texts), names))
+        amid = any(0 < place < len(said) for place in places)
+        turns.append(Turn(message["role"], said, names, places=tuple(places) if amid else ()))
     return tuple(turns), images

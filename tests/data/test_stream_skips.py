@@ -8,7 +8,6 @@ from itertools import islice
 import pytest
 
 from skymm.conversation import BadSample, Conversation, Turn, ask
-from skymm.images import UnreadableImage
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import ShardError
 from skymm.data.stream import SkipCounter, Stream

@@ -7,34 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from skymm.model.pixels import Preprocessing, to_rgb
+from skymm.model.pixels import Preprocessing
 
 PLAIN = Preprocessing(16, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-
-
-def transparent_palette() -> Image.Image:
-    image = Image.new("P", (8, 8), 0)
-    image.putpalette([255, 0, 0, 0, 255, 0])
-    image.info["transparency"] = 0
-    image.paste(1, (0, 0, 8, 4))
-    return image
-
-
-def test_transparency_lies_on_white() -> None:
-    clear = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
-    half = Image.new("RGBA", (4, 4), (0, 0, 0, 128))
-    assert to_rgb(clear).getpixel((0, 0)) == (255, 255, 255)
-    assert to_rgb(half).getpixel((0, 0)) == (127, 127, 127)
-    assert to_rgb(Image.new("LA", (4, 4), (10, 0))).getpixel((0, 0)) == (255, 255, 255)
-    palette = to_rgb(transparent_palette())
-    assert palette.getpixel((0, 0)) == (0, 255, 0) and palette.getpixel((0, 7)) == (255, 255, 255)
-
-
-def test_grey_of_any_depth() -> None:
-    assert to_rgb(Image.new("L", (2, 2), 77)).getpixel((0, 0)) == (77, 77, 77)
-    assert to_rgb(Image.new("1", (2, 2), 1)).getpixel((0, 0)) == (255, 255, 255)
-    deep = Image.fromarray(np.full((2, 2), 32768, dtype=np.uint16))
-    assert to_rgb(deep).getpixel((0, 0)) == (128, 128, 128)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16", "YCbCr"])
