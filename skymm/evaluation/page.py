@@ -85,7 +85,7 @@ def _card(key: str, image: Path, answers: Mapping[str, Mapping[str, dict[str, An
         cells = ""
         for predictions in answers.values():
             response = predictions[name]["response"]
-            verdict = "right" if yes_no(response) == gold else "wrong"
+            verdict = "right" if yes_no(response, first[name]["question"]) == gold else "wrong"
             cells += f'<td class="{verdict}">{html.escape(response) or "(nothing)"}</td>'
         rows += f"<tr><td>{html.escape(first[name]['prompt'])}</td>{cells}</tr>"
     return (

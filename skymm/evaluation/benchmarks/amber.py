@@ -147,7 +147,7 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     """
     asked = [answer for answer in answers if answer.question.gold]
     official = Counter((*_facts(answer), parse_official(answer.response)) for answer in asked)
-    strictly = Counter((*_facts(answer), yes_no(answer.response)) for answer in asked)
+    strictly = Counter((*_facts(answer), yes_no(answer.response, answer.question.text)) for answer in asked)
     described = [answer for answer in answers if not answer.question.gold]
     generative = _generative(described, files) if described else {}
     return {
@@ -235,7 +235,7 @@ BENCHMARK = Benchmark(
         Metric("recall", "recall of No"),
     ),
     right=lambda answer: parse_official(answer.response) == answer.question.gold if answer.question.gold else None,
-    strict=lambda answer: yes_no(answer.response) if answer.question.gold else None,
+    strict=lambda answer: yes_no(answer.response, answer.question.text) if answer.question.gold else None,
     tables=("types", "generative"),
     sizes={"discriminative": 14216, "generative": 1004},
     part=_part,

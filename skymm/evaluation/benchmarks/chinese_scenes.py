@@ -131,7 +131,7 @@ def said(answer: Answer) -> str:
     """ "yes", "no", an option's letter, or "unknown"; for short answers "right", "wrong" or "unknown" (nothing there)."""
     fields = answer.question.fields
     if fields["form"] == "yes_no":
-        return yes_no(answer.response)
+        return yes_no(answer.response, answer.question.text)
     if fields["form"] == "choice":
         return option_letter(answer.response, fields["options"])
     if not _reduced(without_thoughts(answer.response)):

@@ -79,7 +79,7 @@ def matches(gold: str, response: str) -> bool:
 
 
 def strict(answer: Answer) -> str | None:
-    return yes_no(answer.response) if answer.question.gold in YES_NO else None
+    return yes_no(answer.response, answer.question.text) if answer.question.gold in YES_NO else None
 
 
 @lru_cache(maxsize=1 << 16)

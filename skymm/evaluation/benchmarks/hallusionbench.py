@@ -127,7 +127,7 @@ def parse(response: str) -> str:
 
 def strict(answer: Answer) -> str:
     bare = answer.response.strip()
-    return parse(bare) if bare in ("0", "1", "2") else yes_no(answer.response)
+    return parse(bare) if bare in ("0", "1", "2") else yes_no(answer.response, answer.question.text)
 
 
 def verdict(answer: Answer, reading: Callable[[Answer], str]) -> str:

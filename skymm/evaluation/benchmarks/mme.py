@@ -247,7 +247,8 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     """
     subtasks = _by_subtask(answers)
     incomplete = len(answers) - sum(len(pair) for images in subtasks.values() for pair in images.values())
-    official, strict = _score_with(subtasks, parse_official), _score_with(subtasks, yes_no)
+    official = _score_with(subtasks, lambda answer: parse_official(answer.response))
+    strict = _score_with(subtasks, _strict)
     strict["unknown"] = strict.pop("other_ratio")
     del official["other_ratio"]
     for scores in strict["subtasks"].values():
@@ -255,6 +256,10 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     missing = [subtask for subtask in SUBTASKS if subtask not in subtasks]
     halves = {"incomplete": incomplete} if incomplete else {}
     return {**official, "missing": missing, **halves, "strict": strict}
+
+
+def _strict(answer: Answer) -> str:
+    return yes_no(answer.response, answer.question.text)
 
 
 Subtasks = Mapping[str, Mapping[str, Sequence[Answer]]]  # subtask -> image -> its two answers
@@ -275,7 +280,7 @@ def _by_subtask(answers: Iterable[Answer]) -> Subtasks:
     return {subtask: images for subtask, images in whole.items() if images}
 
 
-def _score_with(subtasks: Subtasks, reading: Callable[[str], str]) -> dict[str, Any]:
+def _score_with(subtasks: Subtasks, reading: Callable[[Answer], str]) -> dict[str, Any]:
     scored = {name: _score_subtask(images, reading) for name, images in subtasks.items()}
     num_questions = sum(scores["num_questions"] for scores in scored.values())
 
@@ -296,8 +301,8 @@ def _score_with(subtasks: Subtasks, reading: Callable[[str], str]) -> dict[str, 
     }
 
 
-def _score_subtask(images: Mapping[str, Sequence[Answer]], reading: Callable[[str], str]) -> dict[str, Any]:
-    pairs = [[(answer.question.gold, reading(answer.response)) for answer in pair] for pair in images.values()]
+def _score_subtask(images: Mapping[str, Sequence[Answer]], reading: Callable[[Answer], str]) -> dict[str, Any]:
+    pairs = [[(answer.question.gold, reading(answer)) for answer in pair] for pair in images.values()]
     both_right = [all(gold == said for gold, said in pair) for pair in pairs]
     rows = [row for pair in pairs for row in pair]
     true_yes, false_yes, false_no = rows.count(("yes", "yes")), rows.count(("no", "yes")), rows.count(("yes", "no"))
@@ -333,7 +338,7 @@ BENCHMARK = Benchmark(
         Metric("yes_ratio", "says yes"),
     ),
     right=lambda answer: parse_official(answer.response) == answer.question.gold,
-    strict=lambda answer: yes_no(answer.response),
+    strict=_strict,
     tables=("subtasks",),
     sizes={"": 2374},
     strata="subtask",

@@ -207,7 +207,7 @@ def parse_official(response: str) -> str:
 
 
 def strict(answer: Answer) -> str:
-    return yes_no(answer.response)
+    return yes_no(answer.response, answer.question.text)
 
 
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:

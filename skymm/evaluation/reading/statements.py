@@ -195,7 +195,7 @@ def states(clause: str, question: Asked | None, *, goes_on: str | None = None) -
     ):
         tokens, denied = (NOT, *tokens), 1
     if tokens == (NOT,):
-        return "no" if not re.search("zero|0", clause) else None
+        return None if re.fullmatch(r"zero|0|(?:(?:i|we|it) )?can(?:not| not|'t)", clause) else "no"
     if question is None:
         return "no" if tokens[:1] == (NOT,) and len(tokens) > 1 and tokens[1] not in (ABOUT, *_OTHERS) else None
     if question.thing:
