@@ -139,7 +139,7 @@ class BoxesSource(_Source):
     """Boxes in a file per picture: Pascal VOC's XML or YOLO's text, in one folder or in folders below it."""
 
     format: Literal["boxes"]
-    annotations: FilePath = Field(description="directory of .xml or of .txt files")
+    annotations: FilePath = Field(description="directory of .xml or of .txt files, or one of them")
     images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
     names: list[str] = Field(
         [], description="YOLO's classes in their order; empty: classes.txt, obj.names or data.yaml beside the labels"

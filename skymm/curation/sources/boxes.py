@@ -38,8 +38,10 @@ class Source:
     def rows(self) -> Iterator[dict[str, Any]]:
         check_directories(self.recipe.images)
         root = Path(self.recipe.annotations)
-        check_directories(str(root))
-        files = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in (".xml", ".txt") and path.is_file()]
+        if not root.exists():
+            raise ValueError(f"no annotations at {root}")
+        below, root = ([root], root.parent) if root.is_file() else (sorted(root.rglob("*")), root)
+        files = [path for path in below if path.suffix.lower() in (".xml", ".txt") and path.is_file()]
         files = [path for path in files if path.name.lower() not in _NO_LABELS]
         kinds = {path.suffix.lower() for path in files}
         if len(kinds) != 1:

@@ -29,6 +29,8 @@ class Row:
 def tables_at(path: str | Path) -> list[Path]:
     """The file, or the tables in a directory, sorted, which must be of one kind. Raises ValueError saying what is there."""
     path = Path(path)
+    if not path.exists():
+        raise ValueError(f"no table at {path}")
     if not path.is_dir():
         found = [path]
     else:
