@@ -60,7 +60,7 @@ def test_no_lora_can_be_said():
         ({"format": "coco", "tasks": ["turns"]}, r"'sources.a.images' is missing"),
         (
             {"format": "coco", "tasks": ["turns"], "images": "x", "instance": "y"},
-            r"unknown key 'sources.a.instance'; did you mean 'instances'\? Allowed here: captions, complete, format, images, inst",
+            r"unknown key 'sources.a.instance'; did you mean 'instances'\? Allowed here: captions, complete, format, images",
         ),
         ({"format": "coco", "tasks": ["sing"], "images": "x"}, r"'sources.a.tasks.0' is 'sing': input should be 'cap"),
     ],

@@ -95,7 +95,8 @@ def boxed(counts: Mapping[str, int], neither: Collection[str], sought: Collectio
         return Facts(things, absent=())
     if {*sought} == {*NAMES} and not {*neither} - counts.keys():
         return Facts(things, complete=VOCABULARY)
-    return Facts(things, absent=tuple(name for name in sorted(sought) if name not in counts and name not in neither))
+    searched = (name for name in sorted(sought) if not name.startswith("_"))  # _background_ is no thing
+    return Facts(things, absent=tuple(name for name in searched if name not in counts and name not in neither))
 
 
 def _read(
@@ -160,5 +161,5 @@ def _row(
         "searched": "searched" in said,
         "counts": dict(sorted(counts.items())),
         "neither": sorted(neither),
-        "sought": known if absent is None else [name for name in absent if not name.startswith("_")],
+        "sought": known if absent is None else absent,
     }

@@ -178,7 +178,8 @@ def _placed(
         text, places = unmarked(
             "".join(PLACE if isinstance(piece, Shown) else piece.replace(PLACE, "") for piece in pieces)
         )
-        turns.append((turn.role, text_of(text, "turn is empty"), len(cells), places))
+        text_of(text, "turn is empty")
+        turns.append((turn.role, text, len(cells), places))
         shown += cells
     if left and left != shown:
         raise Unusable(_DIFFER, f"{len(shown)} markers, {len(own or ())} pictures")

@@ -9,13 +9,13 @@ from typing import Any
 MARK = re.compile(
     r"(?P<label>Picture[ \t]*\d+[ \t]*:[ \t]*)?<img>(?P<path>[^<>\n]+)</img>"  # Qwen-VL
     r"|(?P<named><image[ _]?\d+>|<\|image_\d+\|>)"  # MiniCPM-V, MMMU, Phi-3-vision
-    r"|<image>|<ImageHere>|<image_placeholder>|<\|image\|>|<\|vision_start\|>(?:<\|image_pad\|>)+<\|vision_end\|>"
+    r"|<image>|<ImageHere>|<image_placeholder>|<\|image\|>|<IMG_CONTEXT>|<\|vision_start\|>(?:<\|image_pad\|>)+<\|vision_end\|>"
 )
 VIDEO_OR_SOUND = re.compile(r"<video>|<audio>|<VideoHere>|<\|video\|>|<\|video_pad\|>|<\|audio\|>")
 PLACE = "\ufffc"
 """Where a picture stands in a text while its place is being found: Unicode's own stand-in for what is no character."""
 
-_LEADING = re.compile(rf"\A(?:{PLACE}\s*)+")
+_LEADING = re.compile(rf"\A(?:{PLACE}(?P<space>\s*))+")
 _TRAILING = re.compile(rf"(?:\s*{PLACE})+\Z")
 
 
@@ -61,9 +61,10 @@ def unmarked(text: str) -> tuple[str, tuple[int, ...]]:
     text = text.strip()
     leading = _LEADING.match(text)
     first = leading[0].count(PLACE) if leading else 0
-    text = text[leading.end() :] if leading else text
+    space, text = (leading["space"], text[leading.end() :]) if leading else ("", text)
     if first and PLACE not in text:
         return text, ()
+    text = text if "\n" in space else space + text  # a blank is of the sentence that begins with a picture
     text = _TRAILING.sub(lambda match: PLACE * match[0].count(PLACE), text)
     parts = text.split(PLACE)
     places, at = [0] * first, 0

@@ -15,7 +15,7 @@ from typing import Any
 from skymm.curation.sources.marks import VIDEO_OR_SOUND, Shown, means_picture, pieces_of
 from skymm.curation.sources.rows import Unusable, text_of
 
-TURNS = ("messages", "conversations", "texts")
+TURNS = ("messages", "conversations", "conversation", "texts")
 ASKED = ("prompt", "question", "query", "instruction")
 ANSWERED = ("chosen", "answer", "response", "output", "completion")
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "rejected_conversations")
@@ -80,7 +80,7 @@ def form_of(row: Mapping[str, Any]) -> str:
             parts = "" if not inner else " in parts" if "role" in first else " of turns"
             return f"{name}{f' ({keys}{parts})' if keys else ''}{rejected}"
     asked, answered = (next((name for name in names if row.get(name)), "") for names in (ASKED, ANSWERED))
-    return f"{asked}, {answered}{rejected}" if asked and answered else ""
+    return f"{asked}, {answered}{rejected}" if asked and answered else f"chosen{rejected}" if _both_whole(row) else ""
 
 
 def said_in(row: Mapping[str, Any]) -> tuple[list[Said], str | None]:
@@ -97,7 +97,8 @@ def said_in(row: Mapping[str, Any]) -> tuple[list[Said], str | None]:
     said = [turn for turn in said if turn.role != "system" or turn.text.strip()]  # an empty system prompt is none
     for turn in said:
         text_of(turn.text, _EMPTY)
-        if means_picture(turn.text, VIDEO_OR_SOUND):
+        beside = (row.get("image") or row.get("images")) and VIDEO_OR_SOUND.search(turn.text)
+        if beside or means_picture(turn.text, VIDEO_OR_SOUND):
             raise Unusable(_VIDEO, turn.text[:60])
         if row.get("objects") and ("<bbox>" in turn.text or "<ref-object>" in turn.text):
             raise Unusable("boxes amid the text", turn.text[:60])
@@ -220,6 +221,8 @@ def _asked(row: Mapping[str, Any]) -> Iterator[Said]:
             raise Unusable("turns out of order", f"history: {str(pair)[:60]}")
         yield from (Said(role, _pieces(text)) for role, text in zip(("user", "assistant"), pair))
     asked, answered = (_json(_first(row, names)) for names in (ASKED, ANSWERED))
+    if not asked and _both_whole(row):
+        return
     if not asked or (not answered and not row.get("chosen")):
         raise Unusable("conversation is missing", f"found {', '.join(name for name in row if row[name])}"[:200])
     if isinstance(asked, str):
@@ -231,6 +234,11 @@ def _asked(row: Mapping[str, Any]) -> Iterator[Said]:
         yield from _answer(answered)
 
 
+def _both_whole(row: Mapping[str, Any]) -> bool:
+    """Whether the better and the worse conversation stand there with their questions, as TRL allows it."""
+    return all(isinstance(value := _json(row.get(name)), list) and len(value) > 1 for name in ("chosen", "rejected"))
+
+
 def _answer(value: Any) -> list[Said]:
     """An answer: a text, a turn, or a list of turns that may begin with the question."""
     value = _json(value)
@@ -238,6 +246,8 @@ def _answer(value: Any) -> list[Said]:
         return list(_flat(value))
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
+    if value and not isinstance(value, str):
+        raise Unusable("turn is no text", f"found {str(value)[:60]!r}")
     return [Said("assistant", (text_of(value, _EMPTY),))]
 
 

@@ -138,7 +138,7 @@ READ = {
     ),
     "minicpm-v, in another order": (
         [minicpm("<image_01> or <image_00>?", "So.", image={"<image_00>": "1.jpg", "<image_01>": "2.jpg"})],
-        ["{2}or {1}?|So."],
+        ["{2} or {1}?|So."],
         "",
     ),
     "qwen-vl": (
@@ -249,8 +249,9 @@ READ = {
             },
             {"images": ["1.jpg"], "chosen": messages("What?", "A cat.")["messages"], "prompt": "What?"}
             | {"rejected": messages("What?", "A dog.")["messages"]},
+            {"images": ["1.jpg"], **{name: messages("What?", said)["messages"] for name, said in ANSWERS.items()}},
         ],
-        ["{1}What?|A cat.!A dog."] * 2,
+        ["{1}What?|A cat.!A dog."] * 3,
         "prompt, chosen with rejected",
     ),
 }
@@ -262,6 +263,7 @@ REFUSED = {
         messages([{"type": "video_url", "video_url": {"url": "v.mp4"}}, text("What?")], "A dog."),
         messages("What?<audio>", "A dog.", audios=["a.wav"]),
         llava("<video>\nWhat?", "A dog."),
+        llava("Is <video> like <image>?", "Yes.", image="1.jpg"),
     ],
     "picture is missing": [
         messages("<image>Who?", "Two."),
@@ -296,7 +298,11 @@ REFUSED = {
         {"messages": [ASK]},
         {"messages": [{"role": "system", "content": "Be brief."}, ASK, TELL], "system": "Be long."},
     ],
-    "turn is empty": [messages("What?", ""), messages([], "A dog."), {"question": "What?", "answer": 3}],
+    "turn is empty": [messages("What?", ""), messages([], "A dog.")],
+    "turn is no text": [
+        {"question": "What?", "answer": 3},
+        messages("What?", "A cat.", rejected_response=["A dog.", "A bus."]),
+    ],
     "unknown speaker": [{"messages": [{"role": "bard", "content": "?"}, TELL]}, {"conversations": ["Hi"]}],
     "unknown part of a turn": [messages([{"type": "file", "file": {}}, text("?")], "A dog.")],
     "conversation is missing": [{"conversations": [], "image": "1.jpg"}, {"question": "What?"}],

@@ -332,7 +332,7 @@ def test_missing_files_and_directories_are_told_at_once(write, tmp_path):
 def test_tables_of_another_format_are_told_with_what_may_be_meant(write, field, tmp_path):
     fields = write(tmp_path)
     path = Path(fields[field][0] if isinstance(fields[field], list) else fields[field])
-    names = {"conversations": "conversation", "image_id": "imageid", "annotations": "annotation"}
+    names = {"conversations": "conversatons", "image_id": "imageid", "annotations": "annotation"}
     text = path.read_text("utf-8")
     for name, other in names.items():
         text = text.replace(f'"{name}"', f'"{other}"')
