@@ -78,6 +78,21 @@ def ask(
 
 
 @app.command()
+def relocate(
+    model: Annotated[Path, typer.Argument(help="A model directory, or a run with models in it.")],
+    llm: Annotated[str | None, typer.Option(help="Where the LLM lies now.")] = None,
+    tower: Annotated[
+        list[str] | None, typer.Option(help="Where the towers lie now, one option each, in order.")
+    ] = None,
+) -> None:
+    """Write down where the frozen parts of a model were moved to; other weights are refused."""
+    from skymm.model.checkpoint import relocate as run
+
+    for directory in run(model, llm=llm, towers=tower or None):
+        print(directory)
+
+
+@app.command()
 def look(
     shards: Annotated[list[str], typer.Argument(help="Shard files, a directory or a pattern.")],
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many samples to show.")] = 3,

@@ -9,6 +9,7 @@ import torch
 from skymm import assets
 from skymm.model import language
 from skymm.model.configuration import SkyMMConfig
+from skymm.model.identity import llm_fingerprint
 from skymm.model.modeling import SkyMMForConditionalGeneration
 from skymm.model.processing import SkyMMProcessor
 from skymm.model.vision import load_tower
@@ -30,13 +31,17 @@ def build_model(
         device=device,
         revision=recipe.llm_revision,
         quantization=recipe.quantization,
+        trust_remote_code=recipe.trust_remote_code,
     )
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source, revision=recipe.llm_revision or "main")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        source, revision=recipe.llm_revision or "main", trust_remote_code=recipe.trust_remote_code
+    )
     specs = [tower if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers]
-    towers = [load_tower(spec, dtype=dtype) for spec in specs]
+    towers = [load_tower(spec, dtype=dtype, trust_remote_code=recipe.trust_remote_code) for spec in specs]
     config = SkyMMConfig(
         llm=recipe.llm,
         llm_revision=recipe.llm_revision,
+        llm_fingerprint=llm_fingerprint(recipe.llm, recipe.llm_revision),
         text_config=llm.config,
         towers=[tower.to_config() for tower in towers],
         tower_fingerprints=[tower.fingerprint() for tower in towers],
@@ -45,6 +50,7 @@ def build_model(
         image_token_id=llm.get_input_embeddings().weight.shape[0],
         scaled_decode=recipe.scaled_decode,
         quantization=recipe.quantization,
+        trust_remote_code=recipe.trust_remote_code,
         dtype=dtype,
     )
     torch.manual_seed(seed)
@@ -64,10 +70,10 @@ def new_processor(config: SkyMMConfig, tokenizer, system: str | None) -> SkyMMPr
 
 
 def open_model(
-    directory: str | Path, *, device: str = "cpu", attention: str = "auto"
+    directory: str | Path, *, device: str = "cpu", attention: str = "auto", trust_remote_code: bool = False
 ) -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
     """Model and processor that were saved side by side in a directory. `device` "auto": a GPU where there is one."""
     model = SkyMMForConditionalGeneration.from_pretrained(
-        str(directory), device_map=device, attn_implementation=attention
+        str(directory), device_map=device, attn_implementation=attention, trust_remote_code=trust_remote_code
     )
     return model, SkyMMProcessor.from_pretrained(str(directory))

@@ -10,7 +10,7 @@ processor_config.json, tokenizer files   written by the processor
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from skymm import assets
 from skymm.model import language
 from skymm.model import lora as adapter
 from skymm.model.configuration import SkyMMConfig
-from skymm.model.vision import load_tower
+from skymm.model.identity import llm_fingerprint
+from skymm.model.vision import Tower, load_tower
 
 RESAMPLER, LORA, INDEX = "resampler.safetensors", "lora", "model.safetensors.index.json"
 ADAPTER = "adapter_model.safetensors"
@@ -94,6 +95,9 @@ def load_model(
     attn_implementation: str | None = None,
     device_map: Any = None,
     config: SkyMMConfig | None = None,
+    llm: str | None = None,
+    towers: Sequence[str] | None = None,
+    trust_remote_code: bool | None = None,
     **kwargs: Any,
 ) -> Any:
     """A `model_class` from a directory (or hub id) written by `save_model`, in eval mode.
@@ -102,6 +106,8 @@ def load_model(
         lora: False leaves the adapter out, to see the bare LLM behind the same resampler.
         dtype: "auto", or None: as it was trained. attn_implementation: of the LLM. device_map: one device for the whole
             model, "auto": a GPU where there is one.
+        llm, towers: where the frozen parts lie now, if they were moved; `relocate` writes that down.
+        trust_remote_code: run the code that lies beside the weights of the LLM or a tower, where the model needs it.
         kwargs: revision, token, cache_dir, local_files_only, force_download of a hub id.
 
     Raises ValueError that names whatever is missing, when a frozen part is not the one it was trained with, and for every
@@ -120,28 +126,26 @@ def load_model(
     if dtype == "auto":
         dtype = config.dtype or torch.float32
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    device = _device(device_map)
-    llm = language.load_llm(
-        assets.resolve_llm(config.llm),
+    if config.trust_remote_code and not trust_remote_code:
+        raise ValueError(
+            f"{name} runs Python code that lies beside the weights of {config.llm} or of a tower; read it, then open the "
+            "model with trust_remote_code=True"
+        )
+    device, trusted = _device(device_map), bool(trust_remote_code)
+    _name_anew(config, llm, towers)
+    _check_llm(config, name)
+    language_model = language.load_llm(
+        _found(assets.resolve_llm, config.llm, name),
         dtype=dtype,
         # AutoModel hands it over in the configuration.
         attention=attn_implementation or config._attn_implementation or "auto",
         device=device,
         revision=config.llm_revision,
         quantization=config.quantization,
+        trust_remote_code=trusted,
     )
-    specs = [{key: tower[key] for key in ("name", "image_size", "layer", "revision")} for tower in config.towers]
-    for spec in specs:
-        if spec["name"] == assets.EMBEDDED_TOWER:
-            spec["revision"] = None
-    towers = [load_tower(spec, dtype=config.dtype or torch.float32) for spec in specs]
-    for tower, expected in zip(towers, config.tower_fingerprints):
-        if tower.fingerprint() != expected:
-            raise ValueError(
-                f"{name}: tower {tower.name} has fingerprint {tower.fingerprint()}, this model was trained with {expected}; "
-                "its weights or preprocessing have changed"
-            )
-    model = model_class(config, towers=[tower.to(dtype) for tower in towers], language_model=llm)
+    eyes = _load_towers(config, name, dtype, trusted)
+    model = model_class(config, towers=eyes, language_model=language_model)
     model.resampler.load_state_dict(_read(directory / RESAMPLER))
     if config.lora:
         state = _read(directory / LORA / ADAPTER)
@@ -150,6 +154,77 @@ def load_model(
         if not lora:
             model.language_model.disable_adapters()
     return model.to(device).eval()
+
+
+def relocate(directory: str | Path, *, llm: str | None = None, towers: Sequence[str] | None = None) -> list[Path]:
+    """Write down where the frozen parts of a model lie now: in all model directories inside `directory`, which are returned.
+
+    Raises ValueError when what lies there are other weights, and then nothing is written.
+    """
+    found = []
+    for path in sorted(Path(directory).rglob("config.json")):
+        if json.loads(path.read_text("utf-8")).get("model_type") == SkyMMConfig.model_type:
+            config = SkyMMConfig.from_pretrained(path.parent)
+            _name_anew(config, llm, towers)
+            found.append((path.parent, config))
+    if not found:
+        raise ValueError(f"{directory} holds no model; name a model directory, or a run with models in it")
+    if towers:
+        _load_towers(found[0][1], str(directory), torch.float32, config.trust_remote_code)
+    for path, config in found:
+        _check_llm(config, str(path))
+    for path, config in found:
+        config.save_pretrained(path)
+    return [path for path, _ in found]
+
+
+def _name_anew(config: SkyMMConfig, llm: str | None, towers: Sequence[str] | None) -> None:
+    if llm is not None:
+        config.llm, config.llm_revision = llm, None
+    if towers is not None:
+        if len(towers) != len(config.towers):
+            raise ValueError(f"found {len(towers)} names of towers, expected {len(config.towers)}, in their order")
+        config.towers = [tower | {"name": name} for tower, name in zip(config.towers, towers)]
+
+
+def _check_llm(config: SkyMMConfig, name: str) -> None:
+    found = _found(lambda llm: llm_fingerprint(llm, config.llm_revision), config.llm, name)
+    if config.llm_fingerprint and found and found != config.llm_fingerprint:
+        raise ValueError(
+            f"{name}: the weights of llm {config.llm} have fingerprint {found}, this model was trained with "
+            f"{config.llm_fingerprint}; they have been replaced, or another LLM lies there; give the one it was trained "
+            f"with, {_MOVED}"
+        )
+
+
+def _load_towers(config: SkyMMConfig, name: str, dtype: torch.dtype, trusted: bool) -> list[Tower]:
+    specs = [{key: tower[key] for key in ("name", "image_size", "layer", "revision")} for tower in config.towers]
+    for spec in specs:
+        if spec["name"] == assets.EMBEDDED_TOWER:
+            spec["revision"] = None
+    eyes = []
+    for spec, expected in zip(specs, config.tower_fingerprints, strict=True):
+        tower = _found(lambda spec: load_tower(spec, dtype=dtype, trust_remote_code=trusted), spec, name)
+        # Earlier checkpoints hold the fingerprint of the weights after they were cast.
+        if expected not in (tower.fingerprint(), tower.fingerprint_as_cast()):
+            raise ValueError(
+                f"{name}: tower {tower.name} has fingerprint {tower.fingerprint()}, this model was trained with {expected}; "
+                f"its weights or preprocessing have changed; give the one it was trained with, {_MOVED}"
+            )
+        eyes.append(tower)
+    return eyes
+
+
+_MOVED = "or, if it was moved, `skymm relocate MODEL --llm DIR` (--tower DIR), or from_pretrained(..., llm=DIR, towers=[DIR])"
+
+
+def _found(find: Callable[[Any], Any], what: Any, name: str) -> Any:
+    try:
+        return find(what)
+    except ValueError as error:
+        if "found nothing at" not in str(error):
+            raise
+        raise ValueError(f"{name}: {error}; {_MOVED}") from error
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ class SkyMMConfig(PreTrainedConfig):
 
     Args:
         llm: name of the frozen LLM as in the recipe (hub id, directory, or the embedded default), and `llm_revision`.
+        llm_fingerprint: of its weights; a checkpoint refuses others. None: not known.
         text_config: the LLM's own configuration.
         towers: one dict per frozen vision encoder, as `Tower.to_config()` gives it (name, image size, preprocessing, ...).
         tower_fingerprints: hash of each tower's weights and preprocessing; a checkpoint refuses other eyes.
@@ -21,6 +22,8 @@ class SkyMMConfig(PreTrainedConfig):
         quantization: "nf4" where the LLM was held in 4 bits while the adapter learned; it is opened in the same way.
         image_token_id: stands for an image position in `input_ids`. It is one past the embedding table on purpose: no text
             can produce it, and looking it up would be an error instead of a wrong word.
+        trust_remote_code: the LLM or a tower is made of code that lies beside its weights. It is run only when whoever opens
+            the model says so as well.
         scaled_decode: large JPEGs are decoded at a fraction of their size, see `min_side`.
     """
 
@@ -31,6 +34,7 @@ class SkyMMConfig(PreTrainedConfig):
         self,
         llm: str = "",
         llm_revision: str | None = None,
+        llm_fingerprint: str | None = None,
         text_config: dict[str, Any] | PreTrainedConfig | None = None,
         towers: list[dict[str, Any]] | None = None,
         tower_fingerprints: list[str] | None = None,
@@ -39,11 +43,13 @@ class SkyMMConfig(PreTrainedConfig):
         image_token_id: int = -1,
         scaled_decode: bool = False,
         quantization: str | None = None,
+        trust_remote_code: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.llm = llm
         self.llm_revision = llm_revision
+        self.llm_fingerprint = llm_fingerprint
         if isinstance(text_config, dict):
             text_config = transformers.AutoConfig.for_model(**text_config)
         self.text_config = text_config
@@ -54,6 +60,7 @@ class SkyMMConfig(PreTrainedConfig):
         self.image_token_id = image_token_id
         self.scaled_decode = scaled_decode
         self.quantization = quantization
+        self.trust_remote_code = trust_remote_code
 
     @property
     def num_latents(self) -> int:

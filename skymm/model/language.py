@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import torch
 import transformers
 from torch import nn
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from skymm.model import attention as varlen
 from skymm.model.examine import layers_of, refuse_what_cannot_join
@@ -120,6 +119,8 @@ def wake(llm: nn.Module, mode: bool) -> None:
 
     Its layers count as training too, without their parts: that is how transformers knows to checkpoint activations.
     """
+    from transformers.modeling_layers import GradientCheckpointingLayer  # not above: it may be what is importing us
+
     llm.eval()
     for name, module in llm.named_modules():
         if "lora_dropout" in name:

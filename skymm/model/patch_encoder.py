@@ -1,13 +1,17 @@
 """Any transformers vision model as pixels -> patch features, through public calls only.
 
-CLIP, SigLIP and fixed-size SigLIP 2, Chinese CLIP, DINOv2 (with or without registers), plain ViT, and whatever else has
-a square `image_size`, a `patch_size` and returns its patches last.
+CLIP, MetaCLIP 2, SigLIP and fixed-size SigLIP 2, Chinese CLIP, DINOv2 and 3, plain ViT, ConvNeXt, InternVL's, timm's, the
+tower inside a LLaVA, and whatever else sees squares of one size and returns a square of features. A picture of one grey is
+shown when the tower is named: what cannot serve is told there, and not in the first step.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
+import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +20,7 @@ import transformers
 from PIL import Image
 from torch import Tensor, nn
 
+from skymm import assets
 from skymm.model.pixels import Preprocessing
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -40,7 +45,13 @@ class Family:
 FAMILIES = {
     "clip_vision_model": Family(-2, CLIP_MEAN, CLIP_STD),
     "chinese_clip_vision_model": Family(-2, CLIP_MEAN, CLIP_STD),
+    "metaclip_2_vision_model": Family(-2, CLIP_MEAN, CLIP_STD),
     "siglip_vision_model": Family(-2, HALF, HALF),
+    "internvl_vision": Family(),
+    "dinov3_vit": Family(),
+    "dinov3_convnext": Family(),
+    "convnext": Family(),
+    "convnextv2": Family(),
     "dinov2": Family(),
     "dinov2_with_registers": Family(),
     "vit": Family(LAST, HALF, HALF, int(Image.Resampling.BILINEAR)),
@@ -48,43 +59,118 @@ FAMILIES = {
 
 
 class PatchEncoder(nn.Module):
-    """Pixels (B, 3, H, W) -> patch features (B, N, D) of one layer of a transformers vision model, row by row.
+    """Pixels (B, 3, S, S) -> patch features (B, N, D) of one layer of a transformers vision model, row by row.
 
     `layer` counts as `hidden_states` do: -2 is the output of the last block but one, 1 that of the first block; -1 is
     `last_hidden_state`, with the final norm where the model has one. Blocks after the chosen one are not even built.
     Class and register tokens stand before the patches and are dropped.
     """
 
-    def __init__(self, model: nn.Module, layer: int, num_patches: int, interpolate: bool) -> None:
+    def __init__(self, model: nn.Module, layer: int, grid: tuple[int, int], interpolate: bool) -> None:
         super().__init__()
         self.model = model
         self.wants_hidden = layer != LAST
-        self.num_patches = num_patches
+        self.num_patches = grid[0] * grid[1]
+        known = inspect.signature(model.forward).parameters
         # DINOv2 always fits its positions to the picture and has no such argument; the others do it when asked.
-        asks = interpolate and "interpolate_pos_encoding" in inspect.signature(model.forward).parameters
-        self.extra_arguments = {"interpolate_pos_encoding": True} if asks else {}
+        self.extra_arguments = {"interpolate_pos_encoding": True} if interpolate else {}
+        self.extra_arguments |= {"do_pooling": False}  # timm's
+        self.extra_arguments = {name: value for name, value in self.extra_arguments.items() if name in known}
 
-    def forward(self, pixels_BCHW: Tensor) -> Tensor:
+    def hidden(self, pixels_BCHW: Tensor) -> Tensor:
+        """What the model returns: (B, T, D) tokens, or a map (B, D, rows, columns)."""
         output = self.model(
             pixel_values=pixels_BCHW, output_hidden_states=self.wants_hidden, return_dict=True, **self.extra_arguments
         )
-        hidden = output.hidden_states[-1] if self.wants_hidden else output.last_hidden_state
-        if hidden.ndim != 3 or hidden.shape[1] < self.num_patches:
-            raise ValueError(
-                f"{type(self.model).__name__} returned features of shape {tuple(hidden.shape)}, expected (batch, at "
-                f"least {self.num_patches} patches, width); this model cannot serve as a tower"
-            )
+        return output.hidden_states[-1] if self.wants_hidden else output.last_hidden_state
+
+    def forward(self, pixels_BCHW: Tensor) -> Tensor:
+        hidden = self.hidden(pixels_BCHW)
+        if hidden.ndim == 4:
+            hidden = hidden.flatten(2).transpose(1, 2)
         return hidden[:, hidden.shape[1] - self.num_patches :]
 
 
-def read_vision_config(name: str, revision: str | None) -> transformers.PretrainedConfig:
+def load(
+    name: str, revision: str | None, *, image_size: int | None, layer: int | None, trust_remote_code: bool
+) -> tuple[PatchEncoder, dict[str, Any]]:
+    """A tower with its weights, in the width in which they lie on disk, and its configuration (see `Tower`).
+
+    Raises ValueError, naming the tower, for whatever is missing or cannot serve.
+    """
+    where = {"revision": revision, "trust_remote_code": trust_remote_code}
+    source = assets.check_model_name(name, "vision tower", assets.EMBEDDED_TOWER)
+    vision = read_vision_config(source, where)
+    preprocessing = read_preprocessing(source, revision, vision, image_size)
+    layer = resolve_layer(vision, layer)
+    grid = patch_grid(vision, preprocessing.image_size)
+    model = _read_weights(source, where, vision, layer)
+    encoder = _encoder(model, vision, layer, preprocessing.image_size, grid)
+    grid, width = _look(encoder, name, vision, preprocessing.image_size, grid)
+    encoder.num_patches = grid[0] * grid[1]
+    config = {
+        "family": vision.model_type,
+        "name": name,
+        "revision": revision,
+        "layer": layer,
+        **dataclasses.asdict(preprocessing),
+        "width": width,
+        "grid": grid,
+        "vision": json.loads(vision.to_json_string(use_diff=False)),
+    }
+    return encoder, config
+
+
+@torch.no_grad()
+def _look(
+    encoder: PatchEncoder, name: str, vision: transformers.PretrainedConfig, side: int, grid: tuple[int, int]
+) -> tuple[tuple[int, int], int]:
+    """Rows, columns and width of what one grey picture becomes. Raises ValueError where that is no square of patches."""
+    model = encoder.model.eval()
+    grey = torch.zeros(1, 3, side, side, dtype=next(model.parameters()).dtype)
+    try:
+        hidden = encoder.hidden(grey)
+    except Exception as error:  # whatever a model of a kind that is not known raises
+        other = "" if side == _trained_side(vision) else f"; it was trained with {_trained_side(vision)}"
+        raise ValueError(
+            f"vision tower {name!r} ({vision.model_type}) cannot see pictures of {side} pixels: {_first_line(error)}{other}"
+        ) from error
+    if hidden.ndim == 4:
+        return (hidden.shape[2], hidden.shape[3]), hidden.shape[1]
+    tokens = hidden.shape[1] if hidden.ndim == 3 else 0
+    if tokens and grid == (0, 0):  # timm's configuration does not say
+        prefix = getattr(getattr(model, "timm_model", None), "num_prefix_tokens", 0)
+        grid = (math.isqrt(tokens - prefix),) * 2
+    patches = grid[0] * grid[1]
+    if not 0 <= tokens - patches <= MOST_EXTRA or not patches:
+        raise ValueError(
+            f"vision tower {name!r} ({vision.model_type}) returned features of shape {tuple(hidden.shape)} for one picture, "
+            f"expected {patches or 'a square of'} patches (and at most {MOST_EXTRA} other tokens before them); it hides or "
+            f"merges patches and cannot serve as a tower; use one of {', '.join(sorted(FAMILIES))}"
+        )
+    return grid, hidden.shape[2]
+
+
+MOST_EXTRA = 16
+"""Class and register tokens."""
+
+
+def read_vision_config(name: str, where: dict[str, Any]) -> transformers.PretrainedConfig:
     """The vision part of a checkpoint's configuration. Raises ValueError when there is none, or none for a tower."""
     try:
-        config = transformers.AutoConfig.from_pretrained(name, revision=revision)
+        config = transformers.AutoConfig.from_pretrained(name, **where)
+    except ImportError as error:
+        raise ValueError(
+            f"vision tower {name!r} needs a package that is not installed ({_first_line(error)}); timm's need timm, and a "
+            "torchvision that was built for this torch"
+        ) from error
     except (OSError, ValueError) as error:
+        hint = ""
+        if "trust_remote_code" in str(error):
+            hint = "; it is made of code that lies beside its weights: read it, then set `trust_remote_code = true`"
         raise ValueError(
             f"vision tower {name!r}: no configuration could be read ({_first_line(error)}); expected a hub id or a "
-            "directory with a vision model's config.json"
+            f"directory with a vision model's config.json{hint}"
         ) from error
     vision = getattr(config, "vision_config", config)
     if vision.model_type == "siglip2_vision_model":
@@ -92,12 +178,6 @@ def read_vision_config(name: str, revision: str | None) -> transformers.Pretrain
             f"vision tower {name!r} is a NaFlex SigLIP 2, which takes pictures of varying shape; expected one of fixed "
             "size, such as google/siglip2-base-patch16-224"
         )
-    for field in ("hidden_size", "num_hidden_layers", "image_size", "patch_size"):
-        if not isinstance(getattr(vision, field, None), int):
-            raise ValueError(
-                f"vision tower {name!r} ({vision.model_type}): found {field} = {getattr(vision, field, None)!r}, "
-                f"expected one number; use a model with square patches, such as {', '.join(sorted(FAMILIES))}"
-            )
     return vision
 
 
@@ -110,90 +190,154 @@ def read_preprocessing(
         found, _ = transformers.ImageProcessingMixin.get_image_processor_dict(name, revision=revision)
     except OSError:
         found = {}
+    pretrained = getattr(vision, "pretrained_cfg", None) or {}
+    if pretrained:  # timm's
+        by_name = {resample.name.lower(): int(resample) for resample in Image.Resampling}
+        found = {
+            "image_mean": pretrained.get("mean"),
+            "image_std": pretrained.get("std"),
+            "resample": by_name.get(pretrained.get("interpolation")),
+            "size": dict(zip(("height", "width"), pretrained.get("input_size", ())[1:])),
+        }
     family = FAMILIES.get(vision.model_type)
     if family is None and "image_mean" not in found:
         raise ValueError(
-            f"vision tower {name!r} ({vision.model_type}) has no preprocessor_config.json with image_mean and "
-            f"image_std, and its kind has no custom; use one of {', '.join(sorted(FAMILIES))}, or add that file"
+            f"vision tower {name!r} ({vision.model_type}): found image_size = {_trained_side(vision)!r} and no "
+            "preprocessor_config.json with image_mean and image_std, and its kind has no custom; use one of "
+            f"{', '.join(sorted(FAMILIES))}, or add that file"
         )
+    if found.get("do_flip_channel_order"):
+        raise ValueError(f"vision tower {name!r} wants blue before red (do_flip_channel_order), which is not done here")
     family = family or Family()
+    side = image_size or _side(found, name) or _trained_side(vision)
+    if side is None:
+        raise ValueError(
+            f"vision tower {name!r} ({vision.model_type}): found image_size = None, expected a number of pixels"
+        )
+    # (value * factor - mean) / std, of values up to 255, is (share - mean / all) / (std / all), of shares up to 1.
+    every = 255 * (found.get("rescale_factor") or 1 / 255) if found.get("do_rescale", True) else 255.0
+    normalised = found.get("do_normalize", True)
+    mean = (found.get("image_mean") or family.mean) if normalised else (0.0,) * 3
+    std = (found.get("image_std") or family.std) if normalised else (1.0,) * 3
+    resample = found.get("resample")
     return Preprocessing(
-        image_size or _side(found) or vision.image_size,
-        found.get("image_mean") or family.mean,
-        found.get("image_std") or family.std,
-        found.get("resample") if found.get("resample") is not None else family.resample,
+        side,
+        tuple(value / every for value in _three(mean)) if every != 1 else mean,
+        tuple(value / every for value in _three(std)) if every != 1 else std,
+        family.resample if resample is None else resample,
     )
+
+
+def _three(values: Any) -> list[float]:
+    return [float(values)] * 3 if isinstance(values, int | float) else list(values)
 
 
 def resolve_layer(vision: transformers.PretrainedConfig, layer: int | None) -> int:
     """The layer asked for, or the family's; ValueError when the model has no such layer."""
     if layer is None:
         return FAMILIES.get(vision.model_type, Family()).layer
-    depth = vision.num_hidden_layers
-    if not (1 <= layer <= depth or -depth <= layer <= -1):
+    depth = getattr(vision, "num_hidden_layers", None)
+    if layer != LAST and (_stages(vision) > 1 or not isinstance(depth, int)):
+        raise ValueError(
+            f"found vision layer {layer}, expected -1: the layers of a {vision.model_type} have other grids"
+        )
+    if layer != LAST and not (1 <= layer <= depth or -depth <= layer <= -1):
         raise ValueError(f"found vision layer {layer}, expected 1 to {depth}, or -{depth} to -1 counted from the end")
     return layer
 
 
+def _stages(vision: transformers.PretrainedConfig) -> int:
+    """Of a pyramid: each but the first halves rows and columns."""
+    return len(getattr(vision, "depths", None) or [1])
+
+
+def _one(vision: transformers.PretrainedConfig, field: str) -> int | None:
+    """A number of pixels, which some configurations write as two. Raises ValueError when the two differ."""
+    value = getattr(vision, field, None)
+    if isinstance(value, list | tuple) and value:
+        if len(set(value)) > 1:
+            raise ValueError(f"found {field} = {list(value)} of a {vision.model_type}, expected a square")
+        value = value[0]
+    return value if isinstance(value, int) else None
+
+
+def _trained_side(vision: transformers.PretrainedConfig) -> int | None:
+    return _one(vision, "image_size")
+
+
 def patch_grid(vision: transformers.PretrainedConfig, image_size: int) -> tuple[int, int]:
-    """Rows and columns of patches. A side other than the trained one must hold whole patches: no pixel is lost."""
-    patch = vision.patch_size
-    if image_size != vision.image_size and (image_size % patch or image_size < patch):
+    """Rows and columns of patches, (0, 0) where the configuration does not say. No pixel is lost: a side other than the
+    trained one must hold whole patches.
+    """
+    stages, trained = _stages(vision), _trained_side(vision)
+    patch = _one(vision, "patch_size") or (4 if stages > 1 else 0)
+    patch *= 2 ** (stages - 1)
+    if not patch:
+        return 0, 0
+    if image_size != trained and (image_size % patch or image_size < patch):
         below = max(image_size // patch, 1) * patch
         raise ValueError(
             f"found image_size {image_size} for patches of {patch} pixels, expected a multiple such as {below} or "
-            f"{below + patch}, or the {vision.image_size} it was trained with"
+            f"{below + patch}, or the {trained} it was trained with"
         )
     return image_size // patch, image_size // patch
 
 
-def load_patch_encoder(
-    name: str,
-    revision: str | None,
-    vision: transformers.PretrainedConfig,
-    layer: int,
-    image_size: int,
-    dtype: torch.dtype,
-) -> PatchEncoder:
-    """Read the vision part of a checkpoint, up to `layer`. ValueError when a tensor that is needed is not in it."""
+# Where a VLM keeps its tower: a LLaVA, an InternVL.
+_INSIDE = {r"^(model\.)?(vision_tower|vision_model|visual)\.(vision_model\.)?": ""}
+
+
+def _read_weights(
+    name: str, where: dict[str, Any], vision: transformers.PretrainedConfig, layer: int
+) -> transformers.PreTrainedModel:
+    """The vision part of a checkpoint, up to `layer`. ValueError when a tensor that is needed is not in it."""
     config, arguments = _shortened(vision, layer)
+    # MetaCLIP 2's vision part is known to transformers, though not to its AutoModel.
+    kind = getattr(transformers, f"{type(vision).__name__.removesuffix('Config')}Model", transformers.AutoModel)
+    if where["trust_remote_code"]:
+        kind = transformers.AutoModel
     # Unused text weights and blocks are expected and would be reported at length; what is missing we check ourselves.
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
+    first: list[str] = []
     try:
-        model, report = transformers.AutoModel.from_pretrained(
-            name,
-            revision=revision,
-            config=config,
-            dtype=dtype,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            **arguments,
-        )
-    except (OSError, ValueError) as error:
+        for mapping in ({}, {"key_mapping": _INSIDE}):
+            model, report = kind.from_pretrained(
+                name,
+                config=config,
+                dtype="auto",
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **where,
+                **arguments,
+                **mapping,
+            )
+            missing = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+            if not missing:
+                return model
+            first = first or missing
+    except (OSError, ValueError, ImportError) as error:
         raise ValueError(f"vision tower {name!r}: its weights could not be read ({_first_line(error)})") from error
     finally:
         transformers.logging.set_verbosity(verbosity)
-    missing = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
-    if missing:
-        raise ValueError(
-            f"vision tower {name!r}: {len(missing)} tensors of a {vision.model_type} are missing or of another shape, "
-            f"as {missing[0]!r}; "
-            "expected a complete checkpoint of that model or of one that contains it"
-        )
-    return _encoder(model, vision, layer, image_size)
+    raise ValueError(
+        f"vision tower {name!r}: {len(first)} tensors of a {vision.model_type} are missing or of another shape, "
+        f"as {first[0]!r}; expected a complete checkpoint of that model or of one that contains it"
+    )
 
 
-def new_patch_encoder(vision: dict[str, Any], layer: int, image_size: int) -> PatchEncoder:
+def new_patch_encoder(vision: dict[str, Any], layer: int, image_size: int, grid: tuple[int, int]) -> PatchEncoder:
     """The same with random weights, to be filled from a complete export. `vision` is the configuration as a dict."""
     whole = transformers.AutoConfig.for_model(**vision)
     config, arguments = _shortened(whole, layer)
-    return _encoder(transformers.AutoModel.from_config(config, **arguments), whole, layer, image_size)
+    model = transformers.AutoModel.from_config(config, **arguments)
+    return _encoder(model, whole, layer, image_size, grid)
 
 
-def _encoder(model: nn.Module, vision: transformers.PretrainedConfig, layer: int, image_size: int) -> PatchEncoder:
-    rows, columns = patch_grid(vision, image_size)
-    return PatchEncoder(model, layer, rows * columns, interpolate=image_size != vision.image_size)
+def _encoder(
+    model: nn.Module, vision: transformers.PretrainedConfig, layer: int, image_size: int, grid: tuple[int, int]
+) -> PatchEncoder:
+    return PatchEncoder(model, layer, grid, interpolate=image_size != _trained_side(vision))
 
 
 def _shortened(
@@ -209,15 +353,23 @@ def _shortened(
     return config, {"add_pooling_layer": False} if config.model_type == "vit" else {}
 
 
-def _side(found: dict[str, Any]) -> int | None:
+def _side(found: dict[str, Any], name: str) -> int | None:
+    """Of the pictures that the image processor makes. Raises ValueError where they are no squares."""
     for field in ("crop_size", "size"):
         size = found.get(field)
         if field == "crop_size" and found.get("do_center_crop") is False:
             continue
+        if isinstance(size, list | tuple) and size:
+            size = {"height": size[0], "width": size[-1]}
         if isinstance(size, int):
             return size
         if isinstance(size, dict):
             side = size.get("height") or size.get("shortest_edge")
+            if side and size.get("width", side) != side:
+                raise ValueError(
+                    f"vision tower {name!r}: its pictures are {size['height']} pixels high and {size['width']} wide, and "
+                    "only squares are shown here; give `image_size` to squash them to a square, or use another tower"
+                )
             if side:
                 return int(side)
     return None

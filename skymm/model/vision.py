@@ -57,9 +57,13 @@ class Tower(nn.Module):
         self.grid: tuple[int, int] = tuple(config["grid"])
         self.width: int = config["width"]
         self._config = dict(config)
-        self._fingerprint: tuple[Any, str] | None = None
+        self._fingerprint: str | None = None
         self.requires_grad_(False)
         super().train(False)
+
+    def remember(self) -> None:
+        """The weights are as they lie on disk, and whatever they are cast to later, these are they."""
+        self._fingerprint = self.fingerprint_as_cast()
 
     @property
     def image_size(self) -> int:
@@ -119,28 +123,32 @@ class Tower(nn.Module):
         return json.loads(json.dumps(self._config))
 
     def fingerprint(self) -> str:
-        """16 hex digits that change with any weight, its dtype, the layer or the preprocessing: a feature cache's key.
+        """16 hex digits that change with any weight as it lies on disk, the layer or the preprocessing.
 
-        Reads all weights once; kept until one of them is written to.
+        The width in which the tower is run is no part of it: the same eyes, opened wider.
         """
-        state = dict(sorted(self.state_dict(keep_vars=True).items()))
-        # In-place writes raise a tensor's version, assignments change its identity; so no stale answer, and no rehash.
-        marks = tuple((id(tensor), tensor._version, tensor.dtype) for tensor in state.values())
-        if self._fingerprint is None or self._fingerprint[0] != marks:
-            relevant = {field: self._config[field] for field in ("family", "layer", *_PREPROCESSING_FIELDS)}
-            digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode())
-            for name, tensor in state.items():
-                digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-                flat = tensor.detach().cpu().contiguous().reshape(-1)
-                digest.update(flat.view(torch.uint8).numpy())
-            self._fingerprint = (marks, digest.hexdigest()[:16])
-        return self._fingerprint[1]
+        return self._fingerprint or self.fingerprint_as_cast()
+
+    def fingerprint_as_cast(self) -> str:
+        """The same of the weights as they are now. Reads all of them."""
+        return _digest(self.state_dict(), self._config)
 
 
 _PREPROCESSING_FIELDS = tuple(field.name for field in dataclasses.fields(Preprocessing))
 
 
-def load_tower(spec: TowerSpec | Mapping[str, Any] | str, dtype: torch.dtype = torch.float32) -> Tower:
+def _digest(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> str:
+    relevant = {field: config[field] for field in ("family", "layer", *_PREPROCESSING_FIELDS)}
+    digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode())
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def load_tower(
+    spec: TowerSpec | Mapping[str, Any] | str, dtype: torch.dtype = torch.float32, *, trust_remote_code: bool = False
+) -> Tower:
     """The tower that a recipe names, with its weights, frozen.
 
     bfloat16 doubles the speed wherever the hardware has it. Raises ValueError (AssetError for the embedded one) saying
@@ -151,31 +159,23 @@ def load_tower(spec: TowerSpec | Mapping[str, Any] | str, dtype: torch.dtype = t
         config = _embedded_config(spec)
         encoder = EfficientNetLite0()
         encoder.load_checkpoint(assets.tower_weights_path())
-        return Tower(encoder.to(dtype), config)
-    name = assets.check_model_name(spec.name, "vision tower", assets.EMBEDDED_TOWER)
-    vision = patch_encoder.read_vision_config(name, spec.revision)
-    preprocessing = patch_encoder.read_preprocessing(name, spec.revision, vision, spec.image_size)
-    layer = patch_encoder.resolve_layer(vision, spec.layer)
-    grid = patch_encoder.patch_grid(vision, preprocessing.image_size)
-    encoder = patch_encoder.load_patch_encoder(name, spec.revision, vision, layer, preprocessing.image_size, dtype)
-    config = {
-        "family": vision.model_type,
-        "name": spec.name,
-        "revision": spec.revision,
-        "layer": layer,
-        **dataclasses.asdict(preprocessing),
-        "width": vision.hidden_size,
-        "grid": grid,
-        "vision": json.loads(vision.to_json_string(use_diff=False)),
-    }
-    return Tower(encoder, config)
+    else:
+        encoder, config = patch_encoder.load(
+            spec.name, spec.revision, image_size=spec.image_size, layer=spec.layer, trust_remote_code=trust_remote_code
+        )
+    tower = Tower(encoder, json.loads(json.dumps(config)))
+    tower.remember()
+    return tower.to(dtype)
 
 
 def tower_from_config(config: Mapping[str, Any]) -> Tower:
     """The architecture of `Tower.to_config()` with random weights, for checkpoints that bring all weights along."""
     if config["family"] == assets.EMBEDDED_TOWER:
         return Tower(EfficientNetLite0(), config)
-    return Tower(patch_encoder.new_patch_encoder(config["vision"], config["layer"], config["image_size"]), config)
+    encoder = patch_encoder.new_patch_encoder(
+        config["vision"], config["layer"], config["image_size"], tuple(config["grid"])
+    )
+    return Tower(encoder, config)
 
 
 def preprocess(image: Image.Image, config: Mapping[str, Any]) -> Tensor:

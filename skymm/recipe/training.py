@@ -49,6 +49,10 @@ class ModelRecipe(Strict):
     )
     quantization: Literal["nf4"] | None = Field(None, description="nf4: the LLM in 4 bits (QLoRA, needs bitsandbytes)")
 
+    trust_remote_code: bool = Field(
+        False, description="run the Python code that lies beside the weights of the LLM or a tower; read it first"
+    )
+
     @field_validator("lora", mode="before")
     @classmethod
     def _no_lora(cls, value: Any) -> Any:
@@ -72,6 +76,7 @@ class StageRecipe(Strict):
         "answers",
         description="answers: next token through the LLM; words: latents name what the answers say, without it",
     )
+    trust_remote_code: bool = Field(False, description="the same of the model that `init` names")
     trains: list[Literal["resampler", "lora"]] = Field(
         ["resampler", "lora"], min_length=1, description="without LoRA: the resampler alone"
     )

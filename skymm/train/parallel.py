@@ -18,6 +18,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, gather_object
 from torch import Tensor, nn
 
+from skymm.model.examine import layers_of
+
 SUMS = ("labels", "tokens", "positions", "samples", "images", "answers", "negatives")
 GROUPS = ("loss", *(f"loss_{group}" for group in ("en", "zh", "unknown_language")))
 GROUPS += tuple(f"loss_{group}" for group in ("positive", "negative", "unknown_polarity"))
@@ -57,11 +59,16 @@ def _fsdp(accelerator: Accelerator) -> FullyShardedDataParallelPlugin | None:
 def deal_out(model: nn.Module, accelerator: Accelerator) -> bool:
     """With FSDP2: each rank keeps a share of the frozen LLM and gets a layer's rest when it is that layer's turn.
 
-    What is trained stays whole on every rank. Returns whether anything was dealt out.
+    What is trained stays whole on every rank. Returns whether anything was dealt out. Raises ValueError for 4-bit weights.
     """
     plugin = _fsdp(accelerator)
     if plugin is None:
         return False
+    if model.config.quantization:
+        raise ValueError(
+            f"quantization = {model.config.quantization!r} with FSDP2: packed bytes cannot be dealt out; leave one of the "
+            "two out"
+        )
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
@@ -71,7 +78,7 @@ def deal_out(model: nn.Module, accelerator: Accelerator) -> bool:
         "ignored_params": {parameter for parameter in model.parameters() if parameter.requires_grad},
     }
     # Only the layers: the embedding is read and the head is called from outside of the LLM's own forward.
-    for layer in model.language_model.get_decoder().layers:
+    for layer in layers_of(model.language_model):
         fully_shard(layer, **options)
     return True
 

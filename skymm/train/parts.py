@@ -19,13 +19,22 @@ from skymm.train.optim import MasterAdamW
 
 
 def model_for(recipe: StageRecipe, checkpoint: Path | None, device: str | torch.device = "cpu") -> tuple[Any, Any]:
-    """From the latest checkpoint of this run, else from `init`, else new."""
+    """From the latest checkpoint of this run, else from `init`, else new. Raises ValueError for float16."""
     source = checkpoint or recipe.init
     if source is not None:
         if recipe.model is not None and checkpoint is None:
             raise ValueError("a stage has either `init` (a model to go on with) or `model` (a new one), not both")
-        return open_model(source, device=str(device), attention=recipe.attention)
-    return build_model(recipe.model or ModelRecipe(), seed=recipe.seed, device=device, attention=recipe.attention)
+        trusted = recipe.trust_remote_code or bool(recipe.model and recipe.model.trust_remote_code)
+        model, processor = open_model(source, device=str(device), attention=recipe.attention, trust_remote_code=trusted)
+    else:
+        made_of = recipe.model or ModelRecipe()
+        model, processor = build_model(made_of, seed=recipe.seed, device=device, attention=recipe.attention)
+    if model.dtype == torch.float16:
+        raise ValueError(
+            "float16 gradients vanish below 6e-8, and there is no loss scaling here; train with dtype = "
+            '"bfloat16", or "float32" where the card has none (answering in float16 is fine)'
+        )
+    return model, processor
 
 
 def optimizer_for(model: Any, recipe: StageRecipe) -> MasterAdamW:
