@@ -1,16 +1,24 @@
 """One directory, complete; one reader that says what is missing; and transformers' own doors open it."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
+import transformers
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
+from typer.testing import CliRunner
 
+from skymm.cli import app
 from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
+from skymm.model import identity
 from skymm.model.build import build_model
+from skymm.model.checkpoint import relocate
+from skymm.model.identity import llm_fingerprint
 from skymm.model.modeling import SkyMMForConditionalGeneration
 
 load_model = SkyMMForConditionalGeneration.from_pretrained
@@ -100,7 +108,6 @@ def test_lora_can_be_left_out(saved):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft asks transformers by an old name
 def test_the_adapter_is_one_that_peft_can_read(saved, tiny_llm):
-    import transformers
     from peft import PeftModel
 
     model, _, directory, _ = saved
@@ -134,6 +141,82 @@ def test_other_eyes_are_refused(saved):
     (directory / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="this model was trained with 0000000000000000"):
         load_model(str(directory))
+
+
+@pytest.mark.parametrize("saved_in", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_eyes_and_llm_are_known_in_every_width(tmp_path, tiny_model_recipe, saved_in, dtype):
+    model, _ = build_model(tiny_model_recipe.model_copy(update={"dtype": saved_in}))
+    model.save_pretrained(tmp_path)
+    assert load_model(str(tmp_path), dtype=dtype).dtype == getattr(torch, dtype)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["tower_fingerprints"] = [model.towers[0].fingerprint_as_cast()]  # as it was written down before
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    load_model(str(tmp_path))
+
+
+@pytest.fixture
+def moved(tmp_path, tiny_model_recipe, tiny_llm, tiny_tower):
+    """A run with two models whose LLM and tower were moved from `old` to `new`."""
+    for part, source in (("llm", tiny_llm), ("tower", tiny_tower)):
+        shutil.copytree(source, tmp_path / "old" / part)
+    places = {"llm": str(tmp_path / "old/llm"), "towers": [str(tmp_path / "old/tower")]}
+    model, _ = build_model(tiny_model_recipe.model_copy(update=places))
+    for name in ("run", "run/checkpoints/step-000001"):
+        model.save_pretrained(tmp_path / name)
+    (tmp_path / "old").rename(tmp_path / "new")
+    return tmp_path
+
+
+def test_what_was_moved_can_be_named_anew(moved):
+    with pytest.raises(ValueError, match=r"llm is .*old/llm.*nothing at .*`skymm relocate MODEL --llm DIR`"):
+        load_model(str(moved / "run"))
+    load_model(str(moved / "run"), llm=str(moved / "new/llm"), towers=[str(moved / "new/tower")])
+    command = ["relocate", str(moved / "run"), "--llm", str(moved / "new/llm"), "--tower", str(moved / "new/tower")]
+    printed = CliRunner().invoke(app, command, catch_exceptions=False).stdout.split()
+    assert printed == [str(moved / "run/checkpoints/step-000001"), str(moved / "run")]
+    for directory in printed:
+        load_model(directory)
+
+
+@pytest.mark.parametrize("change", ["other", "one value", "retrained"])
+def test_an_llm_with_other_weights_is_told(moved, change):
+    path = moved / "new/llm/model.safetensors"
+    weights = load_file(path)
+    for tensor in weights.values():
+        if change == "other":
+            tensor.normal_()
+        elif change == "retrained":
+            tensor += 1e-3
+    if change == "one value":
+        next(iter(weights.values())).view(-1)[100] += 1
+    save_file(weights, path, metadata={"format": "pt"})
+    for act in (load_model, relocate):
+        with pytest.raises(ValueError, match=r"the weights of llm .* have fingerprint .*trained with .*replaced"):
+            act(str(moved / "run"), llm=str(moved / "new/llm"), towers=[str(moved / "new/tower")])
+
+
+def test_an_llms_fingerprint_is_of_its_tensors_however_they_are_stored(tmp_path, tiny_llm, monkeypatch):
+    first = llm_fingerprint(str(tiny_llm))
+    llm = transformers.AutoModelForCausalLM.from_pretrained(tiny_llm)
+    llm.save_pretrained(tmp_path, max_shard_size="50KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1 and llm_fingerprint(str(tmp_path)) == first
+    monkeypatch.setattr(identity, "SAMPLE", 1024)  # as of tensors that are larger than what is read of them
+    sampled = llm_fingerprint(str(tmp_path))
+    assert sampled == llm_fingerprint(str(tiny_llm)) != first
+    with torch.no_grad():
+        llm.get_input_embeddings().weight += 0.01
+    llm.save_pretrained(tmp_path, max_shard_size="50KB")
+    assert llm_fingerprint(str(tmp_path)) != sampled
+
+
+def test_code_from_elsewhere_runs_only_when_whoever_opens_it_says_so(saved):
+    _, _, directory, _ = saved
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | {"trust_remote_code": True}))
+    with pytest.raises(ValueError, match="open the model with trust_remote_code=True"):
+        load_model(str(directory))
+    load_model(str(directory), trust_remote_code=True)
 
 
 def test_another_kind_of_model_is_refused(tiny_llm):

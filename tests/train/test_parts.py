@@ -133,3 +133,9 @@ def test_too_few_shards_for_the_workers_are_refused_before_the_first_step(stage,
     stage = stage.model_copy(update={"workers": 2})
     with pytest.raises(ValueError, match="2 shards for 2 ranks x 2 workers = 4 readers: each needs a shard of its own"):
         feed(stage, *tiny_model, rank=1, ranks=2)
+
+
+def test_float16_is_refused_since_nothing_scales_its_loss(tiny_stage):
+    recipe = tiny_stage.model_copy(update={"model": tiny_stage.model.model_copy(update={"dtype": "float16"})})
+    with pytest.raises(ValueError, match=r"no loss scaling here; train with dtype = \"bfloat16\""):
+        model_for(recipe, None)
