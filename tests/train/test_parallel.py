@@ -114,3 +114,10 @@ def test_losses_are_told_apart_by_language_and_polarity():
         "loss_negative": 2.5,
         "loss_unknown_polarity": 4.0,
     }
+
+
+def test_packed_bytes_are_not_dealt_out(monkeypatch):
+    monkeypatch.setattr(parallel, "_fsdp", lambda accelerator: object())
+    model = SimpleNamespace(config=SimpleNamespace(quantization="nf4"))
+    with pytest.raises(ValueError, match="'nf4' with FSDP2: packed bytes cannot be dealt out"):
+        parallel.deal_out(model, None)

@@ -17,7 +17,7 @@ from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.model.build import build_model, open_model
 from skymm.recipe import SourceRecipe
 from skymm.train.features import build_features, cache_of, verify
-from skymm.train.parts import mixture_of, preparation
+from skymm.train.parts import mixture_of, model_for, preparation
 
 
 def big_jpeg() -> bytes:
