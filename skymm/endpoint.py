@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
+
+from skymm.progress import say
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 PAUSE = 0.5  # seconds before asking again after a reply that was nonsense; doubled each time
@@ -54,6 +56,9 @@ class Endpoint:
             raise ValueError(f"the endpoint's URL must not carry a key or password; set {KEY_VARIABLE} instead")
         self.url, self.model, self.retries, self.timeout = url, model, retries, timeout
         self.name = f"openai:{url}#{model}"
+        self._renamed: dict[
+            str, str | None
+        ] = {}  # options that this model wants under another name, or (None) not at all
 
     @cached_property
     def _client(self) -> Any:
@@ -64,23 +69,38 @@ class Endpoint:
         return openai.OpenAI(base_url=self.url, api_key=key, max_retries=self.retries, timeout=self.timeout)
 
     def chat(self, messages: list[dict[str, Any]], **options: Any) -> Any:
-        """The first choice of the completion, whose `message.content` is text or None.
+        """The first choice of the completion, whose `message.content` is text or None: parts of a list are joined, and
+        what is thought aloud in them or beside the content is `message.reasoning_content`.
 
+        An option that the model refuses is renamed (`max_completion_tokens`) or left out (`temperature`) from then on.
         Raises Refused or Unanswered for this question, EndpointFailed where the key or the model is refused.
         """
+        found = None
         for attempt in range(1 + self.retries):
             if attempt:
                 time.sleep(min(8.0, PAUSE * 2**attempt))
-            choice = _first_choice(self._complete(messages, options))
+            completion = self._complete(messages, options)
+            choice = _first_choice(completion)
             if choice is not None:
                 return choice
-        raise Unanswered("it sent something that is no chat completion")
+            found = getattr(completion, "error", None) or found
+        raise Unanswered(
+            f"it sent an error: {_words(found)}" if found else "it sent something that is no chat completion"
+        )
 
     def _complete(self, messages: list[dict[str, Any]], options: dict[str, Any]) -> Any:
         import openai
 
+        renamed = dict(self._renamed)
+        sent = {
+            renamed.get(name, name): value for name, value in options.items() if renamed.get(name, name) is not None
+        }
         try:
-            return self._client.chat.completions.create(model=self.model, messages=messages, **options)
+            return self._client.chat.completions.create(model=self.model, messages=messages, **sent)
+        except openai.BadRequestError as error:
+            if self._learns(str(error), sent):
+                return self._complete(messages, options)
+            raise Refused(f"{error.status_code}: {_short(error)}") from None
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise EndpointFailed(f"{self.name} refuses the key in {KEY_VARIABLE} ({error.status_code})") from None
         except openai.NotFoundError as error:
@@ -93,6 +113,18 @@ class Endpoint:
             raise Unanswered(f"no connection after {self.retries} retries: {_short(error)}") from None
         except (openai.APIError, ValueError):  # a body that is not JSON
             return None
+
+    def _learns(self, complaint: str, sent: dict[str, Any]) -> bool:
+        """Whether the complaint is about an option as it was sent that can go by another name, or without it."""
+        if "max_tokens" in sent and "max_completion_tokens" in complaint:
+            self._renamed["max_tokens"] = "max_completion_tokens"
+            return True
+        if "temperature" in sent and "temperature" in complaint:
+            if "temperature" not in self._renamed:
+                say(f"{self.name} takes no temperature: it answers as it likes, and not greedily")
+            self._renamed["temperature"] = None
+            return True
+        return False
 
 
 def split_spec(spec: str) -> tuple[str, str]:
@@ -161,5 +193,31 @@ def _first_choice(completion: Any) -> Any:
     choices = getattr(completion, "choices", None)
     if not isinstance(choices, list) or not choices or getattr(choices[0], "message", None) is None:
         return None
-    content = choices[0].message.content
-    return choices[0] if content is None or isinstance(content, str) else None
+    message = choices[0].message
+    thoughts = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    if isinstance(message.content, list):
+        parts = [part if isinstance(part, dict) else {"type": "text", "text": str(part)} for part in message.content]
+        thoughts = thoughts or _joined(part for part in parts if part.get("type") in _THOUGHTS)
+        message.content = _joined(part for part in parts if part.get("type") not in _THOUGHTS)
+    message.reasoning_content = thoughts if isinstance(thoughts, str) and thoughts else None
+    return choices[0] if message.content is None or isinstance(message.content, str) else None
+
+
+_THOUGHTS = ("thinking", "reasoning")  # kinds of content parts
+
+
+def _joined(parts: Iterable[Any]) -> str:
+    """The text in content parts, which may be nested: {"type": "thinking", "thinking": [{"type": "text", "text": ...}]}."""
+    found = []
+    for part in parts:
+        inner = next((part[name] for name in ("text", "thinking", "reasoning", "content") if part.get(name)), "")
+        found.append(inner if isinstance(inner, str) else _joined(one for one in inner if isinstance(one, dict)))
+    return "".join(found)
+
+
+def _words(error: Any) -> str:
+    """What an error object in a reply says, with its code."""
+    if not isinstance(error, dict):
+        return " ".join(str(error).split())[:200]
+    code = f" ({error['code']})" if error.get("code") else ""
+    return " ".join(str(error.get("message") or error).split())[:200] + code

@@ -9,10 +9,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process per processor already; be
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 from tiny_parts import save_tiny_clip, save_tiny_llm, save_tiny_matcher, save_tiny_vlm
 
 from skymm.recipe import EmojiScenesRecipe, ModelRecipe, StageRecipe, parse
 
+settings.register_profile("patient", deadline=None)  # the first example loads dictionaries, on a busy machine
+settings.load_profile("patient")
 EMOJI = list("🐼🐈🐕🦋🐧🍌")
 
 

@@ -250,7 +250,7 @@ def _load(recipe: Path, overrides: list[str] | None) -> Any:
 
 
 def _run(recipe: Any, answerer: Any, out: Path, mode: Any, images: bool, questions: Any) -> Path:
-    from skymm.evaluation.run import run
+    from skymm.evaluation.run import run, unanswered
     from skymm.progress import progress, say
 
     with progress() as bar:
@@ -264,14 +264,8 @@ def _run(recipe: Any, answerer: Any, out: Path, mode: Any, images: bool, questio
             questions=questions,
             advance=lambda answers: bar.advance(task, answers),
         )
-    from skymm.evaluation.predictions import read_predictions
-
-    failed = read_predictions(path).failed
-    if failed:
-        name, error = next(iter(failed.items()))
-        say(
-            f"{len(failed)} questions got no answer and count as unknown ({name}: {error}); run it again to ask them again"
-        )
+    for sentence in unanswered(path):
+        say(sentence)
     return path
 
 

@@ -18,6 +18,8 @@ _NEEDED = {"id", "index", "question", "prompt", "gold", "response", "cluster", "
     *("benchmark", "model", "weights", "mode", "images", "num_questions", "recipe")
 }
 
+_BESIDE = ("error", "finish_reason", "refusal", "reasoning_content")  # of a reply, where it has them
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
@@ -47,7 +49,7 @@ def line_of(question: Question, index: int, prompt: str, reply: Reply, setting: 
         "cluster": question.cluster,
         "choices": list(question.choices),
         "fields": dict(question.fields),
-        **({"error": reply.error} if reply.error is not None else {}),
+        **{name: getattr(reply, name) for name in _BESIDE if getattr(reply, name) is not None},
         **setting,
     }
     return record.line_of(line)

@@ -10,18 +10,23 @@ import fcntl
 import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.answerers.protocol import Answerer, Ask, Mode
+from skymm.evaluation.answerers.protocol import Answerer, Ask, Mode, Reply
 from skymm.evaluation.benchmark import Files, Picture, Question
 from skymm.evaluation.coverage import covered_scores
 from skymm.evaluation.judge import GRADES
 from skymm.evaluation.predictions import PREDICTIONS, Predictions, line_of, read_lines, read_predictions
+from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.record import rewrite
 from skymm.evaluation.registry import benchmark
+from skymm.images import UnreadableImage, decode_image
 from skymm.recipe import EvalRecipe
 
+CUT, REFUSED, UNREADABLE = "thoughts were cut", "refused", "unreadable picture"  # why there is no answer
 Place = tuple[int, Question]  # a question and where it stands in the benchmark
 
 
@@ -39,7 +44,8 @@ def run(
 
     `images=False` asks the same without pictures. `questions` are the recipe's, where they are loaded already. `advance` is
     called with the number of answers. Questions about one image stay in one batch. What got no answer (an endpoint refused
-    it) is asked again; everything else is asked once, however often a run is killed.
+    it, its picture cannot be read) is asked again; everything else is asked once, however often a run is killed, but with
+    a larger `max_new_tokens` what was cut.
 
     Raises ValueError when the file is of another model (or of the same before more training), recipe or mode, when the
     benchmark's files have changed since, and when another run is writing there.
@@ -64,16 +70,68 @@ def run(
         advance(len(questions) - len(waiting))
         with path.open("a", encoding="utf-8") as file:
             for batch in _batches(waiting, max(recipe.batch_size, answerer.batch_size)):
-                asks = [ask_of(question, recipe, images) for _, question in batch]
+                asks, readable = [], []
+                for index, question in batch:
+                    try:
+                        ask = ask_of(question, recipe, images)
+                        look(ask)
+                    except (UnreadableImage, OSError) as error:  # costs this question, and not the run
+                        reply = Reply("", error=f"{UNREADABLE}: {error}")
+                        file.write(line_of(question, index, prompt_of(question, recipe), reply, setting))
+                        advance(1)
+                        continue
+                    asks.append(ask)
+                    readable.append((index, question))
+                batch = readable
+                if not batch:
+                    continue
                 answered = 0
                 for number, reply in answerer.answer(asks, mode):
                     index, question = batch[number]
-                    file.write(line_of(question, index, asks[number].prompt, reply, setting))
+                    file.write(line_of(question, index, asks[number].prompt, _settled(reply, recipe), setting))
                     file.flush()
                     answered += 1
                     advance(1)
                 assert answered == len(batch), f"{answerer.name} gave {answered} replies to {len(batch)} asks"
     return path
+
+
+def _settled(reply: Reply, recipe: EvalRecipe) -> Reply:
+    """With an error where what was said is no answer: a refusal, or thoughts that were cut before one came."""
+    if reply.error is not None:
+        return reply
+    text, reason = without_thoughts(reply.text).strip(), reply.finish_reason
+    if not text and (reply.refusal or reason == "content_filter"):
+        return replace(reply, error=f"{REFUSED}: {reply.refusal or reason}", finish_reason=reason or "refusal")
+    if not text and (reason == "length" or reply.text.strip()):
+        return replace(
+            reply, error=f"{CUT}: no answer in {recipe.max_new_tokens} new tokens", finish_reason=reason or "length"
+        )
+    return reply
+
+
+def _kind(error: str) -> str:
+    """What an error is counted under: why there is no answer, else all that an endpoint said."""
+    reason = error.partition(":")[0]
+    return reason if reason in (CUT, UNREADABLE) else error
+
+
+def unanswered(path: Path) -> list[str]:
+    """What got no answer in a predictions file: a sentence for each reason, with keys, and what to do."""
+    lines = read_lines(path)
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        if "error" in line:
+            found.setdefault(_kind(line["error"]), []).append(line["id"])
+    said = []
+    for reason, names in found.items():
+        again = "with a larger max_new_tokens" if reason == CUT or reason.startswith(REFUSED) else "run it again"
+        first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        said.append(
+            f"{len(names)} of {len(lines)} questions got no answer and count as unknown ({first}: {reason}); "
+            f"{again} they are asked again"
+        )
+    return said
 
 
 def questions_of(recipe: EvalRecipe, mode: Mode = "generate") -> list[Question]:
@@ -96,6 +154,17 @@ def questions_of(recipe: EvalRecipe, mode: Mode = "generate") -> list[Question]:
 def ask_of(question: Question, recipe: EvalRecipe, images: bool = True) -> Ask:
     pictures = tuple(map(_bytes, question.images)) if images else ()
     return Ask(prompt_of(question, recipe), pictures, question.choices, question.id)
+
+
+def look(ask: Ask) -> None:
+    """Raises UnreadableImage where one of the pictures does not decode."""
+    for picture in ask.images:
+        _look(picture)
+
+
+@lru_cache(maxsize=4)  # questions about one picture come one after another
+def _look(picture: bytes) -> None:
+    decode_image(picture, "its picture")
 
 
 def prompt_of(question: Question, recipe: EvalRecipe) -> str:
@@ -150,7 +219,11 @@ _SAME_RECIPE = ("benchmark", "split", "suffix", "official_suffix", "max_new_toke
 
 
 def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> set[str]:
-    """Ids of the questions that need not be asked again; the file is left with exactly those."""
+    """Ids of the questions that need not be asked again; the file is left with exactly those.
+
+    Thoughts that were cut and refusals stay as they are, at the same max_new_tokens. With more of them every answer that was
+    cut is asked for again, and the others stay: decoding is greedy, so they would come out the same.
+    """
     if not path.exists():
         return set()
     kept: dict[str, dict[str, Any]] = {}
@@ -158,7 +231,11 @@ def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> s
         for name in ("benchmark", "model", "weights", "mode", "images"):
             if line.get(name) != setting[name]:
                 raise _other_run(path, name, line.get(name), setting[name])
+        told = line.get("finish_reason")
+        more = setting["recipe"]["max_new_tokens"] - line["recipe"].get("max_new_tokens", 0)
         for name in _SAME_RECIPE:
+            if name == "max_new_tokens" and more > 0 and (told or "error" in line):
+                continue
             if line["recipe"].get(name) != setting["recipe"][name]:
                 raise _other_run(path, name, line["recipe"].get(name), setting["recipe"][name])
         if prompts.get(line["id"]) != line["prompt"]:
@@ -166,9 +243,10 @@ def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> s
                 f"{path}: {line['id']} was asked as {line['prompt']!r}, now it is {prompts.get(line['id'])!r}: "
                 f"the files at {setting['recipe']['root']} are not those of this run; give another --out"
             )
-        if "error" not in line:
+        no_answer = "error" in line and (told is None or more > 0)
+        if not no_answer and not (told == "length" and more > 0):
             # Files may have moved, and tables may have been named since.
-            kept[line["id"]] = {**line, "recipe": setting["recipe"]}
+            kept[line["id"]] = {**line, "recipe": setting["recipe"], "decoding": setting["decoding"]}
     rewrite(path, kept.values())
     return set(kept)
 

@@ -1,6 +1,7 @@
 """Asking once, scoring from the file, going on after a kill."""
 
 import json
+import shutil
 
 import pytest
 from parrot import Parrot
@@ -9,7 +10,7 @@ from skymm.evaluation.answerers.protocol import Reply
 from skymm.evaluation.benchmarks import mme
 from skymm.evaluation.page import write_page
 from skymm.evaluation.predictions import PREDICTIONS, is_predictions, read_lines, read_predictions
-from skymm.evaluation.run import prompt_of, questions_of, run, score_predictions
+from skymm.evaluation.run import prompt_of, questions_of, run, score_predictions, unanswered
 from skymm.evaluation.table import comparison_rows
 from skymm.recipe import EvalRecipe
 
@@ -93,6 +94,61 @@ def test_an_empty_answer_is_an_answer_and_unknown(recipe, tmp_path):
     silent = Parrot()
     run(recipe, silent, tmp_path)
     assert not silent.asked
+
+
+CUT = [
+    Reply("<think>Is there a dog? Yes,", finish_reason="length"),
+    Reply("", finish_reason="length", reasoning_content="Is there a dog?"),
+    Reply("", finish_reason="content_filter", refusal="I can't help with that."),
+    Reply("Yes? No</think>"),
+]
+
+
+@pytest.mark.parametrize("reply", CUT)
+def test_what_was_cut_or_refused_is_no_answer_and_is_asked_again_with_more_tokens(recipe, tmp_path, reply):
+    number = len(questions_of(recipe))
+    path = run(recipe, Parrot(lambda ask: reply), tmp_path)
+    line = read_lines(path)[0]
+    assert line["response"] == reply.text and line.get("reasoning_content") == reply.reasoning_content
+    scores = score_predictions(path)
+    assert (
+        scores["answered"] == 0
+        and scores["expected"] == number
+        and scores["strict"]["unknown"] == 1
+        and scores["strict"]["yes_ratio"] == 0
+    )
+    [sentence] = unanswered(path)
+    assert sentence.startswith(f"{number} of {number} questions got no answer") and "larger max_new_tokens" in sentence
+    again = Parrot(lambda ask: Reply("Yes", finish_reason="stop"))
+    run(recipe, again, tmp_path)
+    assert not again.asked, "the same tokens give the same thoughts"
+    run(recipe.model_copy(update={"max_new_tokens": 999}), again, tmp_path)
+    assert len(again.asked) == number and unanswered(path) == []
+
+
+def test_with_more_tokens_only_what_was_cut_is_asked_again(recipe, tmp_path):
+    ends = iter(["length", *["stop"] * 999])
+    path = run(recipe, Parrot(lambda ask: Reply("Yes, there is", finish_reason=next(ends))), tmp_path)
+    assert unanswered(path) == [], "an answer without its end is one"
+    more, again = recipe.model_copy(update={"max_new_tokens": 999}), Parrot()
+    run(more, again, tmp_path)
+    assert len(again.asked) == 1 and {line["decoding"]["max_new_tokens"] for line in read_lines(path)} == {999}
+    with pytest.raises(ValueError, match="max_new_tokens 999, this run has"):
+        run(recipe, again, tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\xff\xd8\xff half"])
+def test_a_picture_that_cannot_be_read_costs_its_questions_and_not_the_run(recipe, tiny_data, tmp_path, data):
+    shutil.copytree(recipe.root, tmp_path / "root")
+    recipe = recipe.model_copy(update={"root": str(tmp_path / "root")})
+    questions = questions_of(recipe)
+    questions[0].images[0].write_bytes(data)
+    bad = [question.id for question in questions if question.images == questions[0].images]
+    parrot = Parrot()
+    path = run(recipe, parrot, tmp_path / "out")
+    assert len(parrot.asked) == len(questions) - len(bad) and set(read_predictions(path).failed) == set(bad)
+    assert unanswered(path)[0].startswith(f"{len(bad)} of {len(questions)} questions got no answer")
+    assert bad[0] in unanswered(path)[0] and "unreadable picture" in unanswered(path)[0]
 
 
 def test_without_images_nobody_sees_any(recipe, tmp_path):
@@ -257,7 +313,7 @@ def test_batches_without_images_have_an_end_too(recipe, tmp_path, monkeypatch):
     import dataclasses
 
     blind = [dataclasses.replace(question, images=()) for question in mme.load(recipe)]
-    same = [dataclasses.replace(question, images=(b"\xff",)) for question in blind]
+    same = [dataclasses.replace(question, images=(mme.load(recipe)[0].images[0],)) for question in blind]
     for questions, largest in ((blind, 5), (same, 10)):
         parrot = Parrot()
         run(recipe, parrot, tmp_path / str(largest), questions=questions)

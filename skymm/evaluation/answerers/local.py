@@ -54,8 +54,8 @@ class LocalAnswerer:
     def weights(self) -> str:
         return fingerprint(self.model)
 
-    def generate(self, asks: Sequence[Ask]) -> tuple[list[str], Tensor]:
-        """Texts, and logits (A, V) of their first tokens."""
+    def generate(self, asks: Sequence[Ask]) -> tuple[Tensor, Tensor]:
+        """New tokens (A, L), and logits (A, V) of the first of them."""
         raise NotImplementedError
 
     def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
@@ -74,10 +74,19 @@ class LocalAnswerer:
             replies += [(index, Reply(chosen(one), one)) for index, one in zip(choosing, logits)]
         if writing:
             these = [asks[index] for index in writing]
-            texts, first = self.generate(these)
-            logits = self._compared(these, first)
-            replies += [(index, Reply(text.strip(), one)) for index, text, one in zip(writing, texts, logits)]
+            new_AL, first = self.generate(these)
+            texts = self.tokenizer.batch_decode(new_AL, skip_special_tokens=True)
+            logits, was_cut = self._compared(these, first), self._was_cut(new_AL)
+            for index, text, one, cut in zip(writing, texts, logits, was_cut):
+                replies.append((index, Reply(text.strip(), one, finish_reason="length" if cut else "stop")))
         return iter(replies)
+
+    def _was_cut(self, new_AL: Tensor) -> list[bool]:
+        """Whether an answer has all the tokens that it may have, and the last one ends nothing."""
+        settings = self.model.generation_config
+        eos = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
+        ends = {*eos, settings.pad_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id}
+        return [len(row) >= self.max_new_tokens and int(row[-1]) not in ends for row in new_AL]
 
     def _compared(self, asks: Sequence[Ask], first_logits: Tensor) -> list[Any]:
         def continued(indices: list[int], said: list[Tokens]) -> Tensor:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from skymm.endpoint import Endpoint, EndpointFailed, Refused, ask_all
 from skymm.evaluation.answerers.protocol import Ask, Mode, Reply, chosen
+from skymm.images import UnreadableImage, decode_image, format_of
 
 # First words of an answer that choose yes or no, for endpoints tell tokens as text.
 _WORDS = {
     "yes": ("yes", "是", "是的", "有", "有的", "对", "對", "对的"),
     "no": ("no", "否", "不", "不是", "没", "没有", "沒", "沒有", "无", "無"),
 }
-_MAGIC = {b"\xff\xd8": "jpeg", b"\x89PNG": "png", b"GIF8": "gif", b"RIFF": "webp"}
+_AS_THEY_ARE = ("JPEG", "PNG", "WebP")  # every endpoint takes these; of other formats it is sent the first frame as PNG
 
 
 class OpenAIAnswerer:
@@ -54,14 +56,22 @@ class OpenAIAnswerer:
         options: dict[str, Any] = {"max_tokens": 1 if compare else self.max_new_tokens}
         if compare:
             options |= {"logprobs": True, "top_logprobs": 20}
-        content: list[dict[str, Any]] = [
-            {"type": "image_url", "image_url": {"url": data_url(data, ask.id)}} for data in ask.images
-        ]
+        try:
+            urls = [data_url(data, ask.id) for data in ask.images]
+        except UnreadableImage as error:  # no fault of the endpoint, and of this question only
+            return Reply("", error=f"unreadable picture: {error}")
+        content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
         content.append({"type": "text", "text": ask.prompt})
         message = {"role": "user", "content": content if ask.images else ask.prompt}
         choice = self.endpoint.chat([message], **self.decoding, **options)
         if not compare:
-            return Reply((choice.message.content or "").strip())
+            message = choice.message
+            return Reply(
+                (message.content or "").strip(),
+                finish_reason=choice.finish_reason,
+                refusal=getattr(message, "refusal", None),
+                reasoning_content=message.reasoning_content,
+            )
         logits = _logits(choice, ask.choices)
         if logits is None:
             raise EndpointFailed(f"{self.name} sends no logprobs; use --mode generate")
@@ -95,8 +105,10 @@ def _says(token: str, choice: str) -> bool:
 
 
 def data_url(data: bytes, where: str) -> str:
-    """An encoded image as a data URL, by its first bytes. Raises ValueError for what is no image."""
-    kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
-    if kind is None:
-        raise ValueError(f"image of {where}: found bytes {data[:8]!r}, expected a JPEG, PNG, GIF or WebP")
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    """An encoded image as a data URL, by its first bytes. Raises UnreadableImage for what is no image."""
+    kind = format_of(data)
+    if kind not in _AS_THEY_ARE:
+        buffer = io.BytesIO()
+        decode_image(data, f"image of {where}").save(buffer, "PNG")
+        data, kind = buffer.getvalue(), "PNG"
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"

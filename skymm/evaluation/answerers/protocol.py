@@ -26,12 +26,17 @@ class Ask:
 class Reply:
     """Raw text; log-probabilities of the choices where they could be had; or why there is no answer.
 
-    A reply with an error counts as unknown in scores, and is asked again by the next run.
+    `finish_reason`: "stop", "length" (it was cut), "content_filter", ... where whoever answered tells it; `refusal` and
+    `reasoning_content` as endpoints send them beside the text. A reply with an error counts as unknown in scores, and is
+    asked again by the next run.
     """
 
     text: str
     logits: Mapping[str, float] | None = None
     error: str | None = None
+    finish_reason: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
 
 
 class Answerer(Protocol):

@@ -64,7 +64,7 @@ class SkyMMAnswerer(LocalAnswerer):
         """Look anew at the next images, as if they had never been seen; a feature cache is not touched."""
         self._seen = {}
 
-    def generate(self, asks: Sequence[Ask]) -> tuple[list[str], Tensor]:
+    def generate(self, asks: Sequence[Ask]) -> tuple[Tensor, Tensor]:
         batch, features, first = self._padded(self._prompts(asks)), self._features(asks), FirstLogits()
         with self._adapter():
             sequences = self.model.generate(
@@ -74,8 +74,7 @@ class SkyMMAnswerer(LocalAnswerer):
                 max_new_tokens=self.max_new_tokens,
                 logits_processor=[first],
             )
-        new = sequences[:, batch["input_ids"].shape[1] :]
-        return self.processor.batch_decode(new, skip_special_tokens=True), first.logits
+        return sequences[:, batch["input_ids"].shape[1] :], first.logits
 
     def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
         prompts = [[*ids, *more] for ids, more in zip(self._prompts(asks), said)]

@@ -57,13 +57,12 @@ class TransformersAnswerer(LocalAnswerer):
                 replies = super().answer([asks[index] for index in indices], mode)
                 yield from ((indices[index], reply) for index, reply in replies)
 
-    def generate(self, asks: Sequence[Ask]) -> tuple[list[str], Tensor]:
+    def generate(self, asks: Sequence[Ask]) -> tuple[Tensor, Tensor]:
         inputs, first = self._inputs(asks), FirstLogits()
         sequences = self.model.generate(
             **inputs, **GREEDY, max_new_tokens=self.max_new_tokens, logits_processor=[first]
         )
-        new = sequences[:, inputs["input_ids"].shape[1] :]
-        return self.tokenizer.batch_decode(new, skip_special_tokens=True), first.logits
+        return sequences[:, inputs["input_ids"].shape[1] :], first.logits
 
     def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
         inputs, first = self._inputs(asks), FirstLogits()

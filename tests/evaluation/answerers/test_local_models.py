@@ -236,3 +236,14 @@ def test_weights_have_a_fingerprint_that_training_changes(answerer):
     assert before == fingerprint(answerer.model) and len(before) == 16
     next(parameter for parameter in answerer.model.parameters() if parameter.ndim == 2).data[0, 0] += 1
     assert fingerprint(answerer.model) != before
+
+
+def test_an_answer_that_was_cut_is_known_from_one_that_ends(answerer):
+    asks = [ASKS[0], ASKS[4]]
+    full, _ = answerer.generate(asks)
+    assert [reply.finish_reason for reply in replies(answerer, asks, "generate")] == ["length", "length"]
+    answerer.model.generation_config.eos_token_id = int(full[0, -1])  # the last token that it may say ends the answer
+    again, _ = answerer.generate(asks)
+    expected = ["stop" if int(full[0, -1]) in row.tolist() else "length" for row in again]
+    assert [reply.finish_reason for reply in replies(answerer, asks, "generate")] == expected and expected[0] == "stop"
+    answerer.model.generation_config.eos_token_id = None

@@ -10,7 +10,7 @@ from endpoint import Endpoint, completion, prompt_of
 from PIL import Image
 
 from skymm.evaluation.answerers.openai_endpoint import EndpointFailed, OpenAIAnswerer, data_url
-from skymm.evaluation.answerers.protocol import Ask
+from skymm.evaluation.answerers.protocol import Ask, Reply
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,9 @@ def test_trouble_that_passes_is_waited_for(trouble):
     [
         ((400, {"error": {"message": "content filter"}}), "400: .*content filter"),
         ((500, {"error": {"message": "out of memory"}}), "500 after 1 retries: .*out of memory"),
-        ((200, completion(["a", "list"])), "no chat completion"),
+        ((200, completion({"a": "text"})), "no chat completion"),
+        ((200, {"error": {"message": "upstream overloaded", "code": 502}}), r"an error: upstream overloaded \(502\)"),
+        ((200, {"id": "x", "choices": None, "error": {"message": "gone"}}), "an error: gone"),
         (None, "no connection after 1 retries"),
     ],
 )
@@ -155,7 +157,7 @@ def test_free_text_is_written_in_logits_mode_too():
 
 
 def test_what_is_no_picture_is_not_sent():
-    with pytest.raises(ValueError, match="image of question 3: found bytes b'<html>'"):
+    with pytest.raises(ValueError, match="image of question 3: found an HTML page"):
         data_url(b"<html>", "question 3")
 
 
@@ -181,10 +183,54 @@ def test_a_request_that_is_wrong_for_every_question_stops_the_run():
         assert len(server.requests) < 20
 
 
-def test_a_picture_that_is_none_stops_the_run_after_what_was_answered():
+def test_a_picture_that_is_none_costs_one_question():
     asks = [Ask("a"), Ask("b", (b"<html>",)), Ask("c")]
     with Endpoint() as server:
-        got = []
-        with pytest.raises(ValueError, match="found bytes b'<html>'"):
-            got.extend(OpenAIAnswerer(server.url, "m", concurrency=3).answer(asks, "generate"))
-    assert server.requests and all(reply.text == "Yes" for _, reply in got)
+        found = replies(OpenAIAnswerer(server.url, "m", concurrency=3), asks)
+    assert [reply.text for reply in found] == ["Yes", "", "Yes"] and "an HTML page" in found[1].error
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
+def test_formats_that_not_all_endpoints_take_are_sent_as_png(kind):
+    assert data_url(picture(kind), "a").startswith("data:image/png;base64,")
+
+
+def told(message: dict, finish: str = "stop") -> tuple[int, dict]:
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", **message}}
+    return 200, {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+
+
+TEXT = {"type": "text", "text": "Yes"}
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "expected"),
+    [
+        ({"content": "Yes"}, "stop", Reply("Yes", finish_reason="stop")),
+        ({"content": None, "reasoning_content": "hm"}, "length", Reply("", None, None, "length", None, "hm")),
+        ({"content": "", "reasoning": "hm"}, "length", Reply("", None, None, "length", None, "hm")),
+        ({"content": None, "refusal": "I won't."}, "content_filter", Reply("", None, None, "content_filter", "I won't.")),
+        ({"content": [TEXT, TEXT]}, "stop", Reply("YesYes", None, None, "stop")),
+        ({"content": [THOUGHT, TEXT]}, "stop", Reply("Yes", None, None, "stop", None, "hm")),
+    ],
+)  # fmt: skip
+def test_what_an_endpoint_tells_beside_the_text_is_kept(message, finish, expected):
+    with Endpoint(lambda request: told(message, finish)) as server:
+        assert replies(OpenAIAnswerer(server.url, "m"), [Ask("a")]) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("refused", "complaint", "sent"),
+    [
+        ("max_tokens", "Use 'max_completion_tokens' instead.", {"max_completion_tokens": 16, "temperature": 0}),
+        ("temperature", "'temperature' does not support 0 with this model.", {"max_tokens": 16}),
+    ],
+)  # fmt: skip
+def test_options_that_a_model_refuses_are_learnt_once(refused, complaint, sent):
+    rule = lambda request: (400, {"error": {"message": complaint, "param": refused}}) if refused in request else "Yes"  # noqa: E731
+    with Endpoint(rule) as server:
+        answerer = OpenAIAnswerer(server.url, "m", concurrency=1)
+        assert [reply.text for reply in replies(answerer, [Ask(str(n)) for n in range(5)])] == ["Yes"] * 5
+    assert len(server.requests) == 6, "only the first is asked twice"
+    assert {name: value for name, value in server.requests[-1].items() if name not in ("messages", "model")} == sent
