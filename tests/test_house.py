@@ -32,6 +32,7 @@ HOMES = {
     "resvg_py": "curation/sources/emoji.py",
     "ray": "curation/building/ray_engine.py",
     "imagehash": "curation/filters/fingerprint.py",
+    "nltk": "evaluation/reading/lemmas.py",
     "datasketch": "curation/filters/signature.py",
     "opencc": "curation/script.py",
 }

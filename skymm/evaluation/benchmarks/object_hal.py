@@ -38,7 +38,7 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     `unknown` is the share of captions that name no object, which `response_rate` leaves out.
     """
     vocabulary = vocabulary_of(files, "object_hal")
-    official, strict = (count(answers, vocabulary, strict) for strict in (False, True))
+    official, strict = (count(answers, vocabulary, rule) for rule in ("2018", "strict"))
     silent = share(strict.captions - strict.captions_with_objects, strict.captions)
     return {**_scores(official), "note": NOTE, "strict": {**_scores(strict), "unknown": silent}}
 

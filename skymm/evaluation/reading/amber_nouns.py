@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.files import read_json, read_text
-from skymm.evaluation.reading.mentions import state_of, tokens
+from skymm.evaluation.reading.mentions import state_of
 from skymm.evaluation.reading.singular import singular
+from skymm.evaluation.reading.tokens import tokens
 
 COUNTED_FROM = 0.001  # where the official counts begin that something is divided by, so that nothing is divided by zero
 NOTE = (

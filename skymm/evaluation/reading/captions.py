@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,14 @@ from typing import Any
 from skymm.evaluation.benchmark import Answer, Files, Picture, Question, once_each
 from skymm.evaluation.files import column, read_json, read_rows
 from skymm.evaluation.reading.answer_files import given_of
-from skymm.evaluation.reading.mentions import Vocabulary, official_mentions, read_vocabulary, strict_mentions
+from skymm.evaluation.reading.mentions import (
+    Mention,
+    Vocabulary,
+    lemma_mentions,
+    official_mentions,
+    read_vocabulary,
+    strict_mentions,
+)
 from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.progress import say
 from skymm.recipe import EvalRecipe
@@ -27,6 +34,12 @@ PROMPT = "Please describe this image in detail."
 _PICTURES = ("COCO_val2014_{:012d}.jpg", "{:012d}.jpg", "COCO_train2014_{:012d}.jpg")
 _IMAGE = ("image_id", "image", "file_name")
 
+# How objects are found in a caption: by the rule of CHAIR's authors, by that which is printed since 2023, in both languages.
+RULES: Mapping[str, Callable[[Vocabulary, str], tuple[Mention, ...]]] = {
+    "2018": official_mentions,
+    "2023": lemma_mentions,
+    "strict": strict_mentions,
+}
 Objects = Mapping[int, tuple[str, ...]]  # COCO's number of an image -> the classes that are in it
 
 
@@ -37,9 +50,9 @@ def vocabulary_of(files: Files, benchmark: str) -> Vocabulary:
     return read_vocabulary(Path(files["vocab"]), Path(files["singular"]) if "singular" in files else None)
 
 
-def objects_of(files: Files, benchmark: str) -> Objects:
+def objects_of(files: Files, benchmark: str, rule: str = "2018") -> Objects:
     """What is in every image, from a JSON table or as CHAIR has it from COCO's own annotations (a directory): the classes
-    of the segments and those that the five captions of people mention. Raises ValueError saying what is missing.
+    of the segments and those that the five captions of people mention, by a rule. Raises ValueError saying what is missing.
     """
     if "objects" not in files:
         raise ValueError(
@@ -47,7 +60,9 @@ def objects_of(files: Files, benchmark: str) -> Objects:
             "or the directory of COCO's instances_*2014.json and captions_*2014.json"
         )
     path = Path(files["objects"])
-    return _coco_objects(path, vocabulary_of(files, benchmark)) if path.is_dir() else _objects_table(path)
+    if path.is_dir():
+        return _coco_objects(path, vocabulary_of(files, benchmark), RULES[rule])
+    return _objects_table(path)
 
 
 def _objects_table(path: Path) -> Objects:
@@ -62,7 +77,9 @@ def _objects_table(path: Path) -> Objects:
     return table
 
 
-def _coco_objects(directory: Path, vocabulary: Vocabulary) -> Objects:
+def _coco_objects(
+    directory: Path, vocabulary: Vocabulary, mentioned: Callable[[Vocabulary, str], tuple[Mention, ...]]
+) -> Objects:
     found: dict[int, set[str]] = {}
     kinds = {kind: sorted(directory.glob(f"{kind}_*.json")) for kind in ("instances", "captions")}
     for kind, paths in kinds.items():
@@ -83,7 +100,7 @@ def _coco_objects(directory: Path, vocabulary: Vocabulary) -> Objects:
     for path in kinds["captions"]:
         (table,) = read_json(path)
         for caption in table["annotations"]:
-            mentions = official_mentions(vocabulary, caption["caption"])
+            mentions = mentioned(vocabulary, caption["caption"])
             found.setdefault(caption["image_id"], set()).update(kind for _, (kind,) in mentions)
     return {number: tuple(sorted(classes)) for number, classes in found.items()}
 
@@ -108,9 +125,9 @@ def load_questions(recipe: EvalRecipe, benchmark: str) -> list[Question]:
     is_table = len(rows) == 1 and not any(name in rows[0] for name in _IMAGE)
     if is_table:
         files["objects"] = root
-    objects = objects_of(files, benchmark)
+    objects = _objects_by_rule(files, benchmark)
     if is_table or not rows:
-        rows = [{"image_id": number} for number in sorted(objects)]
+        rows = [{"image_id": number} for number in sorted(objects["objects"])]
     if root.is_dir():
         # COCO's annotations of train and val come together; asked is about the pictures that are there.
         there = [row for row in rows if _has_picture(pictures, row["image_id"])]
@@ -131,15 +148,25 @@ def load_questions(recipe: EvalRecipe, benchmark: str) -> list[Question]:
     return sorted(questions, key=lambda question: question.fields["image_id"])
 
 
-def _question(number: int, count: int, text: str, objects: tuple[str, ...], pictures: tuple[Picture, ...]) -> Question:
+def _question(
+    number: int, count: int, text: str, objects: Mapping[str, list[str]], pictures: tuple[Picture, ...]
+) -> Question:
     name = str(number) if count == 1 else f"{number}/{count}"
-    return Question(name, text, "", str(number), pictures, (), {"image_id": number, "objects": list(objects)})
+    return Question(name, text, "", str(number), pictures, (), {"image_id": number, **objects})
 
 
-def _objects_in(objects: Objects, number: int, where: Path) -> tuple[str, ...]:
-    if number not in objects:
-        raise ValueError(f"{where}: image {number} is not in the table of objects ({len(objects)} images)")
-    return objects[number]
+def _objects_by_rule(files: Files, benchmark: str) -> dict[str, Objects]:
+    """A table of objects is that of every rule; from COCO's annotations CHAIR's two rules make two."""
+    tables = {"objects": objects_of(files, benchmark)}
+    if benchmark == "chair" and Path(files["objects"]).is_dir():
+        tables["objects_2023"] = objects_of(files, benchmark, "2023")
+    return tables
+
+
+def _objects_in(tables: Mapping[str, Objects], number: int, where: Path) -> dict[str, list[str]]:
+    if number not in tables["objects"]:
+        raise ValueError(f"{where}: image {number} is not in the table of objects ({len(tables['objects'])} images)")
+    return {name: list(table[number]) for name, table in tables.items()}
 
 
 def _has_picture(directory: Path, number: int) -> bool:
@@ -170,7 +197,7 @@ def read_captions(paths: Sequence[Path], files: Files, benchmark: str, repeats: 
     the array under "sentences" (or "imgToEval"). Where the rows do not say which image, `labels` are the questions that
     they answer, in the same order. With `repeats` an image may have several. Raises ValueError.
     """
-    objects = objects_of(files, benchmark)
+    objects = _objects_by_rule(files, benchmark)
     counts: dict[int, int] = {}
     answers = []
     for path in _each_file(paths):
@@ -227,12 +254,12 @@ class Counts:
     length: float  # words per caption
 
 
-def count(answers: Sequence[Answer], vocabulary: Vocabulary, strict: bool) -> Counts:
+def count(answers: Sequence[Answer], vocabulary: Vocabulary, rule: str) -> Counts:
     """A mention is hallucinated where none of the classes that it may be is in the image. Repeated mentions count,
     thoughts do not: they are no part of a caption, by either rule.
     """
     rows = [
-        _counted(vocabulary, strict, without_thoughts(answer.response), tuple(answer.question.fields["objects"]))
+        _counted(vocabulary, rule, without_thoughts(answer.response), _present(answer.question, rule))
         for answer in answers
     ]
     made_up, mentions, recalled, present, lengths = zip(*rows, strict=True) if rows else [()] * 5
@@ -248,13 +275,18 @@ def count(answers: Sequence[Answer], vocabulary: Vocabulary, strict: bool) -> Co
     )
 
 
+def _present(question: Question, rule: str) -> tuple[str, ...]:
+    """Where objects come from people's captions, these are read by the rule that the answers are read by."""
+    return tuple(question.fields.get(f"objects_{rule}", question.fields["objects"]))
+
+
 @lru_cache(maxsize=1 << 17)
-def _counted(vocabulary: Vocabulary, strict: bool, caption: str, objects: tuple[str, ...]) -> tuple[int, ...]:
+def _counted(vocabulary: Vocabulary, rule: str, caption: str, objects: tuple[str, ...]) -> tuple[int, ...]:
     present = frozenset(objects)
-    mentions = (strict_mentions if strict else official_mentions)(vocabulary, caption)
+    mentions = RULES[rule](vocabulary, caption)
     seen = [present.intersection(classes) for _, classes in mentions]
     # The official length is what lies between single spaces, which says nothing about Chinese.
-    length = len(words(caption)) if strict else len(caption.split(" "))
+    length = len(words(caption)) if rule == "strict" else len(caption.split(" "))
     return sum(not classes for classes in seen), len(seen), len(frozenset().union(*seen)), len(present), length
 
 

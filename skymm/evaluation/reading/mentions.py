@@ -16,7 +16,9 @@ from typing import Any
 
 from skymm.evaluation.files import read_json, read_text
 from skymm.evaluation.reading.coco_objects import chinese_objects
+from skymm.evaluation.reading.lemmas import lemmas
 from skymm.evaluation.reading.singular import singular, singular_as_published
+from skymm.evaluation.reading.tokens import tokens
 from skymm.text import normalise, words
 
 Mention = tuple[str, tuple[str, ...]]  # what was said, and the classes of which it is one (in English always one)
@@ -82,35 +84,21 @@ def _table(path: Path) -> dict[str, Any]:
     return values[0]
 
 
-# A full stop is a word of its own before a space, and at the end of the text. Before a quotation mark within the text it
-# stays with its word, which is then no object: so the reference counts have it.
-_FULL_STOP = re.compile(r"(?<![.\s])\.(?=\s|[\])}>\"'»”’ ]*$)")
-# Marks that are words of their own wherever they stand; a comma or colon is not inside a number.
-_APART = re.compile(r"[;@#$%&?!*\"“”«»„‘’`()\[\]{}<>—]|--+|\.{2,}|[:,](?!\d)")
-_QUOTED = re.compile(r"('?)(.+?)('*)")
-_CLITIC = re.compile(r"(.+?)('s|'m|'d|'ll|'re|'ve|n't)", re.I)
-
-
-def tokens(text: str) -> list[str]:
-    """Words and marks of an English text, cut as a Penn Treebank tokeniser cuts them, which the official
-    scorer uses: "the dog's bowl." is the, dog, 's, bowl, and the full stop; "two-person" and "2.5" stay whole.
-    """
-    found: list[str] = []
-    for piece in _APART.sub(r" \g<0> ", _FULL_STOP.sub(" .", text)).split():
-        before, word, after = _QUOTED.fullmatch(piece).groups()
-        clitic = _CLITIC.fullmatch(word)
-        found += filter(None, [before, *(clitic.groups() if clitic else [word]), after])
-    return found
-
-
 @lru_cache(maxsize=1 << 16)
 def official_mentions(vocabulary: Vocabulary, caption: str) -> tuple[Mention, ...]:
-    """The mentions that the official scorer counts, repeated ones too."""
+    """The mentions that the official scorer of 2018 counts, repeated ones too."""
     table = vocabulary.singulars
     if table is None:
         plain = [singular_as_published(word, vocabulary.parts) for word in tokens(caption.lower())]
     else:
         plain = [table.get(word, word) for word in tokens(caption.lower())]
+    return tuple(_english_objects(plain, vocabulary.classes, vocabulary.pairs))
+
+
+@lru_cache(maxsize=1 << 16)
+def lemma_mentions(vocabulary: Vocabulary, caption: str) -> tuple[Mention, ...]:
+    """The mentions that are counted since 2023: the same lists, met by lemmas."""
+    plain = lemmas(caption.lower(), vocabulary.parts)
     return tuple(_english_objects(plain, vocabulary.classes, vocabulary.pairs))
 
 

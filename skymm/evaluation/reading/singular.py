@@ -1,7 +1,7 @@
 """The singular of English nouns, for finding the words of a closed list in a text.
 
 Two readings: one that is right ("buses" and "bus" are a bus), and one that makes the mistakes of the singulariser behind
-every published CHAIR number, which takes an s from words that are singular already: "bus" becomes "bu".
+CHAIR's rule of 2018, which takes an s from words that are singular already: "bus" becomes "bu".
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from official import oracle
 
-from skymm.evaluation.reading.mentions import Vocabulary, official_mentions, read_vocabulary, strict_mentions, tokens
+from skymm.evaluation.reading.mentions import Vocabulary, official_mentions, read_vocabulary, strict_mentions
+from skymm.evaluation.reading.tokens import tokens
 
 # In the official form, spaces in the wrong places included.
 SYNONYMS = """person, girl, man, woman, people, adult, baby, passenger, player
