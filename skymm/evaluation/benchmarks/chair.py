@@ -45,8 +45,9 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
 
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     """`chair_i`: hallucinated mentions / mentions, repeated ones too; `chair_s`: captions with one / captions; `recall`:
-    classes in the images that are mentioned / all of them; `len`: words per caption, cut at single spaces. At the top by
-    the rule of 2018, `rules` has both: "2018" and "2023". `lemmas` says what the latter's come from.
+    classes in the images that are mentioned / all of them; `len`: words per caption, cut at single spaces (2018), or
+    with marks and pairs as one each (2023). At the top by the rule of 2018; `rules` has both, "2018" and "2023", and
+    `lemmas` says what the latter's come from.
 
     `files`: `vocab`, the official synonyms.txt; `singular`, a table word -> singular as the official scorer of 2018 makes
     it (without it rules make the same). `strict` has the same with right singulars and in Chinese too; its `unknown` is

@@ -21,6 +21,7 @@ from skymm.evaluation.reading.mentions import (
     Mention,
     Vocabulary,
     lemma_mentions,
+    lemma_words,
     official_mentions,
     read_vocabulary,
     strict_mentions,
@@ -285,8 +286,12 @@ def _counted(vocabulary: Vocabulary, rule: str, caption: str, objects: tuple[str
     present = frozenset(objects)
     mentions = RULES[rule](vocabulary, caption)
     seen = [present.intersection(classes) for _, classes in mentions]
-    # The official length is what lies between single spaces, which says nothing about Chinese.
-    length = len(words(caption)) if rule == "strict" else len(caption.split(" "))
+    # By the rule of 2018 words lie between single spaces, by that of 2023 marks are words: neither knows Chinese.
+    length = {
+        "2018": lambda: len(caption.split(" ")),
+        "2023": lambda: len(lemma_words(vocabulary, caption)),
+        "strict": lambda: len(words(caption)),
+    }[rule]()
     return sum(not classes for classes in seen), len(seen), len(frozenset().union(*seen)), len(present), length
 
 

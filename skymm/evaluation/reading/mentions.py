@@ -73,6 +73,7 @@ def _vocabulary(vocab: Path, singulars: Path | None, state: tuple[int, ...]) -> 
         if max(map(len, lines), default=0) < 2:
             raise ValueError(f"{vocab}: found no line 'name, synonym, synonym', expected CHAIR's synonyms.txt")
         pairs = {name.strip(): name.strip() for name in classes if " " in name.strip()} | _PAIRS
+        pairs.pop("dining table", None)  # none officially, and a table is one alone
     parts = frozenset(part.lower() for name in (*classes, *pairs) for part in name.split())
     return Vocabulary(classes, pairs, _table(singulars) if singulars else None, parts)
 
@@ -98,8 +99,12 @@ def official_mentions(vocabulary: Vocabulary, caption: str) -> tuple[Mention, ..
 @lru_cache(maxsize=1 << 16)
 def lemma_mentions(vocabulary: Vocabulary, caption: str) -> tuple[Mention, ...]:
     """The mentions that are counted since 2023: the same lists, met by lemmas."""
-    plain = lemmas(caption.lower(), vocabulary.parts)
-    return tuple(_english_objects(plain, vocabulary.classes, vocabulary.pairs))
+    return tuple(_objects(lemma_words(vocabulary, caption), vocabulary.classes))
+
+
+def lemma_words(vocabulary: Vocabulary, caption: str) -> list[str]:
+    """Lemmas and marks, pairs that are one thing as one: what CHAIR's length counts since 2023."""
+    return _joined(lemmas(caption.lower(), vocabulary.parts), vocabulary.pairs)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -137,6 +142,10 @@ def _english_words(cut: list[str], vocabulary: Vocabulary) -> list[str]:
 
 
 def _english_objects(plain: list[str], classes: Mapping[str, str], pairs: Mapping[str, str]) -> list[Mention]:
+    return _objects(_joined(plain, pairs), classes)
+
+
+def _joined(plain: list[str], pairs: Mapping[str, str]) -> list[str]:
     joined: list[str] = []
     position = 0
     while position < len(plain):
@@ -145,4 +154,8 @@ def _english_objects(plain: list[str], classes: Mapping[str, str], pairs: Mappin
         position += 2 if pair in pairs else 1
     if "toilet" in joined and "seat" in joined:
         joined = [word for word in joined if word != "seat"]
+    return joined
+
+
+def _objects(joined: list[str], classes: Mapping[str, str]) -> list[Mention]:
     return [(word, (classes[word],)) for word in joined if word in classes]
