@@ -33,6 +33,7 @@ def data_build(
         from skymm.curation.emoji_scenes.build import build as build_scenes
 
         print(build_scenes(described, out, worker_engine))
+        _print_build(out / "stage2")
         return
     from skymm.curation.building.build import build, finished
 
@@ -42,6 +43,17 @@ def data_build(
 
         leakage = write_index(described.filters.leakage, out / ".build" / "leakage.npz")
     print(build(described, out, worker_engine, leakage))
+    _print_build(out)
+
+
+def _print_build(directory: Path) -> None:
+    import json
+
+    from skymm.curation.audit.leaks import print_build
+    from skymm.data.shards import CARD
+    from skymm.progress import CONSOLE
+
+    print_build(json.loads((directory / CARD).read_text("utf-8")), CONSOLE)
 
 
 def _engine(name: str, workers: int | None) -> Any:

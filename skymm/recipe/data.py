@@ -11,7 +11,7 @@ from skymm.recipe.strict import Strict
 
 
 class NegativesRecipe(Strict):
-    """Questions about what is not there, each with a twin about what is. `kinds`: how often each is tried per sample."""
+    """Questions about what is not there, each with a twin at another picture that has it. `kinds`: pairs per sample at most."""
 
     kinds: dict[Literal["existence", "color", "attribute", "count", "position", "OCR", "false_premise"], int] = Field(
         {"existence": 3, "color": 1, "attribute": 1, "count": 1, "position": 1, "OCR": 1, "false_premise": 1}
@@ -21,7 +21,7 @@ class NegativesRecipe(Strict):
         min_length=1,
         description="how absent things are chosen, as POPE does: any, the most frequent, those that go with what is there",
     )
-    pairs_per_sample: int = Field(4, ge=1, description="at most; a pair is a positive and its negative twin")
+    pairs_per_sample: int = Field(4, ge=1, description="at most; each is two questions")
     explained_share: float = Field(0.5, ge=0, le=1, description="of the answers that say more than yes or no")
 
 
@@ -104,7 +104,12 @@ class DataRecipe(Strict):
     sources: dict[str, Annotated[Source, Field(discriminator="format")]] = Field(min_length=1)
     num_samples: int | None = Field(None, ge=1, description="None: as many as the shares allow")
     chinese_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as the sources have it")
-    negative_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as it comes")
+    negative_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="of the answers that affirm or deny, which captions do not; None: half of the questions that are made here",
+    )
     script: Literal["simplified", "traditional"] | None = Field("simplified", description="of Chinese; None: as it is")
     max_turns: int | None = Field(None, ge=1, description="questions per sample at most; the first ones are kept")
     max_side: int | None = Field(

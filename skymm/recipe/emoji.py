@@ -32,7 +32,7 @@ class EmojiScenesRecipe(Strict):
             "numerical_calculation": 3,
         }
         | {"name": 1, "layout": 0},
-        description="how often each kind of question is tried per image",
+        description="pairs of questions of each kind per image at most, and open questions (name, layout)",
     )
     bench_images: int = Field(6, ge=1, description="per subtask of the benchmark; five times as many for existence")
     seed: int = 0

@@ -189,7 +189,7 @@ class EmojiScenesSource(_Source):
     )
     styles: list[Literal["twemoji", "openmoji"]] = Field(["twemoji", "openmoji"], min_length=1)
     max_items: int = Field(4, ge=1, le=4)
-    pairs_per_image: int = Field(4, ge=1, description="questions with answer yes, each with its twin with answer no")
+    pairs_per_image: int = Field(4, ge=1, description="at most; each is two questions")
     seed: int = 0
 
 

@@ -89,6 +89,8 @@ class Counts:
     """Width to height in hundredths."""
     before: Counter[tuple[int, str, int, str]] = field(default_factory=Counter)
     """(half, yes or no said before, how many more yes than no, yes or no)."""
+    before_kind: Counter[tuple[str, str, int, str, int, str]] = field(default_factory=Counter)
+    """The same by kind and language."""
     unreadable: Counter[str] = field(default_factory=Counter)
     checked: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(name of a check, its reason)."""
@@ -119,7 +121,18 @@ class Counts:
     def merge(self, other: Counts) -> None:
         """Add what was counted of later shards. `other` may be used up."""
         for name in (
-            *("totals", "lengths", "rounds", "formats", "sides", "aspects", "before", "unreadable", "checked"),
+            *(
+                "totals",
+                "lengths",
+                "rounds",
+                "formats",
+                "sides",
+                "aspects",
+                "before",
+                "before_kind",
+                "unreadable",
+                "checked",
+            ),
             *("bad_shards", "shards"),
         ):
             mine, theirs = getattr(self, name), getattr(other, name)

@@ -87,7 +87,9 @@ def guess(kind: str, language: str, questions: Sequence[Question]) -> Guess | No
     )
 
 
-def guess_before(before: Mapping[tuple[int, str, int, str], int]) -> Guess | None:
+def guess_before(
+    before: Mapping[tuple[int, str, int, str], int], kind: str = UNKNOWN, language: str = UNKNOWN
+) -> Guess | None:
     """How well what was said before in the conversation tells whether a yes or a no comes next.
 
     `before` counts (half, last yes or no, how many more yes than no, what came). None for too few.
@@ -113,7 +115,7 @@ def guess_before(before: Mapping[tuple[int, str, int, str], int]) -> Guess | Non
     for (*_, said), count in before.items():
         counts[said] += count
     answer = _most(counts)
-    return Guess(UNKNOWN, UNKNOWN, True, total, answer, counts[answer] / total, right / total)
+    return Guess(kind, language, True, total, answer, counts[answer] / total, right / total)
 
 
 def _label(one: Question, yes_no: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -88,6 +88,7 @@ class Audit:
     num_kinds: int
     guesses: tuple[Guess, ...]
     before: Guess | None
+    before_kinds: tuple[Guess, ...]
     things: tuple[Thing, ...]
     num_things: int
     histograms: Mapping[str, Mapping[int, int]]
@@ -135,6 +136,7 @@ def summarise(counts: Counts, plan: Plan | None = None) -> Audit:
         num_kinds=max(len(kinds), counts.kinds.num_names if counts.kinds.full else 0),
         guesses=tuple(sorted((one for one in guesses if one), key=lambda one: (-one.gain, one.kind, one.language))),
         before=guess_before(counts.before),
+        before_kinds=tuple(_before_kinds(counts)),
         things=_things(counts),
         num_things=counts.objects.num_names,
         histograms=_histograms(counts),
@@ -151,6 +153,17 @@ def summarise(counts: Counts, plan: Plan | None = None) -> Audit:
         bad_shards=tuple(counts.bad_shards),
         shards=tuple(counts.shards),
     )
+
+
+def _before_kinds(counts: Counts) -> Iterator[Guess]:
+    of_kind: dict[tuple[str, str], dict[tuple[int, str, int, str], int]] = {}
+    for (kind, language, *told), count in counts.before_kind.items():
+        if kind in counts.kinds.values:
+            of_kind.setdefault((kind, language), {})[tuple(told)] = count
+    for (kind, language), before in sorted(of_kind.items()):
+        found = guess_before(before, kind, language)
+        if found is not None:
+            yield found
 
 
 def share(part: int, whole: int) -> float | None:

@@ -74,7 +74,7 @@ def tally(counts: Counts, opened: Opened, card: Mapping[str, Any]) -> None:
     opened.facts = _facts(counts, opened)
     half = (prints[0] if prints else identity) & 1
     said = [_answer(counts, opened, pair, half, digest(identity, index)) for index, pair in enumerate(pairs)]
-    _before(counts, said, half)
+    _before(counts, pairs, said, half)
     _source(counts, opened, pairs, card)
     _reference(counts, opened, pairs, identity)
 
@@ -172,13 +172,17 @@ def kind_of(answer: Turn) -> str:
     return clean(answer.kind, 60) if isinstance(answer.kind, str) and answer.kind.strip() else UNKNOWN
 
 
-def _before(counts: Counts, said: list[str | None], half: int) -> None:
+def _before(counts: Counts, pairs: list[tuple[Turn, Turn]], said: list[str | None], half: int) -> None:
     """Each yes and no with what was said before it in the conversation."""
     previous, more_yes = "", 0
-    for answer in said:
+    for (_, turn), answer in zip(pairs, said, strict=True):
         if answer is None:
             continue
-        counts.before[half, previous, max(-_FURTHEST, min(_FURTHEST, more_yes)), answer] += 1
+        told = (half, previous, max(-_FURTHEST, min(_FURTHEST, more_yes)), answer)
+        counts.before[told] += 1
+        kind = kind_of(turn)
+        if kind in counts.kinds.values:  # those that are kept
+            counts.before_kind[kind, language(turn.language, turn.text), *told] += 1
         previous, more_yes = answer, more_yes + (1 if answer == YES else -1)
 
 

@@ -1,4 +1,4 @@
-"""A data recipe becomes shards: list, read, compare, converse, choose, write. Each step in pieces, each piece once.
+"""A data recipe becomes shards: list, read, compare, converse, choose and ask, write. Each step in pieces, each piece once.
 
 The same recipe and the same inputs give the same bytes, whatever the number of processes, machines and interruptions.
 While it goes on, `manifest.jsonl` tells which pieces are whole; when it is done, `card.json` stands for all of it.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from skymm.curation.audit.leaks import find_leaks
 from skymm.curation.building.choosing import choose
 from skymm.curation.building.comparing import find_repeated, gather_statistics
 from skymm.curation.building.conversing import make_conversations
@@ -46,8 +47,11 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
     repeated, reasons = find_repeated(shop, recipe, records)
     statistics = gather_statistics(shop, records)
     conversations = make_conversations(shop, recipe, records, repeated, statistics, licences)
-    shards = write_all(shop, recipe, choose(out, recipe, conversations), conversations)
-    write_card(out, _card(recipe, licences, forms, records, reasons, conversations), shards)
+    choice = choose(out, recipe, conversations)
+    shards = write_all(shop, recipe, choice.shards, conversations)
+    leaks = find_leaks(out, shards, getattr(shop.engine, "workers", 1))
+    card = _card(recipe, licences, forms, records, reasons, conversations, choice.kept)
+    write_card(out, {**card, "guessed without looking": leaks}, shards)
     _tidy(out)
     return out
 
@@ -69,6 +73,7 @@ def _card(
     records: dict[str, list[dict[str, Any]]],
     reasons: dict[str, Counter[str]],
     conversations: list[dict[str, Any]],
+    kept: Mapping[str, Mapping[str, int]],
 ) -> dict[str, Any]:
     """Where the samples come from and what was left out on the way, per source and reason.
 
@@ -85,10 +90,19 @@ def _card(
             "left out": dict((rejections(records[name]) + reasons[name]).most_common()),
             "captions and conversations left out": _sum(line["dropped"] for line in of_it),
             "not translated": _sum(line["not translated"] for line in records[name]),
-            "gave no question": sum(line["silent"] for line in of_it),
             "conversations to choose from": sum(line["conversations"] for line in of_it),
+            **_kept(kept[name], of_it),
         }
     return {"sources": told, "recipe": recipe.model_dump()}
+
+
+def _kept(kept: Mapping[str, int], of_it: list[dict[str, Any]]) -> dict[str, Any]:
+    silent = {
+        "nothing is known of it": sum(line["silent"] for line in of_it),
+        "no other picture has the other answer": kept["no twin"],
+        "left out for the shares": kept["shares"],
+    }
+    return {"samples": kept["samples"], "questions": kept["questions"], "silent": silent}
 
 
 def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:

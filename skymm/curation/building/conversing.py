@@ -1,4 +1,6 @@
-"""Third step: records become conversations, knowing what is frequent and what goes together in all of them."""
+"""Third step: records become conversations without their questions, and it is found out what could be asked of each picture,
+knowing what is frequent and what goes together in all of them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from skymm.curation.audit.reading import CAPTION_KINDS
+from skymm.curation.building.asking import askable_of, askable_to_json, source_of
 from skymm.curation.building.engines import Job
 from skymm.curation.building.jsonl import read_lines, write_lines
 from skymm.curation.building.manifest import entries, fingerprint
@@ -41,17 +45,19 @@ def make_conversations(
     pieces = []
     for name, lines in records.items():
         tasks = list(recipe.sources[name].tasks)
+        described = recipe.sources[name].model_dump(exclude={"tasks", "share"})
         for line in lines:
             part = line["part"]
             gone = entries(shop.directory, [repeated[part]])
             pieces.append(
                 Piece(
                     f"conversations of {part}",
-                    fingerprint(line["files"], gone, known, tasks, settings, licences[name]),
+                    fingerprint(line["files"], gone, known, tasks, settings, licences[name], described),
                     {
                         "directory": str(shop.directory),
                         "part": part,
                         "name": name,
+                        "source": recipe.sources[name].model_dump(),
                         "records": next(file for file in line["files"] if file.endswith(".jsonl")),
                         "repeated": str(repeated[part]),
                         "statistics": [str(statistics), fingerprint(known)],
@@ -65,65 +71,79 @@ def make_conversations(
 
 
 def converse_part(job: Job) -> dict[str, Any]:
-    """Worker: the conversations of one part, and how many answers of which language and polarity each has.
+    """Worker: the conversations of one part, how many answers of which language and polarity each has, and what more its
+    picture may be asked.
 
     Counts what filters took out of the records of which they are made: only now it is known which of them stay.
     """
     directory, part = Path(job["directory"]), job["part"]
     recipe, statistics = parse(job["recipe"], DataRecipe), _statistics(*job["statistics"])
     repeated = np.load(job["repeated"], allow_pickle=False)
-    sorts: list[tuple[int, int, int]] = []
+    source = source_of(json.dumps(job["source"]))
+    own = source.most if source is not None and "turns" in job["tasks"] else 0
+    sorts: list[tuple[int, ...]] = []
+    askables: list[dict[str, Any]] = []
     silent = 0
     dropped: Counter[str] = Counter()
 
     def lines() -> Iterator[dict[str, Any]]:
         nonlocal silent
-        for data, gone in zip(read_lines(directory / job["records"]), repeated, strict=True):
+        for number, (data, gone) in enumerate(zip(read_lines(directory / job["records"]), repeated, strict=True)):
             if gone:
                 continue
             dropped.update(data.get("dropped", {}))
             record = record_from_json(data)
             seed = f"{recipe.seed}/{job['name']}/{record.key}"
-            made = list(converse(record, job["tasks"], recipe, statistics, seed))
-            silent += not made
-            for one in made:
-                sorts.append(_sort(one))
-                yield _line(one, record, data["pictures"], job)
+            told = False
+            for one in converse(record, job["tasks"], recipe, statistics, seed, own):
+                asked = askable_of(record, source, job["tasks"], recipe, statistics) if one.room else {}
+                if asked or one.turns:
+                    told = True
+                    sorts.append(_sort(one))
+                    askables.append(askable_to_json(asked))
+                    yield {**_line(one, record, data["pictures"], job), "record": number}
+            silent += not told
 
     path = directory / FOLDER / f"{part}.jsonl"
     num_conversations = write_lines(path, lines())
+    write_lines(directory / FOLDER / f"{part}.askable.jsonl", askables)
     table = path.with_suffix(".npy")
     with whole_file(table) as file:
-        np.save(file, np.array(sorts, dtype=np.uint16).reshape(len(sorts), 3))
+        np.save(file, np.array(sorts, dtype=np.uint16).reshape(len(sorts), 5))
     return {
         "files": entries(directory, sorted(path.parent.glob(f"{part}.*"))),
         "part": part,
         "source": job["name"],
+        "records": job["records"],
         "conversations": num_conversations,
         "silent": silent,
         "dropped": dict(sorted(dropped.items())),
     }
 
 
-def _sort(made: Made) -> tuple[int, int, int]:
-    """(answers, Chinese ones, negative ones)"""
+def _sort(made: Made) -> tuple[int, ...]:
+    """(answers, Chinese ones, those that affirm or deny, negative ones, room for questions)"""
     answers = [turn for turn in made.turns if turn.role == "assistant"]
+    decided = [
+        turn for turn in answers if turn.polarity and turn.kind not in CAPTION_KINDS and "rejected" not in made.extra
+    ]
     return (
         len(answers),
         sum(turn.language == "zh" for turn in answers),
-        sum(turn.polarity == "negative" for turn in answers),
+        len(decided),
+        sum(turn.polarity == "negative" for turn in decided),
+        made.room,
     )
 
 
 def _line(made: Made, record: Record, pictures: Mapping[str, Any], job: Job) -> dict[str, Any]:
-    shown = [name for turn in made.turns for name in turn.images]
     asked = any(task in FACT_TASKS for task in job["tasks"])
     facts = (known_facts(record) if asked else record.facts).to_json()
     extra = {"source": job["name"], "licence": job["licence"], **({"facts": facts} if facts else {}), **record.extra}
     return {
         "key": f"{job['name']}_{record.key}{made.suffix}",
         "turns": [turn_to_json(turn) for turn in made.turns],
-        "pictures": {name: pictures[name] for name in shown},
+        "pictures": dict(pictures),
         "extra": {**extra, **made.extra},
     }
 

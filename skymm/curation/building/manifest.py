@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "manifest.jsonl"
-FORMAT = 2
+FORMAT = 3
 """Part of every fingerprint: one more whenever the lines or files of pieces change, so that no build goes on from old ones."""
 
 

@@ -1,4 +1,4 @@
-"""What is made of a record: a conversation about its captions, the one it came with, questions about what is not there."""
+"""What is made of a record: one conversation of questions, captions and the turns it came with, and one of a preference."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 
 from skymm.conversation import LANGUAGES, Turn
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.negatives.pairs import pairs
 from skymm.curation.negatives.preferences import preference
-from skymm.curation.negatives.questions import Pair
 from skymm.curation.record import Record
 from skymm.recipe import DataRecipe
 from skymm.text import language_of
@@ -38,29 +36,35 @@ DESCRIBE = {
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A conversation to be: `suffix` tells several of one record apart, `extra` goes into the sample's JSON."""
+    """A conversation to be, which questions may still be added to (`with_questions`). It may have no turns yet.
+
+    `suffix` tells several of one record apart, `extra` goes into the sample's JSON; `room`: how many more questions fit.
+    """
 
     turns: tuple[Turn, ...]
     suffix: str
     extra: dict[str, Any]
+    room: int = 0
 
 
 def converse(
-    record: Record, tasks: Sequence[str], recipe: DataRecipe, statistics: Statistics, seed: str
+    record: Record, tasks: Sequence[str], recipe: DataRecipe, statistics: Statistics, seed: str, own: int = 0
 ) -> Iterator[Made]:
-    """The conversations that the tasks make of a record: one of captions, turns and negatives, one of a preference.
+    """The conversations that the tasks make of a record: one of captions and turns, one of a preference.
 
-    `seed` names the record among all, so that every choice is its own. A record that gives nothing gives none.
+    `seed` names the record among all, so that every choice is its own. A record that gives nothing gives none, but for one that
+    may be asked questions: at most `own` of its source's own ones, and as many as the recipe says of the others.
     """
     rng = random.Random(seed)
-    language = _language(record, recipe, rng)
+    share = 0.5 if recipe.chinese_share is None else recipe.chinese_share
+    language = "zh" if rng.random() < share else "en"
     answered: list[tuple[Turn, Turn]] = []
     opening: tuple[Turn, ...] = ()
     rejected = record.extra.get("rejected")
     if rejected and record.turns:  # a preference that the source has, whole: nothing is asked before or after it
         fits = recipe.max_turns is None or sum(turn.role == "user" for turn in record.turns) <= recipe.max_turns
         if fits and ("turns" in tasks or "preferences" in tasks):
-            yield Made(_shown(tuple(map(_told, record.turns)), record), "", {})
+            yield Made(tuple(map(_told, record.turns)), "", {})
         return
     if "turns" in tasks and record.turns:
         opening = tuple(turn for turn in record.turns[:1] if turn.role == "system")
@@ -68,28 +72,38 @@ def converse(
         answered += [(question, _told(answer)) for question, answer in zip(spoken[::2], spoken[1::2])]
     if "captions" in tasks:  # after the turns, which may show the pictures themselves
         answered += _captions(record, rng)
-    twins: list[tuple[int, int]] = []
-    if "negatives" in tasks:
-        found = pairs(rng, record, recipe.negatives, statistics, language)
-        asked, twins = _arranged(found, answered, recipe.negative_share, rng)
-        answered += asked
+    answered = answered[: recipe.max_turns]
+    room = own + ("negatives" in tasks) * 2 * recipe.negatives.pairs_per_sample
     if recipe.max_turns is not None:
-        answered = answered[: recipe.max_turns]
-    if answered:
-        turns = (*opening, *(turn for pair in answered for turn in pair))
-        twins = [(first, second) for first, second in twins if max(first, second) < len(answered)]
-        yield Made(_shown(turns, record), "", {"twins": twins} if twins else {})
+        room = min(room, recipe.max_turns - len(answered))
+    if any(turn.places for pair in answered for turn in pair):
+        room = 0  # a picture amid a sentence stays there, and nothing can be asked before it is shown
+    if set(tasks) != {"preferences"}:
+        yield Made((*opening, *(turn for pair in answered for turn in pair)), "", {}, room)
     if "preferences" in tasks:
         made = preference(rng, record, statistics, language)
         if made is not None:
-            turns = (made.prompt, made.chosen)
-            yield Made(_shown(turns, record), "-p", {"rejected": made.rejected.text, "error": made.kind})
+            extra = {"rejected": made.rejected.text, "error": made.kind}
+            yield Made((made.prompt, made.chosen), "-p", extra)
 
 
-def _language(record: Record, recipe: DataRecipe, rng: random.Random) -> str:
-    """Of the questions about a record: by the share that the recipe wants, half and half where it says nothing."""
-    share = 0.5 if recipe.chinese_share is None else recipe.chinese_share
-    return "zh" if rng.random() < share else "en"
+def with_questions(
+    turns: Sequence[Turn], questions: Sequence[tuple[Turn, Turn]], pictures: Sequence[str]
+) -> list[Turn]:
+    """The questions come first: what captions and answers tell of the picture would answer them without a look at it.
+
+    The first question of all shows the pictures, where no turn shows some of several.
+    """
+    opening = [turn for turn in turns[:1] if turn.role == "system"]
+    asked = [turn for pair in questions for turn in pair]
+    later = list(turns[len(opening) :])
+    if asked and len(pictures) == 1:
+        later = [replace(turn, images=(), places=()) for turn in later]
+    found = [*opening, *asked, *later]
+    if pictures and not any(turn.images for turn in found):
+        first = next(index for index, turn in enumerate(found) if turn.role == "user")
+        found[first] = replace(found[first], images=tuple(pictures))
+    return found
 
 
 def _captions(record: Record, rng: random.Random) -> list[tuple[Turn, Turn]]:
@@ -108,47 +122,3 @@ def _told(answer: Turn) -> Turn:
     return (
         answer if answer.language or answer.role != "assistant" else replace(answer, language=language_of(answer.text))
     )
-
-
-def _arranged(
-    found: Sequence[Pair], answered: Sequence[tuple[Turn, Turn]], share: float | None, rng: random.Random
-) -> tuple[list[tuple[Turn, Turn]], list[tuple[int, int]]]:
-    """The questions of all pairs, mixed, and which two are twins (numbers of answers within the conversation).
-
-    With a negative share, as many twins are left out as bring the conversation near it.
-    """
-    told = [(pair, polarity) for pair in range(len(found)) for polarity in ("positive", "negative")]
-    if share is not None:
-        told = _thinned(told, sum(answer.polarity == "negative" for _, answer in answered), len(answered), share, rng)
-    rng.shuffle(told)
-    places = {told_of: len(answered) + index for index, told_of in enumerate(told)}
-    twins = [
-        (places[pair, "positive"], places[pair, "negative"])
-        for pair in range(len(found))
-        if (pair, "positive") in places and (pair, "negative") in places
-    ]
-    return [getattr(found[pair], polarity) for pair, polarity in told], twins
-
-
-def _thinned(
-    told: list[tuple[int, str]], negatives: int, answers: int, share: float, rng: random.Random
-) -> list[tuple[int, str]]:
-    """Leaves out answers of the polarity that there is too much of; the fraction of the last one is a coin's business."""
-    num_pairs = len(told) // 2
-    have = negatives + num_pairs
-    if have > share * (answers + 2 * num_pairs):
-        surplus, polarity = (have - share * (answers + 2 * num_pairs)) / (1 - share) if share < 1 else 0.0, "negative"
-    else:
-        wanted = (share * (answers + 2 * num_pairs) - have) / share if share else 0.0
-        surplus, polarity = wanted, "positive"
-    leave = int(surplus) + (rng.random() < surplus - int(surplus))
-    gone = set(rng.sample(range(num_pairs), min(num_pairs, leave)))
-    return [(pair, which) for pair, which in told if which != polarity or pair not in gone]
-
-
-def _shown(turns: Sequence[Turn], record: Record) -> tuple[Turn, ...]:
-    """The first question shows the pictures where no turn does."""
-    if not record.pictures or any(turn.images for turn in turns):
-        return tuple(turns)
-    first = next(index for index, turn in enumerate(turns) if turn.role == "user")
-    return (*turns[:first], replace(turns[first], images=tuple(record.pictures)), *turns[first + 1 :])

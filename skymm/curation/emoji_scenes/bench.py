@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skymm.conversation import LANGUAGES
 from skymm.curation.emoji_scenes import instructions
-from skymm.curation.emoji_scenes.instructions import PAIRS, Fact
+from skymm.curation.emoji_scenes.instructions import KINDS, Fact
 from skymm.curation.emoji_scenes.parts import pool
 from skymm.curation.emoji_scenes.scene import Scene, draw_scene, draw_writing, encode, render
 from skymm.curation.sources import emoji
@@ -25,7 +25,7 @@ def bench_sizes(recipe: EmojiScenesRecipe, part: str) -> dict[str, int]:
         return {}
     if part != "train":
         return {"existence": recipe.bench_images}
-    return {subtask: recipe.bench_images * (5 if subtask == "existence" else 1) for subtask in PAIRS}
+    return {subtask: recipe.bench_images * (5 if subtask == "existence" else 1) for subtask in KINDS}
 
 
 def write_subtask(recipe: EmojiScenesRecipe, out: Path, part: str, subtask: str, num_images: int) -> list[Path]:
@@ -42,7 +42,7 @@ def write_subtask(recipe: EmojiScenesRecipe, out: Path, part: str, subtask: str,
             continue
         scene = _bench_scene(rng, recipe, subtask, chars, style)
         # Things that were trained on may be asked for in vain among things that were not.
-        pair = PAIRS[subtask](rng, scene, chars if part == "train" else chars + pool(recipe, style))
+        pair = instructions.pair(rng, subtask, scene, chars if part == "train" else chars + pool(recipe, style))
         if pair is None:
             continue
         written += _write_question_files(out, subtask, f"{made:03d}", scene, pair)
@@ -54,7 +54,7 @@ def remove_leftovers(out: Path, written: Collection[Path]) -> None:
     """Pictures and questions that are not among those written go: a larger recipe that was stopped here left them, and they
     would be asked.
     """
-    for directory in (out / language / subtask for language in LANGUAGES for subtask in PAIRS):
+    for directory in (out / language / subtask for language in LANGUAGES for subtask in KINDS):
         if not directory.is_dir():
             continue
         for path in directory.iterdir():

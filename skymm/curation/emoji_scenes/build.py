@@ -10,19 +10,22 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from skymm.conversation import LANGUAGES, Conversation, Turn
+from skymm.curation.audit.leaks import find_leaks
 from skymm.curation.building.engines import Engine, Local
 from skymm.curation.building.manifest import NAME as MANIFEST
 from skymm.curation.building.manifest import Manifest, entries, fingerprint
 from skymm.curation.building.pieces import Piece, Workshop
 from skymm.curation.emoji_scenes import instructions
 from skymm.curation.emoji_scenes.bench import bench_sizes, remove_leftovers, write_subtask
-from skymm.curation.emoji_scenes.instructions import PAIRS, Fact
+from skymm.curation.emoji_scenes.instructions import KINDS, Fact
 from skymm.curation.emoji_scenes.parts import PARTS, pool
-from skymm.curation.emoji_scenes.scene import Scene, draw_scene, draw_writing, encode, render
+from skymm.curation.emoji_scenes.scene import Scene, draw_scene, draw_writing, encode, rearranged, render
+from skymm.curation.negatives.balance import Asked, Rules, balance
 from skymm.curation.sources import emoji
 from skymm.data.shard_writing import write_card, write_shard
 from skymm.data.shards import CARD
@@ -45,13 +48,16 @@ def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = No
         return out
     out.mkdir(parents=True, exist_ok=True)
     shop = Workshop(out, Manifest(out), engine or Local())
-    pieces = _shards(recipe, out) + _subtasks(recipe, out)
+    pieces = _shards(recipe, out, waiting) + _subtasks(recipe, out)
     lines = shop.make("drawing scenes", [piece for piece in pieces if piece.job["folder"] in waiting], draw)
     for folder in waiting:
         (out / folder).mkdir(exist_ok=True)
         of_it = [line for line in lines if line["folder"] == folder]
         if folder in STAGES:
-            write_card(out / folder, card, [line["shard"] for line in of_it])
+            shards = [line["shard"] for line in of_it]
+            workers = getattr(shop.engine, "workers", 1)
+            leaks = {"guessed without looking": find_leaks(out / folder, shards, workers)} if folder == "stage2" else {}
+            write_card(out / folder, {**card, **leaks}, shards)
         else:
             remove_leftovers(out / folder, {out / name for line in of_it for name in line["files"]})
             text = json.dumps(card, ensure_ascii=False, indent=2)
@@ -70,10 +76,19 @@ def _finished(directory: Path, card: Mapping[str, Any]) -> bool:
     return True
 
 
-def _shards(recipe: EmojiScenesRecipe, out: Path) -> list[Piece]:
+def _shards(recipe: EmojiScenesRecipe, out: Path, waiting: Sequence[str]) -> list[Piece]:
     ranges = range(0, recipe.num_images, recipe.images_per_shard)
+    asked = _asked(recipe) if "stage2" in waiting else [[]] * recipe.num_images
+    questions = {"stage1": [[]] * recipe.num_images, "stage2": [list(map(asdict, one)) for one in asked]}
     return [
-        _piece(recipe, out, stage, number=number, first=first)
+        _piece(
+            recipe,
+            out,
+            stage,
+            number=number,
+            first=first,
+            asked=questions[stage][first : first + recipe.images_per_shard],
+        )
         for stage in STAGES
         for number, first in enumerate(ranges)
     ]
@@ -89,7 +104,7 @@ def _subtasks(recipe: EmojiScenesRecipe, out: Path) -> list[Piece]:
 
 def _piece(recipe: EmojiScenesRecipe, out: Path, folder: str, **fields: Any) -> Piece:
     job = {"out": str(out), "recipe": recipe.model_dump(), "folder": folder, **fields}
-    name = " ".join(map(str, (folder, *fields.values())))
+    name = " ".join(str(value) for name, value in (("", folder), *fields.items()) if name != "asked")
     return Piece(name, fingerprint(recipe.model_dump(), fields), job)
 
 
@@ -101,7 +116,7 @@ def draw(job: dict[str, Any]) -> dict[str, Any]:
     if folder in STAGES:
         path = directory / f"{folder}-{job['number']:05d}.tar"
         last = min(recipe.num_images, job["first"] + recipe.images_per_shard)
-        shard = write_shard(path, _samples(recipe, folder, range(job["first"], last)))
+        shard = write_shard(path, _samples(recipe, folder, zip(range(job["first"], last), job["asked"], strict=True)))
         return {"folder": folder, "files": entries(out, [path]), "shard": shard}
     paths = write_subtask(recipe, directory, job["part"], job["subtask"], job["images"])
     return {"folder": folder, "files": entries(out, paths)}
@@ -110,19 +125,35 @@ def draw(job: dict[str, Any]) -> dict[str, Any]:
 # --- training -----------------------------------------------------------------------------------------------------------
 
 
+def _asked(recipe: EmojiScenesRecipe) -> list[list[Asked]]:
+    """What is asked of each scene: of every thing, number, place, color and word as often yes as no, over all of them."""
+    found = []
+    for index in range(recipe.num_images):
+        scene = _training_scene(recipe, index)
+        chars = pool(recipe, scene.style)
+        found.append(instructions.askable(random.Random(f"{recipe.seed}/askable/{index}"), scene, chars))
+    num_open = sum(recipe.kinds.get(kind, 0) for kind in OPEN_KINDS)
+    quotas = {kind: 2 * number for kind, number in recipe.kinds.items() if kind in KINDS}
+    rules = Rules(quotas, instructions.topics, closes=instructions.closes)
+    return balance(found, [recipe.questions_per_image - num_open] * len(found), rules, str(recipe.seed))
+
+
 def _samples(
-    recipe: EmojiScenesRecipe, stage: str, indices: Iterable[int]
+    recipe: EmojiScenesRecipe, stage: str, scenes: Iterable[tuple[int, Sequence[dict[str, Any]]]]
 ) -> Iterator[tuple[Conversation, dict[str, bytes]]]:
-    converse = {"stage1": _captions, "stage2": _instructions}[stage]
-    for index in indices:
+    for index, asked in scenes:
         scene = _training_scene(recipe, index)
         # The questions about an image do not move its pixels: another random stream.
-        turns = converse(random.Random(f"{recipe.seed}/{stage}/{index}"), recipe, scene)
+        rng = random.Random(f"{recipe.seed}/{stage}/{index}")
+        turns = _captions(rng, scene) if stage == "stage1" else _instructions(rng, recipe, scene, asked)
         yield Conversation(f"{index:08d}", tuple(turns), {"scene": scene.facts()}), {"jpg": encode(render(scene))}
 
 
 def _training_scene(recipe: EmojiScenesRecipe, index: int) -> Scene:
+    """Every third is the one before it, rearranged, so that there is another answer to the same question of place or number."""
     rng = random.Random(f"{recipe.seed}/scene/{index}")
+    if index % 3 == 2 and (before := _training_scene(recipe, index - 1)).items:
+        return rearranged(rng, before, recipe.max_items)
     style = rng.choice(recipe.styles)
     chars = pool(recipe, style)
     chance = rng.random()
@@ -134,33 +165,21 @@ def _training_scene(recipe: EmojiScenesRecipe, index: int) -> Scene:
     return draw_scene(rng, chars, style, max_items=recipe.max_items)
 
 
-def _captions(rng: random.Random, recipe: EmojiScenesRecipe, scene: Scene) -> list[Turn]:
+def _captions(rng: random.Random, scene: Scene) -> list[Turn]:
     languages = list(LANGUAGES)
     rng.shuffle(languages)
     return _turns([(instructions.caption(scene), language) for language in languages])
 
 
-def _instructions(rng: random.Random, recipe: EmojiScenesRecipe, scene: Scene) -> list[Turn]:
-    """Several questions about one image: as many negatives as positives among the yes/no ones, languages in turn."""
-    chars = pool(recipe, scene.style)
-    wanted = [kind for kind, weight in recipe.kinds.items() for _ in range(weight)]
-    pairs = [(kind, PAIRS[kind](rng, scene, chars)) for kind in wanted if kind in PAIRS]
-    possible = [pair for _, pair in pairs if pair]
-    while len(possible) < recipe.questions_per_image and possible:
-        # Kinds that this picture cannot carry give their places to kinds that it can.
-        kind = rng.choice([kind for kind, pair in pairs if pair])
-        possible.append(PAIRS[kind](rng, scene, chars))
-    rng.shuffle(possible)
-    num_open = sum(recipe.kinds.get(kind, 0) for kind in OPEN_KINDS)
-    # Positive and negative in turn; which of them comes first (and is one more of an odd number) is a coin's business.
-    first = rng.randrange(2)
-    chosen = possible[: recipe.questions_per_image - num_open]
-    facts = [pair[(first + index) % 2] for index, pair in enumerate(chosen)]
-    for kind in OPEN_KINDS:
-        facts += [_open_fact(rng, kind, scene) for _ in range(recipe.kinds.get(kind, 0))]
-    rng.shuffle(facts)
-    first = rng.randrange(2)
-    return _turns([(fact, LANGUAGES[(first + index) % 2]) for index, fact in enumerate(facts)])
+def _instructions(
+    rng: random.Random, recipe: EmojiScenesRecipe, scene: Scene, asked: Sequence[dict[str, Any]]
+) -> list[Turn]:
+    """Open questions come last: what they tell would answer the others."""
+    facts = [(instructions.fact(one["label"], tuple(one["key"]), one["polarity"]), one["language"]) for one in asked]
+    kinds = [kind for kind in OPEN_KINDS for _ in range(recipe.kinds.get(kind, 0))]
+    for kind in kinds or (["name"] if not facts else []):
+        facts.append((_open_fact(rng, kind, scene), rng.choice(LANGUAGES)))
+    return _turns(facts)
 
 
 def _open_fact(rng: random.Random, kind: str, scene: Scene) -> Fact:

@@ -2,18 +2,20 @@
 
 A Fact is one question with its answer in both languages. Positive facts are about what is there ("Yes", or its name);
 negative facts ask for what is NOT there, and the answer says so. Everything is computed from the scene, so a negative can
-never name something that is in the picture. `yes_no_pair` gives a positive and its negative twin, which is also the form
-of MME: two questions per image, one Yes and one No.
+never name something that is in the picture. What is asked of which scene is decided over all of them (negatives/balance.py);
+a benchmark in MME's form asks two questions per image, one Yes and one No.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skymm.conversation import LANGUAGES, Turn
+from skymm.curation.emoji_scenes.kin import unlike
 from skymm.curation.emoji_scenes.scene import COLOURS, Item, Scene
+from skymm.curation.negatives.balance import Askable, Key
 from skymm.curation.sources import emoji
 
 TRUTHS = {1: 0.55, 2: 0.32, 3: 0.1, 4: 0.03}  # how often each number is the right one among questions that are asked
@@ -87,125 +89,125 @@ def empty_cell(rng: random.Random, scene: Scene) -> Fact | None:
     return Fact("name", "negative", (f"What is at the {english}?", f"{chinese}是什么？"), ("Nothing", "什么都没有"))
 
 
-# --- pairs: the same question, once about what is there and once about what is not -----------------------------------
-
-
-def existence(rng: random.Random, scene: Scene, pool: Sequence[str]) -> tuple[Fact, Fact] | None:
-    absent = [char for char in pool if char not in scene.chars]
-    if not scene.items or not absent:
-        return None
-    present, missing = emoji.find(rng.choice(scene.chars)), emoji.find(rng.choice(absent))
-    return _pair("existence", *((_is_there(concept.en), f"有{concept.zh}吗？") for concept in (present, missing)))
-
-
-def count(rng: random.Random, scene: Scene, pool: Sequence[str]) -> tuple[Fact, Fact] | None:
-    """Wrong numbers come as often as they are right elsewhere, or the number alone would tell the answer."""
-    if not scene.items:
-        return None
-    # Concepts that stand more than once come first: counting to one is existence by another name.
-    char = max(scene.chars, key=lambda char: (scene.count(char), rng.random()))
-    truth = scene.count(char)
-    if truth == 1 and scene.ground_seed % 5:
-        return None  # most things stand once: asked about all of them, "one" would nearly always be right
-    others = [number for number in NUMBERS if number != truth]
-    wrong = rng.choices(others, [TRUTHS[number] for number in others])[0]
-    concept = emoji.find(char)
-    questions = [
-        (
-            f"Is there exactly one {concept.en}?"
-            if number == 1
-            else f"Are there {NUMBERS[number][0]} {_plural(concept.en)}?",
-            f"有{NUMBERS[number][1]}个{concept.zh}吗？",
-        )
-        for number in (truth, wrong)
-    ]
-    return _pair("count", *questions)
-
-
-def position(rng: random.Random, scene: Scene, pool: Sequence[str]) -> tuple[Fact, Fact] | None:
-    """Two different things, each there once, that stand in different columns (left, right) or rows (above, below)."""
-    single = [item for item in scene.items if scene.count(item.char) == 1]
-    relations = [(first, second, words) for first in single for second in single for words in _relations(first, second)]
-    if not relations:
-        return None
-    first, second, ((english, wrong_english), (chinese, wrong_chinese)) = rng.choice(relations)
-    a, b = first.concept, second.concept
-    return _pair(
-        "position",
-        (f"Is the {a.en} {english} the {b.en}?", f"{a.zh}在{b.zh}的{chinese}吗？"),
-        (f"Is the {a.en} {wrong_english} the {b.en}?", f"{a.zh}在{b.zh}的{wrong_chinese}吗？"),
-    )
-
-
-def colour(rng: random.Random, scene: Scene, pool: Sequence[str]) -> tuple[Fact, Fact]:
-    wrong = rng.choice([other for other in COLOURS if other != scene.colour])
-    questions = ((f"Is the background {c}?", f"背景是{_zh_colour(c)}吗？") for c in (scene.colour, wrong))
-    return _pair("color", *questions)
-
-
-def writing(rng: random.Random, scene: Scene, pool: Sequence[str]) -> tuple[Fact, Fact] | None:
-    """Is the word in the picture this one? Other words of the same language are the negatives."""
-    named = {emoji.find(char).en: char for char in pool} | {emoji.find(char).zh: char for char in pool}
-    if scene.writing not in named:
-        return None
-    index = 0 if emoji.find(named[scene.writing]).en == scene.writing else 1
-    other = rng.choice([(c.en, c.zh)[index] for c in map(emoji.find, pool) if (c.en, c.zh)[index] != scene.writing])
-    questions = ((f'Is the word "{word}"?', f"文字是“{word}”吗？") for word in (scene.writing, other))
-    return _pair("OCR", *questions)
-
-
-def translation(rng: random.Random, scene: Scene, pool: Sequence[str]) -> tuple[Fact, Fact] | None:
-    """Does the Chinese word in the picture mean this English word?"""
-    found = next((emoji.find(char) for char in pool if emoji.find(char).zh == scene.writing), None)
-    if found is None:
-        return None
-    other = rng.choice([concept.en for concept in map(emoji.find, pool) if concept.zh != found.zh])
-    questions = ((f'Does the word mean "{word}"?', f"这个词的英文是“{word}”吗？") for word in (found.en, other))
-    return _pair("text_translation", *questions)
-
-
-def calculation(rng: random.Random, scene: Scene, pool: Sequence[str]) -> tuple[Fact, Fact] | None:
-    """Is the result of the sum in the picture this number?"""
-    if "+" not in scene.writing:
-        return None
-    total = sum(int(part) for part in scene.writing.rstrip(" =").split("+"))
-    wrong = total + rng.choice([-3, -2, -1, 1, 2, 3])
-    questions = ((f"Is the answer {number}?", f"答案是{number}吗？") for number in (total, wrong))
-    return _pair("numerical_calculation", *questions)
-
+# --- what may be asked with answer yes, and what with answer no ------------------------------------------------------
 
 # MME's own names for the subtasks that these pictures can carry.
-PAIRS: dict[str, Callable[[random.Random, Scene, Sequence[str]], tuple[Fact, Fact] | None]] = {
-    "existence": existence,
-    "count": count,
-    "position": position,
-    "color": colour,
-    "OCR": writing,
-    "text_translation": translation,
-    "numerical_calculation": calculation,
-}
+KINDS = ("existence", "count", "position", "color", "OCR", "text_translation", "numerical_calculation")
+_MOST = 64  # things that are tried as absent, where there are hundreds
+
+
+def askable(rng: random.Random, scene: Scene, pool: Sequence[str]) -> Askable:
+    """By kind. `pool`: the things that may be asked for in vain; none that is, or is much like, one that is there."""
+    found: dict[str, tuple[list[Key], list[Key]]] = {
+        "color": ([(scene.colour,)], [(c,) for c in COLOURS if c != scene.colour])
+    }
+    if scene.items:
+        tried = rng.sample(list(pool), _MOST) if len(pool) > _MOST else pool
+        found["existence"] = ([(char,) for char in scene.chars], [(char,) for char in unlike(tried, scene.chars)])
+        counts = [(char, scene.count(char)) for char in scene.chars]
+        wrong = [(char, str(number)) for char, truth in counts for number in NUMBERS if number != truth]
+        found["count"] = ([(char, str(number)) for char, number in counts], wrong)
+        single = [item for item in scene.items if scene.count(item.char) == 1]
+        relations = [
+            (first.char, word, other, second.char)
+            for first in single
+            for second in single
+            for word, other in _relations(first, second)
+        ]
+        right = [(first, word, second) for first, word, _, second in relations]
+        found["position"] = (right, [(first, other, second) for first, _, other, second in relations])
+    elif "+" in scene.writing:
+        total = sum(int(part) for part in scene.writing.rstrip(" =").split("+"))
+        near = [number for number in range(total - 3, total + 4) if number != total and 2 <= number <= 18]
+        found["numerical_calculation"] = ([(str(total),)], [(str(number),) for number in near])
+    else:
+        tried = rng.sample(list(pool), _MOST) if len(pool) > _MOST else pool
+        names = [(concept.en, concept.zh) for concept in map(emoji.find, tried)]
+        index = 0 if scene.writing.isascii() else 1
+        others = [both for both in names if both[index] != scene.writing]
+        found["OCR"] = ([(scene.writing,)], list(dict.fromkeys((both[index],) for both in others)))
+        meant = next((emoji.find(char).en for char in pool if emoji.find(char).zh == scene.writing), None)
+        if meant is not None:
+            wrong = [(english,) for english, _ in others if english != meant]
+            found["text_translation"] = ([(meant,)], list(dict.fromkeys(wrong)))
+    return {kind: both for kind, both in found.items() if all(both)}
+
+
+def topics(kind: str, key: Key) -> tuple[str, ...]:
+    """What a question is about. What the word is, and what it means, are one."""
+    if kind in ("existence", "count"):
+        return key[:1]
+    return (key[0], key[2]) if kind == "position" else ("writing",) if kind in ("OCR", "text_translation") else (kind,)
+
+
+def closes(kind: str, polarity: str) -> bool:
+    """That the ground is not red leaves its colour open; that it is blue does not."""
+    return polarity == "positive" or kind in ("existence", "count", "position")
+
+
+def fact(kind: str, key: Key, polarity: str) -> Fact:
+    """The question in both languages with its answer."""
+    return Fact(kind, polarity, _question(kind, key), YES if polarity == "positive" else NO)
+
+
+def pair(rng: random.Random, kind: str, scene: Scene, pool: Sequence[str]) -> tuple[Fact, Fact] | None:
+    """One question with answer yes and one with answer no about a scene, as MME asks; None where it cannot carry the kind."""
+    if kind not in (found := askable(rng, scene, pool)):
+        return None
+    yes, no = found[kind]
+    if kind == "count":
+        # Concepts that stand more than once come first: counting to one is existence by another name.
+        char = max(scene.chars, key=lambda char: (scene.count(char), rng.random()))
+        if scene.count(char) == 1 and scene.ground_seed % 5:
+            return None  # most things stand once: asked about all of them, "one" would nearly always be right
+        yes, no = [key for key in yes if key[0] == char], [key for key in no if key[0] == char]
+        # Wrong numbers come as often as they are right elsewhere, or the number alone would tell the answer.
+        wrong = rng.choices(no, [TRUTHS[int(key[1])] for key in no])[0]
+    else:
+        wrong = rng.choice(list(no))
+    right = rng.choice(yes)
+    if kind == "position":
+        wrong = (right[0], _OPPOSITE[right[1]], right[2])
+    return fact(kind, right, "positive"), fact(kind, wrong, "negative")
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def _pair(kind: str, true_question: tuple[str, str], false_question: tuple[str, str]) -> tuple[Fact, Fact]:
-    return Fact(kind, "positive", tuple(true_question), YES), Fact(kind, "negative", tuple(false_question), NO)
+_RELATIONS = {"left of": "左边", "right of": "右边", "above": "上面", "below": "下面"}
+_OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
-def _relations(first: Item, second: Item) -> list[tuple[tuple[str, str], tuple[str, str]]]:
-    """(right word, wrong word) in English and in Chinese, for every way in which `first` stands beside `second`."""
+def _relations(first: Item, second: Item) -> list[tuple[str, str]]:
+    """(right word, wrong word) for every way in which `first` stands beside `second`."""
     found = []
     horizontal, vertical = first.cell[0] - second.cell[0], first.cell[1] - second.cell[1]
     if horizontal:
-        pair = (("left of", "左边"), ("right of", "右边"))
-        right, wrong = (0, 1) if horizontal < 0 else (1, 0)
-        found.append(((pair[right][0], pair[wrong][0]), (pair[right][1], pair[wrong][1])))
+        found.append("left of" if horizontal < 0 else "right of")
     if vertical:
-        pair = (("above", "上面"), ("below", "下面"))
-        right, wrong = (0, 1) if vertical < 0 else (1, 0)
-        found.append(((pair[right][0], pair[wrong][0]), (pair[right][1], pair[wrong][1])))
-    return found
+        found.append("above" if vertical < 0 else "below")
+    return [(word, _OPPOSITE[word]) for word in found]
+
+
+def _question(kind: str, key: Key) -> tuple[str, str]:
+    if kind == "existence":
+        concept = emoji.find(key[0])
+        return _is_there(concept.en), f"有{concept.zh}吗？"
+    if kind == "count":
+        concept, number = emoji.find(key[0]), int(key[1])
+        english, chinese = NUMBERS[number]
+        asked = f"Is there exactly one {concept.en}?" if number == 1 else f"Are there {english} {_plural(concept.en)}?"
+        return asked, f"有{chinese}个{concept.zh}吗？"
+    if kind == "position":
+        one, other = emoji.find(key[0]), emoji.find(key[2])
+        return f"Is the {one.en} {key[1]} the {other.en}?", f"{one.zh}在{other.zh}的{_RELATIONS[key[1]]}吗？"
+    (said,) = key
+    return {
+        "color": (f"Is the background {said}?", f"背景是{_zh_colour(said) if kind == 'color' else ''}吗？"),
+        "OCR": (f'Is the word "{said}"?', f"文字是“{said}”吗？"),
+        "text_translation": (f'Does the word mean "{said}"?', f"这个词的英文是“{said}”吗？"),
+        "numerical_calculation": (f"Is the answer {said}?", f"答案是{said}吗？"),
+    }[kind]
 
 
 def _zh_colour(colour: str) -> str:

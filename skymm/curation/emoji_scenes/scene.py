@@ -92,7 +92,19 @@ def draw_scene(
         rng.shuffle(chosen)
     else:
         chosen = rng.sample(list(chars), num_items)
-    cells = sorted(rng.sample(CELLS, num_items), key=lambda cell: (cell[1], cell[0]))
+    return _placed(rng, chosen, style)
+
+
+def rearranged(rng: random.Random, scene: Scene, max_items: int) -> Scene:
+    """The same things in other places and numbers, on another ground: what a question about number or place has to look at."""
+    chars = list(scene.chars)
+    chosen = chars + rng.choices(chars, k=rng.randint(0, max(0, max_items - len(chars))))
+    rng.shuffle(chosen)
+    return _placed(rng, chosen, scene.style)
+
+
+def _placed(rng: random.Random, chosen: Sequence[str], style: str) -> Scene:
+    cells = sorted(rng.sample(CELLS, len(chosen)), key=lambda cell: (cell[1], cell[0]))
     items = []
     for char, (column, row) in zip(chosen, cells, strict=True):
         side = rng.randint(96, 148)

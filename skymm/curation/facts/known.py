@@ -143,14 +143,15 @@ def _absent(facts: Facts, named: frozenset[str]) -> tuple[Word, ...]:
         )
     if not named:
         return ()
-    barred = frozenset().union(*map(_relatives, sorted(named)))
+    barred = frozenset().union(*map(relatives, sorted(named)))
     return tuple(
         word for word in load().words.values() if word.askable and "unsaid" not in word.flags and word.en not in barred
     )
 
 
 @lru_cache(maxsize=1 << 10)
-def _relatives(name: str) -> frozenset[str]:
+def relatives(name: str) -> frozenset[str]:
+    """The word itself and all that could be said of the same thing, or of a part of it, or of what it is a part of."""
     return frozenset(other for other in load().words if related(name, other))
 
 

@@ -23,7 +23,7 @@ from skymm.curation.facts.describing import (
 from skymm.curation.facts.known import Known
 from skymm.curation.facts.lexicon import Word, akin, load
 from skymm.curation.facts.mention import Mention, Reading, Span
-from skymm.curation.negatives.pairs import placed, wrong_colours, wrong_numbers
+from skymm.curation.negatives.candidates import placed, wrong_colours, wrong_numbers
 from skymm.curation.negatives.wording import article, noun, sentence, some, zh_counted
 
 _ARTICLE = re.compile(r"\b(an?)(\s+)$", re.I)
@@ -148,7 +148,7 @@ def _colours(reading: Reading, mention: Mention, known: Known) -> Iterator[Mista
     if seen is None or mention.colour_span is None or " and " in mention.colours or seen.colours != (mention.colours,):
         return
     said = reading.text[slice(*mention.colour_span)]
-    for name in wrong_colours(known, seen):
+    for name in wrong_colours(known, seen, natural=True):
         if reading.language == "en":
             yield Mistake("color", _with_article(reading.text, mention.colour_span, name))
             continue

@@ -1,20 +1,17 @@
-"""Questions with their true answers about one picture: what they need of what is known, in words.
-
-A Question is asked about what is so ("Is there a dog?") or about what is not ("Is there a bus?"); both have the same
-fields, so that one template says either.
-"""
+"""Questions with their true answers about one picture: what they need of what is known, in words."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from skymm.conversation import Turn
 from skymm.curation.facts.describing import ATTRIBUTES, NUMBERS, RELATIONS
 from skymm.curation.facts.known import Known, Seen
-from skymm.curation.facts.lexicon import Word, kinds_of
-from skymm.curation.negatives.templates import DENIALS, EXPLAINED, OPEN, QUESTIONS, WORN
+from skymm.curation.facts.lexicon import Word, kinds_of, load
+from skymm.curation.negatives.balance import Asked, Key, kind_of
+from skymm.curation.negatives.candidates import MANY, placed
+from skymm.curation.negatives.templates import DENIALS, EXPLAINED, OPEN, QUESTIONS
 from skymm.curation.negatives.wording import (
     any_,
     colour_phrase,
@@ -31,91 +28,123 @@ from skymm.curation.negatives.wording import (
 )
 
 Exchange = tuple[Turn, Turn]  # a question and its answer
+Fields = dict[str, str]
 _MOST_SEEN = 3
 _TOLD = ("on", "under", "behind", "in front of")
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A positive and a negative about the same picture: of one kind, in one language, phrased by one template."""
-
-    kind: str
-    language: str
-    positive: Exchange
-    negative: Exchange
-
-    @property
-    def turns(self) -> tuple[Turn, ...]:
-        return (*self.positive, *self.negative)
+_SEVERAL = (
+    0.3  # of the questions for a thing, which part says "any dogs", whether there is one, there are several, or none
+)
 
 
-def exchange(question: str, answer: str, kind: str, polarity: str, language: str) -> Exchange:
-    return Turn("user", question), Turn("assistant", answer, (), polarity, kind, language)
+def exchange(asked: Asked, known: Known, last: bool, explained_share: float) -> Exchange:
+    """In words. Both twins have the same question, and are both explained or both short; only the answers differ.
 
-
-def yes_no_pair(
-    rng: random.Random,
-    kind: str,
-    language: str,
-    explained: bool,
-    right: Mapping[str, str],
-    wrong: Mapping[str, str],
-    labelled: str = "",
-) -> Pair:
-    """`right` and `wrong` fill the templates of the kind; `labelled` is the kind that the answers bear, where it says more."""
+    Only the `last` question of a conversation is answered with what can be seen instead: earlier it would tell what is there
+    of what is asked next, and so would its being left out.
+    """
+    rng = random.Random(asked.seed)
+    kind, language = kind_of(asked.label), asked.language
+    explained, several = rng.random() < explained_share, rng.random() < _SEVERAL
+    there = asked.polarity == "positive"
+    instead = seen_fields(random.Random(asked.seed + 1), known, language) if last and not there else {}
+    if kind == "false_premise":
+        return _open(rng, asked, known, instead)
     question, yes, no = rng.choice(QUESTIONS[kind][language])
+    fields, answer = _FIELDS[kind](asked.key, known, there, language, several)
+    answer |= instead
+    short = yes if there else no
     if explained:
-        affirmed, denied = EXPLAINED[kind][language]
-        right, wrong = {**right, "lead": yes.rstrip("。.")}, {**wrong, "lead": no.rstrip("。.")}
-        yes, no = rng.choice(affirmed), rng.choice([one for one in denied if "{seen" not in one or "seen" in wrong])
-    label = labelled or kind
-    return Pair(
-        label,
-        language,
-        exchange(_fill(question, right), _fill(yes, right), label, "positive", language),
-        exchange(_fill(question, wrong), _fill(no, wrong), label, "negative", language),
-    )
+        choices = EXPLAINED[kind][language][0 if there else 1]
+        answer["lead"] = short.rstrip("。.")
+        short = rng.choice([one for one in choices if "{seen" not in one or "seen" in answer])
+    return _said(_fill(question, fields), _fill(short, answer), asked)
 
 
-def open_pair(
-    rng: random.Random, form: str, language: str, right: Mapping[str, str], absent: Mapping[str, str]
-) -> Pair:
+def _open(rng: random.Random, asked: Asked, known: Known, instead: Mapping[str, str]) -> Exchange:
     """An open question about what is there, and the same about what is not: a false premise, which the answer denies."""
+    form, name, number = asked.key
+    word, language = load().words[name], asked.language
     questions, answers = OPEN[form][language]
-    question, answer = rng.choice(questions), rng.choice(answers)
-    denial = rng.choice([one for one in DENIALS[language] if "{seen" not in one or "seen" in absent])
-    return Pair(
-        "false_premise",
-        language,
-        exchange(_fill(question, right), _fill(answer, right), "false_premise", "positive", language),
-        exchange(_fill(question, absent), _fill(denial, absent), "false_premise", "negative", language),
-    )
+    question = rng.choice(questions)
+    fields = thing_fields(word, number == MANY, language)
+    if asked.polarity == "negative":
+        denial = rng.choice([one for one in DENIALS[language] if "{seen" not in one or "seen" in instead])
+        return _said(_fill(question, fields), _fill(denial, {**fields, **instead}), asked)
+    seen = _known(known, name)
+    if form == "color":
+        fields |= colour_fields(seen, seen.colours or (), language)
+    elif form == "count":
+        assert seen.count
+        fields |= count_fields(word, seen.count, seen.count, language)
+    else:
+        fitting = [one for one in placed(known) if one[0].word.en == name]
+        subject, relation, object_, _ = rng.choice(fitting)
+        fields |= position_fields(subject, object_, relation, relation, language)
+    return _said(_fill(question, fields), _fill(rng.choice(answers), fields), asked)
 
 
-def worn_pair(rng: random.Random, language: str, right: Mapping[str, str], owner: Word, absent: Word) -> Pair:
-    """The color of something that nobody has on or with them; its twin asks for the color of what is there."""
-    questions, denials = WORN[language]
-    asked = rng.choice(OPEN["color"][language][0])
-    fields = {
-        "owner": noun(owner) if language == "en" else owner.zh,
-        "noun": noun(absent) if language == "en" else absent.zh,
-        "has": "wears" if absent.worn in "戴穿系" else "has",
-        "worn": absent.worn,
-    }
-    return Pair(
-        "false_premise",
-        language,
-        exchange(
-            _fill(asked, right), _fill(OPEN["color"][language][1][0], right), "false_premise", "positive", language
-        ),
-        exchange(
-            _fill(rng.choice(questions), fields),
-            _fill(rng.choice(denials), fields),
-            "false_premise",
-            "negative",
-            language,
-        ),
-    )
+def _said(question: str, answer: str, asked: Asked) -> Exchange:
+    return Turn("user", question), Turn("assistant", answer, (), asked.polarity, asked.label, asked.language)
+
+
+def _known(known: Known, name: str) -> Seen:
+    seen = known.find(name)
+    assert seen is not None, name
+    return seen
+
+
+def _existence(key: Key, known: Known, there: bool, language: str, several: bool) -> tuple[Fields, Fields]:
+    word = load().words[key[0]]
+    fields = thing_fields(word, several, language)
+    if not there:
+        return fields, dict(fields)
+    seen = _known(known, key[0])
+    return fields, thing_fields(word, seen.many, language) | {"some": spoken_of(seen, language)}
+
+
+def _colour(key: Key, known: Known, there: bool, language: str, several: bool) -> tuple[Fields, Fields]:
+    fields = colour_fields(_known(known, key[0]), (key[1],), language)
+    return fields, dict(fields)
+
+
+def _attribute(key: Key, known: Known, there: bool, language: str, several: bool) -> tuple[Fields, Fields]:
+    seen = _known(known, key[0])
+    group = ATTRIBUTES[key[1]].group
+    truth = key[1] if there else next(name for name in seen.attributes if ATTRIBUTES[name].group == group)
+    fields = attribute_fields(seen, key[1], truth, language)
+    return fields, dict(fields)
+
+
+def _count(key: Key, known: Known, there: bool, language: str, several: bool) -> tuple[Fields, Fields]:
+    seen = _known(known, key[0])
+    assert seen.count
+    fields = count_fields(seen.word, int(key[1]), seen.count, language)
+    return fields, dict(fields)
+
+
+def _position(key: Key, known: Known, there: bool, language: str, several: bool) -> tuple[Fields, Fields]:
+    subject, object_ = _known(known, key[0]), _known(known, key[2])
+    fitting = [one for one in placed(known) if (one[0].word.en, one[2].word.en) == (key[0], key[2])]
+    truth = key[1] if there else next(relation for _, relation, _, wrong in fitting if key[1] in wrong)
+    fields = position_fields(subject, object_, key[1], truth, language)
+    return fields, dict(fields)
+
+
+def _writing(key: Key, known: Known, there: bool, language: str, several: bool) -> tuple[Fields, Fields]:
+    fields = {"value": key[0], "truth": key[0] if there else known.facts.texts[0]}
+    return fields, dict(fields)
+
+
+_FIELDS = {
+    "existence": _existence,
+    "color": _colour,
+    "attribute": _attribute,
+    "count": _count,
+    "position": _position,
+    "OCR": _writing,
+}
 
 
 def _fill(template: str, fields: Mapping[str, str]) -> str:

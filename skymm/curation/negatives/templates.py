@@ -102,12 +102,18 @@ QUESTIONS: Mapping[str, Mapping[str, tuple[Asked, ...]]] = {
     },
 }
 
+DENIED: Mapping[str, tuple[str, ...]] = {
+    "en": ("No, there {verb} no {noun} in the picture.", "No, the picture does not show {any}."),
+    "zh": ("{lead}，图里没有{noun}。", "{lead}，图中看不到{noun}。"),
+}
+
 # {value} is what was asked, {truth} what is so, {lead} the yes or no that fits the question.
 EXPLAINED: Mapping[str, Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "existence": {
         "en": (
             ("Yes, there {verb} {some} in the picture.", "Yes, the picture shows {some}.", "Yes, I can see {some}."),
             (
+                *DENIED["en"],
                 "No, there {verb} no {noun} in the picture; I can see {seen}.",
                 "No, I do not see {any} here. The picture shows {seen}.",
                 "No, there {verb} no {noun}. What I can see is {seen}.",
@@ -117,6 +123,7 @@ EXPLAINED: Mapping[str, Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] =
         "zh": (
             ("{lead}，图里有{some}。", "{lead}，能看到{some}。", "{lead}，图中有{some}。"),
             (
+                *DENIED["zh"],
                 "{lead}，图里没有{noun}，能看到{seen}。",
                 "{lead}，图中看不到{noun}，{seen_there}。",
                 "{lead}，{seen_there}，但没有{noun}。",
@@ -137,7 +144,7 @@ EXPLAINED: Mapping[str, Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] =
             (
                 "{lead}，{noun}是{truth}。",
                 "{lead}，{noun}不是{value}，而是{truth}。",
-                "不是{value}，图里的{noun}是{truth}。",
+                "{lead}，图里的{noun}不是{value}，是{truth}。",
             ),
         ),
     },
@@ -241,22 +248,7 @@ DENIALS: Mapping[str, tuple[str, ...]] = {
         "图里没有{noun}，能看到{seen}。",
     ),
 }
-# Of what somebody has on or with them: (questions, denials).
-WORN: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "en": (
-        ("What color is the {owner}'s {noun}?", "What is the color of the {owner}'s {noun}?"),
-        ("The {owner} in the picture {has} no {noun}.", "There is no {noun} in the picture."),
-    ),
-    "zh": (
-        ("{owner}{worn}的{noun}是什么颜色的？", "图里{owner}{worn}的{noun}是什么颜色？"),
-        ("图里的{owner}没有{worn}{noun}。", "图里没有{noun}。"),
-    ),
-}
-# What preference learning sets against one another: the denial and, in the same place, the same made an assent.
-DENIED: Mapping[str, tuple[str, ...]] = {
-    "en": ("No, there {verb} no {noun} in the picture.", "No, the picture does not show {any}."),
-    "zh": ("{lead}，图里没有{noun}。", "{lead}，图中看不到{noun}。"),
-}
+# What preference learning sets against DENIED: in the same place, the same made an assent.
 ASSENTS: Mapping[str, tuple[str, ...]] = {
     "en": ("Yes, there {verb} {some} in the picture.", "Yes, the picture shows {some}."),
     "zh": ("{lead}，图里有{some}。", "{lead}，图中能看到{some}。"),

@@ -8,20 +8,21 @@ from typing import Any
 
 from skymm.conversation import LANGUAGES, Turn
 from skymm.curation.emoji_scenes import instructions
-from skymm.curation.emoji_scenes.instructions import PAIRS, Fact
-from skymm.curation.emoji_scenes.kin import is_plain_thing, unlike
+from skymm.curation.emoji_scenes.instructions import KINDS
+from skymm.curation.emoji_scenes.kin import is_plain_thing
 from skymm.curation.emoji_scenes.parts import pool
-from skymm.curation.emoji_scenes.scene import Item, Scene, draw_scene, encode, render
+from skymm.curation.emoji_scenes.scene import Item, Scene, draw_scene, encode, rearranged, render
+from skymm.curation.negatives.balance import Askable, Asked, Rules
 from skymm.curation.record import Caption, Facts, Picture, Record, Rejected, Thing
 from skymm.curation.sources import emoji
 from skymm.recipe.sources import EmojiScenesSource
 
-_KINDS = ("existence", "count", "position", "color")
-_TRIES = 20  # for questions that were not asked yet, per pair
-
 
 class Source:
-    """A row is the number of a scene; what is held out for judging, things and art styles of things, is in none of them."""
+    """A row is the number of a scene; what is held out for judging, things and art styles of things, is in none of them.
+
+    Its task "turns" asks about scenes, of every thing as often with answer yes as with no (building/asking.py).
+    """
 
     rows_per_part = 50
 
@@ -45,43 +46,38 @@ class Source:
             yield {"index": index}
 
     def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
-        # The questions about a picture do not move its pixels: another random stream.
-        where = f"{self.recipe.seed}/{row['index']}"
-        rng = random.Random(f"emoji_scenes/{where}")
-        style = rng.choice(list(self._pools))
-        chars = self._pools[style]
-        scene = draw_scene(rng, chars, style, max_items=min(self.recipe.max_items, len(chars)))
+        scene = self._scene(row["index"])
         said = zip(LANGUAGES, instructions.caption(scene).answer)
         yield Record(
             f"{row['index']:08d}",
             {"jpg": Picture(data=encode(render(scene)))},
             tuple(Caption(text, language) for language, text in said),
-            questions(random.Random(f"emoji_scenes/{where}/questions"), scene, chars, self.recipe.pairs_per_image),
-            facts_of(scene),
-            {"scene": scene.facts()},
+            facts=facts_of(scene),
+            extra={"scene": scene.facts()},
         )
 
+    def _scene(self, index: int) -> Scene:
+        """Every third is the one before it, rearranged: another answer to the same question of place or number."""
+        rng = random.Random(f"emoji_scenes/{self.recipe.seed}/{index}")
+        if index % 3 == 2:
+            return rearranged(rng, self._scene(index - 1), self.recipe.max_items)
+        style = rng.choice(list(self._pools))
+        chars = self._pools[style]
+        return draw_scene(rng, chars, style, max_items=min(self.recipe.max_items, len(chars)))
 
-def questions(rng: random.Random, scene: Scene, chars: list[str], num_pairs: int) -> tuple[Turn, ...]:
-    """Pairs of a question with answer yes and its twin with answer no, languages in turn, no question twice, in any order."""
-    # A thing that is asked for in vain must be unlike all that is there.
-    chars = [*scene.chars, *unlike(chars, scene.chars)]
-    pairs: list[tuple[Fact, Fact]] = []
-    asked: set[str] = set()
-    for attempt in range(num_pairs * _TRIES):
-        pair = PAIRS[_KINDS[attempt % len(_KINDS)]](rng, scene, chars)
-        if len(pairs) == num_pairs:
-            break
-        if pair and not asked & {fact.question[0] for fact in pair}:
-            asked |= {fact.question[0] for fact in pair}
-            pairs.append(pair)
-    first = rng.randrange(2)
-    facts = [(fact, LANGUAGES[(first + index) % 2]) for index, pair in enumerate(pairs) for fact in pair]
-    rng.shuffle(facts)
-    turns: list[Turn] = []
-    for fact, language in facts:
-        turns += fact.turns(language, images=() if turns else ("jpg",))
-    return tuple(turns)
+    @property
+    def most(self) -> int:
+        return 2 * self.recipe.pairs_per_image
+
+    def rules(self) -> Rules:
+        return Rules(dict.fromkeys(KINDS, 4), instructions.topics, closes=instructions.closes)
+
+    def askable(self, record: Record) -> Askable:
+        scene = Scene.from_facts(record.extra["scene"])
+        return instructions.askable(random.Random(record.key), scene, self._pools[scene.style])
+
+    def exchange(self, record: Record, asked: Asked) -> tuple[Turn, Turn]:
+        return instructions.fact(asked.label, asked.key, asked.polarity).turns(asked.language)
 
 
 def facts_of(scene: Scene) -> Facts:

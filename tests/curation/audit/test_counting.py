@@ -14,11 +14,11 @@ from skymm.curation.audit.counts import Counts
 from skymm.curation.audit.reading import asked_thing
 from skymm.curation.audit.summary import summarise
 from skymm.curation.audit.tally import Opened, tally
-from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.negatives.pairs import pairs
+from skymm.curation.facts.known import know
+from skymm.curation.negatives.balance import Asked
+from skymm.curation.negatives.questions import exchange
 from skymm.curation.record import Caption, Picture, Record
 from skymm.data.shards import Sample
-from skymm.recipe.data import NegativesRecipe
 
 
 def audited(directory, **options):
@@ -290,11 +290,11 @@ def test_no_shards_and_no_workers_are_errors(tmp_path):
 def test_every_question_of_the_builder_is_read(language):
     """What `skymm data build` asks, whatever the template, names its thing to the audit."""
     record = Record("a", {"jpg": Picture(data=b"x")}, (Caption("a dog and two cats on the grass under a kite", "en"),))
-    recipe = NegativesRecipe(kinds={"existence": 8}, pairs_per_sample=8)
     named = set()
     for seed in range(40):
-        for pair in pairs(random.Random(seed), record, recipe, Statistics(), language):
-            for question, answer in (pair.positive, pair.negative):
-                assert asked_thing(question.text, answer.kind), question.text
-                named.add(asked_thing(question.text, answer.kind))
+        for thing in ("dog", "cat", "grass"):
+            asked = Asked("existence/random", (thing,), "positive", language, seed)
+            question, answer = exchange(asked, know(record), True, 0.5)
+            assert asked_thing(question.text, answer.kind), question.text
+            named.add(asked_thing(question.text, answer.kind))
     assert {"en": {"dog", "cats"}, "zh": {"狗", "猫"}}[language] <= named

@@ -43,25 +43,29 @@ def test_shares_come_true_within_a_percent(table, tmp_path):
     found = conversations(build(recipe, tmp_path / "out"))
     answers = [turn for one in found for turn in one.targets]
     assert sum(turn.language == "zh" for turn in answers) / len(answers) == pytest.approx(0.4, abs=0.01)
-    assert sum(turn.polarity == "negative" for turn in answers) / len(answers) == pytest.approx(0.35, abs=0.01)
+    decided = [turn for turn in answers if turn.kind != "caption"]
+    assert sum(turn.polarity == "negative" for turn in decided) / len(decided) == pytest.approx(0.35, abs=0.01)
     assert sum(one.extra["source"] == "mine" for one in found) / len(found) == pytest.approx(0.6, abs=0.01)
     assert len(found) > 150, "and most samples stay"
 
 
-def test_negatives_have_their_twins_and_the_order_is_mixed(table, tmp_path):
-    recipe = parse({"sources": {"a": pairs_of(table, "negatives")}, "negative_share": 0.5}, DataRecipe)
+def test_every_question_has_its_twin_at_another_picture_and_the_order_is_mixed(table, tmp_path):
+    recipe = parse({"sources": {"a": pairs_of(table, "captions", "negatives")}, "num_samples": 120}, DataRecipe)
     found = conversations(build(recipe, tmp_path / "out"))
+    asked: dict[tuple[str, str], Counter] = {}
     for one in found:
-        answers = one.targets
-        assert len(one.extra["twins"]) * 2 == len(answers)
-        for positive, negative in one.extra["twins"]:
-            assert (answers[positive].polarity, answers[negative].polarity) == ("positive", "negative")
-            assert answers[positive].kind == answers[negative].kind
-            assert answers[positive].language == answers[negative].language
-    indices = [int(one.extra["row"] if "row" in one.extra else one.key.split("_")[1].split("-")[0]) for one in found]
-    assert indices != sorted(indices) and {one.key for one in found} and len({one.key for one in found}) == len(found)
-    firsts = Counter(one.targets[0].polarity for one in found)
-    assert min(firsts.values()) > 0.3 * len(found), "no polarity always comes first"
+        texts = [question.text for question in one.turns[::2]]
+        assert len(set(texts)) == len(texts)
+        kinds = [answer.kind for answer in one.targets]
+        assert kinds == sorted(kinds, key=lambda kind: kind == "caption"), "captions would answer what comes after them"
+        for question, answer in zip(one.turns[::2], one.targets):
+            if answer.kind != "caption":
+                asked.setdefault((answer.kind, question.text), Counter())[answer.polarity] += 1
+    assert sum(told.total() for told in asked.values()) > 200
+    assert all(told["positive"] == told["negative"] for told in asked.values())
+    assert len(found) == len({one.key for one in found}) == 120
+    indices = [int(one.key.split("_")[1].split("-")[0]) for one in found]
+    assert indices != sorted(indices)
 
 
 def test_a_source_that_loses_too_much_stops_the_build(tmp_path):

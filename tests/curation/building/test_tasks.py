@@ -8,7 +8,7 @@ from built import conversations
 
 from skymm.conversation import Turn
 from skymm.curation.building.build import build
-from skymm.curation.building.tasks import converse
+from skymm.curation.building.tasks import converse, with_questions
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.record import Caption, Facts, Picture, Record, Thing
 from skymm.recipe import DataRecipe, parse
@@ -46,9 +46,13 @@ def test_the_first_question_shows_all_pictures_and_no_other_does(name, max_turns
     record = Record("k", pictures, CAPTIONS, turns, Facts((Thing("dog", 1, ("red",)),)))
     for seed in range(8):
         (made,) = converse(record, tasks, recipe(max_turns=max_turns), Statistics(), str(seed))
-        first, *later = [turn for turn in made.turns if turn.role == "user"]
-        assert first.images == tuple(pictures)
-        assert not any(turn.images for turn in later)
+        assert made.room == ("negatives" in tasks) * (8 if max_turns is None else 0)
+        for questions in ([], [exchange("Is there a cat?", "No.")]):
+            turns = with_questions(made.turns, questions[: len(pictures) == 1], list(pictures))
+            first, *later = [turn for turn in turns if turn.role == "user"]
+            assert first.images == tuple(pictures)
+            assert not any(turn.images for turn in later)
+            assert [turn.role for turn in turns].index("user") == any(turn.role == "system" for turn in turns)
 
 
 def test_pictures_that_a_later_question_shows_are_shown_there():
