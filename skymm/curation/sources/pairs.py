@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from skymm.curation.sources.rows import Unusable, broken, captions_of, expect_na
 from skymm.curation.sources.tables import Row, read_rows, tables_at
 from skymm.recipe.sources import PairsSource
 
+_NUMBERED = re.compile(r"\.\w+#(\w+#)?\d+\b")
 _MOST = 100  # captions of one picture; in a table without picture names all rows would seem to be about one
 
 
@@ -77,6 +79,11 @@ class Source:
         checked = False
         for row in read_rows(path, self.recipe.encoding):
             if not row.problem and not checked:
+                if any(_NUMBERED.search(name) for name in row.cells):
+                    raise ValueError(
+                        f'{path}: found lines like `IMAGE#N caption` without a header; format = "chinese_captions" reads them, '
+                        "in both languages"
+                    )
                 expect_names(row.cells.keys(), wanted, str(path))
                 checked = True
             yield self._row(row, path)

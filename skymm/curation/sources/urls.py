@@ -12,11 +12,11 @@ from typing import Any
 
 from PIL import Image
 
-from skymm.curation.record import Caption, Picture, Record, Rejected
+from skymm.curation.record import Picture, Record, Rejected
 from skymm.curation.sources.fetching import fetch, num_shards, shard_paths
+from skymm.curation.sources.rows import Unusable, captions_of
 from skymm.data.names import split_name, unsafe
 from skymm.recipe.sources import UrlsSource
-from skymm.text import language_of
 
 # Parts of what img2dataset, urllib and OpenCV say, and the reason under which it is counted; the first that fits.
 _REASONS = (
@@ -110,12 +110,15 @@ def _record(key: str, outcome: dict[str, Any] | None, picture: Picture | None) -
         return Rejected(key, _reason(outcome["status"], said), f"{row['url']}: {said}")
     if picture is None:
         return Rejected(key, "lost while fetching", row["url"])
-    caption = outcome["caption"]
+    try:
+        captions = tuple(captions_of(outcome["caption"]))
+    except Unusable as error:
+        return Rejected(key, error.reason, error.detail)
     orientation = _ORIENTATIONS.get(json.loads(outcome["exif"] or "{}").get("Image Orientation", ""))
     if orientation:
         picture = Picture(data=_noting(picture.read(), orientation))
     extra = {"url": row["url"], **({"columns": row["columns"]} if row["columns"] else {})}
-    return Record(key, {"jpg": picture}, (Caption(caption, language_of(caption)),), extra=extra)
+    return Record(key, {"jpg": picture}, captions, extra=extra)
 
 
 def _noting(jpeg: bytes, orientation: int) -> bytes:

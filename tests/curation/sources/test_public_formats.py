@@ -87,6 +87,35 @@ def test_rows_about_one_picture_are_one_record(tmp_path):
     assert [caption.language for caption in gathered.records[0].captions] == ["en", "zh"]
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "line", "fields"),
+    [
+        ("captions.txt", "image,caption\n", '{0}.jpg,"{2} , so"\n', {}),
+        (
+            "results.csv",
+            "image_name| comment_number| comment\n",
+            "{0}.jpg| {1}| {2} , so\n",
+            {"image_column": "image_name", "caption_column": "comment"},
+        ),
+        ("Flickr8k.token.txt", "", "{0}.jpg#{1}\t{2} , so\n", {"format": "chinese_captions"}),
+        ("flickr30k_cn.txt", "", "{0}.jpg#zhm#{1} {2} , so\n", {"format": "chinese_captions"}),
+    ],
+)
+def test_the_captions_of_flickr_as_published(tmp_path, name, header, line, fields):
+    """Two of each picture, with a comma in them, in every form in which they are around."""
+    usual = miniatures.pairs(tmp_path, broken=False)
+    lines = [line.format(f"{picture:03d}", number, ENGLISH[picture]) for picture in (0, 1) for number in (0, 1)]
+    table = Path(usual["images"]) / name
+    table.write_text(header + "".join(lines), "utf-8")
+    fields = {"format": "pairs", "table": str(table), "images": f"{usual['images']}/photos", **fields}
+    assert [[caption.text for caption in record.captions] for record in gather(fields).records] == [
+        [f"{ENGLISH[picture]} , so"] for picture in (0, 1)
+    ]
+    if not header:
+        with pytest.raises(ValueError, match=r'lines like `IMAGE#N caption`.*format = "chinese_captions" reads them'):
+            gather({**fields, "format": "pairs"})
+
+
 def test_pairs_of_a_folder(tmp_path):
     gathered = gather(miniatures.pairs_folder(tmp_path))
     texts = {tuple(caption.text for caption in record.captions) for record in gathered.records}
