@@ -77,10 +77,10 @@ def _encoder(llm: str) -> Any:
     import transformers
 
     from skymm import assets
-    from skymm.model.chat import ChatEncoder
+    from skymm.model.chat import ChatEncoder, first_free_id
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(assets.resolve_llm(llm))
-    return ChatEncoder(tokenizer, num_latents=1, image_token_id=len(tokenizer), system=None)
+    return ChatEncoder(tokenizer, num_latents=1, image_token_id=first_free_id(tokenizer), system=None)
 
 
 def _print_tokens(console: Console, encoder: Any, conversation: Conversation) -> None:
@@ -100,9 +100,9 @@ def _print_tokens(console: Console, encoder: Any, conversation: Conversation) ->
             flush(learned)
             line.append("⟦image⟧", style="bold magenta")
             continue
-        if (label == token) != learned:
+        if (label >= 0) != learned:
             flush(learned)
-            learned = label == token
+            learned = label >= 0
         run.append(token)
     flush(learned)
     console.print(line)

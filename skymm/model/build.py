@@ -8,6 +8,7 @@ import torch
 
 from skymm import assets
 from skymm.model import language
+from skymm.model.chat import ChatEncoder, first_free_id
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.identity import llm_fingerprint
 from skymm.model.modeling import SkyMMForConditionalGeneration
@@ -36,6 +37,9 @@ def build_model(
     tokenizer = transformers.AutoTokenizer.from_pretrained(
         source, revision=recipe.llm_revision or "main", trust_remote_code=recipe.trust_remote_code
     )
+    num_rows = llm.get_input_embeddings().weight.shape[0]
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id >= num_rows:
+        tokenizer.pad_token = tokenizer.eos_token  # padding is never read, but it is looked up
     specs = [tower if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers]
     towers = [load_tower(spec, dtype=dtype, trust_remote_code=recipe.trust_remote_code) for spec in specs]
     config = SkyMMConfig(
@@ -47,7 +51,7 @@ def build_model(
         tower_fingerprints=[tower.fingerprint() for tower in towers],
         resampler=recipe.resampler.model_dump(),
         lora=recipe.lora.model_dump() if recipe.lora else None,
-        image_token_id=llm.get_input_embeddings().weight.shape[0],
+        image_token_id=max(num_rows, first_free_id(tokenizer)),
         scaled_decode=recipe.scaled_decode,
         quantization=recipe.quantization,
         trust_remote_code=recipe.trust_remote_code,
@@ -55,7 +59,10 @@ def build_model(
     )
     torch.manual_seed(seed)
     model = SkyMMForConditionalGeneration(config, towers=towers, language_model=llm)
-    return model.eval(), new_processor(config, tokenizer, recipe.system)
+    processor = new_processor(config, tokenizer, recipe.system)
+    check_ids(processor.chat, num_rows, recipe.llm)
+    stop_at(model, processor.chat.end_id)
+    return model.eval(), processor
 
 
 def new_processor(config: SkyMMConfig, tokenizer, system: str | None) -> SkyMMProcessor:
@@ -76,4 +83,25 @@ def open_model(
     model = SkyMMForConditionalGeneration.from_pretrained(
         str(directory), device_map=device, attn_implementation=attention, trust_remote_code=trust_remote_code
     )
-    return model, SkyMMProcessor.from_pretrained(str(directory))
+    processor = SkyMMProcessor.from_pretrained(str(directory))
+    stop_at(model, processor.chat.end_id)
+    return model, processor
+
+
+def stop_at(model: SkyMMForConditionalGeneration, end_id: int) -> None:
+    """Generation ends at what the model has learned to end with, also where the LLM's own configuration names other ids."""
+    known = model.generation_config.eos_token_id
+    known = [] if known is None else known if isinstance(known, list) else [known]
+    if end_id not in known:
+        model.generation_config.eos_token_id = [*known, end_id]
+
+
+def check_ids(chat: ChatEncoder, num_rows: int, llm: str) -> None:
+    """Raises ValueError where text or the chat template would give an id that the LLM has no embedding for."""
+    special = set(chat.tokenizer.all_special_ids)
+    for text, id_ in chat.tokenizer.get_vocab().items():
+        if id_ >= num_rows and (id_ not in special or id_ in chat.written_ids):
+            raise ValueError(
+                f"llm {llm!r}: its tokenizer writes {text!r} as id {id_}, but the LLM has {num_rows} embeddings; give it the "
+                "tokenizer that it was trained with, or embeddings that were resized for this one"
+            )

@@ -1,33 +1,49 @@
 """One pass from a Conversation to token ids, labels and image positions.
 
-A chat template is rendered once per sequence of roles, around sentinels, and cut there into markup and content. Each
-piece is tokenised once, ids and labels grow together, and nothing is ever tokenised again to find the answer. Markup may
-hold control tokens; what people wrote may not (a user who types `<|im_end|>` or `<image>` gets plain text). Each image
-owns exactly K positions, filled with an id that no text can produce.
+The text of the whole conversation, as the LLM's chat template writes it, is tokenised once; labels and image positions
+are found by the characters that each token stands for. So the ids are the template's own. Where that cannot be, the text
+is cut and both sides are tokenised apart: where a question ends inside a token (what is asked with must be how the
+training text begins), where an image stands inside a word, and inside control tokens that somebody typed (a user who
+types `<|im_end|>` or `<image>` gets plain text). Each image owns exactly K positions, filled with an id that no text can
+produce.
 """
 
 from __future__ import annotations
 
+import copy
+import itertools
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import torch
+from tokenizers import processors
 from torch import Tensor
 
 from skymm.conversation import BadSample, Conversation, Turn
 from skymm.model.attention import boundaries
+from skymm.model.chat_template import ChatTemplate, Content
 from skymm.model.loss import IGNORE
 
-_SENTINEL = "⟦content {}⟧"
+# Behind one of these a tokenizer does not put what it puts before a text of its own (SentencePiece's word mark).
+_ANCHORS = ("\n", ":", "a", "。")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+
+_Token = tuple[int, int, int]  # its id, and the characters it stands for, from and to
 
 
 @dataclass(slots=True)
 class Encoded:
     """ids and labels of one conversation (same length; labels are IGNORE wherever nothing is learned).
 
+    A label is the id at its place, but for one case: where a template ends an answer otherwise amid a conversation than at
+    its end (gpt-oss), or not at all (GLM-4), the label is what ends a conversation, since generation stops at that.
     `images` are the names of its images in order; `targets` has, per learned answer, its turn and the half-open span of
-    its labels, so that a loss can be told apart by language and polarity.
+    its labels, so that a loss can be told apart by language and polarity. `text` is what was tokenised, and `places` where
+    in it each image stands.
     """
 
     key: str
@@ -35,10 +51,41 @@ class Encoded:
     labels: list[int] = field(default_factory=list)
     images: tuple[str, ...] = ()
     targets: list[tuple[Turn, int, int]] = field(default_factory=list)
+    text: str = ""
+    places: tuple[int, ...] = ()
 
-    def add(self, ids: list[int], is_target: bool) -> None:
-        self.ids += ids
-        self.labels += ids if is_target else [IGNORE] * len(ids)
+
+@dataclass(slots=True)
+class _Answer:
+    """What is learned of a turn, in characters. `mark`: the id that has to end it where the text says something else."""
+
+    turn: Turn
+    start: int
+    end: int
+    mark: int | None = None
+
+
+@dataclass(slots=True)
+class _Script:
+    """The text of a conversation while it grows, and what stands where in it, in characters.
+
+    `contents`: from and to where people wrote, and the ids that may not come of it. `asked`: where an answer is asked for.
+    """
+
+    text: str = ""
+    contents: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
+    images: list[int] = field(default_factory=list)
+    answers: list[_Answer] = field(default_factory=list)
+
+    def write(self, turn: Turn, content: Content, forbidden: frozenset[int]) -> None:
+        said = content.of(turn.text)
+        start = len(self.text) + len(content.before)
+        self.text += content.before + said
+        self.contents.append((start, len(self.text), forbidden))
+        stripped = len(turn.text) - len(turn.text.lstrip(content.left))
+        for place in turn.places or (0,) * len(turn.images):
+            self.images.append(start + min(max(place - stripped, 0), len(said)))
 
 
 class ChatEncoder:
@@ -49,9 +96,11 @@ class ChatEncoder:
     """
 
     def __init__(self, tokenizer: Any, *, num_latents: int, image_token_id: int, system: str | None = None):
-        if not getattr(tokenizer, "chat_template", None):
+        self.template = ChatTemplate(tokenizer)
+        if not tokenizer.is_fast:
             raise ValueError(
-                "the tokenizer has no chat template; use an instruction-tuned LLM or set tokenizer.chat_template"
+                f"{type(tokenizer).__name__} does not tell which characters its tokens stand for; give the LLM a tokenizer "
+                "that does, a fast one (with a tokenizer.json)"
             )
         self.tokenizer, self.num_latents, self.image_token_id, self.system = (
             tokenizer,
@@ -59,9 +108,16 @@ class ChatEncoder:
             image_token_id,
             system,
         )
-        self._control = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
-        self._skeleton = lru_cache(maxsize=256)(self._skeleton)
-        self._markup_ids = lru_cache(maxsize=4096)(self._markup_ids)
+        self._fast = copy.deepcopy(tokenizer.backend_tokenizer)
+        self._fast.no_truncation()
+        self._fast.no_padding()
+        # The template writes the special tokens itself, and some processors leave blanks out of the offsets.
+        self._fast.post_processor = processors.Sequence([])
+        self._special = frozenset(tokenizer.all_special_ids)
+        self._special |= {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._control = self._special | set(tokenizer.added_tokens_decoder)
+        self._greedy = any(token.lstrip or token.rstrip for token in tokenizer.added_tokens_decoder.values())
+        self._ending = lru_cache(maxsize=256)(self._ending)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to data workers as what it was made of; caches are not luggage."""
@@ -72,15 +128,22 @@ class ChatEncoder:
         """For training: every assistant turn is a target. Raises ValueError without one, or when it cannot fit."""
         if not conversation.targets:
             raise ValueError(f"{conversation.key}: nothing to learn, there is no assistant turn")
-        return self._fit(conversation, max_length, add_generation_prompt=False)
+        return self._fit(conversation, max_length)
 
     def encode_prompt(
         self, conversation: Conversation, *, max_length: int | None = None, continue_final: bool = False
     ) -> Encoded:
         """For answering: the same walk, up to where the answer begins (or inside it, for `continue_final`)."""
         if continue_final:
-            return self._fit(conversation, max_length, add_generation_prompt=False, open_end=True)
-        return self._fit(conversation.as_prompt(), max_length, add_generation_prompt=True)
+            return self._fit(conversation, max_length, open_end=True)
+        return self._fit(conversation.as_prompt(), max_length, prompt=True)
+
+    def encode_text(self, pieces: Sequence[str], key: str) -> Encoded:
+        """Text that stands as the template would write it, with an image between two pieces."""
+        ends = list(itertools.accumulate(map(len, pieces)))
+        script = _Script("".join(pieces), images=ends[:-1])
+        names = tuple(str(index) for index in range(len(pieces) - 1))
+        return self._labelled(Encoded(key, images=names), script, self._tokens(script, 0, len(script.text)))
 
     def encode_words(self, conversation: Conversation) -> Encoded:
         """For the "words" objective: one image's K positions, labelled with the words of the answers, in order.
@@ -101,68 +164,199 @@ class ChatEncoder:
             if not turns or not room:
                 continue
             # A blank before a word is how most vocabularies spell it inside a sentence, where questions will have it.
-            ids = [token for turn in turns for token in self._content_ids(_inside_sentence(turn))]
+            ids = [token for turn in turns for token in self._word_ids(_inside_sentence(turn))]
             start = len(encoded.ids)
             encoded.ids += [self.image_token_id] * room
-            encoded.labels += [*ids, *[self._content_ids("\n")[-1]] * room][:room]
+            encoded.labels += [*ids, *[self._word_ids("\n")[-1]] * room][:room]
             encoded.targets.append((turns[0], start, start + room))
         return encoded
 
-    # --- the walk -----------------------------------------------------------------------------------------------------
+    @property
+    def end_id(self) -> int:
+        """The id that ends an answer. `generate` has to stop at it, whatever else it stops at."""
+        return self._ending(self.template.answered(("user", "assistant"), (None, None)).ending)[1]
 
-    def _walk(self, conversation: Conversation, *, add_generation_prompt: bool, open_end: bool = False) -> Encoded:
-        turns = list(conversation.turns)
-        if self.system is not None and turns[0].role != "system":
-            turns.insert(0, Turn("system", self.system))
-        markup = self._skeleton(tuple(turn.role for turn in turns), add_generation_prompt)
-        encoded = Encoded(conversation.key, images=conversation.images)
-        end_mark = 0
-        for turn, before in zip(turns, markup):
-            self._add_markup(encoded, before, end_mark)
-            end_mark = 0
-            is_target = turn.role == "assistant"
-            start = len(encoded.ids)
-            for kind, said in turn.parts:
-                image = [self.image_token_id] * self.num_latents
-                encoded.add(self._content_ids(said) if kind == "text" else image, is_target)
-            if is_target:
-                end_mark = 1
-                encoded.targets.append((turn, start, len(encoded.ids) + 1))
-        if not open_end:
-            self._add_markup(encoded, markup[-1], end_mark)
+    @cached_property
+    def opening_ids(self) -> tuple[int, ...]:
+        """What the model itself writes before every answer, behind the prompt (gpt-oss's channel, GLM-4's line break).
+
+        Who wants an answer's own first token puts it behind the prompt. What is part of that token (LLaMA-2's blank) is not
+        in it.
+        """
+        runs = []
+        for said in ("No", "没有", "A"):
+            script = self._script((Turn("user", "a"), Turn("assistant", said)), prompt=False, open_end=False)
+            tokens = self._tokens(script, 0, len(script.text))
+            first, last = (_first_at(tokens, place) for place in (script.asked[0], script.contents[-1][0]))
+            runs.append([id_ for id_, _, _ in tokens[first:last]])
+        same = itertools.takewhile(lambda ids: len(set(ids)) == 1, zip(*runs))
+        return tuple(ids[0] for ids in same)
+
+    # --- the text -----------------------------------------------------------------------------------------------------
+
+    def _walk(self, conversation: Conversation, *, prompt: bool = False, open_end: bool = False) -> Encoded:
+        try:
+            script = self._script(self._with_system(conversation.turns), prompt=prompt, open_end=open_end)
+            tokens = self._tokens(script, 0, len(script.text))
+        except ValueError as error:
+            raise ValueError(f"{conversation.key}: {error}") from error
+        return self._labelled(Encoded(conversation.key, images=conversation.images), script, tokens)
+
+    def _with_system(self, turns: Sequence[Turn]) -> Sequence[Turn]:
+        if self.system is None or turns[0].role == "system" or not (self.system.strip() or self._has_system_role):
+            return turns
+        return (Turn("system", self.system), *turns)
+
+    def _script(self, turns: Sequence[Turn], *, prompt: bool, open_end: bool) -> _Script:
+        """The text up to where the answer begins (`prompt`), or into it (`open_end`), or all of it."""
+        roles = tuple(turn.role for turn in turns)
+        blanks = tuple(None if turn.role == "assistant" or turn.text.strip() else turn.text for turn in turns)
+        script = _Script()
+        ending, mark = "", None
+
+        def go_on(until: int, ask: bool = True) -> None:
+            asked = self.template.asked(roles[:until], blanks[:until], ask)
+            for content in asked.contents:
+                script.write(turns[content.number], content, self._markup)
+            script.text += asked.opening
+            if ask:
+                script.asked.append(len(script.text))
+            _end(script, ending, mark)
+
+        for number, turn in enumerate(turns):
+            if turn.role != "assistant":
+                continue
+            go_on(number)
+            answered = self.template.answered(roles[: number + 1], blanks[: number + 1])
+            ending, mark = self._ending(answered.ending)
+            script.answers.append(_Answer(turn, len(script.text), 0))
+            script.write(turn, answered.content, self._special | {mark})
+            script.answers[-1].end = len(script.text)
+        if roles[-1] != "assistant":
+            go_on(len(turns), ask=prompt)
+        elif not open_end:
+            script.text += answered.ending
+            _end(script, ending, mark)
+        return script
+
+    def _ending(self, text: str) -> tuple[str, int]:
+        """What ends an answer: the template's text up to its first control token, and that token. ("", eos) without one."""
+        for id_, _, end in self._piece(text, 0, len(text)):
+            if id_ in self._control:
+                return text[:end], id_
+        if self.tokenizer.eos_token_id is None:
+            raise ValueError(
+                "the LLM's chat template ends answers without a control token, and its tokenizer has no eos_token; set "
+                "tokenizer.eos_token, or generation would never stop"
+            )
+        return "", self.tokenizer.eos_token_id
+
+    @cached_property
+    def _has_system_role(self) -> bool:
+        try:
+            self.template.asked(("system", "user"), (None, None))
+        except ValueError:
+            return False
+        return True
+
+    @cached_property
+    def written_ids(self) -> frozenset[int]:
+        """What the template itself writes around a question and its answer."""
+        asked = self.template.asked(("user",), (None,))
+        answered = self.template.answered(("user", "assistant"), (None, None))
+        texts = (
+            *(content.before for content in asked.contents),
+            asked.opening,
+            answered.content.before,
+            answered.ending,
+        )
+        return frozenset({id_ for text in texts for id_, _, _ in self._piece(text, 0, len(text))} | {self.end_id})
+
+    @cached_property
+    def _markup(self) -> frozenset[int]:
+        """Special tokens, and the added ones that the template writes: no question may bring one of them."""
+        return self._special | (self._control & self.written_ids)
+
+    # --- tokens -------------------------------------------------------------------------------------------------------
+
+    def _tokens(self, script: _Script, low: int, high: int) -> list[_Token]:
+        """Of a part of the text: in one piece, or cut at the last place that needs it and so on, on both sides of it."""
+        tokens = self._piece(script.text, low, high)
+        cut = max((*self._typed(script, tokens), *self._straddled(script, tokens)), default=None)
+        if cut is None:
+            return tokens
+        return self._tokens(script, low, cut) + self._tokens(script, cut, high)
+
+    def _piece(self, text: str, low: int, high: int) -> list[_Token]:
+        """Tokens of text[low:high], read as what goes on there."""
+        for anchor in (*_ANCHORS, "") if low else ("",):
+            try:
+                encoding = self._fast.encode(anchor + text[low:high], add_special_tokens=False)
+            except (TypeError, UnicodeError) as error:
+                raise ValueError(_half_a_character(text) or str(error)) from error
+            shift = low - len(anchor)
+            tokens = [(id_, start + shift, end + shift) for id_, (start, end) in zip(encoding.ids, encoding.offsets)]
+            if self._greedy:
+                tokens = [_without_blanks(token, text) if token[0] in self._control else token for token in tokens]
+            first = _first_at(tokens, low)
+            if not anchor or first == len(tokens) or tokens[first][1] >= low:
+                break
+        return tokens[first:] if anchor else tokens
+
+    def _straddled(self, script: _Script, tokens: list[_Token]) -> Iterator[int]:
+        """Places where an answer is asked for, or an image stands, that lie inside a token."""
+        for places, is_image in ((script.asked, False), (script.images, True)):
+            for place in places:
+                if not tokens or not tokens[0][1] < place < tokens[-1][2]:
+                    continue
+                index = _first_at(tokens, place)
+                _, start, _ = tokens[index]
+                last, _, end = tokens[index - 1] if index else (None, 0, place)
+                if start < place:
+                    # The blank that most vocabularies put before a word: an image stands before it just as well.
+                    if not is_image or script.text[start:place].strip(" "):
+                        yield place
+                elif end < place and last not in self._control:
+                    yield place  # blanks on both sides that were taken for one
+
+    def _typed(self, script: _Script, tokens: list[_Token]) -> Iterator[int]:
+        """Places inside control tokens that somebody typed: cut there, they are text."""
+        for id_, start, end in tokens:
+            if id_ not in self._control or end - start < 2:
+                continue
+            if id_ == self.tokenizer.unk_token_id and script.text[start:end] != self.tokenizer.unk_token:
+                continue  # it stands for what the vocabulary lacks
+            for low, high, forbidden in script.contents:
+                if id_ in forbidden and max(low, start) < min(high, end):
+                    yield start + 1
+
+    def _word_ids(self, text: str) -> list[int]:
+        script = _Script("\n" + text, [(1, 1 + len(text), self._special)])
+        return [id_ for id_, _, _ in self._tokens(script, 1, len(script.text))]
+
+    def _labelled(self, encoded: Encoded, script: _Script, tokens: list[_Token]) -> Encoded:
+        ids = [id_ for id_, _, _ in tokens]
+        labels = [IGNORE] * len(ids)
+        spans = []
+        for answer in script.answers:
+            start, end = _first_at(tokens, answer.start), bisect_left(tokens, answer.end, key=_start)
+            labels[start:end] = ids[start:end]
+            if answer.mark is not None:
+                if end == len(ids):
+                    ids.append(answer.mark)
+                    labels.append(IGNORE)
+                labels[end] = answer.mark
+                end += 1
+            spans.append((answer.turn, start, end))
+        shown = [_first_at(tokens, place) for place in script.images]
+        for index in reversed(shown):
+            ids[index:index] = [self.image_token_id] * self.num_latents
+            labels[index:index] = [IGNORE] * self.num_latents
+        encoded.ids, encoded.labels, encoded.text, encoded.places = ids, labels, script.text, tuple(script.images)
+        for turn, start, end in spans:
+            shift = self.num_latents * bisect_right(shown, start)
+            encoded.targets.append((turn, start + shift, end + shift))
         return encoded
-
-    def _add_markup(self, encoded: Encoded, text: str, end_mark: int) -> None:
-        """After an answer the mark that ends it is part of what is learned: without it a model never stops."""
-        ids = self._markup_ids(text)
-        if end_mark:
-            if not ids or ids[0] not in self._control:
-                # A template without a mark of its own (or with a blank before it) still has to teach stopping.
-                first = next((index for index, token in enumerate(ids) if token in self._control), None)
-                ids = [self.tokenizer.eos_token_id, *ids] if first is None else ids[first:]
-            encoded.add(ids[:1], is_target=True)
-            ids = ids[1:]
-        encoded.add(ids, is_target=False)
-
-    def _skeleton(self, roles: tuple[str, ...], add_generation_prompt: bool) -> tuple[str, ...]:
-        """The template's own text before each content, and after the last: len(roles) + 1 pieces."""
-        messages = [{"role": role, "content": _SENTINEL.format(index)} for index, role in enumerate(roles)]
-        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
-        pieces = []
-        for index in range(len(roles)):
-            before, found, text = text.partition(_SENTINEL.format(index))
-            if not found:
-                raise ValueError(
-                    f"the LLM's chat template does not print a {roles[index]} turn of {roles}; give another template"
-                )
-            pieces.append(before)
-        return (*pieces, text)
-
-    def _markup_ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
-
-    def _content_ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] if text else []
 
     # --- length -------------------------------------------------------------------------------------------------------
 
@@ -183,6 +377,55 @@ class ChatEncoder:
                     "too long",
                 )
             conversation = shorter
+
+
+def _start(token: _Token) -> int:
+    return token[1]
+
+
+def _end_of(token: _Token) -> int:
+    return token[2]
+
+
+def _without_blanks(token: _Token, text: str) -> _Token:
+    """Some control tokens take the white space beside them; it stands for nothing then."""
+    id_, start, end = token
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return id_, start, end
+
+
+def _first_at(tokens: list[_Token], place: int) -> int:
+    """Index of the first token of what stands at `place` or behind it. It may begin before it, see `_straddled`."""
+    index = bisect_right(tokens, place, key=_end_of)
+    while index and tokens[index - 1][1] >= place:  # tokens of no characters
+        index -= 1
+    return index
+
+
+def _end(script: _Script, ending: str, mark: int | None) -> None:
+    """After an answer the mark that ends it is part of what is learned: without it a model never stops."""
+    if script.answers:
+        answer = script.answers[-1]
+        if ending and script.text.startswith(ending, answer.end):
+            answer.end += len(ending)
+        else:
+            answer.mark = mark
+
+
+def _half_a_character(text: str) -> str | None:
+    found = _HALF_CHARACTER.search(text)
+    if found is None:
+        return None
+    around = text[max(0, found.start() - 20) : found.end() + 20]
+    return f"half a character (the lone surrogate {found[0]!a}) in {around!a}; mend the text, or leave the sample out"
+
+
+def first_free_id(tokenizer: Any) -> int:
+    """An id that no text can produce."""
+    return 1 + max(tokenizer.get_vocab().values())
 
 
 def _inside_sentence(turn: Turn) -> str:

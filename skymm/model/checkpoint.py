@@ -27,6 +27,7 @@ from skymm.model.vision import Tower, load_tower
 RESAMPLER, LORA, INDEX = "resampler.safetensors", "lora", "model.safetensors.index.json"
 ADAPTER = "adapter_model.safetensors"
 _PEFT, _PLACE = "base_model.model.", "language_model."
+GENERATION = "generation_config.json"
 
 
 def name_in_model(name: str) -> str:
@@ -146,6 +147,9 @@ def load_model(
     )
     eyes = _load_towers(config, name, dtype, trusted)
     model = model_class(config, towers=eyes, language_model=language_model)
+    if (directory / GENERATION).is_file():  # it may name an end that the LLM's own does not, see `stop_at`
+        saved = json.loads((directory / GENERATION).read_text("utf-8"))
+        model.generation_config.eos_token_id = saved.get("eos_token_id")
     model.resampler.load_state_dict(_read(directory / RESAMPLER))
     if config.lora:
         state = _read(directory / LORA / ADAPTER)

@@ -20,8 +20,8 @@ class SkyMMConfig(PreTrainedConfig):
         resampler: num_latents, num_layers, num_heads, width.
         lora: rank, alpha, dropout, targets; None for none.
         quantization: "nf4" where the LLM was held in 4 bits while the adapter learned; it is opened in the same way.
-        image_token_id: stands for an image position in `input_ids`. It is one past the embedding table on purpose: no text
-            can produce it, and looking it up would be an error instead of a wrong word.
+        image_token_id: stands for an image position in `input_ids`. It is past the embedding table and past
+            the tokenizer on purpose: no text can produce it, and looking it up would be an error instead of a wrong word.
         trust_remote_code: the LLM or a tower is made of code that lies beside its weights. It is run only when whoever opens
             the model says so as well.
         scaled_decode: large JPEGs are decoded at a fraction of their size, see `min_side`.

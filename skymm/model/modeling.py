@@ -243,7 +243,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         filler = self.generation_config.pad_token_id
         if filler is None:
             eos = self.generation_config.eos_token_id
-            filler = eos[0] if isinstance(eos, list) else eos
+            filler = (eos[0] if isinstance(eos, list) else eos) or 0
         if generation_config is not None:
             kwargs["generation_config"] = generation_config
         return self.language_model.generate(

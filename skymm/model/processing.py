@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -169,19 +169,16 @@ class SkyMMProcessor(ProcessorMixin):
             encoded.append(one)
             shown += [images[int(name)] for name in one.images]
         if not tokenize:
-            texts = [self._render(one.ids) for one in encoded]
+            texts = [self._render(one) for one in encoded]
             return texts if batched else texts[0]
         batch = self._batch(encoded, [self._open(image) for image in shown], wanted)
         return batch if return_dict else batch["input_ids"]
 
     # --- rendered text --------------------------------------------------------------------------------------------------
 
-    def _render(self, ids: list[int]) -> str:
-        pieces = []
-        for is_image, run in groupby(ids, lambda token: token == self.image_token_id):
-            run = list(run)
-            pieces.append(self.image_token * (len(run) // self.num_latents) if is_image else self.tokenizer.decode(run))
-        return "".join(pieces)
+    def _render(self, encoded: Encoded) -> str:
+        cuts = [0, *encoded.places, len(encoded.text)]
+        return self.image_token.join(encoded.text[start:end] for start, end in pairwise(cuts))
 
     def _encode_rendered(self, text: str, num_images: int, where: str) -> Encoded:
         pieces = text.split(self.image_token)
@@ -190,13 +187,9 @@ class SkyMMProcessor(ProcessorMixin):
                 f"{where}: {len(pieces) - 1} image marks ({self.image_token!r}) for {num_images} images; this text has been "
                 "rendered already, with apply_chat_template(tokenize=False) an image leaves a mark where it stands"
             )
-        encoded = Encoded(where, images=_names(num_images))
-        for index, piece in enumerate(pieces):
-            encoded.add([self.image_token_id] * (self.num_latents * bool(index)), is_target=False)
-            encoded.add(self.tokenizer(piece, add_special_tokens=False)["input_ids"] if piece else [], is_target=False)
-        if not encoded.ids:
+        if not text:
             raise ValueError(f"{where} is empty")
-        return encoded
+        return self.chat.encode_text(pieces, where)
 
     def _is_rendered(self, text: str) -> bool:
         return self.image_token in text or text.startswith(self._beginnings)
@@ -207,7 +200,7 @@ class SkyMMProcessor(ProcessorMixin):
         said, found = "beginning", []
         for turns in ((Turn("user", said),), (Turn("system", said), Turn("user", "."))):
             try:
-                before = self._render(self.chat.encode_prompt(Conversation("", turns)).ids).partition(said)[0]
+                before = self._render(self.chat.encode_prompt(Conversation("", turns))).partition(said)[0]
             except ValueError:  # templates without system turns
                 continue
             found += [before] if before.strip() else []

@@ -116,7 +116,7 @@ def test_a_template_without_an_end_mark_still_teaches_stopping():
     )
     encoded = ChatEncoder(tokenizer, num_latents=K, image_token_id=IMAGE).encode(chat(("a", "b")))
     learned = [token for token in encoded.labels if token != IGNORE]
-    assert learned == [*tokenizer("b", add_special_tokens=False)["input_ids"], END]
+    assert learned == [*tokenizer("assistant: b", add_special_tokens=False)["input_ids"], END]
 
 
 def test_a_tokenizer_without_a_template_is_refused():

@@ -96,7 +96,8 @@ class SkyMMAnswerer(LocalAnswerer):
         if not self.lora and any(one.images for one in asks):
             raise ValueError(f"{self.name} has no eyes; ask it without images")
         questions = [ask(one.prompt, *(f"image {index}" for index in range(len(one.images)))) for one in asks]
-        return [self.processor.chat.encode_prompt(question).ids for question in questions]
+        chat = self.processor.chat
+        return [[*chat.encode_prompt(question).ids, *chat.opening_ids] for question in questions]
 
     def _padded(self, prompts: Sequence[list[int]]) -> dict[str, Tensor]:
         batch = pad([Encoded("", ids, ids) for ids in prompts], pad_id=self.processor.pad_id, side="left")
