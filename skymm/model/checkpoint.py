@@ -124,6 +124,7 @@ def load_model(
     directory = _local(name, {key: value for key, value in hub.items() if value is not None})
     if not isinstance(config, SkyMMConfig):
         config = SkyMMConfig.from_pretrained(directory)
+    config.name_or_path = name  # trainers open a reference model by it
     if dtype == "auto":
         dtype = config.dtype or torch.float32
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype

@@ -28,6 +28,7 @@ class SkyMMConfig(PreTrainedConfig):
     """
 
     model_type = "skymm"
+    auto_map: ClassVar = {}  # TRL asks it of every model that is not transformers' own
     keys_to_ignore_at_inference: ClassVar = ["loss_sum", "loss_count", "token_losses", "past_key_values"]
 
     def __init__(

@@ -229,3 +229,52 @@ def test_the_same_seed_builds_the_same_model(tiny_model_recipe):
     assert all(torch.equal(one[name], two[name]) for name in one)
     other = build_model(tiny_model_recipe, seed=6)[0].state_dict()
     assert not torch.equal(one["resampler.latents"], other["resampler.latents"])
+
+
+def test_attention_is_the_one_that_was_asked_for(saved):
+    model = AutoModelForImageTextToText.from_pretrained(saved[2], attn_implementation="eager", dtype="auto")
+    assert model.config._attn_implementation == model.language_model.config._attn_implementation == "eager"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantization_config": {"load_in_4bit": True}}, "does nothing with quantization_config="),
+        ({"state_dict": {}}, "does nothing with state_dict="),
+        ({"device_map": {"towers": "cpu", "language_model": "cpu"}}, "loaded onto one device"),
+        ({"device_map": "balanced"}, "loaded onto one device"),
+        ({"trust_remote_code": True, "output_loading_info": True}, "does nothing with"),
+    ],
+)
+@pytest.mark.parametrize("load", [load_model, AutoModelForImageTextToText.from_pretrained])
+def test_what_loading_would_not_heed_is_refused(saved, load, options, message):
+    with pytest.raises(ValueError, match=message):
+        load(str(saved[2]), **options)
+
+
+def test_saving_heeds_what_it_is_given(saved, tmp_path):
+    model = saved[0]
+    other = {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items()}
+    model.save_pretrained(tmp_path / "zeros", state_dict=other, safe_serialization=True)
+    assert not load_model(tmp_path / "zeros").resampler.latents.any()
+    model.save_pretrained(tmp_path / "nothing", is_main_process=False)
+    assert not (tmp_path / "nothing").exists()
+    with pytest.raises(ValueError, match="does nothing with push_to_hub=True"):
+        model.save_pretrained(tmp_path / "nothing", push_to_hub=True)
+
+
+MODULES = ("modeling", "checkpoint", "processing", "pipeline", "build", "configuration")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_any_module_may_be_imported_first(module):
+    code = (
+        f"import skymm.model.{module}\n"
+        "from transformers import AutoModelForImageTextToText as A, AutoProcessor\n"
+        "from transformers.models.auto.processing_auto import PROCESSOR_MAPPING as P\n"
+        "from transformers.pipelines import PIPELINE_REGISTRY as R\n"
+        "from skymm.model.configuration import SkyMMConfig as C\n"
+        "print(C in A._model_mapping, C in P, R.supported_tasks['image-text-to-text']['impl'].__name__)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert printed == ["True", "True", "OpeningPipeline"]
