@@ -15,7 +15,7 @@ from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
 from skymm.evaluation.files import column, read_json, text_of
-from skymm.evaluation.reading.answer_files import Given, given_of
+from skymm.evaluation.reading.answer_files import Given, given_of, refuse_labels
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.mmmu_parsing import open_right, parse_multi_choice, strict_open
 from skymm.evaluation.reading.rows import option_lines, picture_of, rows_of, tables_below, tallies, tally
@@ -126,6 +126,7 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
             else:
                 found += [_raw(one) for one in given_of(file, rows_of(file), files)]
     answers = once_each(found, str(paths[0]))
+    refuse_labels(answers, str(paths[0]), "response", files)
     return sorted(answers, key=lambda answer: answer.question.fields["subject"])
 
 

@@ -233,8 +233,11 @@ def _refuse_repeats(given: Sequence[Given], ways: Sequence[Sequence[str]]) -> No
 
 
 def _agree(one: Given, asked: tuple[Row, Question]) -> bool:
+    """Whether both are one question: by its words, or where a side has none by the right answer that the row has too."""
     said, wanted = one.key("words"), key_of(asked[0], "question")
-    return not said or not wanted or wanted in said
+    if said and wanted:
+        return wanted in said
+    return not one.gold or not asked[1].gold or one.gold.lower() == asked[1].gold.lower()
 
 
 def _in_order(given: Sequence[Given], asked: Asked, labels: str) -> Pairs:

@@ -244,6 +244,10 @@ def test_amber_of_a_kit_and_of_a_part(tmp_path):
     scores = covered_scores(one, one.read([write_lines(tmp_path / "a.jsonl", llava)], files), files)
     assert (scores["answered"], scores["expected"]) == (2, 3)  # of the yes/no questions; no description was asked for
     assert "generative" not in scores
+    # Another numbering, and no questions to tell: the right answers beside the model's are other ones.
+    table = [{"index": n, "answer": gold, "prediction": "Yes"} for n, gold in ((2, "no"), (3, "yes"), (4, "yes"))]
+    with pytest.raises(ValueError, match="question_id 2 is none of the 4 questions of"):
+        one.read([write_xlsx(tmp_path / "m_AMBER.xlsx", table)], files)
 
 
 # --- what lies beside this project, where it does ------------------------------------------------------------------------
