@@ -4,6 +4,7 @@ jsonl and parquet. `llava` is its older name.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ LICENCE = (
     "BLIP; ShareGPT4V CC-BY-NC 4.0; pictures under the terms of their own sources"
 )
 _PICTURES = ("images", "image", "image_path", "image_paths", "image_file", "img", "img_path")
+_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|mp4|avi|mov|mkv|webm)\Z|\Adata:image/", re.IGNORECASE)
 _DIFFER = "markers and pictures differ"
 _ABOUT = ("id", "image_id", "data_path")
 
@@ -58,7 +60,7 @@ class Source:
                     yield row
                     continue
                 entry = row["entry"]
-                form = form_of({**entry, **dict.fromkeys(row.get("cell", [[]])[-1], True)})
+                form = form_of(self._renamed({**entry, **dict.fromkeys(row.get("cell", [[]])[-1], True)}))
                 if not known and not form:
                     _expect(row["found"], f"{path}, entry {number}")
                 known = True
@@ -72,9 +74,11 @@ class Source:
         yield record_of(row, self._record)
 
     def _record(self, row: dict[str, Any]) -> Record:
-        entry = {**row["entry"], **(self._cells.read(*row["cell"]) if "cell" in row else {})}
+        entry = self._renamed({**row["entry"], **(self._cells.read(*row["cell"]) if "cell" in row else {})})
         said, rejected = said_in(entry)
         turns, cells = _placed(said, *self._pictures(entry))
+        if row["elsewhere"] and not cells:
+            raise Unusable("picture in another column", f"{row['elsewhere']}; if it is one, say so in image_column")
         folder = entry.get("data_path")
         if isinstance(folder, str):
             cells = [f"{folder.rstrip('/')}/{cell}" if isinstance(cell, str) else cell for cell in cells]
@@ -108,16 +112,20 @@ class Source:
             if row.problem:
                 yield broken(path, f"entry {number}", f"line {row.line}: {row.problem}")
             else:
-                yield {"entry": self._known(row.cells), "found": list(row.cells)}
+                entry = self._known(row.cells)
+                yield {"entry": entry, "found": list(row.cells), "elsewhere": _elsewhere(row.cells, entry)}
 
     def _parquet(self, path: Path) -> Iterator[dict[str, Any]]:
         names = parquet.column_names(path)
         wanted = [name for name in names if name in self._columns()]
         inside = [name for name in parquet.columns_with_bytes(path) if name in wanted]
-        texts = [name for name in wanted if name not in inside]
+        others = [name for name in parquet.columns_with_bytes(path) if name not in wanted]
+        texts = [name for name in names if name not in (*inside, *others)]
         for group, index, cells in parquet.read_columns(path, texts):
+            entry = self._known(cells)
             cell = {"cell": [str(path), group, index, inside]} if inside else {}
-            yield {"entry": self._known(cells), "found": names, **cell}
+            elsewhere = ", ".join(others) or _elsewhere(cells, entry)
+            yield {"entry": entry, "found": names, "elsewhere": elsewhere, **cell}
 
     def _columns(self) -> list[str]:
         """What is looked at."""
@@ -125,11 +133,26 @@ class Source:
         return [*FIELDS, *_PICTURES, *_ABOUT, *own]
 
     def _known(self, cells: Mapping[str, Any]) -> dict[str, Any]:
-        found = {name: cells[name] for name in self._columns() if cells.get(name) is not None}
-        if self.recipe.turns_column in found:
-            found = {name: value for name, value in found.items() if name not in TURNS}
-            found["messages"] = cells[self.recipe.turns_column]
-        return found
+        return self._renamed({name: cells[name] for name in self._columns() if cells.get(name) is not None})
+
+    def _renamed(self, entry: dict[str, Any]) -> dict[str, Any]:
+        turns = self.recipe.turns_column
+        if turns not in entry:
+            return entry
+        return {
+            **{name: value for name, value in entry.items() if name not in (*TURNS, turns)},
+            "messages": entry[turns],
+        }
+
+
+def _elsewhere(cells: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """Columns that nobody looks at and that seem to have a picture or a film; a row of words alone has none."""
+    found = [name for name in cells if name not in known and any(map(_seems_shown, _listed(cells[name])))]
+    return ", ".join(map(str, found))[:80]
+
+
+def _seems_shown(cell: Any) -> bool:
+    return isinstance(cell, str) and len(cell) < 1000 and bool(_FILE.search(cell))
 
 
 def _expect(found: Sequence[str], where: str) -> None:

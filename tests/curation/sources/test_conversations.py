@@ -272,6 +272,10 @@ REFUSED = {
         {"image_id": 9, "question": "What?", "answer": "A dog."},
         {"image": {"bytes": None, "path": None}, "question": "What?", "answer": "A dog."},
     ],
+    "picture in another column": [
+        {"question": "What?", "answer": "A dog.", "photo": "1.jpg"},
+        messages("What?", "A dog.", clips=["a.MP4"]),
+    ],
     "picture is an address": [
         messages([{"type": "image_url", "image_url": {"url": "https://x.org/1.jpg"}}, text("?")], "A")
     ],
