@@ -84,6 +84,9 @@ def test_attention_and_dtype_are_picked_for_the_device(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert pick_attention("auto", "cuda", torch.bfloat16) == "varlen"
     assert pick_dtype("cpu") in (torch.float32, torch.bfloat16)
+    # A V100 and a T4 can emulate it, a tenth as fast.
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert pick_dtype("cuda") == torch.float32
 
 
 def rendered(processor, *parts, **options):
