@@ -129,12 +129,12 @@ class _Story:
     def look_once(self) -> None:
         """Every training image through the frozen towers, once; the trainings read the features from disk."""
         from skymm.model.build import build_model
-        from skymm.train.features import build_features
+        from skymm.train.features import build_features, shards_of
 
         recipe = self._recipe("words")
         with progress() as bar:
-            task = bar.add_task("looking once at every image", total=self.source.num_images, note="")
-            build_features(recipe, build_model(recipe.model)[0], advance=lambda images: bar.advance(task, images))
+            task = bar.add_task("looking once at every image", total=len(list(shards_of(recipe))), note="")
+            build_features(recipe, build_model(recipe.model)[0], advance=lambda shards: bar.advance(task, shards))
 
     # --- judging ------------------------------------------------------------------------------------------------------
 

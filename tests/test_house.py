@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "skymm").rglob("*.py"))
 # Floors from the ground up; a module imports from its own floor or a lower one.
 FLOORS = [
-    ("conversation", "images", "text", "recipe", "assets", "endpoint", "progress", "page", "_auto", "__init__"),
+    ("conversation", "images", "text", "recipe", "assets", "endpoint", "lock", "progress", "page", "_auto", "__init__"),
     ("model", "data", "curation"),
     ("train", "evaluation"),
     ("serve", "quickstart", "show"),
@@ -25,6 +25,7 @@ HOMES = {
     "jieba": "text.py",
     "typer": "cli/",
     "openai": "endpoint.py",
+    "filelock": "lock.py",
     "sacrebleu": "curation/translation/checks.py",
     "openpyxl": "evaluation/files.py",
     "scipy": ("evaluation/statistics.py", "curation/building/shares.py"),

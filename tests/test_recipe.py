@@ -26,6 +26,7 @@ def test_there_are_recipes_in_every_folder():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"zzz": 1}, r"unknown key 'zzz'\. Allowed here: "),
         ({"learning_rat": 1}, r"unknown key 'learning_rat'; did you mean 'learning_rate'\? Allowed here: .*batch_size"),
         (
             {"model": {"resampler": {"latents": 3}}},

@@ -45,14 +45,17 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key=value, as in steps=10 or model.lora.rank=8")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Do everything up to the first step, and leave nothing behind.")
+    ] = False,
 ) -> None:
     """Run a stage, or go on with it where it was stopped."""
     from skymm.recipe import StageRecipe, load
 
     stage = load(recipe, StageRecipe, overrides or [])
-    from skymm.train.loop import train as run
+    from skymm.train import loop
 
-    print(run(stage))
+    print(f"{loop.check(stage)}; it can start" if check else loop.train(stage))
 
 
 @app.command()

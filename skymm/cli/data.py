@@ -88,24 +88,23 @@ def data_features(
         raise ValueError('features = "shards" are written beside the samples: say where the new shards go, --into DIR')
     from skymm.progress import progress
     from skymm.train.feature_shards import write_feature_shards
-    from skymm.train.features import build_features, images_of
+    from skymm.train.features import build_features
     from skymm.train.parts import model_for
 
-    if into is not None:
-        with progress() as bar:
-            total = sum(len(expand(source.shards)) for source in stage.data.values())
-            task = bar.add_task("looking at every image of a shard", total=total, note="")
-            model, options = model_for(stage, None)[0], {"drop_images": drop_images}
-            copies = write_feature_shards(stage, model, into, advance=lambda n: bar.advance(task, n), **options)
-        for name, directory in copies.items():
-            print(f"data.{name}.shards={directory}")
-        print("features=shards")
-        return
-    total = sum(1 for _ in images_of(stage))
+    total = sum(len(expand(source.shards)) for source in stage.data.values())
     with progress() as bar:
-        task = bar.add_task("looking once at every image", total=total, note="")
-        cache = build_features(stage, model_for(stage, None)[0], advance=lambda images: bar.advance(task, images))
-    print(f"{cache.directory}: {len(cache)} images")
+        task = bar.add_task("looking once at every image of a shard", total=total, note="")
+        model = model_for(stage, None)[0]
+        if into is None:
+            cache = build_features(stage, model, advance=lambda shards: bar.advance(task, shards))
+            copies = {}
+        else:
+            copies = write_feature_shards(
+                stage, model, into, drop_images=drop_images, advance=lambda shards: bar.advance(task, shards)
+            )
+    for name, directory in copies.items():
+        print(f"data.{name}.shards={directory}")
+    print("features=shards" if copies else f"{cache.directory}: {len(cache)} images")
 
 
 @app.command("audit")

@@ -113,7 +113,7 @@ class FeatureMembers:
                 if sum(len(names) for _, names in waiting) >= batch_size:
                     write()
             write()
-        partial.rename(target)
+        partial.replace(target)
         return num_images
 
 

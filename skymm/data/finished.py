@@ -25,7 +25,7 @@ class FinishedShards:
         if len(valid) < len(notes) or whole != text:
             partial = self.path.with_suffix(".partial")
             partial.write_text("".join(f"{json.dumps(note)}\n" for note in valid), "utf-8")
-            partial.rename(self.path)
+            partial.replace(self.path)
         self._images = {tuple(note["shard"]): note["images"] for note in valid}
 
     def get(self, shard: Path) -> int | None:

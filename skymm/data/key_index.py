@@ -81,7 +81,7 @@ class KeyIndex:
             file.write(order.tobytes())
             file.flush()
             os.fsync(file.fileno())  # a name must not come to the disk before what it names
-        partial.rename(self.directory / ORDER)
+        partial.replace(self.directory / ORDER)
         self._open(num_rows)
 
     def _find(self, key: bytes) -> int | None:

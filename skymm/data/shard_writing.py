@@ -73,7 +73,7 @@ def write_shard(path: Path, samples: Iterable[tuple[Conversation, Mapping[str, b
             polarities.update(turn.polarity or "unknown" for turn in conversation.targets)
     with partial.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    partial.rename(path)
+    partial.replace(path)
     counts = {"num_images": num_images, "languages": dict(languages), "polarities": dict(polarities)}
     return {"name": path.name, "num_samples": len(written), "sha256": digest, **counts}
 
@@ -98,7 +98,7 @@ def write_card(directory: Path, card: Mapping[str, Any], shards: Sequence[Mappin
     }
     partial = directory / f"{CARD}.partial"
     partial.write_text(json.dumps({**card, **totals}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    partial.rename(directory / CARD)
+    partial.replace(directory / CARD)
 
 
 def _check_writable(conversation: Conversation, images: Mapping[str, bytes], written: set[str]) -> None:

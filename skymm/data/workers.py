@@ -117,7 +117,7 @@ class _Worker:
             self.process.join()
             raise ChildProcessError(
                 f"data worker {self.place} ended with exit code {self.process.exitcode}"
-                + (", killed; most often for want of memory" if self.process.exitcode == -signal.SIGKILL else "")
+                + (", killed; most often for want of memory" if self.process.exitcode == -9 else "")
                 + ": what it said is above, if it could say anything; workers=0 reads in this process"
             ) from error
         if isinstance(item, _Failure):

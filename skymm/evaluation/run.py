@@ -6,10 +6,8 @@ where the file ends. `score_predictions` needs that file only, so scores can be 
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +22,7 @@ from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.record import rewrite
 from skymm.evaluation.registry import benchmark
 from skymm.images import UnreadableImage, decode_image
+from skymm.lock import alone_in
 from skymm.recipe import EvalRecipe
 
 CUT, REFUSED, UNREADABLE = "thoughts were cut", "refused", "unreadable picture"  # why there is no answer
@@ -64,7 +63,8 @@ def run(
         "recipe": recipe.model_dump(),
         "versions": {name: importlib.metadata.version(name) for name in ("skymm", "torch", "transformers", "peft")},
     }
-    with _only_writer(path.parent):
+    busy = f"{path.parent}: another run is writing its answers there; wait for it, or give another --out"
+    with alone_in(path.parent, busy):
         done = _answered(path, setting, {question.id: prompt_of(question, recipe) for question in questions})
         waiting = [(index, question) for index, question in enumerate(questions) if question.id not in done]
         advance(len(questions) - len(waiting))
@@ -249,19 +249,6 @@ def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> s
             kept[line["id"]] = {**line, "recipe": setting["recipe"], "decoding": setting["decoding"]}
     rewrite(path, kept.values())
     return set(kept)
-
-
-@contextmanager
-def _only_writer(directory: Path) -> Iterator[None]:
-    """A lock on a directory of predictions; it ends with the process too, however that ends."""
-    with (directory / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ValueError(
-                f"{directory}: another run is writing its answers there; wait for it, or give another --out"
-            ) from None
-        yield
 
 
 def _other_run(path: Path, name: str, found: Any, wanted: Any) -> ValueError:

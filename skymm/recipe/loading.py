@@ -86,7 +86,7 @@ def _explain(error: Any, kind: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
         allowed = sorted(here.model_fields)
         near = difflib.get_close_matches(str(shown[-1]), allowed, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         return f"unknown key {path!r}{hint} Allowed here: {', '.join(allowed)}."
     if error["type"] == "missing":
         return f"{path!r} is missing"
@@ -95,7 +95,7 @@ def _explain(error: Any, kind: type[BaseModel]) -> str:
     if error["type"] == "union_tag_invalid":
         allowed = [tag.strip("' ") for tag in error["ctx"]["expected_tags"].split(",")]
         near = difflib.get_close_matches(error["ctx"]["tag"], allowed, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         name = error["ctx"]["discriminator"].strip("'")
         return f"{path + '.' + name!r} is {error['ctx']['tag']!r}{hint} There are {', '.join(allowed)}."
     return f"{path!r} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"

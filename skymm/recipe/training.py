@@ -67,7 +67,9 @@ class SourceRecipe(Strict):
 
 
 class StageRecipe(Strict):
-    """One stage of training. Learning rates are peaks: linear warm-up over `warmup_steps`, level, linear to zero at the end."""
+    """One stage of training. Learning rates are peaks: linear warm-up over `warmup_steps`, level, then over the last two
+    fifths of the steps linear down to a fiftieth.
+    """
 
     out: str
     init: str | None = Field(None, description="run or model directory to start from; None: new resampler and LoRA")

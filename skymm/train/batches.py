@@ -25,7 +25,11 @@ def why_padded(recipe: StageRecipe, model: Any) -> str | None:
         return "packing = false"
     if recipe.packing is None and not packs(kind):
         return f'attention "{kind}" would need a mask of the whole row'
-    reason = why_not_packed(model.language_model)
+    was = model.training
+    reason = why_not_packed(
+        model.eval().language_model
+    )  # dropout in an adapter that has learned would look like a leak
+    model.train(was)
     if reason and recipe.packing:
         raise ValueError(f"packing = true, but {reason}; leave `packing` out, and rows are padded")
     return reason

@@ -79,4 +79,4 @@ def _write_card(directory: Path, source: Path, shards: list[Path], meta: dict[st
 def _write_json(path: Path, data: dict[str, Any]) -> None:
     partial_path = path.with_name(f"{path.name}.partial")
     partial_path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    partial_path.rename(path)
+    partial_path.replace(path)

@@ -65,13 +65,13 @@ def build_features(
     recipe: StageRecipe,
     model: Any,
     *,
-    advance: Callable[[int], None] = lambda images: None,
+    advance: Callable[[int], None] = lambda shards: None,
 ) -> FeatureCache:
     """Fill `recipe.features` with what is missing of the recipe's shards; a killed build goes on where it was, and reads
     again only the shard that it was in.
 
-    `advance` is called with numbers of images, those that were there already among them. Unreadable images raise
-    ValueError with their shard and key: a cache that lacks an image stops the training that wants it.
+    `advance` is called with numbers of shards, those that were there already among them. Unreadable images raise ValueError
+    with their shard and key: a cache that lacks an image stops the training that wants it.
     """
     if recipe.features is None:
         raise ValueError('the recipe names no directory for its features; add features = "runs/features"')
@@ -85,26 +85,28 @@ def build_features(
     def missing() -> Iterator[tuple[bytes, Image.Image]]:
         nonlocal known
         for shard in shards_of(recipe):
-            if (num_images := finished.get(shard)) is not None:
-                known += num_images
+            if finished.get(shard) is not None:
+                known += 1
                 continue
             num_images = 0
             for sample, name in shown_in(shard):
                 num_images += 1
                 key = image_key(sample.image(name))
-                if key in cache:
-                    known += 1
-                    continue
-                yield key, picture(sample, name, min_side=model.config.min_side)
+                if key not in cache:
+                    yield key, picture(sample, name, min_side=model.config.min_side)
             read.append((shard, num_images))
 
-    for done in cache.add(missing(), partial(look, model)):
-        finished.add(read, len(cache))  # all that was asked of `missing` so far is in the cache now
+    def done() -> None:
+        """All that was asked of `missing` so far is in the cache now."""
+        nonlocal known
+        finished.add(read, len(cache))
+        advance(len(read) + known)
         read.clear()
-        advance(done + known)
         known = 0
-    finished.add(read, len(cache))
-    advance(known)
+
+    for _ in cache.add(missing(), partial(look, model)):
+        done()
+    done()
     return cache
 
 

@@ -110,7 +110,8 @@ class MasterAdamW:
 
 
 def share_of_peak(step: int, steps: int, warmup_steps: int) -> float:
-    """Learning rate of step 1..steps as a share of its peak: linear up, level, linear down over the last two fifths.
+    """Learning rate of step 1..steps as a share of its peak: linear up, level, linear down over the last two fifths,
+    to a fiftieth.
 
     Level for longer than a straight line down, since short stages learn most of what they learn at the peak.
     """

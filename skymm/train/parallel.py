@@ -32,7 +32,8 @@ def open_accelerator(**options: Any) -> Accelerator:
     if started != accelerator.num_processes:
         raise ValueError(
             f"the launcher started {started} processes, but accelerate sees {accelerator.num_processes}, so each would "
-            "train alone into the same directory; several processes without GPUs need --cpu, and not the DeepSpeed launcher"
+            "train alone into the same directory; several processes without GPUs are started by torch's launcher: "
+            "ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 -m skymm.cli train RECIPE"
         )
     if accelerator.distributed_type == DistributedType.DEEPSPEED and _zero_stage(accelerator) > 2:
         raise ValueError(
@@ -77,6 +78,7 @@ def deal_out(model: nn.Module, accelerator: Accelerator) -> bool:
         "reshard_after_forward": bool(plugin.reshard_after_forward),
         "ignored_params": {parameter for parameter in model.parameters() if parameter.requires_grad},
     }
+    # Checkpointing comes to lie around a layer that is dealt out; FSDP2 has it whole already when it is computed again.
     # Only the layers: the embedding is read and the head is called from outside of the LLM's own forward.
     for layer in layers_of(model.language_model):
         fully_shard(layer, **options)

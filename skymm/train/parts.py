@@ -19,16 +19,23 @@ from skymm.train.optim import MasterAdamW
 
 
 def model_for(recipe: StageRecipe, checkpoint: Path | None, device: str | torch.device = "cpu") -> tuple[Any, Any]:
-    """From the latest checkpoint of this run, else from `init`, else new. Raises ValueError for float16."""
+    """From the latest checkpoint of this run, else from `init`, else new.
+
+    Raises ValueError for a source that is none, for attention whose kernels are not installed, and for float16.
+    """
     source = checkpoint or recipe.init
-    if source is not None:
-        if recipe.model is not None and checkpoint is None:
-            raise ValueError("a stage has either `init` (a model to go on with) or `model` (a new one), not both")
-        trusted = recipe.trust_remote_code or bool(recipe.model and recipe.model.trust_remote_code)
-        model, processor = open_model(source, device=str(device), attention=recipe.attention, trust_remote_code=trusted)
-    else:
-        made_of = recipe.model or ModelRecipe()
-        model, processor = build_model(made_of, seed=recipe.seed, device=device, attention=recipe.attention)
+    if source is not None and recipe.model is not None and checkpoint is None:
+        raise ValueError("a stage has either `init` (a model to go on with) or `model` (a new one), not both")
+    trusted = recipe.trust_remote_code or bool(recipe.model and recipe.model.trust_remote_code)
+    options = {"device": str(device), "attention": recipe.attention}
+    try:
+        if source is not None:
+            model, processor = open_model(source, trust_remote_code=trusted, **options)
+        else:
+            model, processor = build_model(recipe.model or ModelRecipe(), seed=recipe.seed, **options)
+    except ImportError as error:
+        asked = "or leave that out of the recipe (`attention`, `model.quantization`)"
+        raise ValueError(f"{str(error).rstrip('.')}; {asked}") from error
     if model.dtype == torch.float16:
         raise ValueError(
             "float16 gradients vanish below 6e-8, and there is no loss scaling here; train with dtype = "

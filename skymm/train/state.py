@@ -29,19 +29,30 @@ CHECKPOINTS, BEST = "checkpoints", "best"
 
 def claim(out: Path, recipe: StageRecipe) -> None:
     """Make the directory this recipe's. Raises ValueError, showing what differs, when it is another's."""
+    refuse_other(out, recipe)
     out.mkdir(parents=True, exist_ok=True)
+    if not (out / BEST).exists() and _previous(out / BEST).exists():
+        _previous(out / BEST).rename(out / BEST)  # a kill came between the two renames of `_whole`
+    if not (out / RECIPE).exists():
+        _write(out / RECIPE, recipe.model_dump_json(indent=2))
+
+
+def refuse_other(out: Path, recipe: StageRecipe) -> None:
+    """Raises ValueError, showing what differs, where the directory holds a run of another recipe."""
     path = out / RECIPE
-    if path.exists():
-        _refuse_other(out, recipe)
+    before = StageRecipe.model_validate_json(path.read_text("utf-8")) if path.exists() else None
+    unimportant = {name: getattr(recipe, name) for name in MAY_CHANGE}
+    if before is None or before.model_copy(update=unimportant) == recipe:
         return
-    _write(path, recipe.model_dump_json(indent=2))
+    changes = "\n  ".join(differences(before, recipe))
+    raise ValueError(f"{out} holds a run of another recipe:\n  {changes}\nGive another `out`, or remove {out}.")
 
 
 def is_finished(out: Path, recipe: StageRecipe) -> bool:
     """Whether this very recipe has run to its end here. Raises ValueError when another has."""
     if not (out / DONE).exists():
         return False
-    _refuse_other(out, recipe)
+    refuse_other(out, recipe)
     return True
 
 
@@ -60,6 +71,7 @@ def save(
     *,
     step: int,
     cursor: dict[str, Any],
+    flops: dict[str, int],
     best: dict[str, Any] | None,
     keep: int,
 ) -> None:
@@ -68,7 +80,8 @@ def save(
     def write(directory: Path) -> None:
         _write_model(directory, model, processor, card)
         save_file(optimizer.state(), directory / OPTIMIZER)
-        _write(directory / STATE, json.dumps({"version": 2, "step": step, "cursor": cursor, "best": best}))
+        saved = {"version": 2, "step": step, "cursor": cursor, "flops": flops, "best": best}
+        _write(directory / STATE, json.dumps(saved))
 
     _whole(out, out / CHECKPOINTS / f"step-{step:06d}", write)
     for old in _checkpoints(out)[:-keep]:
@@ -81,9 +94,9 @@ def save_best(out: Path, model: Any, processor: Any, card: dict[str, Any]) -> No
 
 
 def load(checkpoint: Path, optimizer: Any) -> dict[str, Any]:
-    """Put the optimizer where it was; returns step, cursor and the best held-out measurement so far."""
+    """Put the optimizer where it was; returns step, cursor, FLOPs and the best held-out measurement so far."""
     optimizer.load_state(load_file(checkpoint / OPTIMIZER))
-    return {"best": None} | json.loads((checkpoint / STATE).read_text("utf-8"))
+    return {"best": None, "flops": {}} | json.loads((checkpoint / STATE).read_text("utf-8"))
 
 
 def finish(out: Path, model: Any, processor: Any, card: dict[str, Any]) -> None:
@@ -124,8 +137,17 @@ def _whole(out: Path, final: Path, write: Callable[[Path], None]) -> None:
             + "; make room and run the same command, it goes on from there"
         ) from error
     final.parent.mkdir(exist_ok=True)
-    shutil.rmtree(final, ignore_errors=True)
+    previous = _previous(final)
+    if final.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        final.rename(previous)
     partial.rename(final)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _previous(final: Path) -> Path:
+    """Where the one before waits while another takes its place."""
+    return final.with_name(f".{final.name}.previous")
 
 
 def _checkpoints(out: Path) -> list[Path]:
@@ -133,17 +155,7 @@ def _checkpoints(out: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
-def _refuse_other(out: Path, recipe: StageRecipe) -> None:
-    path = out / RECIPE
-    before = StageRecipe.model_validate_json(path.read_text("utf-8")) if path.exists() else None
-    unimportant = {name: getattr(recipe, name) for name in MAY_CHANGE}
-    if before is None or before.model_copy(update=unimportant) == recipe:
-        return
-    changes = "\n  ".join(differences(before, recipe))
-    raise ValueError(f"{out} holds a run of another recipe:\n  {changes}\nGive another `out`, or remove {out}.")
-
-
 def _write(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, "utf-8")
-    partial.rename(path)
+    partial.replace(path)

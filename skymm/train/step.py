@@ -89,11 +89,12 @@ def with_rates(
 ) -> dict[str, Any]:
     """The line with the wait for data in its seconds, and what follows from them: rates, share of the ceiling, memory."""
     seconds = line["seconds"] + data_seconds
+    memory = memory_gib(accelerator.device)
     flops = run["flops_per_position"] * line["positions"] / seconds
     return line | {
         "seconds": round(seconds, 4),
         "tokens_per_second": round(line["tokens"] / seconds, 1),
         "samples_per_second": round(line["samples"] / seconds, 3),
         "mfu": round(flops / (run["ceiling_gflops"] * 1e9 * accelerator.num_processes), 4),
-        "memory_gib": round(memory_gib(accelerator.device), 3),
+        "memory_gib": None if memory is None else round(memory, 3),
     }

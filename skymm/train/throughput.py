@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -42,12 +43,28 @@ class Stopwatch:
         return self._seconds
 
 
-def flops_of(run: Any) -> int:
-    """FLOPs of the matrix products in `run()`, forward and backward, attention included."""
-    counter = FlopCounterMode(display=False)
-    with counter:
-        run()
-    return counter.get_total_flops()
+@dataclass(slots=True)
+class Flops:
+    """FLOPs per position, measured over parts of a run: they follow the share of labels and images, which differ by sample."""
+
+    flops: int = 0
+    positions: int = 0
+
+    @contextmanager
+    def counted(self, positions: int, *, keep: bool = True) -> Iterator[None]:
+        """What runs inside is counted: matrix products forward and backward, attention included, over so many positions."""
+        with FlopCounterMode(display=False) as counter:
+            yield
+        if keep:
+            self.flops += counter.get_total_flops()
+            self.positions += positions
+
+    @property
+    def per_position(self) -> float:
+        return self.flops / max(1, self.positions)
+
+    def to_dict(self) -> dict[str, int]:
+        return asdict(self)
 
 
 def matrix_ceiling(device: torch.device, dtype: torch.dtype, width: int, *, seconds: float = 0.15) -> float:
@@ -68,8 +85,13 @@ def matrix_ceiling(device: torch.device, dtype: torch.dtype, width: int, *, seco
     return 2 * rows * width * 3 * width / statistics.median(times)
 
 
-def memory_gib(device: torch.device) -> float:
-    """Peak so far: of the GPU's memory, or of this process where there is no GPU."""
+def memory_gib(device: torch.device) -> float | None:
+    """Peak so far: of the GPU's memory, or of this process where there is no GPU; None where the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 2**30 if sys.platform == "darwin" else 2**20  # macOS tells bytes, others kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

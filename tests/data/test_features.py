@@ -1,6 +1,8 @@
 """Features computed once are the ones that would be computed again, or are refused."""
 
 import pickle
+import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -39,6 +41,24 @@ def test_every_image_gets_its_own_features_also_after_reopening(tmp_path):
     again = cache(tmp_path)
     check(again, IMAGES[:7])
     assert IMAGES[8][0] not in again and len(again) == 7
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_what_was_looked_at_is_not_held(tmp_path):
+    """A mapped file of 64 MiB would be 64 MiB of this process after one epoch."""
+    features = FeatureCache(tmp_path, fingerprints=["a"], shapes=[(64, 8192)])
+    keys = [image_key(bytes([index])) for index in range(64)]
+    images = [(key, Image.new("L", (1, 1))) for key in keys]
+    assert sum(features.add(images, lambda pictures: [torch.zeros(len(pictures), 64, 8192)], batch_size=4)) == 64
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    features.get(keys[0])
+    before = resident()
+    for key in keys:
+        features.get(key)
+    assert resident() - before < 16 * 2**20
 
 
 def test_nothing_is_computed_twice(tmp_path):

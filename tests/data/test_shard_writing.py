@@ -112,9 +112,11 @@ def test_leftovers_are_gone_before_the_card_is_there(tmp_path, monkeypatch):
     """With the card the directory is complete: nobody comes to look for leftovers after it."""
     (tmp_path / "p-00005.tar").write_bytes(b"old")
     seen = []
-    rename = Path.rename
+    replace = Path.replace
     monkeypatch.setattr(
-        Path, "rename", lambda path, to: (seen.append((to.name, (tmp_path / "p-00005.tar").exists())), rename(path, to))
+        Path,
+        "replace",
+        lambda path, to: (seen.append((to.name, (tmp_path / "p-00005.tar").exists())), replace(path, to)),
     )
     write_shards(several(1), tmp_path, "p")
     assert seen[-1] == ("card.json", False)

@@ -1,7 +1,9 @@
 """What a run leaves on disk: whole or not there, the newest few and the best."""
 
+import contextlib
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +57,36 @@ def test_what_changes_nothing_that_is_learned_may_be_changed_on_the_way(tiny_sta
     state.claim(Path(tiny_stage.out), tiny_stage.model_copy(update={"save_every": 1, "keep_checkpoints": 5}))
     with pytest.raises(ValueError, match="batch_size: 4 -> 8"):
         state.claim(Path(tiny_stage.out), tiny_stage.model_copy(update={"batch_size": 8}))
+
+
+@pytest.mark.parametrize("operation", range(5))
+def test_a_kill_at_any_moment_leaves_the_best_model(tmp_path, tiny_stage, monkeypatch, operation):
+    """Killed before the first, second, ... change of a directory: the old one or the new one is there, whole."""
+    written = []
+    monkeypatch.setattr(
+        state, "_write_model", lambda directory, *_: (directory / "model").write_text(str(len(written)))
+    )
+    state.claim(tmp_path, tiny_stage)
+    state.save_best(tmp_path, None, None, {})
+    written.append(1)
+    left = [operation]
+
+    def killed(call):
+        def instead(*arguments, **options):
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return call(*arguments, **options)
+
+        return instead
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed(Path.rename))
+        patch.setattr(state.shutil, "rmtree", killed(shutil.rmtree))
+        with contextlib.suppress(KeyboardInterrupt):
+            state.save_best(tmp_path, None, None, {})
+    state.claim(tmp_path, tiny_stage)
+    assert (tmp_path / "best" / "model").read_text() in ("0", "1")
 
 
 def test_a_full_disk_is_told_and_the_last_checkpoint_stays_good(tiny_stage, tmp_path):

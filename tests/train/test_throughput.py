@@ -6,20 +6,21 @@ import pytest
 import torch
 
 from skymm.train.card import throughput
-from skymm.train.throughput import Stopwatch, flops_of, matrix_ceiling, memory_gib
+from skymm.train.throughput import Flops, Stopwatch, matrix_ceiling, memory_gib
 
 CPU = torch.device("cpu")
 
 
-def test_flops_are_those_of_the_products_forward_and_backward():
-    weight = torch.randn(16, 8, requires_grad=True)
-    inputs = torch.randn(4, 8)
-    assert flops_of(lambda: (inputs @ weight.T).sum().backward()) == 2 * (2 * 4 * 8 * 16)
-    weight.requires_grad_(False)
-    inputs.requires_grad_(True)
-    assert flops_of(lambda: (inputs @ weight.T).sum().backward()) == 2 * (2 * 4 * 8 * 16), (
-        "a frozen weight still passes on"
-    )
+@pytest.mark.parametrize("frozen", [False, True])
+def test_flops_are_those_of_the_products_forward_and_backward_over_all_that_was_measured(frozen):
+    weight, flops = torch.randn(16, 8, requires_grad=not frozen), Flops()
+    for rows in (4, 12):
+        with flops.counted(positions=4):
+            (torch.randn(rows, 8, requires_grad=frozen) @ weight.T).sum().backward()  # a frozen weight still passes on
+    assert flops.to_dict() == {"flops": 2 * (2 * 16 * 8 * 16), "positions": 8}
+    with flops.counted(positions=100, keep=False):
+        weight @ weight.T
+    assert flops.per_position == 2 * (2 * 16 * 8 * 16) / 8
 
 
 def test_the_ceiling_is_that_of_a_machine_and_not_of_a_formula():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import shutil
@@ -21,14 +20,13 @@ class Machine:
 
     Args:
         versions: of installed packages. requirements: what skymm asks of packages, as in `peft>=0.20`.
-        vision_needs: what the installed torchvision asks of torch. importable: packages whose presence matters.
+        vision_needs: what the installed torchvision asks of torch.
         shared_memory_gib: free in /dev/shm; None where there is none. threads: OMP_NUM_THREADS as it is set.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     requirements: Sequence[str] = ()
     vision_needs: Sequence[str] = ()
-    importable: frozenset[str] = frozenset()
     device: str = ""
     cuda: bool = False
     driver: bool = False
@@ -48,13 +46,10 @@ def this_machine() -> Machine:
         versions={name: version for name in PACKAGES if (version := _version(name))},
         requirements=_requirements(),
         vision_needs=[one for one in _requires("torchvision") if one.startswith("torch")],
-        importable=frozenset(
-            name for name in ("flash_attn", "flash_attn_interface", "kernels") if importlib.util.find_spec(name)
-        ),
         device=torch.cuda.get_device_name() if cuda else f"{_processor()}, {_threads(torch.get_num_threads())}",
         cuda=cuda,
         driver=Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None,
-        bfloat16=torch.cuda.is_bf16_supported() if cuda else _cpu_multiplies_bfloat16(),
+        bfloat16=torch.cuda.is_bf16_supported(including_emulation=False) if cuda else _cpu_multiplies_bfloat16(),
         processes=int(os.environ.get("WORLD_SIZE", "1")),
         threads=os.environ.get("OMP_NUM_THREADS"),
         shared_memory_gib=shutil.disk_usage(shared).free / 2**30 if shared.is_dir() else None,

@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
-
-from pydantic import ValidationError
 
 from skymm.data.shards import CARD, ShardError, expand
-from skymm.recipe import StageRecipe, differences
+from skymm.recipe import StageRecipe
 from skymm.train.doctor.machine import Machine
-from skymm.train.history import RECIPE
-
-Cache = Literal["none", "empty", "built"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,54 +20,37 @@ class Plan:
     """What the findings about a recipe need to know.
 
     Args:
-        shards: their number by source. missing: why there are none, by source. samples: in all sources together, by their
-            cards or estimated from the first shard of each; None where nothing is there to count.
-        features: the recipe's cache. init_found: whether the directory to start from is there.
+        refusal: what the start says instead of starting. samples: in all sources together, by their cards or estimated from
+            the first shard of each; None where nothing is there to count.
         free_gib: where `out` will lie. checkpoint_gib: of one checkpoint, estimated; None where nothing tells.
-        changes: in which this recipe differs from the one whose run lies in `out`.
     """
 
     recipe: StageRecipe
     machine: Machine = field(default_factory=Machine)
-    shards: Mapping[str, int] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
+    refusal: str | None = None
     samples: int | None = None
-    features: Cache = "none"
-    init_found: bool = True
     free_gib: float = 1000.0
     checkpoint_gib: float | None = None
-    changes: Sequence[str] = ()
-
-    @property
-    def workers(self) -> int:
-        """Readers of data per process, where recipes have them."""
-        return int(self.recipe.model_dump().get("workers") or 0)
 
 
 def plan_of(recipe: StageRecipe, machine: Machine) -> Plan:
-    """Look up what a recipe refers to. Reads headers and sizes, never whole shards."""
-    shards, missing, samples = {}, {}, 0
-    for name, source in recipe.data.items():
-        try:
-            paths = expand(source.shards)
-        except ValueError as error:
-            missing[name] = str(error)
-            continue
-        shards[name] = len(paths)
-        samples += _num_samples(paths)
+    """Look up what a recipe refers to, and try to start it: the model is loaded and one batch read, nothing is written."""
+    refusal, samples = _refusal(recipe), None
+    with suppress(ValueError, OSError):  # told by the start, where it matters
+        samples = sum(_num_samples(expand(source.shards)) for source in recipe.data.values())
     out = Path(recipe.out)
-    return Plan(
-        recipe,
-        machine,
-        shards,
-        missing,
-        samples or None,
-        _cache(recipe),
-        recipe.init is None or Path(recipe.init).is_dir(),
-        shutil.disk_usage(_existing(out)).free / 2**30,
-        _checkpoint_gib(recipe, out),
-        _changes(out, recipe),
-    )
+    free = shutil.disk_usage(_existing(out)).free / 2**30
+    return Plan(recipe, machine, refusal, samples or None, free, _checkpoint_gib(recipe, out))
+
+
+def _refusal(recipe: StageRecipe) -> str | None:
+    try:
+        from skymm.train.loop import check
+
+        check(recipe)
+    except Exception as error:  # a broken environment or a mistake of ours: told as it is, and the other findings stay
+        return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
+    return None
 
 
 def _num_samples(paths: Sequence[Path]) -> int:
@@ -95,19 +73,6 @@ def _num_samples(paths: Sequence[Path]) -> int:
     return total
 
 
-def _cache(recipe: StageRecipe) -> Cache:
-    from skymm.data.features import META
-    from skymm.data.key_index import KEYS
-    from skymm.train.features import BESIDE
-
-    if recipe.features == BESIDE:
-        return "built"  # each sample has its own; the first that lacks them is told by name
-    if recipe.features is None or not (Path(recipe.features) / META).exists():
-        return "none"
-    keys = Path(recipe.features) / KEYS
-    return "built" if keys.exists() and keys.stat().st_size else "empty"
-
-
 def _checkpoint_gib(recipe: StageRecipe, out: Path) -> float | None:
     """The newest one there is; else from the model to start with, whose weights the optimizer keeps three times in fp32."""
     found = sorted((out / "checkpoints").glob("step-*"))
@@ -124,16 +89,6 @@ def _size(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.iterdir() if path.is_file()) + sum(
         _size(path) for path in directory.iterdir() if path.is_dir() and path.name != "checkpoints"
     )
-
-
-def _changes(out: Path, recipe: StageRecipe) -> list[str]:
-    path = out / RECIPE
-    if not path.exists():
-        return []
-    try:
-        return differences(StageRecipe.model_validate_json(path.read_text("utf-8")), recipe)
-    except ValidationError:
-        return [f"{path} is not a recipe of this version"]
 
 
 def _existing(path: Path) -> Path:

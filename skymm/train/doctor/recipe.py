@@ -9,94 +9,18 @@ from skymm.train.doctor.plan import Plan
 
 MANY_EPOCHS, FEW_EPOCHS = 10.0, 0.05
 HIGH_RATE, HIGH_LORA_RATE, LOW_RATE = 1e-2, 5e-3, 1e-6
-FLASH = {  # attn_implementation -> the package whose kernels it calls; transformers can also fetch them with `kernels`
-    "flash_attention_2": ("flash_attn", "flash-attn"),
-    "flash_attention_3": ("flash_attn_interface", "flash-attn-3"),
-    "flash_attention_4": ("flash_attn", "flash-attn-4"),
-}
 
 
-def shards_missing(plan: Plan) -> Finding | None:
-    """Sources without shards."""
-    if not plan.missing:
+def start(plan: Plan) -> Finding | None:
+    """What the start itself refuses, in its own words."""
+    if plan.refusal is None:
         return None
     return Finding(
-        "shards missing",
+        "does not start",
         1.0,
-        "; ".join(f"data.{name}: {why}" for name, why in plan.missing.items()),
-        "there is nothing to learn from, and the run stops before its first step",
-        "write them (`skymm data build`), or name the place where they are, as seen from where the command runs",
-    )
-
-
-def few_shards(plan: Plan) -> Finding | None:
-    """Fewer shards than readers."""
-    readers = plan.machine.processes * max(1, plan.workers)
-    few = {name: count for name, count in plan.shards.items() if count < readers}
-    if not few:
-        return None
-    return Finding(
-        "few shards",
-        1.0,
-        "; ".join(f"data.{name} has {count} shards" for name, count in few.items())
-        + f" for {plan.machine.processes} processes with {max(1, plan.workers)} reader(s) each",
-        "every reader owns whole shards; with fewer than readers some would have nothing, so the run does not start",
-        f"write the data as {readers} shards or more, or use fewer processes or `workers`",
-    )
-
-
-def features(plan: Plan) -> Finding | None:
-    """A feature cache that is named but not built."""
-    if plan.recipe.features is None or plan.features == "built":
-        return None
-    return Finding(
-        "features",
-        1.0,
-        f"features = {plan.recipe.features!r}, and {'nothing is there' if plan.features == 'none' else 'it is empty'}",
-        "an image that is not in the cache stops the run",
-        "run `skymm data features RECIPE` first, or remove `features`",
-    )
-
-
-def init(plan: Plan) -> Finding | None:
-    """A model to start from that is not there."""
-    if plan.init_found:
-        return None
-    return Finding(
-        "init",
-        1.0,
-        f"init = {plan.recipe.init!r}, and there is no such directory",
-        "the stage goes on from that model and cannot start without it",
-        "run the stage before this one, or name its `out`",
-    )
-
-
-def taken(plan: Plan) -> Finding | None:
-    """An `out` that holds another recipe's run."""
-    if not plan.changes:
-        return None
-    shown = "; ".join(plan.changes[:4]) + (f"; and {len(plan.changes) - 4} more" if len(plan.changes) > 4 else "")
-    return Finding(
-        "out taken",
-        1.0,
-        f"{plan.recipe.out} holds a run of another recipe: {shown}",
-        "a run is only ever resumed with its own recipe, so this one does not start",
-        "give another `out`, or remove that directory",
-    )
-
-
-def dealing(plan: Plan) -> Finding | None:
-    """A batch that cannot be dealt out evenly."""
-    processes, size = plan.machine.processes, plan.recipe.batch_size
-    if size % processes == 0:
-        return None
-    below = size // processes * processes
-    return Finding(
-        "batch size",
-        1.0,
-        f"batch_size = {size} for {processes} processes",
-        "every process takes the same number of conversations, so the run does not start",
-        f"set `batch_size` to {f'{below} or ' if below else ''}{below + processes}",
+        plan.refusal,
+        "the run stops with this before its first step",
+        "mend what the sentence names; `skymm train RECIPE --check` tries again, under a launcher with all its processes",
     )
 
 
@@ -126,22 +50,6 @@ def precision(plan: Plan) -> Finding | None:
         "frozen weights in bfloat16 train as well and about twice as fast; what is trained keeps float32 masters in any case",
         'leave `model.dtype = "auto"`',
     )
-
-
-def attention(plan: Plan) -> Finding | None:
-    """Kernels that are not installed, or not for this device."""
-    wanted, machine = plan.recipe.attention, plan.machine
-    if wanted not in FLASH:
-        return None
-    module, package = FLASH[wanted]
-    if not machine.cuda:
-        seen, do = f"{machine.device or 'this machine'} is no CUDA device", 'leave `attention = "auto"`'
-    elif not machine.importable & {module, "kernels"}:
-        seen = f"{package} is not installed"
-        do = f'pip install {package} --no-build-isolation, or leave `attention = "auto"`, which takes what is there'
-    else:
-        return None
-    return Finding("attention", 1.0, f"attention = {wanted!r}, and {seen}", "the model does not load", do)
 
 
 def learning_rate(plan: Plan) -> Finding | None:
@@ -223,15 +131,9 @@ def disk(plan: Plan) -> Finding | None:
 
 
 CHECKS: tuple[Callable[[Plan], Finding | None], ...] = (
-    shards_missing,
-    few_shards,
-    features,
-    init,
-    taken,
-    dealing,
+    start,
     micro_batch,
     precision,
-    attention,
     learning_rate,
     warmup,
     epochs,

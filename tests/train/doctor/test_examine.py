@@ -37,8 +37,9 @@ def test_a_recipe_is_examined_with_its_environment_and_overrides(tmp_path):
     path = tmp_path / "stage.toml"
     path.write_text(f'out = "{tmp_path}/run"\nsteps = 500\nbatch_size = 6\n[data.a]\nshards = "{tmp_path}/none"\n')
     found = examine(path, ["learning_rate=0.5"], Machine(processes=4, threads=None, device="CPU, 2 threads"))
-    assert {one.name for one in found.findings} == {"shards missing", "batch size", "threads", "learning rate"}
-    assert found.num_checks == 19
+    assert {one.name for one in found.findings} == {"does not start", "threads", "learning rate"}
+    assert found.findings[0].seen.startswith("no shards found")
+    assert found.num_checks == 13
 
 
 def test_an_environment_alone_is_examined():

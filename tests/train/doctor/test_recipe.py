@@ -14,7 +14,7 @@ GPU = Machine(device="NVIDIA H100", cuda=True)
 
 
 def plan(facts=None, machine=CPU, **changes):
-    sound = Plan(stage(**changes), machine, shards={"a": 12}, samples=12_000, checkpoint_gib=0.1)
+    sound = Plan(stage(**changes), machine, samples=12_000, checkpoint_gib=0.1)
     return replace(sound, **(facts or {}))
 
 
@@ -24,18 +24,10 @@ def model(**fields):
 
 FOUR = replace(CPU, processes=4)
 THERE = [
-    (recipe.shards_missing, plan({"missing": {"a": "no shards found: 's'"}}), "data.a: no shards found"),
-    (recipe.few_shards, plan({"shards": {"a": 3, "b": 9}}, FOUR), "data.a has 3 shards for 4 processes"),
-    (recipe.features, plan(features="runs/features"), "nothing is there"),
-    (recipe.features, plan({"features": "empty"}, features="runs/features"), "it is empty"),
-    (recipe.init, plan({"init_found": False}, init="runs/stage1"), "init = 'runs/stage1'"),
-    (recipe.taken, plan({"changes": ["steps: 1 -> 2"] * 6}), "steps: 1 -> 2; and 2 more"),
-    (recipe.dealing, plan(machine=FOUR, batch_size=6), "batch_size = 6 for 4 processes"),
+    (recipe.start, plan({"refusal": "no shards found"}), "no shards found"),
     (recipe.micro_batch, plan(batch_size=4, micro_batch_size=8), "micro_batch_size = 8"),
     (recipe.micro_batch, plan(machine=FOUR, batch_size=16, micro_batch_size=8), "a process has 4"),
     (recipe.precision, plan(**model(dtype="float32")), "AMD EPYC"),
-    (recipe.attention, plan(attention="flash_attention_2"), "no CUDA device"),
-    (recipe.attention, plan(machine=GPU, attention="flash_attention_2"), "flash-attn is not installed"),
     (recipe.learning_rate, plan(learning_rate=0.1), "learning_rate = 0.1"),
     (recipe.learning_rate, plan(learning_rate=1e-8), "LoRA's is 1e-08"),
     (recipe.learning_rate, plan(learning_rate=1e-3, lora_learning_rate=1e-2), "LoRA's is 0.01"),
@@ -46,27 +38,11 @@ THERE = [
     (recipe.disk, plan({"free_gib": 1.0, "checkpoint_gib": None}), "for want of a better number"),
 ]
 NOT_THERE = [
-    (recipe.shards_missing, plan()),
-    (recipe.few_shards, plan({"shards": {"a": 4}}, FOUR)),
-    (recipe.few_shards, plan({"shards": {"a": 1}})),
-    (recipe.features, plan()),
-    (recipe.features, plan({"features": "built"}, features="runs/features")),
-    (recipe.init, plan()),
-    (recipe.taken, plan()),
-    (recipe.dealing, plan(machine=FOUR, batch_size=8)),
+    (recipe.start, plan()),
     (recipe.micro_batch, plan(batch_size=4, micro_batch_size=4)),
     (recipe.micro_batch, plan()),
     (recipe.precision, plan(**model(dtype="bfloat16"))),
     (recipe.precision, plan(machine=replace(CPU, bfloat16=False), **model(dtype="float32"))),
-    (recipe.attention, plan(attention="eager")),
-    (recipe.attention, plan()),
-    *(
-        (
-            recipe.attention,
-            plan(machine=replace(GPU, importable=frozenset({name})), attention="flash_attention_2"),
-        )
-        for name in ("flash_attn", "kernels")
-    ),
     (recipe.learning_rate, plan(learning_rate=1e-3)),
     (recipe.learning_rate, plan(learning_rate=0.1, lora_learning_rate=1e-4, trains=["lora"])),
     (recipe.warmup, plan(steps=100, warmup_steps=10)),
@@ -89,8 +65,3 @@ def test_it_is_not_told_where_it_is_not(check, planned):
 
 def test_every_check_has_both():
     assert {check for check, _, _ in THERE} == {check for check, _ in NOT_THERE} == set(recipe.CHECKS)
-
-
-def test_what_to_set_would_do():
-    assert "`batch_size` to 4 or 8" in recipe.dealing(plan(machine=FOUR, batch_size=6)).do
-    assert recipe.dealing(plan(machine=FOUR, batch_size=3)).do == "set `batch_size` to 4"
