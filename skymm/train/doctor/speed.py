@@ -43,7 +43,7 @@ def padding(run: History, machine: Machine) -> Finding | None:
         1 - filled,
         f"{percent(1 - filled)} of the positions that were computed are padding",
         "a padded position costs as much as a real one and teaches nothing",
-        "set `packing = true` so that conversations share rows"
+        "leave `packing` and `attention` out: rows are packed wherever the LLM can, and the first line of a run says why not"
         if not packed
         else "lower `max_length` to what the conversations need, or give a step more conversations to pack",
     )
