@@ -139,6 +139,14 @@ def test_words_objective_trains_the_resampler_without_the_llm(tiny_stage, monkey
     import transformers
 
     recipe = tiny_stage.model_copy(update={"objective": "words", "trains": ["resampler"], "steps": 25, "batch_size": 8})
-    monkeypatch.setattr(transformers.LlamaModel, "forward", None)
+    whole, taught = transformers.LlamaModel.forward, []
+    monkeypatch.setattr(
+        transformers.LlamaModel,
+        "forward",
+        lambda self, *given, inputs_embeds=None, **rest: (
+            taught.append(torch.is_grad_enabled()) or whole(self, *given, inputs_embeds=inputs_embeds, **rest)
+        ),
+    )
     lines = read_log(train(recipe, quiet=True))
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+    assert not any(taught), "it is only asked, when it is loaded, how it makes its logits"

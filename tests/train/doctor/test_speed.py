@@ -69,7 +69,9 @@ def test_every_check_has_both():
 def test_advice_is_about_the_run_at_hand():
     assert "`skymm data features`" in speed.waiting(history(data_seconds=0.5), CPU).do
     assert "features" not in speed.waiting(history(data_seconds=0.5, recipe={"features": "f"}), CPU).do
-    assert "leave `packing` and `attention` out" in speed.padding(history(positions=3000, card={"packed": False}), CPU).do
+    assert (
+        "leave `packing` and `attention` out" in speed.padding(history(positions=3000, card={"packed": False}), CPU).do
+    )
     assert "set `packed`" not in speed.padding(history(positions=3000), CPU).do
     assert "60 or less" in speed.seldom_saved(history(seconds=30.0), CPU).do
 
