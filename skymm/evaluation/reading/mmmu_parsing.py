@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from skymm.evaluation.reading.option_words import UNSURE
+from skymm.evaluation.reading.option_words import UNSURE, named_in, plain
 from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.text import normalise
 
@@ -93,8 +93,9 @@ def _values(text: str) -> list[Value]:
 def strict_open(response: str, golds: tuple[str, ...]) -> bool | None:
     """A strict verdict on an open answer in Chinese or English; None where it says nothing.
 
-    The same comparison, on what is stated as the answer where something is, with Chinese set apart from numbers. Thoughts
-    do not count, nor does an answer that voices doubt.
+    Numbers compare as officially, texts as whole words that are not denied ("ion" is not in "option"), on what is stated as
+    the answer where something is, with Chinese set apart from numbers. Thoughts do not count, nor does an answer that voices
+    doubt.
     """
     text = normalise(without_thoughts(response).replace("\n", " ; ")).replace(" ; ", "\n")
     if not re.search(r"\w", text) or UNSURE.search(text.lower()):
@@ -102,4 +103,10 @@ def strict_open(response: str, golds: tuple[str, ...]) -> bool | None:
     stated = list(_STATED.finditer(text))
     if stated:
         text = text[stated[-1].end() :].split("\n")[0]
-    return open_right(_BESIDE_HAN.sub(" ", text).rstrip("。"), golds)
+    said = parse_open(_BESIDE_HAN.sub(" ", text).rstrip("。"))
+    wanted = {number: plain(gold) for number, gold in enumerate(golds) if isinstance(_values(gold)[0], str)}
+    numbers = {value for gold in golds for value in _values(gold) if isinstance(value, float)}
+    words = [value for value in said if isinstance(value, str)]
+    return not numbers.isdisjoint(said) or any(
+        named_in(text, {key: gold}) for text in words for key, gold in wanted.items()
+    )

@@ -72,7 +72,7 @@ def chosen_by_words(sentences: Sequence[str], options: Mapping[str, str]) -> str
         for sentence in map(str.lower, sentences)
         for match in STATED_WORDS.finditer(sentence)
     ]
-    named = {key for part in stated or [s.lower() for s in sentences] for key in _named(part, options)}
+    named = {key for part in stated or [s.lower() for s in sentences] for key in named_in(part, options)}
     if len(named) == 1:
         return named.pop()
     return None if named else _by_verdict(". ".join(sentences), options)
@@ -86,7 +86,7 @@ def _by_verdict(text: str, options: Mapping[str, str]) -> str | None:
     return keys[verdict][0] if verdict != "unknown" and len(keys["yes"]) == len(keys["no"]) == 1 else None
 
 
-def _named(sentence: str, options: Mapping[str, str]) -> set[str]:
+def named_in(sentence: str, options: Mapping[str, str]) -> set[str]:
     """Keys of the options that a sentence names without denying them; a longer match hides the shorter inside it."""
     taken: list[tuple[int, int]] = []
     named = set()
