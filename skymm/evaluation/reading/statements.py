@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from skymm.curation.facts.describing import chinese_colours, english_colours, english_numbers
-from skymm.curation.facts.lexicon import kinds_of, load
+from skymm.curation.facts.lexicon import Form, kinds_of, load
 from skymm.text import words
 
 
@@ -22,12 +22,8 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-NOT, OR, OF, ABOUT = (
-    "<not>",
-    "<or>",
-    "<of>",
-    "<about>",
-)  # a denial, a list goes on, a relation, what is only spoken about
+_VERBAL = "~"  # behind the stem of "parked", which is no park
+NOT, OR, ABOUT = "<not>", "<or>", "<about>"  # a denial, a list goes on, what follows is only spoken about
 
 _PICTURE = r"(?:image|picture|photo|photograph|scene|figure|frame|video|screenshot|painting|shot)s?"
 _PLACE = re.compile(
@@ -47,6 +43,17 @@ _PASS = re.compile(
     r"\b(?:look|looks|seem|seems|appear|appears|appearing) (?:like|as if|as though) (?=there|it|this|that)|"
     r"\bnot only\b|\b(?:it is|it's) (?:true|clear|evident|certain) that\b|\bthat (?=there\b)"
 )
+_ONE_FORM = [
+    (re.compile(pattern), plain)
+    for pattern, plain in (
+        (r"\b(?:free|devoid|absence) of\b", "without"),
+        (r"\bsome(?:one|body)\b", "person"),
+        (r"\b(?:rather|other) than\b", "instead"),
+        (r"\b(?:more|less|fewer) than \w+", " "),
+        (r"\bat all\b|\bamong (?:them|these|those)\b", " "),
+        (r"\b(?:on|to|at|in) (?:the )?(left|right|top|bottom|front|back)(?: side)?\b", r"\1"),
+    )
+]
 _FRAME = _set(
     "a an the this that these those there here it its it's is are was were be been being am do does did has "
     "have had i we you he she they him her his their them one's can could will shall would see seen seeing "
@@ -55,8 +62,8 @@ _FRAME = _set(
     "include includes including included display displays displayed visible present presence exist exists "
     "existing appear appears appearing appeared seem seems seemed to think believe confirm conclude say any "
     "some only just also too as so and then actually really clearly definitely certainly indeed currently "
-    "obviously exactly total at all called named titled my your our what which who that's i'm there's let "
-    "anywhere anything something depiction either both even still very quite simply however but because since "
+    "obviously exactly total at called named titled my your our what which who that's i'm there's let "
+    "anywhere anything something depiction either even still very quite simply however but because since "
     "therefore thus hence though although while in-frame entire specific such please well now object objects "
     "item mentioned identified identify detected visibly actual real unfortunately s mean anyway detect "
     "detects recognize count counted"
@@ -68,14 +75,17 @@ _NOT = _set(
 _RELATIONS = _set(
     "in on at near with by beside next behind under over above below between inside outside of from to into "
     "onto around through across along against off up down before after front top bottom left right beneath "
-    "among"
+    "among than"
 )
 _ABOUT = _set(
-    "like than for about whether if instead rather resemble resembles resembling similar shaped imagine "
+    "like for about whether if instead rather resemble resembles resembling similar shaped imagine "
     "expect typical usually often ask asks asked asking question questions check determine verify search "
     "looking look would should mistaken confuse confused suggest suggests remind reminds"
 )
 _MADE_UP = _set("toy stuf stuffed fake plush statue statu sculptur cartoon hot inflatabl plastic")
+_LIKENESSES = _set(
+    "statu statue draw drawing sculptur sculpture poster logo silhouett model map mural sketch toy figurin doll"
+)
 _HEADS = _set(
     "house food treat kennel statue toy figurine sign breed lover owner walker show park tag bowl bed collar "
     "leash shaped like paw print poop carrier crate door sculpture costume lane path rack light station stop "
@@ -155,7 +165,8 @@ def asked_of(question: str) -> Asked | None:
         named = ""
     tokens = tokens_of(named or bare)
     subject = re.match(
-        r"(?:is|are|was|were|does|do|did|has|have|can) (?!(?:this|it|that|these|those) (?:an?|the)\b)", bare
+        r"(?:is|are|was|were|does|do|did|has|have|can) (?!(?:it|he|she|they)\b|(?:this|that|these|those) (?:an?|the)\b)",
+        bare,
     )
     return Asked(tokens, _noun_phrase(named), bool(subject))
 
@@ -235,7 +246,14 @@ def _existence(tokens: tuple[str, ...], question: Asked, clause: str, bare: bool
                 return "no"
             if NOT in before and _is_denied(before, qualities):
                 return "no"
-        if not _is_a(token, head) or NOT in before or ABOUT in before or (before and before[-1] in _MADE_UP):
+        if before[-1:] == ("of",) and any(one.rstrip(_VERBAL) in _LIKENESSES for one in before[-3:]):
+            continue  # a statue of a person
+        if (
+            not _is_a(token, head)
+            or NOT in before
+            or ABOUT in before
+            or (before and before[-1].rstrip(_VERBAL) in _MADE_UP)
+        ):
             continue
         if after[:1] == (NOT,):
             # "The red dog is not there" was read above; "the dog is not red" denies a quality.
@@ -266,7 +284,7 @@ def _is_denied(before: Sequence[str], qualities: Sequence[str]) -> bool:
     if any(token in _RELATIONS or token == ABOUT or token in _OTHERS or token.endswith("ing") for token in between):
         return False
     lists = max((index + 1 for index, token in enumerate(between) if token == OR), default=0)
-    return all(token in qualities or token in _MADE_UP - {"hot"} for token in between[lists:])
+    return all(token in qualities or token.rstrip(_VERBAL) in _MADE_UP - {"hot"} for token in between[lists:])
 
 
 def _proposition(tokens: tuple[str, ...], question: Asked, clause: str) -> str | None:
@@ -275,7 +293,19 @@ def _proposition(tokens: tuple[str, ...], question: Asked, clause: str) -> str |
     if not wanted or not said or ABOUT in tokens:
         return None
     short = len(said) < len(wanted) and _same(said, wanted[-len(said) :])
-    subjectless = short and question.has_subject and len(wanted) - len(said) == 1
+    rest = (
+        len(wanted) - 1
+    )  # what an answer says that has a pronoun for the subject: "she is sitting", maybe "on a bench"
+    subjectless = (
+        question.has_subject
+        and rest > 0
+        and _same(said[:rest], wanted[1:])
+        and all(one in _RELATIONS for one in said[rest : rest + 1])
+    )
+    start = _contains(said, wanted, found_at=True)
+    behind = said[start + len(wanted) :][:1] if start is not None else ()
+    if clause.isascii() and behind and (behind[0] in load().words or behind[0] in _HEADS):
+        return None  # "this is a cat tree"
     if NOT not in tokens:
         pronoun = re.match(r"(?:it|he|she|they|this|that|these|those|both)(?:'s)?\b", clause) or re.match(
             "[\u3400-\u9fff]", clause
@@ -284,11 +314,21 @@ def _proposition(tokens: tuple[str, ...], question: Asked, clause: str) -> str |
     if tokens.count(NOT) > 1:
         return None
     place = tokens.index(NOT)
-    start = _contains(said, wanted, found_at=True)
     if start is not None and place < start + len(wanted):
         return "no"
     if short or (_echoes(said, wanted) and place == 0):
         return "no" if place == 0 or _same(said[:1], wanted[:1]) or subjectless else None
+    if (
+        not question.has_subject
+        and place == 0
+        and re.match(
+            r"(?:it|this|that|"
+            r"they)\b",
+            clause,
+        )
+        and _same(said, wanted[: len(said)])
+    ):
+        return "no"
     ends_with_denial = place == len(tokens) - 1 and _same(said, wanted[: len(said)])  # "the dog is not"
     return "no" if ends_with_denial else None
 
@@ -311,7 +351,13 @@ def _same(said: Sequence[str], wanted: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=1 << 14)
 def _is_a(token: str, kind: str) -> bool:
-    return token == kind or (token in load().words and kind in kinds_of(token))
+    if "|" in token:  # a bike may be either
+        return all(_is_a(one, kind) for one in token.split("|"))
+    if "|" in kind:
+        return any(_is_a(token, one) for one in kind.split("|"))
+    if token in load().words:
+        return kind in kinds_of(token)
+    return token.rstrip(f"e{_VERBAL}") == kind.rstrip(f"e{_VERBAL}")
 
 
 @lru_cache(maxsize=1 << 14)
@@ -322,8 +368,14 @@ def tokens_of(clause: str) -> tuple[str, ...]:
     text = _QUANTITY.sub(
         " ", re.sub(r"n't\b| not\b", " not", text.replace("can't", "can not").replace("cannot", "can not"))
     )
-    text = re.sub(r"\b(?:no one|nobody)\b", "no person", re.sub(r"\bnothing\b", "no thing", text))
-    text = re.sub(r"\b(?:free|devoid|absence) of\b", "without", text)
+    text = re.sub(
+        r"\b(?:no one|nobody)\b|(?<=not )any(?:one|"
+        r"body)\b",
+        "no person",
+        re.sub(r"\bnothing\b", "no thing", text),
+    )
+    for pattern, plain in _ONE_FORM:
+        text = pattern.sub(plain, text)
     for piece in _ANY_WORD.findall(text):
         if piece[0] >= "\u3400" or piece == "、":
             found += _english(english)
@@ -331,7 +383,10 @@ def tokens_of(clause: str) -> tuple[str, ...]:
             found += _chinese(piece)
         else:
             english.append(piece)
-    return tuple(found + _english(english))
+    found += _english(english)
+    if found[-2:] == [NOT, "1"]:  # "I could not find one"
+        found.pop()
+    return tuple(found)
 
 
 def _english(said: Sequence[str]) -> list[str]:
@@ -341,7 +396,7 @@ def _english(said: Sequence[str]) -> list[str]:
         for length in (4, 3, 2, 1):
             those = forms.get(tuple(said[place : place + length]), ()) if place + length <= len(said) else ()
             if those and not (length == 1 and (said[place] in english_colours() or said[place] in _FRAME)):
-                found.append(min(those, key=lambda form: form.doubtful).word)
+                found.append(_one_of(those, " ".join(said[place : place + length])))
                 place += length
                 break
         else:
@@ -350,9 +405,17 @@ def _english(said: Sequence[str]) -> list[str]:
     return found
 
 
+def _one_of(forms: Sequence[Form], text: str) -> str:
+    """The thing that is meant; all that may be meant, with what was said, where that is not sure."""
+    names = {form.word for form in forms} | ({text} if any(form.doubtful for form in forms) else set())
+    return "|".join(sorted(names))
+
+
 def _word(word: str) -> list[str]:
     if word in _NOT:
         return [NOT]
+    if word in ("all", "every", "each", "both"):
+        return ["all"]
     if word in ("or", "and", "nor"):
         return [OR]
     if word in _ABOUT:
@@ -372,6 +435,8 @@ def _stem(word: str) -> str:
         if word.endswith(ending) and len(word) >= least and not word.endswith("ss"):
             base = word[: -len(ending)]
             base = base[:-1] if ending in ("ing", "ed") and len(base) > 3 and base[-1] == base[-2] else base
+            if ending in ("ing", "ed"):
+                return f"{base}{_VERBAL}"
             return base + "y" if ending == "ies" else base.rstrip("e") if ending == "es" else base
     return word.removesuffix("e") if len(word) > 4 else word
 
@@ -410,7 +475,7 @@ def _noun(word: str) -> list[str]:
     for start in range(len(word)):  # words end with their head: a 大黑狗 is a 狗
         if word[start:] in forms:
             those = forms[word[start:]]
-            head = [min(those, key=lambda form: form.doubtful).word] if those else [word]
+            head = [_one_of(those, word[start:]) if those else word]
             return _nouns(word[:start].strip(_MEASURES)) + head
     return [word]
 

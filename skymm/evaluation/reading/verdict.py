@@ -43,7 +43,8 @@ _SENTENCE_END = re.compile(r"(?<=\?)|[!。;\n]+|\.{2,}|\.(?![\d\w])|…+")
 _CLAUSE_END = re.compile(
     r"[,:()]+|\s*[—–]+\s*|\s-{1,2}\s|(?<=\S)(?= (?:but|however|although|though|while|whereas|because|since|so|"
     r"therefore|thus|hence|yet|"
-    r"with no|without|instead of)\b)|\band (?=(?:there|it|no|not|i|neither)\b)|\bthat (?=there (?:is|are)\b)|"
+    r"with no|without|instead of)\b)|\band (?=(?:there|it|no|not|i|neither|could|can|cannot|couldn't|can't|did|"
+    r"didn't)\b)|\bthat (?=there (?:is|are)\b)|"
     r"(?=但是|但|不过|然而|而且|而(?!非)|所以|因此|因为)"
 )
 _OPTION = re.compile(r"^(?:(?:option|choice|选项)? ?\(?(?:[a-d]|[1-4])[.):、] ?)(?=[^\d\s])", re.M)
@@ -56,7 +57,8 @@ _THE_ANSWER = (
     r"prediction)(?: to (?:the|this|your) question)?"
     r"(?:(?: is| would be| should be| must be| will be| ?:| =)+)(?: (?:that|clearly|therefore|simply|"
     r"definitely))*[ :,]*|"
-    r"(?:我的|正确|最终|最后)?的?(?:答案|回答|结论|答)(?:应该|应当|就|应)?(?:[是为选]?[::]|[是为]|选)[ :,]*"
+    r"(?:我的|正确|最终|最后)?的?(?:答案|回答|结论|答)(?:应该|应当|就|应)?(?:[是为选]?[::]|[是为]|选|"
+    r"(?<=回答) )[ :,]*"
 )
 _STATED = re.compile(rf"(?:^|\b|(?<=[\u3400-\u9fff])|(?=[\u3400-\u9fff]))(?:{_THE_ANSWER})")
 _NOT_STATED = re.compile(r"\b(?:if|whether|not|cannot|can't|unless|suppose)\b|如果|假如|不能|无法|若")
@@ -70,7 +72,8 @@ _POLITE = re.compile(
     r"^(?:(?:well|hi|hello|hey|ok|okay|sorry|unfortunately|great question|good question|"
     r"thank you(?: for your question)?|thanks|"
     r"i'?m sorry|i am sorry|i apologi[sz]e|hmm+|um+|oh|ah|and|but|yet|then|however|assistant|(?:i|we)(?: would|"
-    r"'d)? say|(?:it|that)(?: is|'s) an?(?= (?:yes|no)\b)|我认为|我觉得|您好|你好|好的|很抱歉|抱歉|不好意思|"
+    r"'d)? say|(?:it|that)(?: is| would be|'s) an?(?= (?:yes|no)\b)|(?:on|upon) (?:closer|second|careful|"
+    r"further) (?:inspection|look|examination|thought)|我认为|我觉得|您好|你好|好的|很抱歉|抱歉|不好意思|"
     r"对不起|嗯|那么|但是|但|不过|然而|而且|而|当然)\b[ ,]*|(?:您好|你好|好的|很抱歉|抱歉|不好意思|对不起|"
     r"我认为|我觉得|但是|但|不过|然而|而且|而(?!非)|因为)[ ,]*)+"
 )
@@ -82,6 +85,11 @@ _INSTEAD = re.compile(
     r"^(?:不对|其实|我错了)"
 )
 
+_AT_FIRST = re.compile(
+    r"(?:at first|initially|i (?:first|initially|originally) thought)\b|(?:起初|一开始|乍看|"
+    r"乍一看|最初)"
+)
+
 _IT = (
     r"(?:that|this|it|(?:the|this|that) (?:statement|claim|description|sentence|assertion|caption|above)|"
     r"which|上述说法|这个说法|该说法|这)"
@@ -89,7 +97,10 @@ _IT = (
 _BE = r"(?:'s| is| are| was| does| do| did| has| have| were| can)"
 _RIGHT = r"(?:correct|right|true|accurate)"
 _WRONG = r"(?:incorrect|wrong|false|untrue|inaccurate|not (?:correct|right|true|accurate))"
+_STATEMENT = r"(?:the|this) (?:statement|claim|description|assertion)\b.{1,120}? (?:is|was)"
 _PLAIN = [
+    (NO, rf"{_STATEMENT} {_WRONG}"),
+    (YES, rf"{_STATEMENT} {_RIGHT}"),
     (
         UNKNOWN,
         r"(?:yes|no)(?: ?/ ?| or | and )(?:yes|no)|是 ?[/或] ?(?:否|不是)|有 ?[/或] ?(?:无|没有)|是与否|是非题?|"
@@ -102,7 +113,8 @@ _PLAIN = [
     ),
     (
         NO,
-        rf"(?:of course|absolutely|definitely|certainly|probably|apparently|obviously|clearly|surely|"
+        rf"i(?:'m| am) afraid not|not that (?:i|we) (?:can|know|could)\b.*|(?:of course|absolutely|definitely|"
+        rf"certainly|probably|apparently|obviously|clearly|surely|"
         rf"most likely|likely) not|(?:{_IT}(?:'s| is| are|是)? ?)?{_WRONG}",
     ),
     (
@@ -127,14 +139,15 @@ _PLAIN = [
     ),
     (
         NO,
-        r"(?:当然|肯定|确实|的确|显然|应该|好像|似乎|绝对)?(?:不是|不|没有|没|否|无|不对|不正确|错误?|错了|错的|"
+        r"(?:当然|肯定|确实|的确|显然|应该|好像|似乎|绝对)?(?:不是|不|没有|没|木有|么有|否|无|不对|不正确|错误?|"
+        r"错了|错的|"
         r"不存在|并非如此|并非|并不|并没有|非也|绝非|不会|不能|不可以|不行|没看到|没有看到|看不到|看不见|找不到|"
         r"未见|未发现|不符合|不属于|从未|不准确)(?:的|啊|呀|哦|呢|吧|了)?",
     ),
     (
         YES,
         r"(?:当然|肯定|确实|的确|显然|应该|好像|似乎|绝对)?(?:是|有|对|存在|正确|没错|不错|能|可以|会|属于|符合|"
-        r"准确|当然)(?:的|啊|呀|哦|呢|吧|了)?|确实(?:如此)?|的确(?:如此)?|嗯+|无疑|看得到|(?:好像|似乎|"
+        r"准确|当然)(?:的|啊|呀|哦|呢|吧|了)?|确实(?:如此)?|的确(?:如此)?|是哒|是滴|无疑|看得到|(?:好像|似乎|"
         r"确实)?有一[个只条辆位把张]",
     ),
 ]
@@ -144,7 +157,7 @@ _LEADING = re.compile(
     r"(?P<no2>no)(?= (?:there|it|this|that|the|i|they|he|she|we|these|those|in|a|an|because|since|not)\b)|"
     r"(?P<no3>不是的|没有的)|(?P<yes2>是的|对的|没错|有的(?!是))(?!$)"
 )
-_SURE = re.compile(r"(?:sure|certainly|absolutely|of course|definitely|ok|okay|当然|好的|当然可以)(?: thing)?")
+_SURE = re.compile(r"(?:sure|certainly|absolutely|of course|definitely|ok|okay|嗯+|当然|好的|当然可以)(?: thing)?")
 _UNSURE = re.compile(
     r"\b(?:not|n't) (?:\w+ )?(?:sure|certain|clear|possible|enough|visible enough|applicable|specified|know|"
     r"determine)\b|"
@@ -329,6 +342,8 @@ def _read(sentence: str, asked: Asked | None, found: list[_Evidence]) -> None:
     concludes, goes_on = False, None
     for clause in _CLAUSE_END.split(sentence):
         clause = clause.strip(" ,.:'-")
+        if _AT_FIRST.match(clause):
+            continue
         if _WAIT.match(clause):
             found.append(_Evidence(waits=True))
             clause = _WAIT.sub("", clause).strip(" ,.")
