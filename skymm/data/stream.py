@@ -24,11 +24,12 @@ logger = logging.getLogger(__name__)
 UNWANTED = "no turns wanted"
 """The one reason to leave a sample out that is no fault of the sample: nothing in it is what the stage asks for."""
 ADVICE = {
-    UNWANTED: "change `negative_share`, `languages` or the shards: a share between 0 and 1 takes answers only from "
-    "conversations with positive and negative ones",
+    UNWANTED: "leave `negative_share` out, change `languages` or name other shards: a share between 0 and 1 takes answers only "
+    "from conversations that have positive and negative ones",
     "too long": "raise `max_length`, or cut the conversations",
     "not one image": 'objective = "words" learns from one picture at a time; leave the other conversations to the next stages',
-    "system turn": "leave the system turns out of the shards, or take an LLM whose chat template has a place for them",
+    "system turn": "leave the system turns out of the shards and `system` out of the recipe, or take an LLM whose chat "
+    "template has a place for them",
     "cannot be encoded": "look at the sample with `skymm look --key`; mend it or take it out",
     "unreadable image": "fetch or write the picture again, or take the sample out",
     "missing image member": "write the shard again with every picture that its turns show",

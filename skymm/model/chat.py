@@ -195,11 +195,15 @@ class ChatEncoder:
     # --- the text -----------------------------------------------------------------------------------------------------
 
     def _walk(self, conversation: Conversation, *, prompt: bool = False, open_end: bool = False) -> Encoded:
+        turns = self._with_system(conversation.turns)
         try:
-            script = self._script(self._with_system(conversation.turns), prompt=prompt, open_end=open_end)
+            script = self._script(turns, prompt=prompt, open_end=open_end)
             tokens = self._tokens(script, 0, len(script.text))
         except ValueError as error:
-            raise ValueError(f"{conversation.key}: {error}") from error
+            without_place = turns[0].role == "system" and not self._has_system_role
+            raise BadSample(
+                f"{conversation.key}: {error}", "system turn" if without_place else "cannot be encoded"
+            ) from error
         return self._labelled(Encoded(conversation.key, images=conversation.images), script, tokens)
 
     def _with_system(self, turns: Sequence[Turn]) -> Sequence[Turn]:
