@@ -51,6 +51,8 @@ def find_leaks(directory: Path, shards: Sequence[Mapping[str, Any]], workers: in
 def print_build(card: Mapping[str, Any], console: Console) -> None:
     """What a card tells, for whoever waited for the build: on the terminal, with what to change in red."""
     for name, told in card.get("sources", {}).items():
+        if "silent" not in told:  # built before this was counted
+            continue
         lost = {**told["left out"], **told["silent"]}
         reasons = "; ".join(f"{reason} {count:,}" for reason, count in lost.items() if count) or "none"
         parts = told["captions and conversations left out"]

@@ -1,9 +1,9 @@
 """Which picture is asked what, so that neither the words of a question nor earlier answers tell whether yes or no is right.
 
 Questions are made two at a time, the same words at two pictures: yes is right at one of them and no at the other. Two pictures
-are asked only while either could be the one for yes, each about something else; then a fair coin decides which. So every
-thing, colour, number, place and word that is asked about is as often answered with yes as with no, and within a conversation
-every answer is a coin's, whatever came before. Of what is in nearly every picture, or in nearly none, little is asked.
+are asked only while either could be the one for yes, each about something else; which it is, a coin decides, that also keeps yes
+and no even after the same earlier answers. So every thing, colour, number, place and word is as often answered with yes as
+with no, whatever came before. Of what is in nearly every picture, or in nearly none, little is asked.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from skymm.text import language_of, normalise
 Key = tuple[str, ...]
 """What a question's words give away: a thing, a thing and its colour, ..."""
 
+_DRAWS, _SMALL = 16, 20_000
 _TRIES = 48  # partners that are looked at for a question, before a picture is asked no more of that sort
 
 
@@ -90,6 +91,7 @@ class _Picture:
     closed: set[str] = field(default_factory=set)
     asked: set[tuple[str, Key]] = field(default_factory=set)
     questions: list[tuple[int, str]] = field(default_factory=list)  # number of the twins, polarity
+    said: str = ""  # of the answers, their first letters
 
 
 def balance(pictures: Sequence[Askable], room: Sequence[int], rules: Rules, seed: str) -> list[list[Asked]]:
@@ -110,6 +112,7 @@ class _Pairing:
         self.rules, self.rng = rules, rng
         self.twins: list[tuple[str, Key]] = []
         self.frequency: Counter[tuple[str, Key]] = Counter()
+        self.lean: Counter[tuple[str, str]] = Counter()  # by label and earlier answers: how many more yes than no
         # Who can say yes to it: numbers of pictures by label and key. Those who no longer can are taken out when met.
         self.holders: dict[str, dict[Key, list[int]]] = {}
         for number, (askable, most) in enumerate(zip(pictures, room, strict=True)):
@@ -198,8 +201,10 @@ class _Pairing:
                 key for key in theirs.askable[label][0]
                 if key in not_here and self._free(theirs, label, key) and self._free(mine, label, key)
             ]  # fmt: skip
-            # Either of the two could be the one for yes: now, and only now, a coin decides.
-            if rng.random() < 0.5:
+            # Either of the two could be the one for yes: now, and only now, a coin decides, or what brings yes and no to be as
+            # often right after the same earlier answers.
+            lean = self.lean[label, mine.said] - self.lean[label, theirs.said]
+            if lean < 0 or (lean == 0 and rng.random() < 0.5):
                 self._settle(label, self._rarest(label, mine_for_yes), number, partner)
             else:
                 self._settle(label, self._rarest(label, theirs_for_yes), partner, number)
@@ -218,8 +223,11 @@ class _Pairing:
         twin = len(self.twins)
         self.twins.append((label, key))
         self.frequency[label, key] += 1
+        self.lean[label, self.pictures[yes].said] += 1
+        self.lean[label, self.pictures[no].said] -= 1
         for number, polarity in ((yes, "positive"), (no, "negative")):
             picture = self.pictures[number]
+            picture.said += polarity[0]
             picture.questions.append((twin, polarity))
             picture.asked.add((label, key))
             picture.quotas[kind_of(label)] -= 1
@@ -231,13 +239,19 @@ class _Pairing:
 def _told(pairing: _Pairing, rules: Rules, seed: str) -> list[list[Asked]]:
     """With languages: the wanted share of the twins of every key is Chinese. And with the share of negatives."""
     rng = random.Random(f"{seed}/languages")
-    order = sorted(range(len(pairing.twins)), key=lambda twin: (pairing.twins[twin], rng.random()))
     # Of the polarity that there is too much of, so many stay; by key, so that it is the same for all of them.
     share = rules.negative_share
     kept = (1 - share) / share if share > 0.5 else share / (1 - share)
-    asked = max(1.0, len(order) * (1 + kept))
+    asked = max(1.0, len(pairing.twins) * (1 + kept))
     chinese = (rules.chinese_share * (rules.answers + asked) - rules.chinese) / asked
-    languages = _spread(order, min(1.0, max(0.0, chinese)), rng.random())
+
+    def drawn() -> tuple[list[int], list[bool]]:
+        order = sorted(range(len(pairing.twins)), key=lambda twin: (pairing.twins[twin], rng.random()))
+        return order, _spread(order, min(1.0, max(0.0, chinese)), rng.random())
+
+    # In small data chance alone would let one language lean after the same earlier answers: the evenest of several draws.
+    draws = [drawn() for _ in range(_DRAWS if len(pairing.twins) <= _SMALL else 1)]
+    order, languages = min(draws, key=lambda draw: _unevenness(pairing, draw[1]))
     by_language = sorted(order, key=lambda twin: (pairing.twins[twin][0], languages[twin]))
     stays = _spread(by_language, kept, rng.random())
     thinned = "positive" if share > 0.5 else "negative"
@@ -250,6 +264,17 @@ def _told(pairing: _Pairing, rules: Rules, seed: str) -> list[list[Asked]]:
         ]
         for picture in pairing.pictures
     ]
+
+
+def _unevenness(pairing: _Pairing, languages: Sequence[bool]) -> int:
+    lean: Counter[tuple[str, bool, str, int]] = Counter()
+    for picture in pairing.pictures:
+        last, more = "", 0
+        for twin, polarity in picture.questions:
+            step = 1 if polarity == "positive" else -1
+            lean[pairing.twins[twin][0], languages[twin], last, more] += step
+            last, more = polarity, more + step
+    return sum(one * one for one in lean.values())
 
 
 def _spread(order: Sequence[int], share: float, start: float) -> list[bool]:
