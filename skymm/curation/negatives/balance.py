@@ -1,7 +1,7 @@
 """Which picture is asked what, so that neither the words of a question nor earlier answers tell whether yes or no is right.
 
-Questions are made two at a time, the same words at two pictures: yes is right at one of them and no at the other. Two pictures
-are asked only while either could be the one for yes, each about something else; which it is, a coin decides, that also keeps yes
+Questions are made two at a time, the same words at two pictures: yes is right at one of them and no at the other. Two are
+asked only while either could be the one for yes, each about something else; which it is, a coin decides, that also keeps yes
 and no even after the same earlier answers. So every thing, colour, number, place and word is as often answered with yes as
 with no, whatever came before. Of what is in nearly every picture, or in nearly none, little is asked.
 """
