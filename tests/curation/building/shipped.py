@@ -44,7 +44,7 @@ def _small(form: str, root: Path, fields: dict[str, Any], first: int) -> dict[st
         return SMALL[form]
     if form == "urls":
         return _addresses(root, fields, first)
-    write: Callable[[Path], dict[str, Any]] = getattr(miniatures, form)
+    write: Callable[[Path], dict[str, Any]] = getattr(miniatures, "llava" if form == "conversations" else form)
     unwanted = {"captions", "instances"} - fields.keys()
     return {name: value for name, value in write(root).items() if not (form == "coco" and name in unwanted)}
 
