@@ -98,9 +98,8 @@ def stop_at(model: SkyMMForConditionalGeneration, end_id: int) -> None:
 
 def check_ids(chat: ChatEncoder, num_rows: int, llm: str) -> None:
     """Raises ValueError where text or the chat template would give an id that the LLM has no embedding for."""
-    special = set(chat.tokenizer.all_special_ids)
     for text, id_ in chat.tokenizer.get_vocab().items():
-        if id_ >= num_rows and (id_ not in special or id_ in chat.written_ids):
+        if id_ >= num_rows and (id_ not in chat.special_ids or id_ in chat.written_ids):
             raise ValueError(
                 f"llm {llm!r}: its tokenizer writes {text!r} as id {id_}, but the LLM has {num_rows} embeddings; give it the "
                 "tokenizer that it was trained with, or embeddings that were resized for this one"

@@ -113,9 +113,9 @@ class ChatEncoder:
         self._fast.no_padding()
         # The template writes the special tokens itself, and some processors leave blanks out of the offsets.
         self._fast.post_processor = processors.Sequence([])
-        self._special = frozenset(tokenizer.all_special_ids)
-        self._special |= {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
-        self._control = self._special | set(tokenizer.added_tokens_decoder)
+        self.special_ids = frozenset(tokenizer.all_special_ids)
+        self.special_ids |= {id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._control = self.special_ids | set(tokenizer.added_tokens_decoder)
         self._greedy = any(token.lstrip or token.rstrip for token in tokenizer.added_tokens_decoder.values())
         self._ending = lru_cache(maxsize=256)(self._ending)
 
@@ -234,7 +234,7 @@ class ChatEncoder:
             answered = self.template.answered(roles[: number + 1], blanks[: number + 1])
             ending, mark = self._ending(answered.ending)
             script.answers.append(_Answer(turn, len(script.text), 0))
-            script.write(turn, answered.content, self._special | {mark})
+            script.write(turn, answered.content, self.special_ids | {mark})
             script.answers[-1].end = len(script.text)
         if roles[-1] != "assistant":
             go_on(len(turns), ask=prompt)
@@ -279,7 +279,7 @@ class ChatEncoder:
     @cached_property
     def _markup(self) -> frozenset[int]:
         """Special tokens, and the added ones that the template writes: no question may bring one of them."""
-        return self._special | (self._control & self.written_ids)
+        return self.special_ids | (self._control & self.written_ids)
 
     # --- tokens -------------------------------------------------------------------------------------------------------
 
@@ -335,7 +335,7 @@ class ChatEncoder:
                     yield start + 1
 
     def _word_ids(self, text: str) -> list[int]:
-        script = _Script("\n" + text, [(1, 1 + len(text), self._special)])
+        script = _Script("\n" + text, [(1, 1 + len(text), self.special_ids)])
         return [id_ for id_, _, _ in self._tokens(script, 1, len(script.text))]
 
     def _labelled(self, encoded: Encoded, script: _Script, tokens: list[_Token]) -> Encoded:

@@ -82,6 +82,28 @@ def test_ids_are_the_templates_own_and_asked_is_as_taught(name):
             assert holds == ("iPAE" if family.no_mark else "IPAE"), kind
 
 
+def test_what_a_template_cannot_print_is_said_with_key_and_advice():
+    turns_ = CONVERSATIONS["system"]
+    with pytest.raises(
+        ValueError, match=r"key: .*refuses turns of system, user: System role not.*into the first question"
+    ):
+        encoder("Gemma 2").encode(conversation(turns_))
+    with pytest.raises(ValueError, match=r"key: half a character .*d83d.*ud83d b"):
+        encoder("Gemma 2").encode(conversation([("user", "a \ud83d b"), ("assistant", "No.")]))
+    blank = ChatEncoder(FAMILIES["Gemma 2"].make(), num_latents=2, image_token_id=IMAGE, system="")
+    assert blank.encode(conversation(turns_[1:])).ids == encoder("Gemma 2").encode(conversation(turns_[1:])).ids
+    blank = ChatEncoder(FAMILIES["Qwen2.5"].make(), num_latents=2, image_token_id=IMAGE, system="")
+    assert "You are Qwen" not in blank.encode(conversation(turns_[1:])).text
+    deaf = Family("bytes", "{% for message in messages %}Hm.{% endfor %}").make()
+    with pytest.raises(ValueError, match="does not print the user turn"):
+        ChatEncoder(deaf, num_latents=2, image_token_id=IMAGE).encode(conversation(turns_[1:]))
+
+
+def test_what_the_model_writes_before_its_answer_is_known():
+    assert encoder("gpt-oss").tokenizer.decode(encoder("gpt-oss").opening_ids) == "<|channel|>final<|message|>"
+    assert encoder("LLaMA-2").opening_ids == encoder("Qwen3").opening_ids == ()
+
+
 words = st.sampled_from(
     ["dog", " ", "  ", "\n", "No", ".", "?", "是", "图里", "<", "|", ">", "▁", "1", "12", "é", "e\u0301", "🐼"]
 )

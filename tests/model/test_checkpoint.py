@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -278,3 +279,28 @@ def test_any_module_of_ours_may_be_imported_first(module):
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert printed == ["True", "True", "OpeningPipeline"]
+
+
+def test_answers_end_where_they_learned_to_and_padding_is_no_image(tiny_model_recipe, tmp_path):
+    """An LLM whose configuration names another end, and whose padding has no embedding."""
+    llm = Path(shutil.copytree(tiny_model_recipe.llm, tmp_path / "llm"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(llm)
+    tokenizer.add_tokens([f"<{index}>" for index in range(264 - len(tokenizer))])
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(llm)
+    for name in ("config.json", "generation_config.json"):
+        (llm / name).write_text(json.dumps(json.loads((llm / name).read_text()) | {"eos_token_id": 7}))
+    assert tokenizer.pad_token_id == 264, "as many embeddings as there are"
+
+    recipe = tiny_model_recipe.model_copy(update={"llm": str(llm)})
+    model, processor = build_model(recipe)
+    assert model.config.image_token_id > 264 > processor.pad_id
+    assert model.generation_config.eos_token_id == [7, processor.chat.end_id]
+    model.save_pretrained(tmp_path / "run")
+    again = type(model).from_pretrained(str(tmp_path / "run"))
+    assert again.language_model.generation_config.eos_token_id == [7, processor.chat.end_id]
+
+    tokenizer.add_tokens(["<one more>"])
+    tokenizer.save_pretrained(llm)
+    with pytest.raises(ValueError, match="'<one more>' as id 265, but the LLM has 264 embeddings"):
+        build_model(recipe)

@@ -77,7 +77,10 @@ class TransformersAnswerer(LocalAnswerer):
             raise ValueError(f"{self.name} is a language model without eyes; ask it without images")
         messages = [self._message(ask) for ask in asks]
         images = [[open_image(data, f"image of {ask.id}") for data in ask.images] for ask in asks]
-        texts = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        # A template that knows no such thing leaves it unread.
+        texts = self.processor.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=False, enable_thinking=False
+        )
         # The template has written the special tokens already.
         options = {"return_tensors": "pt", "padding": True, "padding_side": "left", "add_special_tokens": False}
         if not self.sees:
