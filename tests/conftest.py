@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here is on a hub, and asking it takes a minute where there is no network
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process per processor already; before torch is loaded
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

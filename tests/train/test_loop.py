@@ -96,7 +96,8 @@ def test_micro_batches_change_nothing(tiny_stage, size):
         assert one["loss"] == pytest.approx(two["loss"], rel=1e-6) and one["labels"] == two["labels"]
         assert one["grad_norm"] == pytest.approx(two["grad_norm"], rel=1e-5)
     for name, tensor in weights(whole).items():
-        assert torch.allclose(tensor, weights(cut)[name], atol=1e-5)
+        # Adam moves a weight whose gradient is next to nothing by its rounding.
+        assert torch.allclose(tensor, weights(cut)[name], atol=1e-4)
 
 
 def test_a_feature_cache_gives_the_same_losses(tiny_stage, tmp_path):
@@ -122,12 +123,13 @@ def test_a_feature_cache_gives_the_same_losses(tiny_stage, tmp_path):
 
 
 def test_polarity_share_is_what_the_recipe_says(tiny_stage):
+    """Of a share between 0 and 1 every answer is a coin: some ninety of them are thrown here."""
     for share in (0.0, 0.5, 1.0):
         recipe = tiny_stage.model_copy(
             update={"out": f"{tiny_stage.out}-{share}", "negative_share": share, "steps": 12}
         )
         realised = [line["negative_share"] for line in read_log(train(recipe, quiet=True))]
-        assert sum(realised) / len(realised) == pytest.approx(share, abs=0.06 if share == 0.5 else 0)
+        assert sum(realised) / len(realised) == pytest.approx(share, abs=0.15 if share == 0.5 else 0)
 
 
 def test_both_init_and_model_is_refused(tiny_stage):

@@ -49,8 +49,8 @@ def test_two_processes_learn_what_one_does(tiny_stage, tmp_path, name, environme
     assert json.loads((Path(two.out) / "run.json").read_text("utf-8"))["llm_dealt_out"] == (name == "fsdp2")
     for one, other in zip(losses(alone), losses(two.out), strict=True):
         assert one["labels"] == other["labels"] and one["samples"] == other["samples"] == 4
-        assert one["loss"] == pytest.approx(other["loss"], rel=1e-6)
-        assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-6)
+        assert one["loss"] == pytest.approx(other["loss"], rel=5e-6)  # sums in another order, and Adam in between
+        assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=5e-6)
     for file in ("resampler.safetensors", "lora/adapter_model.safetensors"):
         for key, tensor in load_file(alone / file).items():
             torch.testing.assert_close(tensor, load_file(Path(two.out) / file)[key], rtol=1e-4, atol=1e-5)

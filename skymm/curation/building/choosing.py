@@ -126,7 +126,8 @@ class _Chooser:
     def _ask(self, those: np.ndarray) -> tuple[dict[int, list[Asked]], np.ndarray]:
         """The questions of these, and which of them then have anything to say."""
         able = [int(number) for number in those if self.askables[number]]
-        others = self.sorts[those].sum(axis=0)
+        # Captions and turns count where a share of all answers is wanted; without one, half of the questions are in Chinese.
+        others = self.sorts[those].sum(axis=0) * (self.recipe.chinese_share is not None)
         asked = balance(
             [self.askables[number] for number in able],
             [int(self.sorts[number, ROOM]) for number in able],
@@ -141,22 +142,25 @@ class _Chooser:
         recipe, names = self.recipe, list(self.recipe.sources)
         table = self.sorts[those].copy()
         table[:, ROOM] = [len(questions.get(int(number), ())) for number in those]
-        decided, denied = table[:, DECIDED].sum(), table[:, NEGATIVE].sum()
-        # Questions have the share by themselves. Turns that all affirm cannot have it, and nothing is made up for them.
-        reachable = not questions or 0 < denied < decided
         kinds, kind_of, counts = np.unique(table, axis=0, return_inverse=True, return_counts=True)
-        wanted = keep(
-            [
-                Sort(names[source], *map(int, (answers, chinese, negative, count, decided, asked)))
-                for (source, answers, chinese, decided, negative, asked), count in zip(kinds, counts)
-            ],
-            Shares(
-                {name: source.share for name, source in recipe.sources.items() if source.share is not None},
-                recipe.chinese_share,
-                recipe.negative_share if reachable else None,
-                recipe.num_samples,
-            ),
+        sorts = [
+            Sort(names[source], *map(int, (answers, chinese, negative, count, decided, asked)))
+            for (source, answers, chinese, decided, negative, asked), count in zip(kinds, counts)
+        ]
+        shares = Shares(
+            {name: source.share for name, source in recipe.sources.items() if source.share is not None},
+            recipe.chinese_share,
+            recipe.negative_share,
+            recipe.num_samples,
         )
+        # Questions have the share by themselves. Turns of sources that all lean to one side cannot have it: nothing is made up
+        # to even them out, and no source is thrown away for it.
+        decided, denied = table[:, DECIDED].sum(), table[:, NEGATIVE].sum()
+        loose = replace(shares, negative=None)
+        wanted = keep(sorts, shares if not questions or 0 < denied < decided else loose)
+        left = {sort.source for sort, number in zip(sorts, wanted) if number}
+        if questions and left < {sort.source for sort in sorts}:
+            wanted = keep(sorts, loose)
         return those[_chosen(kind_of.reshape(-1), np.array(wanted), f"{recipe.seed}/keep").astype(np.int64)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from bisect import bisect_left
 from functools import lru_cache
 
 _THOUGHT = (
@@ -39,7 +40,7 @@ _OTHER_OPENING = re.compile(
 )
 _OTHER_CLOSING = re.compile(
     r"\[/THINK\]|</details>|<unused95>|<channel\|>|<\|channel\|>\s*final\s*(?:<\|constrain\|>\w+)?(?:<\|message\|>)?|"
-    r"(?<=\S)assistantfinal|(?im:^\W*(?:final (?:response|answer)|最终(?:回答|答案))\W*\n)"
+    r"(?<=\S)assistantfinal|(?im:^[^\w\n]*(?:final (?:response|answer)|最终(?:回答|答案))[^\w\n]*\n)"
 )
 _CHANNEL_END = re.compile(r"<\|(?:end|return|start|call)\|>")
 
@@ -88,11 +89,12 @@ def _answer_of(text: str) -> str:
 
 def _marked(text: str) -> str:
     """The last that is marked as the answer and says something; "" without."""
-    found = ""
-    for opening in _ANSWER.finditer(text):
-        closing = _ANSWER_END.search(text, opening.end())
-        found = text[opening.end() : closing.start() if closing else None].strip() or found
-    return found
+    ends = [mark.start() for mark in _ANSWER_END.finditer(text)] + [len(text)]
+    for opening in reversed([*_ANSWER.finditer(text)]):
+        said = text[opening.end() : ends[bisect_left(ends, opening.end())]].strip()
+        if said:
+            return said
+    return ""
 
 
 def _ends_with_answer(text: str) -> bool:

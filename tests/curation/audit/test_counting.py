@@ -207,12 +207,13 @@ def test_bad_shards_are_told_and_the_rest_is_counted(shards):
 
 
 def test_strange_values_crash_nothing(shards):
-    turns = [{"role": "user", "text": "Is \ud800 there a \udfff?"}, {"role": "assistant", "text": "\ud800", "kind": 5}]
+    turns = [{"role": "user", "text": "Is there?"}, {"role": "assistant", "text": "Yes"}]
     members = [
         (
             "a.json",
             json.dumps({"turns": turns, "source": {"x": ["\ud800"]}, "licence": ["MIT", 4], "facts": []}).encode(),
         ),
+        ("half.json", json.dumps({"turns": [{"role": "user", "text": "Is \ud800 there?"}]}).encode()),
         ("b.json", json.dumps({"turns": [{"role": "system", "text": "Be brief."}]}).encode()),
         ("c.json", json.dumps({"turns": [{"role": "user", "text": "alone"}]}).encode()),
     ]
@@ -220,6 +221,7 @@ def test_strange_values_crash_nothing(shards):
     (shards.root / "odd" / "card.json").write_text("[1, 2]")
     audit = audited(shards.root / "odd")
     assert audit.totals["samples"] == 3 and audit.totals["questions"] == 1 and audit.totals["bad_facts"] == 1
+    assert [(wrong.name, wrong.count) for wrong in audit.unreadable] == [("bad json", 1)]
     assert json.dumps(audit.to_json(), ensure_ascii=False).encode("utf-8")
 
 
