@@ -264,7 +264,7 @@ def test_saving_heeds_what_it_is_given(saved, tmp_path):
         model.save_pretrained(tmp_path / "nothing", push_to_hub=True)
 
 
-MODULES = ("modeling", "checkpoint", "pipeline")
+MODULES = ("modeling",)  # the one that the Auto classes name
 
 
 @pytest.mark.parametrize("module", MODULES)

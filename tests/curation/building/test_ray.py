@@ -46,9 +46,7 @@ def test_ray_on_this_machine(local_ray):
 
 
 @pytest.mark.parametrize("name", shipped.NAMES)
-def test_every_shipped_recipe_gives_the_same_bytes_twice_with_four_workers_and_with_ray(
-    name, tmp_path, local_ray, monkeypatch
-):
+def test_every_shipped_recipe_builds_and_gives_the_same_bytes_by_every_way(name, tmp_path, local_ray, monkeypatch):
     from skymm.curation.building.ray_engine import Ray
 
     (tmp_path / "modules").mkdir()
