@@ -26,9 +26,8 @@ def why_padded(recipe: StageRecipe, model: Any) -> str | None:
     if recipe.packing is None and not packs(kind):
         return f'attention "{kind}" would need a mask of the whole row'
     was = model.training
-    reason = why_not_packed(
-        model.eval().language_model
-    )  # dropout in an adapter that has learned would look like a leak
+    # Dropout in an adapter that has learned would look like a leak.
+    reason = why_not_packed(model.eval().language_model)
     model.train(was)
     if reason and recipe.packing:
         raise ValueError(f"packing = true, but {reason}; leave `packing` out, and rows are padded")

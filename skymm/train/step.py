@@ -45,9 +45,7 @@ def take_step(
         else:
             totals.add_losses(found.tolist(), batch.groups)
     totals = totals.over_ranks(accelerator)
-    counts = {
-        name: int(value) for name, value in totals.counts.items()
-    }  # "answers" are those that say or deny something
+    counts = {name: int(value) for name, value in totals.counts.items()}  # "answers" say or deny something
     return {
         "step": step,
         **totals.means(),
