@@ -16,13 +16,13 @@ from pathlib import Path
 
 import torch
 
-from skymm.evaluation.answerers.opening import open_answerer
-from skymm.evaluation.answerers.protocol import Ask
-from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
-from skymm.evaluation.reading.verdict import yes_no
+from skymm.answering.opening import open_answerer
+from skymm.answering.protocol import Ask
+from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.evaluation.run import ask_of, questions_of
 from skymm.recipe import EvalRecipe
 from skymm.train.features import cache_of
+from skymm.verdict import yes_no
 
 
 def main() -> None:

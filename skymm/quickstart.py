@@ -140,7 +140,7 @@ class _Story:
 
     def judge(self, name: str) -> None:
         """Answer every benchmark in both languages; what is answered already is not asked again."""
-        from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
+        from skymm.answering.skymm_model import SkyMMAnswerer
         from skymm.evaluation.run import questions_of, run
         from skymm.train.features import cache_of
 

@@ -12,9 +12,24 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "skymm").rglob("*.py"))
 # Floors from the ground up; a module imports from its own floor or a lower one.
 FLOORS = [
-    ("conversation", "images", "text", "recipe", "assets", "endpoint", "lock", "progress", "page", "_auto", "__init__"),
+    (
+        *(
+            "conversation",
+            "text",
+            "verdict",
+            "statements",
+            "thoughts",
+            "lexicon",
+            "describing",
+            "recipe",
+            "assets",
+            "endpoint",
+        ),
+        *("images", "tables", "files", "lock", "progress", "page", "_auto", "__init__"),
+    ),
     ("model", "data", "curation"),
-    ("train", "evaluation"),
+    ("train", "answering"),
+    ("evaluation",),
     ("serve", "quickstart", "show"),
     ("cli",),
 ]
@@ -27,7 +42,7 @@ HOMES = {
     "openai": "endpoint.py",
     "filelock": "lock.py",
     "sacrebleu": "curation/translation/checks.py",
-    "openpyxl": "evaluation/files.py",
+    "openpyxl": "tables.py",
     "scipy": ("evaluation/statistics.py", "curation/building/shares.py"),
     "jinja2": "page/render.py",
     "resvg_py": "curation/sources/emoji.py",

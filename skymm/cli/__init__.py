@@ -74,7 +74,7 @@ def ask(
             raise ValueError(f"no image at {image}; give a file, or - to ask without one")
         data = image.read_bytes()
         open_image(data, str(image))
-    from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
+    from skymm.answering.skymm_model import SkyMMAnswerer
 
     answerer = SkyMMAnswerer.from_directory(model, max_new_tokens=max_new_tokens)
     print(answerer.answer_one(question, *([data] if data is not None else [])))

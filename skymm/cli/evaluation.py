@@ -60,7 +60,7 @@ def run_benchmark(
     tower = benchmark(asked.benchmark).judges == "tower"
     # Files that are missing are told before a model is loaded.
     questions = questions_of(asked, "generate" if tower else mode)
-    from skymm.evaluation.answerers.opening import open_answerer
+    from skymm.answering.opening import open_answerer
 
     answerer = open_answerer(model, max_new_tokens=asked.max_new_tokens, tower=tower)
     if features is not None:
@@ -146,7 +146,7 @@ def gain_of_images(
 
         refuse(asked.benchmark)
         questions = questions_of(asked, mode)
-        from skymm.evaluation.answerers.opening import open_answerer
+        from skymm.answering.opening import open_answerer
 
         answerer = open_answerer(model, max_new_tokens=asked.max_new_tokens)
         if base is None and not hasattr(answerer, "base_llm"):
@@ -191,8 +191,8 @@ def judge_answers(
     ] = None,
 ) -> None:
     """Have free answers graded by a judge; grades are stored beside the predictions, so scoring again is free."""
-    from skymm.evaluation.answerers.opening import open_answerer
-    from skymm.evaluation.answerers.protocol import Ask
+    from skymm.answering.opening import open_answerer
+    from skymm.answering.protocol import Ask
     from skymm.evaluation.judge import grade
     from skymm.evaluation.predictions import read_predictions
     from skymm.evaluation.registry import benchmark

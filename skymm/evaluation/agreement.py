@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from skymm.evaluation.answerers.protocol import Answerer
+from skymm.answering.protocol import Answerer
 from skymm.evaluation.benchmark import Answer, Question
 from skymm.evaluation.predictions import read_predictions
 from skymm.evaluation.registry import benchmark

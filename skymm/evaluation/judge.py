@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Files, Judge
-from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.record import line_of, read_record, rewrite
+from skymm.thoughts import without_thoughts
 
 GRADES = "grades.jsonl"
 Grade = tuple[float, ...]

@@ -10,7 +10,7 @@ from typing import Any
 
 from skymm.conversation import LANGUAGES
 from skymm.evaluation.predictions import PREDICTIONS, read_lines
-from skymm.evaluation.reading.verdict import yes_no
+from skymm.verdict import yes_no
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; }

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skymm.answering.protocol import Reply
 from skymm.evaluation import record
-from skymm.evaluation.answerers.protocol import Reply
 from skymm.evaluation.benchmark import Answer, Benchmark, Question, once_each
 from skymm.recipe import EvalRecipe, parse
 

@@ -13,17 +13,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.answerers.protocol import Answerer, Ask, Mode, Reply
+from skymm.answering.protocol import Answerer, Ask, Mode, Reply
 from skymm.evaluation.benchmark import Files, Picture, Question
 from skymm.evaluation.coverage import covered_scores
 from skymm.evaluation.judge import GRADES
 from skymm.evaluation.predictions import PREDICTIONS, Predictions, line_of, read_lines, read_predictions
-from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.evaluation.record import rewrite
 from skymm.evaluation.registry import benchmark
 from skymm.images import UnreadableImage, decode_image
 from skymm.lock import alone_in
 from skymm.recipe import EvalRecipe
+from skymm.thoughts import without_thoughts
 
 CUT, REFUSED, UNREADABLE = "thoughts were cut", "refused", "unreadable picture"  # why there is no answer
 Place = tuple[int, Question]  # a question and where it stands in the benchmark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from skymm.evaluation.answerers.protocol import Ask, Reply
+from skymm.answering.protocol import Ask, Reply
 
 
 class Parrot:

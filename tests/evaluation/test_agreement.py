@@ -5,8 +5,8 @@ import json
 import pytest
 from parrot import Parrot
 
+from skymm.answering.protocol import Reply
 from skymm.evaluation.agreement import AGREEMENT, agreement
-from skymm.evaluation.answerers.protocol import Reply
 from skymm.evaluation.run import run
 from skymm.recipe import EvalRecipe
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from parrot import Parrot
 
-from skymm.evaluation.answerers.protocol import Reply
+from skymm.answering.protocol import Reply
 from skymm.evaluation.benchmarks import mme
 from skymm.evaluation.page import write_page
 from skymm.evaluation.predictions import PREDICTIONS, is_predictions, read_lines, read_predictions

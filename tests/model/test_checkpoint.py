@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 from typer.testing import CliRunner
 
+from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.cli import app
-from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.model import identity
 from skymm.model.build import build_model
 from skymm.model.checkpoint import relocate

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 from transformers import pipeline
 
+from skymm.answering.protocol import Ask
+from skymm.answering.skymm_model import SkyMMAnswerer
+from skymm.answering.transformers_model import TransformersAnswerer
 from skymm.data.feature_members import picture
 from skymm.data.shards import Sample
-from skymm.evaluation.answerers.protocol import Ask
-from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
-from skymm.evaluation.answerers.transformers_model import TransformersAnswerer
 from skymm.images import open_image
 from skymm.model.build import build_model
 

@@ -8,9 +8,9 @@ import transformers
 from PIL import Image
 from tiny_parts import save_tiny_llm
 
+from skymm.answering.protocol import Ask
+from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.conversation import Conversation, Turn, ask
-from skymm.evaluation.answerers.protocol import Ask
-from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.model.build import build_model
 from skymm.model.chat import pack, pad
 from skymm.model.language import compile_layers

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
 from skymm.data.shard_writing import write_shards
 from skymm.data.workers import Loader
-from skymm.evaluation.answerers.skymm_model import SkyMMAnswerer
 from skymm.model.build import build_model, open_model
 from skymm.recipe import SourceRecipe
 from skymm.train.features import build_features, cache_of, verify

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from skymm.curation.building.pieces import Workshop, whole_file
+from skymm.curation.building.pieces import Workshop
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.filters.duplicates import placeholders, repeated
 from skymm.curation.filters.signature import SIGNATURE
+from skymm.files import whole_file
 from skymm.progress import say
 from skymm.recipe import DataRecipe
 

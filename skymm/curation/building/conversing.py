@@ -18,12 +18,13 @@ from skymm.curation.building.asking import askable_of, askable_to_json, source_o
 from skymm.curation.building.engines import Job
 from skymm.curation.building.jsonl import read_lines, write_lines
 from skymm.curation.building.manifest import entries, fingerprint
-from skymm.curation.building.pieces import Piece, Workshop, whole_file
+from skymm.curation.building.pieces import Piece, Workshop
 from skymm.curation.building.stored import record_from_json, turn_to_json
 from skymm.curation.building.tasks import Made, converse
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.facts.known import known_facts
 from skymm.curation.record import Record
+from skymm.files import whole_file
 from skymm.recipe import DataRecipe, parse
 
 FOLDER = ".build/conversations"

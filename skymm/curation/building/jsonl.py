@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skymm.curation.building.pieces import whole_file
+from skymm.files import whole_file
 
 PLACES = ".places.npy"
 

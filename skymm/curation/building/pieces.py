@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from skymm.curation.building.engines import Engine, Job
 from skymm.curation.building.manifest import Manifest
@@ -56,20 +56,6 @@ class Workshop:
                     line = lines[waiting[number]] = self.manifest.add(piece.name, piece.inputs, result)
                     bar.update(task, advance=1, note=note(line))
         return [line for line in lines if line is not None]
-
-
-@contextmanager
-def whole_file(path: Path, mode: str = "wb", **options: Any) -> Iterator[IO[Any]]:
-    """A file that appears under its name when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open(mode, **options) as file:
-            yield file
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    partial.replace(path)
 
 
 @contextmanager

@@ -17,7 +17,6 @@ import numpy as np
 from skymm.curation.building.engines import Job
 from skymm.curation.building.jsonl import read_lines, write_lines
 from skymm.curation.building.manifest import entries
-from skymm.curation.building.pieces import whole_file
 from skymm.curation.building.stored import PictureStore, record_to_json
 from skymm.curation.candidate import Candidate
 from skymm.curation.facts.co_occurrence import Statistics
@@ -28,6 +27,7 @@ from skymm.curation.filters.signature import SIGNATURE, signatures
 from skymm.curation.record import Record, Rejected
 from skymm.curation.script import in_language, to_script
 from skymm.curation.sources.registry import open_source
+from skymm.files import whole_file
 from skymm.recipe.data import FiltersRecipe, TranslationRecipe
 from skymm.recipe.sources import parse_source
 

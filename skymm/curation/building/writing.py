@@ -17,11 +17,12 @@ from skymm.curation.building.conversing import FOLDER
 from skymm.curation.building.engines import Job
 from skymm.curation.building.jsonl import pick_lines
 from skymm.curation.building.manifest import entries, fingerprint
-from skymm.curation.building.pieces import Piece, Workshop, whole_file
+from skymm.curation.building.pieces import Piece, Workshop
 from skymm.curation.building.stored import picture_bytes, record_from_json, turn_from_json
 from skymm.curation.building.tasks import with_questions
 from skymm.curation.negatives.balance import Asked
 from skymm.data.shard_writing import write_shard
+from skymm.files import whole_file
 from skymm.images import decode_image
 from skymm.recipe import DataRecipe
 

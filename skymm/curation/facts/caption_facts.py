@@ -7,12 +7,12 @@ from functools import lru_cache
 from itertools import pairwise
 
 from skymm.curation.facts.chinese_captions import read_chinese
-from skymm.curation.facts.describing import colours_in
 from skymm.curation.facts.english_captions import read_english
 from skymm.curation.facts.english_phrases import tokens_of
-from skymm.curation.facts.lexicon import find, kinds_of, load
 from skymm.curation.facts.mention import Mention, Reading
 from skymm.curation.record import Facts, Thing
+from skymm.describing import colours_in
+from skymm.lexicon import find, kinds_of, load
 from skymm.text import normalise
 
 NOTHING = Facts()

@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from skymm.curation.facts import chinese_words as closed
 from skymm.curation.facts.chinese_phrases import Found, attributes_of, colours_in_phrase, names_in, number_in, pieces_of
-from skymm.curation.facts.describing import RELATIONS
-from skymm.curation.facts.lexicon import Form, kinds_of, load, part_of
 from skymm.curation.facts.mention import Mention, Reading, Span, Stated
 from skymm.curation.facts.quotations import quoted
+from skymm.describing import RELATIONS
+from skymm.lexicon import Form, kinds_of, load, part_of
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _CLAUSE = re.compile(r"[，。；！？,.;!?：:\n…（）()、\s]")

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from skymm.curation.facts import chinese_words as closed
-from skymm.curation.facts.describing import chinese_attributes, chinese_colours, chinese_numbers, colours_in
-from skymm.curation.facts.lexicon import Form, load
 from skymm.curation.facts.mention import Span
+from skymm.describing import chinese_attributes, chinese_colours, chinese_numbers, colours_in
+from skymm.lexicon import Form, load
 from skymm.text import words
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")

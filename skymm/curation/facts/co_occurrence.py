@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from skymm.curation.facts.lexicon import find
 from skymm.curation.record import Facts
+from skymm.lexicon import find
 
 
 @dataclass(slots=True)

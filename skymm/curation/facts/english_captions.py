@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 from skymm.curation.facts import english_words as closed
-from skymm.curation.facts.describing import RELATIONS, english_attributes, english_colours, english_numbers
 from skymm.curation.facts.english_phrases import (
     Found,
     Token,
@@ -19,9 +18,10 @@ from skymm.curation.facts.english_phrases import (
     predicate_attributes,
     tokens_of,
 )
-from skymm.curation.facts.lexicon import Form, kinds_of, load, part_of
 from skymm.curation.facts.mention import Mention, Reading, Stated
 from skymm.curation.facts.quotations import quoted
+from skymm.describing import RELATIONS, english_attributes, english_colours, english_numbers
+from skymm.lexicon import Form, kinds_of, load, part_of
 
 _COLOURLESS = re.compile(
     r"\b(?:black[ -]and[ -]white|monochrome|sepia|gr[ae]yscale)[\w ]{0,20}\b(?:photo|picture|image|shot|film)|"

@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from skymm.curation.facts import english_words as closed
-from skymm.curation.facts.describing import english_attributes, english_colours, english_numbers
-from skymm.curation.facts.lexicon import Form, load
 from skymm.curation.facts.mention import Span
+from skymm.describing import english_attributes, english_colours, english_numbers
+from skymm.lexicon import Form, load
 
 _TOKEN = re.compile(r"['’](?:s|re|ll|ve|d|m|t)\b|[^\W_]+|[^\w\s]", re.I)
 _LEFT = 7  # words that may stand before a noun

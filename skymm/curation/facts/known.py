@@ -8,10 +8,10 @@ from functools import lru_cache
 
 from skymm.curation.facts.caption_facts import colours_said, facts_of, mentioned, merge, read
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.describing import ATTRIBUTES, EXCLUDES, RELATIONS
-from skymm.curation.facts.lexicon import Word, akin, find, kinds_of, load, part_of, related, vocabulary
 from skymm.curation.facts.mention import Mention, Reading
 from skymm.curation.record import Facts, Record, Thing
+from skymm.describing import ATTRIBUTES, EXCLUDES, RELATIONS
+from skymm.lexicon import Word, akin, find, kinds_of, load, part_of, related, vocabulary
 
 # What stands beside more of the records with something that is there may well stand here, and the caption leaves it out.
 _MAY_GO_UNSAID = 0.1

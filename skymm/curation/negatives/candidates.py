@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.describing import ATTRIBUTES, COLOURS, NUMBERS, colours_in, confusable
 from skymm.curation.facts.known import Known, Seen, false_relations, know, relatives
-from skymm.curation.facts.lexicon import akin, kinds_of, load, part_of
 from skymm.curation.negatives.balance import Askable, Key, Rules, Unless, kind_of
 from skymm.curation.negatives.wording import is_plural
 from skymm.curation.record import Record
+from skymm.describing import ATTRIBUTES, COLOURS, NUMBERS, colours_in, confusable
+from skymm.lexicon import akin, kinds_of, load, part_of
 from skymm.recipe.data import NegativesRecipe
 
 _TOP = 10

@@ -12,7 +12,11 @@ from typing import NamedTuple
 from skymm.curation.facts import chinese_words, english_words
 from skymm.curation.facts.chinese_phrases import stem_of
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.describing import (
+from skymm.curation.facts.known import Known
+from skymm.curation.facts.mention import Mention, Reading, Span
+from skymm.curation.negatives.candidates import placed, wrong_colours, wrong_numbers
+from skymm.curation.negatives.wording import article, noun, sentence, some, zh_counted
+from skymm.describing import (
     COLOURS,
     NUMBERS,
     RELATIONS,
@@ -20,11 +24,7 @@ from skymm.curation.facts.describing import (
     english_colours,
     english_numbers,
 )
-from skymm.curation.facts.known import Known
-from skymm.curation.facts.lexicon import Word, akin, load
-from skymm.curation.facts.mention import Mention, Reading, Span
-from skymm.curation.negatives.candidates import placed, wrong_colours, wrong_numbers
-from skymm.curation.negatives.wording import article, noun, sentence, some, zh_counted
+from skymm.lexicon import Word, akin, load
 
 _ARTICLE = re.compile(r"\b(an?)(\s+)$", re.I)
 _ZH_NUMBER = re.compile(rf"(?P<number>[一两二三四五六七八九十]|\d+)(?P<measure>[{chinese_words.MEASURES}])")

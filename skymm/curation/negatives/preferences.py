@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from skymm.conversation import Turn
 from skymm.curation.facts.caption_facts import read
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.describing import COLOURS
 from skymm.curation.facts.known import Known, know
 from skymm.curation.negatives.errors import mistakes
 from skymm.curation.negatives.questions import thing_fields
 from skymm.curation.negatives.templates import ASSENTS, DENIED, DESCRIBE, OPEN, PREMISED, QUESTIONS
 from skymm.curation.negatives.wording import colour_phrase, sentence, some, zh_counted
 from skymm.curation.record import Record
+from skymm.describing import COLOURS
 
 _TOP = 5
 _IN_CAPTIONS = 0.7

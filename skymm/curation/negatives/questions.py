@@ -6,9 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from skymm.conversation import Turn
-from skymm.curation.facts.describing import ATTRIBUTES, NUMBERS, RELATIONS
 from skymm.curation.facts.known import Known, Seen
-from skymm.curation.facts.lexicon import Word, kinds_of, load
 from skymm.curation.negatives.balance import Asked, Key, kind_of
 from skymm.curation.negatives.candidates import MANY, placed
 from skymm.curation.negatives.templates import DENIALS, EXPLAINED, OPEN, QUESTIONS
@@ -26,6 +24,8 @@ from skymm.curation.negatives.wording import (
     zh_counted,
     zh_some,
 )
+from skymm.describing import ATTRIBUTES, NUMBERS, RELATIONS
+from skymm.lexicon import Word, kinds_of, load
 
 Exchange = tuple[Turn, Turn]  # a question and its answer
 Fields = dict[str, str]

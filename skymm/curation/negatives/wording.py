@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from skymm.curation.facts.describing import COLOURS, NUMBERS
-from skymm.curation.facts.lexicon import Word
+from skymm.describing import COLOURS, NUMBERS
+from skymm.lexicon import Word
 
 # Names that a sentence says otherwise than the vocabulary that they come from.
 _SPOKEN = {

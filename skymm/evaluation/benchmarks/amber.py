@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question, find_image
-from skymm.evaluation.files import column, read_rows
 from skymm.evaluation.reading.amber_nouns import COUNTED_FROM, description_scores
 from skymm.evaluation.reading.answer_files import join, read_answers
-from skymm.evaluation.reading.thoughts import without_thoughts
-from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
+from skymm.tables import column, read_rows
+from skymm.thoughts import without_thoughts
+from skymm.verdict import yes_no
 
 # What the official annotations call a kind of question; they have two names for relations.
 _KINDS = {

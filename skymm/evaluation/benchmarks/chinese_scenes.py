@@ -1,7 +1,7 @@
 """Chinese scenes: signs, menus, couplets, tickets and emoji of Chinese life, every question in Chinese and in English.
 
-The questions and pictures are made on this machine by `skymm.curation.chinese.scenes`, so nobody else has a scorer for
-them: the strict bilingual reading IS the official one here, and `strict` repeats it with the share of unknown answers.
+The questions and pictures are made on this machine by the kit of the same name, so nobody else has a scorer for them: the
+strict bilingual reading IS the official one here, and `strict` repeats it with the share of unknown answers.
 
 - yes/no: `verdict.yes_no`; options: `letters.option_letter`.
 - Short answers (what is written, a price, a time, which way, what it is called) are right when the answer, or what it
@@ -17,14 +17,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.curation.chinese import scenes as kit
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image
-from skymm.evaluation.files import read_json
+from skymm.evaluation.kits.chinese_scenes import scenes as kit
 from skymm.evaluation.reading.letters import option_letter
-from skymm.evaluation.reading.thoughts import without_thoughts
-from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
+from skymm.tables import read_json
 from skymm.text import normalise
+from skymm.thoughts import without_thoughts
+from skymm.verdict import yes_no
 
 UNKNOWN = "unknown"
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question, find_image
-from skymm.evaluation.files import column, read_entries
 from skymm.evaluation.reading.answer_files import join, read_answers
 from skymm.evaluation.reading.rows import tables_below, tallies, tally, together
-from skymm.evaluation.reading.thoughts import without_thoughts
-from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
+from skymm.tables import column, read_entries
 from skymm.text import normalise
+from skymm.thoughts import without_thoughts
+from skymm.verdict import yes_no
 
 _AROUND = re.compile(r"^[\W_]+|[\W_]+$")
 ENTRIES = "a question under every id, as GQA ships them"

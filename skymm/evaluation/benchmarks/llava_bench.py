@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Judge, Metric, Question, find_image, once_each
-from skymm.evaluation.files import column, read_rows, read_text
 from skymm.evaluation.judge import Grade, fill, grades_of, note_on
 from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
+from skymm.tables import column, read_rows, read_text
 
 PROMPT = """Two assistants were asked a question about a picture. You cannot see it; this is what it shows:
 {context}

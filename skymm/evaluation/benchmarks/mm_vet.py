@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Judge, Metric, Question, find_image, once_each
-from skymm.evaluation.files import column, read_entries, read_text
 from skymm.evaluation.judge import Grade, fill, grades_of, note_on
 from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
+from skymm.tables import column, read_entries, read_text
 
 PROMPT = """Grade an answer to a question about a picture that you cannot see, by comparing it with the right answer.
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question
-from skymm.evaluation.files import read_text
 from skymm.evaluation.reading.answer_files import Given, join, read_answers, refuse_labels, with_own_labels
-from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
+from skymm.tables import read_text
+from skymm.verdict import yes_no
 
 PERCEPTION = (
     "existence",

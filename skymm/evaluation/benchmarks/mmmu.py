@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
-from skymm.evaluation.files import column, read_json, text_of
 from skymm.evaluation.reading.answer_files import Given, given_of, refuse_labels
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.mmmu_parsing import open_right, parse_multi_choice, strict_open
 from skymm.evaluation.reading.rows import option_lines, picture_of, rows_of, tables_below, tallies, tally
 from skymm.recipe import EvalRecipe
+from skymm.tables import column, read_json, text_of
 
 DOMAINS = {
     "Art and Design": ("Art", "Art_Theory", "Design", "Music"),

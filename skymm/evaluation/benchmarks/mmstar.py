@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question
-from skymm.evaluation.files import column
 from skymm.evaluation.reading.answer_files import join, read_answers, with_own_labels
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.rows import (
@@ -31,6 +30,7 @@ from skymm.evaluation.reading.rows import (
     together,
 )
 from skymm.recipe import EvalRecipe
+from skymm.tables import column
 
 INSTRUCTION = "Answer with the option's letter from the given choices directly."
 _LETTERS = ("A", "B", "C", "D")

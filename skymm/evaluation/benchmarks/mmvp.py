@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question, find_image
-from skymm.evaluation.files import column, read_rows
 from skymm.evaluation.reading.answer_files import read_answers, with_own_labels
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.rows import tables_below
 from skymm.recipe import EvalRecipe
+from skymm.tables import column, read_rows
 
 _OPTION = re.compile(r"\(([a-z])\)\s*(.*?)\s*(?=\([a-z]\)|$)", re.S)
 _BRACKETED = re.compile(r"\(\s*([a-z])\s*\)")

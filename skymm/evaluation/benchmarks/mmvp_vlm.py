@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each
-from skymm.evaluation.files import column, read_rows
 from skymm.evaluation.reading.rows import tables_below
 from skymm.recipe import EvalRecipe
+from skymm.tables import column, read_rows
 
 # The paper's names in the order of its tables and of the official script, with the release's own word for each.
 PATTERNS = {

@@ -25,11 +25,11 @@ from skymm.evaluation.benchmark import (
     find_image,
     once_each,
 )
-from skymm.evaluation.files import column, read_rows
 from skymm.evaluation.reading.answer_files import ENDINGS, Given, given_of, join, with_own_labels
 from skymm.evaluation.reading.rows import rows_of, tables_below
-from skymm.evaluation.reading.verdict import yes_no
 from skymm.recipe import EvalRecipe
+from skymm.tables import column, read_rows
+from skymm.verdict import yes_no
 
 SPLITS = ("random", "popular", "adversarial")
 

@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.files import read_json, read_text
 from skymm.evaluation.reading.mentions import state_of
 from skymm.evaluation.reading.singular import singular
 from skymm.evaluation.reading.tokens import tokens
+from skymm.tables import read_json, read_text
 
 COUNTED_FROM = 0.001  # where the official counts begin that something is divided by, so that nothing is divided by zero
 NOTE = (

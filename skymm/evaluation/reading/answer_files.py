@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Answers, Files, Question, once_each
-from skymm.evaluation.files import text_of
 from skymm.evaluation.reading.rows import Row, is_empty, rows_of, tables_below
+from skymm.tables import text_of
 from skymm.text import normalise
 
 ENDINGS = (".xlsx", ".tsv", ".csv", ".json", ".jsonl", ".parquet")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Files, Picture, Question, once_each
-from skymm.evaluation.files import column, read_json, read_rows
 from skymm.evaluation.reading.answer_files import given_of
 from skymm.evaluation.reading.mentions import (
     Mention,
@@ -26,10 +25,11 @@ from skymm.evaluation.reading.mentions import (
     read_vocabulary,
     strict_mentions,
 )
-from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.progress import say
 from skymm.recipe import EvalRecipe
+from skymm.tables import column, read_json, read_rows
 from skymm.text import words
+from skymm.thoughts import without_thoughts
 
 PROMPT = "Please describe this image in detail."
 _PICTURES = ("COCO_val2014_{:012d}.jpg", "{:012d}.jpg", "COCO_train2014_{:012d}.jpg")

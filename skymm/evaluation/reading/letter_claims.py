@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from skymm.evaluation.reading.option_words import STATED_WORDS, UNSURE, mask, plain
-from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.text import normalise
+from skymm.thoughts import without_thoughts
 
 NO_LABEL, DENIED, MENTIONED, LEADING, STATED, FINAL = range(6)  # the later, the heavier
 

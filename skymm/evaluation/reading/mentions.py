@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.files import read_json, read_text
 from skymm.evaluation.reading.coco_objects import chinese_objects
 from skymm.evaluation.reading.lemmas import lemmas
 from skymm.evaluation.reading.singular import singular, singular_as_published
 from skymm.evaluation.reading.tokens import tokens
+from skymm.tables import read_json, read_text
 from skymm.text import normalise, words
 
 Mention = tuple[str, tuple[str, ...]]  # what was said, and the classes of which it is one (in English always one)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from skymm.evaluation.reading.option_words import UNSURE, named_in, plain
-from skymm.evaluation.reading.thoughts import without_thoughts
 from skymm.text import normalise
+from skymm.thoughts import without_thoughts
 
 Value = str | float
 

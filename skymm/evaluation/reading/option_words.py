@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from skymm.evaluation.reading.verdict import yes_no
 from skymm.text import normalise, words
+from skymm.verdict import yes_no
 
 UNSURE = re.compile(
     r"\b(?:not|n't) (?:\w+ )?(?:sure|certain|clear|possible|enough)\b|\bun(?:sure|certain|clear|able|known)\b|"

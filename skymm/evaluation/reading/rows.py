@@ -12,7 +12,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from skymm.evaluation.benchmark import Question
-from skymm.evaluation.files import read_rows
+from skymm.tables import read_rows
 
 Row = Mapping[str, Any]
 

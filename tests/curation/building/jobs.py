@@ -41,7 +41,7 @@ def fill_the_disk(job):
     import resource
     import signal
 
-    from skymm.curation.building.pieces import whole_file
+    from skymm.files import whole_file
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -7,7 +7,8 @@ import pytest
 
 from skymm.curation.building.engines import Local
 from skymm.curation.building.manifest import Manifest
-from skymm.curation.building.pieces import Piece, Workshop, whole_file
+from skymm.curation.building.pieces import Piece, Workshop
+from skymm.files import whole_file
 
 
 def shop(directory, workers=1):

@@ -10,8 +10,8 @@ from skymm.curation.emoji_scenes import instructions
 from skymm.curation.emoji_scenes.instructions import KINDS, pair
 from skymm.curation.emoji_scenes.scene import COLOURS, Scene, draw_scene, draw_writing
 from skymm.curation.sources import emoji
-from skymm.evaluation.reading.verdict import yes_no
 from skymm.text import language_of
+from skymm.verdict import yes_no
 
 POOL = list("🐼🐈🐕🦋🐧🍌🚲🚗")
 seeds = st.integers(0, 10**6)

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-TABLE = Path(__file__).parents[3] / "skymm" / "curation" / "facts" / "lexicon.tsv"
+TABLE = Path(__file__).parents[3] / "skymm" / "lexicon.tsv"
 
 
 @lru_cache(maxsize=1)

@@ -4,8 +4,8 @@ import pytest
 from caption_tables import CHINESE, ENGLISH
 
 from skymm.curation.facts.caption_facts import caption_facts, mentioned, merge, read
-from skymm.curation.facts.lexicon import related
 from skymm.curation.record import Facts, Thing
+from skymm.lexicon import related
 
 LINES = [("en", *line) for line in ENGLISH] + [("zh", *line) for line in CHINESE]
 

@@ -11,10 +11,10 @@ from naive_lexicon import line, says
 from skymm.curation.facts.caption_facts import caption_facts, read
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.facts.known import know
-from skymm.curation.facts.lexicon import find
 from skymm.curation.negatives.errors import mistakes
 from skymm.curation.negatives.preferences import preference
 from skymm.curation.record import Record, Thing
+from skymm.lexicon import find
 
 EVERY = settings(max_examples=50, deadline=None, derandomize=True)
 

@@ -11,17 +11,17 @@ from known_records import STATISTICS, coco, record, records
 from naive_lexicon import line, rows, says
 
 from skymm.conversation import Turn
-from skymm.curation.facts.describing import NUMBERS
 from skymm.curation.facts.known import know
-from skymm.curation.facts.lexicon import load
 from skymm.curation.negatives.balance import Asked, Unless, kind_of
 from skymm.curation.negatives.candidates import askable
 from skymm.curation.negatives.questions import exchange
 from skymm.curation.negatives.templates import QUESTIONS
 from skymm.curation.negatives.wording import noun, plural, some, zh_counted
 from skymm.curation.record import Facts, Picture, Record, Thing
-from skymm.evaluation.reading.verdict import yes_no
+from skymm.describing import NUMBERS
+from skymm.lexicon import load
 from skymm.recipe.data import NegativesRecipe
+from skymm.verdict import yes_no
 
 RECIPE = NegativesRecipe()
 EVERY = settings(max_examples=50, deadline=None, derandomize=True)

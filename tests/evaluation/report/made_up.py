@@ -9,9 +9,9 @@ from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Metric, Question
 from skymm.evaluation.benchmarks.mme import SUBTASKS
-from skymm.evaluation.reading.verdict import yes_no
 from skymm.evaluation.report.seeing import Run
 from skymm.recipe import EvalRecipe
+from skymm.verdict import yes_no
 
 
 def ask(name: str, gold: str = "yes", cluster: str = "", **given: Any) -> Question:

@@ -1,0 +1,114 @@
+"""Any OpenAI-compatible endpoint as an answerer: questions with pictures, and the likeliest first tokens."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from skymm.answering.protocol import Ask, Mode, Reply, chosen
+from skymm.endpoint import Endpoint, EndpointFailed, Refused, ask_all
+from skymm.images import UnreadableImage, decode_image, format_of
+
+# First words of an answer that choose yes or no, for endpoints tell tokens as text.
+_WORDS = {
+    "yes": ("yes", "是", "是的", "有", "有的", "对", "對", "对的"),
+    "no": ("no", "否", "不", "不是", "没", "没有", "沒", "沒有", "无", "無"),
+}
+_AS_THEY_ARE = ("JPEG", "PNG", "WebP")  # every endpoint takes these; of other formats it is sent the first frame as PNG
+
+
+class OpenAIAnswerer:
+    """`url` ends where `/chat/completions` begins. The key comes from OPENAI_API_KEY, goes to the endpoint and nowhere else.
+
+    Args:
+        concurrency: questions under way at a time. retries, timeout: per question, see `skymm.endpoint.Endpoint`.
+        give_up_after: questions in a row that failed after all retries; then the endpoint counts as gone (EndpointFailed).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        max_new_tokens: int = 16,
+        concurrency: int = 8,
+        retries: int = 5,
+        timeout: float = 120,
+        give_up_after: int = 3,
+    ):
+        self.endpoint = Endpoint(url, model, retries=retries, timeout=timeout)
+        self.name, self.model, self.max_new_tokens = self.endpoint.name, model, max_new_tokens
+        self.weights, self.decoding = None, {"temperature": 0}
+        self.concurrency, self.give_up_after = concurrency, give_up_after
+        self.batch_size = 8 * concurrency  # so that few batches end with idle places
+
+    def answer(self, asks: Sequence[Ask], mode: Mode = "generate") -> Iterator[tuple[int, Reply]]:
+        """Raises EndpointFailed when it refuses the key or the model, or is gone; replies that are there come first."""
+        limits = {"concurrency": self.concurrency, "give_up_after": self.give_up_after}
+        for index, came in ask_all(asks, lambda ask: self._ask(ask, mode), name=self.name, **limits):
+            yield index, came.said if came.said is not None else Reply("", error=came.error)
+
+    def _ask(self, ask: Ask, mode: Mode) -> Reply:
+        compare = mode == "logits" and bool(ask.choices)
+        options: dict[str, Any] = {"max_tokens": 1 if compare else self.max_new_tokens}
+        if compare:
+            options |= {"logprobs": True, "top_logprobs": 20}
+        try:
+            urls = [data_url(data, ask.id) for data in ask.images]
+        except UnreadableImage as error:  # no fault of the endpoint, and of this question only
+            return Reply("", error=f"unreadable picture: {error}")
+        content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+        content.append({"type": "text", "text": ask.prompt})
+        message = {"role": "user", "content": content if ask.images else ask.prompt}
+        choice = self.endpoint.chat([message], **self.decoding, **options)
+        if not compare:
+            message = choice.message
+            return Reply(
+                (message.content or "").strip(),
+                finish_reason=choice.finish_reason,
+                refusal=getattr(message, "refusal", None),
+                reasoning_content=message.reasoning_content,
+            )
+        logits = _logits(choice, ask.choices)
+        if logits is None:
+            raise EndpointFailed(f"{self.name} sends no logprobs; use --mode generate")
+        if not logits:
+            raise Refused(f"none of {', '.join(ask.choices)} is among the 20 likeliest tokens")
+        return Reply(chosen(logits), logits)
+
+
+def _logits(choice: Any, choices: tuple[str, ...]) -> dict[str, float] | None:
+    """Sums over the tokens that the endpoint lists; a choice that is not among them gets the smallest of these. Empty where
+    no choice is among them, None where there is no list.
+    """
+    tokens = getattr(getattr(choice, "logprobs", None), "content", None)
+    if not tokens or not tokens[0].top_logprobs:
+        return None
+    listed = [(token.token, token.logprob) for token in tokens[0].top_logprobs]
+    floor = min(logprob for _, logprob in listed)
+    sums = {name: sum(math.exp(value) for token, value in listed if _says(token, name)) for name in choices}
+    if not any(sums.values()):
+        return {}
+    return {name: math.log(total) if total > 0 else floor for name, total in sums.items()}
+
+
+def _says(token: str, choice: str) -> bool:
+    plain = token.strip().strip("().:*")
+    if choice in _WORDS:
+        return plain.lower() in _WORDS[choice]
+    if len(choice) == 1 and choice.islower():  # "a" alone begins "a cat"
+        return plain == choice.upper() or (plain == choice and "(" in token)
+    return plain == choice
+
+
+def data_url(data: bytes, where: str) -> str:
+    """An encoded image as a data URL, by its first bytes. Raises UnreadableImage for what is no image."""
+    kind = format_of(data)
+    if kind not in _AS_THEY_ARE:
+        buffer = io.BytesIO()
+        decode_image(data, f"image of {where}").save(buffer, "PNG")
+        data, kind = buffer.getvalue(), "PNG"
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,48 @@
+"""From what stands after --model to an answerer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from skymm.answering.protocol import Answerer
+
+
+def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Answerer:
+    """DIR (ours, or of any transformers model), hf:ID, or openai:URL#MODEL. `tower`: a CLIP-like model is to be judged.
+
+    Raises ValueError that says what was found and what is expected.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "openai" and not tower:
+        from skymm.answering.openai_endpoint import OpenAIAnswerer
+        from skymm.endpoint import split_spec
+
+        url, model = split_spec(spec)
+        return OpenAIAnswerer(url, model, max_new_tokens=max_new_tokens)
+    source = rest if kind == "hf" else spec
+    if tower and kind == "openai":
+        raise ValueError(f"found {spec!r}, expected a model of texts and images such as CLIP: a directory or hf:ID")
+    if kind != "hf" and not Path(source).is_dir():
+        raise ValueError(f"no model directory at {source}; expected a directory, hf:ID or openai:URL#MODEL")
+    if tower:
+        from skymm.answering.tower import TowerAnswerer
+
+        return TowerAnswerer.from_pretrained(source, name=spec)
+    if _is_ours(source):
+        from skymm.answering.skymm_model import SkyMMAnswerer
+
+        return SkyMMAnswerer.from_directory(source, name=spec, max_new_tokens=max_new_tokens)
+    from skymm.answering.transformers_model import TransformersAnswerer
+
+    return TransformersAnswerer.from_pretrained(source, name=spec, max_new_tokens=max_new_tokens)
+
+
+def _is_ours(source: str) -> bool:
+    """A directory without a configuration is taken for ours, whose reader says best what is missing."""
+    config = Path(source) / "config.json"
+    if not Path(source).is_dir():
+        import transformers
+
+        return transformers.PreTrainedConfig.get_config_dict(source)[0].get("model_type") == "skymm"
+    return not config.is_file() or json.loads(config.read_text("utf-8")).get("model_type") == "skymm"

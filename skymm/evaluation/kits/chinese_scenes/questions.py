@@ -1,0 +1,205 @@
+"""Questions about a picture as twins: the same one in Chinese and in English, with the same answer.
+
+Yes/no questions come as pairs, one of each answer, so that saying yes to everything is worth half. Options are dealt so
+that every letter is right equally often.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from PIL import Image
+
+from skymm.evaluation.kits.chinese_scenes.culture import Text
+from skymm.evaluation.kits.chinese_scenes.life import Word
+
+Form = Literal["yes_no", "choice", "short"]
+LANGUAGES = ("zh", "en")
+LETTERS = "ABCD"
+ENDINGS: dict[str, Text] = {
+    "yes_no": ("请回答是或否。", " Please answer yes or no."),
+    "choice": ("\n请只回答选项的字母。", "\nPlease answer with the letter of the option only."),
+    "short": ("请只给出答案。", " Please give the answer only."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A question in (Chinese, English), without the instruction that it ends with.
+
+    `gold` is "yes" or "no" of a yes/no question. Of four `options` the first is right. `accepted` are the forms in which
+    a short answer is right, in any language and script.
+    """
+
+    kind: str
+    form: Form
+    question: Text
+    gold: str = ""
+    options: tuple[Text, ...] = ()
+    accepted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that can be drawn, and what is asked about it.
+
+    Pictures of one `subject` show the same thing (one word in both scripts, say). `script` is that of the characters in
+    it: "simplified", "traditional", "both" where they are the same in both; "" without any. `shown` is all that stands
+    there.
+    """
+
+    family: str
+    subject: str
+    script: str
+    draw: Callable[[], Image.Image] = field(repr=False)
+    twins: tuple[Twin, ...]
+    shown: tuple[str, ...] = ()
+
+
+def pair(kind: str, right: Text, wrong: Text) -> tuple[Twin, Twin]:
+    """The question that is answered with yes, and the one that is answered with no."""
+    return Twin(kind, "yes_no", right, "yes"), Twin(kind, "yes_no", wrong, "no")
+
+
+def choice(kind: str, question: Text, options: Sequence[Text]) -> Twin:
+    assert len(set(options)) == len(LETTERS), f"{question}: expected four different options, found {options}"
+    return Twin(kind, "choice", question, options=tuple(options))
+
+
+def short(kind: str, question: Text, accepted: Sequence[str]) -> Twin:
+    return Twin(kind, "short", question, accepted=tuple(dict.fromkeys(accepted)))
+
+
+def rows(pictures: Sequence[Picture], names: Sequence[str], seed: int) -> Iterator[dict[str, Any]]:
+    """The questions as JSON objects, picture by picture, each twin in Chinese and then in English."""
+    orders = _deal(pictures, random.Random(f"{seed}/letters"))
+    for index, (picture, name) in enumerate(zip(pictures, names, strict=True)):
+        for number, twin in enumerate(picture.twins, 1):
+            order = orders.get((index, number), ())
+            for position, language in enumerate(LANGUAGES):
+                yield _row(picture, name, number, twin, order, position, language)
+
+
+def _deal(pictures: Sequence[Picture], rng: random.Random) -> dict[tuple[int, int], list[int]]:
+    """(picture, question) -> the order of its options. The right one goes round the letters, kind after kind."""
+    waiting = [
+        (twin.kind, index, number)
+        for index, picture in enumerate(pictures)
+        for number, twin in enumerate(picture.twins, 1)
+        if twin.form == "choice"
+    ]
+    orders, places = {}, []
+    for _, index, number in sorted(waiting):
+        places = places or rng.sample(range(len(LETTERS)), len(LETTERS))
+        order = rng.sample(range(1, len(LETTERS)), len(LETTERS) - 1)
+        order.insert(places.pop(), 0)
+        orders[index, number] = order
+    return orders
+
+
+def _row(
+    picture: Picture, name: str, number: int, twin: Twin, order: Sequence[int], position: int, language: str
+) -> dict[str, Any]:
+    text, gold = twin.question[position], twin.gold
+    fields: dict[str, Any] = {"twin": f"{name}/{number}", "language": language, "kind": twin.kind, "form": twin.form}
+    fields |= {"family": picture.family} | ({"script": picture.script} if picture.script else {})
+    choices: Sequence[str] = ()
+    if twin.form == "yes_no":
+        choices = ("yes", "no")
+    elif twin.form == "choice":
+        options = {letter: twin.options[index][position] for letter, index in zip(LETTERS, order, strict=True)}
+        text += "".join(f"\n{letter}. {option}" for letter, option in options.items())
+        gold, choices = LETTERS[list(order).index(0)], LETTERS
+        fields["options"] = options
+    else:
+        gold = twin.accepted[0]
+        fields["accepted"] = list(twin.accepted)
+    return {
+        "id": f"{name}/{number}/{language}",
+        "text": text + ENDINGS[twin.form][position],
+        "gold": gold,
+        "cluster": f"{picture.family}/{picture.subject}",
+        "picture": name,
+        "choices": list(choices),
+        "fields": fields,
+    }
+
+
+# --- what is asked of any written word ----------------------------------------------------------------------------------
+
+SCRIPTS = ("simplified", "traditional")
+
+
+def scripts_of(word: Word) -> tuple[str, ...]:
+    """The scripts in which a word is drawn: once where both are the same."""
+    return ("both",) if word.same_in_both else SCRIPTS
+
+
+def rival_of(word: Word, group: Sequence[Word], script: str) -> Word:
+    """The word that is asked for in vain: the next one of the group that is drawn in this script too.
+
+    Along the group every word is asked for with yes as often as with no: the words alone say nothing about the answer.
+    """
+    drawn = [other for other in group if script != "traditional" or not other.same_in_both]
+    return drawn[(drawn.index(word) + 1) % len(drawn)]
+
+
+def reading(word: Word, rival: Word, script: str, where: Text) -> tuple[Twin, Twin]:
+    """Does it say this? In the script of the picture."""
+    return pair("reading", *(_says(other.written(script), where) for other in (word, rival)))
+
+
+def _says(text: str, where: Text) -> Text:
+    return f"{where[0]}写的是“{text}”吗？", f'Does {where[1]} say "{text}"?'
+
+
+def copied(word: Word, where: Text) -> Twin:
+    """What does it say? Answered in the characters of either script."""
+    question = (f"{where[0]}写的是什么字？", f"Which Chinese characters are on {where[1]}?")
+    return short("reading", question, (word.simplified, word.traditional))
+
+
+def translated(word: Word, others: Sequence[Word], where: Text) -> Twin:
+    question = (f"{where[0]}的字翻译成英语是哪一个？", f"What do the characters on {where[1]} mean?")
+    return choice("translation", question, [(other.english, other.english) for other in (word, *others)])
+
+
+def rewritten(word: Word, others: Sequence[Word], script: str, where: Text) -> Twin:
+    """How is it written in the other script?"""
+    other = SCRIPTS[1 - SCRIPTS.index(script)]
+    name = {"simplified": "简体字", "traditional": "繁体字"}[other]
+    question = (
+        f"{where[0]}的字用{name}怎么写？",
+        f"How are the characters on {where[1]} written in {other} characters?",
+    )
+    return choice("script", question, [(one.written(other),) * 2 for one in (word, *others)])
+
+
+def paired(word: Word, rival: Word, where: Text) -> tuple[Twin, Twin]:
+    """It is written in traditional characters: is it this in simplified ones?"""
+    questions = (
+        (
+            f"{where[0]}的繁体字，写成简体字是“{other.simplified}”吗？",
+            f'The characters on {where[1]} are traditional. In simplified characters, are they "{other.simplified}"?',
+        )
+        for other in (word, rival)
+    )
+    return pair("script", *questions)
+
+
+def written_facts(word: Word, group: Sequence[Word], script: str, where: Text, rng: random.Random) -> list[Twin]:
+    """The questions that a sign with one word on it is good for, whatever kind of sign."""
+    others = [other for other in group if other != word]
+    rival = rival_of(word, group, script)
+    twins = [*reading(word, rival, script, where), translated(word, rng.sample(others, 3), where)]
+    if script == "traditional":
+        return [*twins, *paired(word, rival, where)]
+    if script == "simplified":
+        differing = [other for other in others if not other.same_in_both]
+        wrong = rng.sample(differing, min(3, len(differing)))
+        wrong += rng.sample([other for other in others if other not in wrong], 3 - len(wrong))
+        twins.append(rewritten(word, wrong, script, where))
+    return [*twins, copied(word, where)]

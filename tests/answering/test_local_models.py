@@ -1,0 +1,249 @@
+"""Our model, a VLM of transformers' own and a tower as answerers: together as one by one, and each image seen once."""
+
+import io
+import math
+
+import pytest
+import torch
+from PIL import Image
+
+from skymm.answering.choices import FORMS
+from skymm.answering.opening import open_answerer
+from skymm.answering.protocol import Ask, chosen
+from skymm.answering.skymm_model import SkyMMAnswerer
+from skymm.answering.tower import TowerAnswerer
+from skymm.answering.transformers_model import TransformersAnswerer
+
+YES_NO = ("yes", "no")
+
+
+def picture(colour):
+    data = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(data, "PNG")
+    return data.getvalue()
+
+
+RED, GREEN, BLUE = (picture(colour) for colour in ("red", "green", "blue"))
+ASKS = [
+    Ask("Is it red?", (RED,), YES_NO),
+    Ask("是蓝色吗？", (RED,), YES_NO),
+    Ask("Is it a long question about a green picture?", (GREEN,), YES_NO),
+    Ask("no?", (GREEN,), YES_NO),
+    Ask("What is it?", (BLUE,)),
+    Ask("A, B or C?", (BLUE,), ("A", "B", "C")),
+    Ask("Is it? No picture.", (), YES_NO),
+]
+
+
+@pytest.fixture(params=["skymm", "transformers"])
+def answerer(request, tiny_vlm):
+    if request.param == "transformers":
+        answerer = TransformersAnswerer.from_pretrained(str(tiny_vlm), max_new_tokens=6)
+        answerer.model.float()
+        return answerer
+    model, processor = request.getfixturevalue("tiny_model")
+    model.generation_config.eos_token_id = None  # random weights like to stop at once
+    return SkyMMAnswerer(model, processor, max_new_tokens=6)
+
+
+def replies(answerer, asks, mode):
+    return [reply for _, reply in sorted(answerer.answer(asks, mode), key=lambda one: one[0])]
+
+
+@pytest.mark.parametrize("mode", ["generate", "logits"])
+def test_together_as_one_by_one(answerer, mode):
+    together = replies(answerer, ASKS, mode)
+    alone = [replies(answerer, [ask], mode)[0] for ask in ASKS]
+    assert [one.text for one in together] == [one.text for one in alone]
+    for ask, one, other in zip(ASKS, together, alone):
+        if not ask.choices:
+            assert one.logits is None
+            continue
+        assert set(one.logits) == set(ask.choices)
+        assert one.logits == pytest.approx(other.logits, abs=1e-4)
+        assert mode == "generate" or one.text == chosen(one.logits)
+    assert len({one.text for one in together}) > 1
+
+
+def test_both_modes_say_the_same_about_the_choices(answerer):
+    written, compared = (replies(answerer, ASKS, mode) for mode in ("generate", "logits"))
+    for ask, one, other in zip(ASKS, written, compared):
+        if ask.choices:
+            assert one.logits == pytest.approx(other.logits, abs=1e-4)
+
+
+def test_the_choices_probabilities_are_those_of_every_way_to_write_them(answerer):
+    """Each form spelled out byte by byte, in passes of its own."""
+    ask = ASKS[1]
+    [reply] = replies(answerer, [ask], "logits")
+    encode = answerer.tokenizer.encode
+
+    @torch.inference_mode()
+    def log_p(run):
+        return sum(
+            float(torch.log_softmax(answerer.next_logits([ask], [run[:n]]).float(), -1)[0, run[n]])
+            for n in range(len(run))
+        )
+
+    # In bytes, a form decides with its first byte that no form of the other choice shares at that place.
+    runs = {name: {tuple(encode(form, add_special_tokens=False)) for form in forms} for name, forms in FORMS.items()}
+    for name, other in (("yes", "no"), ("no", "yes")):
+        deciding = set()
+        for run in runs[name]:
+            length = next(n for n in range(1, 9) if not any(one[:n] == run[:n] for one in runs[other]))
+            deciding.add(run[:length])
+        expected = math.log(sum(math.exp(log_p(run)) for run in deciding))
+        assert reply.logits[name] == pytest.approx(expected, abs=1e-4)
+
+
+def test_every_image_is_seen_once_by_the_tower(answerer):
+    tower = answerer.model.towers[0] if isinstance(answerer, SkyMMAnswerer) else answerer.model.model.vision_tower
+    seen = []
+
+    def count(module, args, kwargs, output):
+        pixels = next(one for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor))
+        seen.append(pixels.shape[0])
+
+    hook = tower.register_forward_hook(count, with_kwargs=True)
+    asks = [
+        Ask(f"{question} {number}?", (image,), YES_NO)
+        for image in (RED, GREEN, BLUE)
+        for number, question in enumerate(("Is it", "Was it", "Does it"))
+    ]
+    replies(answerer, asks, "logits")
+    assert sum(seen) == 3, "nine questions about three pictures"
+    seen.clear()
+    replies(answerer, asks, "generate")
+    # Ours still knows the pictures of the batch before.
+    assert sum(seen) == (0 if isinstance(answerer, SkyMMAnswerer) else 3)
+    hook.remove()
+
+
+def test_the_vlm_is_left_as_it_was(tiny_vlm):
+    answerer = TransformersAnswerer.from_pretrained(str(tiny_vlm))
+    before = answerer.model.model.get_image_features
+    replies(answerer, ASKS[:2], "logits")
+    assert answerer.model.model.get_image_features == before and "get_image_features" not in vars(answerer.model.model)
+
+
+def test_a_broken_picture_is_named(answerer):
+    with pytest.raises(ValueError, match="image of color/3"):
+        replies(answerer, [Ask("Is it?", (RED[:40],), YES_NO, "color/3")], "logits")
+
+
+def test_the_base_llm_is_the_model_without_lora_and_without_eyes(tiny_model):
+    model, processor = tiny_model
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_()
+    ours = SkyMMAnswerer(model, processor, name="ours")
+    base = ours.base_llm()
+    assert base.name == "ours (base LLM)"
+    ask = Ask("Is it red?", (), YES_NO)
+    with_lora, without = (replies(one, [ask], "logits")[0].logits for one in (ours, base))
+    assert with_lora != pytest.approx(without, abs=1e-3)
+    with model.lora_off():
+        assert replies(ours, [ask], "logits")[0].logits == without
+    with pytest.raises(ValueError, match="has no eyes"):
+        replies(base, ASKS[:1], "logits")
+
+
+def test_an_llm_answers_without_images(tiny_llm):
+    answerer = open_answerer(str(tiny_llm), max_new_tokens=4)
+    assert isinstance(answerer, TransformersAnswerer)
+    answerer.model.float()
+    texts = Ask("Is it?", (), YES_NO), Ask("一个更长的问题，是吗？", (), YES_NO)
+    together = replies(answerer, texts, "logits")
+    assert [one.logits for one in together] == [
+        pytest.approx(replies(answerer, [ask], "logits")[0].logits, abs=1e-4) for ask in texts
+    ]
+    with pytest.raises(ValueError, match="language model without eyes"):
+        replies(answerer, ASKS[:1], "generate")
+
+
+def test_what_stands_behind_model(tiny_vlm, tiny_model, tiny_matcher, tmp_path):
+    model, processor = tiny_model
+    model.save_pretrained(tmp_path / "ours")
+    processor.save_pretrained(tmp_path / "ours")
+    assert isinstance(open_answerer(str(tmp_path / "ours"), max_new_tokens=1), SkyMMAnswerer)
+    assert isinstance(open_answerer(f"hf:{tiny_vlm}", max_new_tokens=1), TransformersAnswerer)
+    assert isinstance(open_answerer(str(tiny_matcher), max_new_tokens=1, tower=True), TowerAnswerer)
+    endpoint = open_answerer("openai:http://localhost:1/v1#org/model", max_new_tokens=1)
+    assert (endpoint.model, endpoint.name) == ("org/model", "openai:http://localhost:1/v1#org/model")
+    for wrong, words in [
+        ("openai:http://localhost:1/v1", "expected openai:URL#MODEL"),
+        (str(tmp_path / "nowhere"), "no model directory at"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            open_answerer(wrong, max_new_tokens=1)
+
+
+def test_a_model_without_chat_template_says_so(tiny_vlm):
+    import transformers
+
+    processor = transformers.AutoProcessor.from_pretrained(tiny_vlm)
+    processor.chat_template = processor.tokenizer.chat_template = None
+    model = transformers.AutoModelForImageTextToText.from_pretrained(tiny_vlm)
+    with pytest.raises(ValueError, match="somebody has no chat template"):
+        TransformersAnswerer(model, processor, name="somebody")
+
+
+def test_a_tower_chooses_by_its_own_similarity(tiny_matcher):
+    import transformers
+
+    answerer = TowerAnswerer.from_pretrained(str(tiny_matcher))
+    asks = [
+        Ask(text, images, ("first", "second"))
+        for text, images in [
+            ("a photo of red", (RED, BLUE)),
+            ("a photo of a longer text", (RED, BLUE)),
+            ("green", (GREEN, RED)),
+        ]
+    ]
+    processor = transformers.AutoProcessor.from_pretrained(tiny_matcher)
+    for ask, reply in zip(asks, replies(answerer, asks, "logits")):
+        pictures = [Image.open(io.BytesIO(data)) for data in ask.images]
+        with torch.no_grad():
+            inputs = processor(text=[ask.prompt], images=pictures, return_tensors="pt", padding=True)
+            expected = answerer.model(**inputs).logits_per_text[0].log_softmax(0)
+        assert list(reply.logits.values()) == pytest.approx(expected.tolist(), abs=1e-4)
+        assert reply.text == ("first" if expected[0] > expected[1] else "second")
+    with pytest.raises(ValueError, match="a tower chooses an image"):
+        replies(answerer, [Ask("x", (RED,), ("first", "second"))], "logits")
+
+
+def test_only_a_tower_with_texts_can_choose(tiny_tower):
+    with pytest.raises(ValueError, match="expected a model of texts and images"):
+        import transformers
+
+        TowerAnswerer(transformers.AutoModel.from_pretrained(tiny_tower), None, name="a tower")
+
+
+def test_a_model_with_a_penalty_on_words_answers_without_it(answerer):
+    """Such settings weigh on words of the prompt, and so on the very choices that it names."""
+    [before] = replies(answerer, [ASKS[0]], "generate")
+    model = answerer.model
+    for settings in (model.generation_config, getattr(model, "language_model", model).generation_config):
+        settings.repetition_penalty = 5.0
+    [after] = replies(answerer, [ASKS[0]], "generate")
+    assert after == before
+
+
+def test_weights_have_a_fingerprint_that_training_changes(answerer):
+    from skymm.answering.local import fingerprint
+
+    before = answerer.weights
+    assert before == fingerprint(answerer.model) and len(before) == 16
+    next(parameter for parameter in answerer.model.parameters() if parameter.ndim == 2).data[0, 0] += 1
+    assert fingerprint(answerer.model) != before
+
+
+def test_an_answer_that_was_cut_is_known_from_one_that_ends(answerer):
+    asks = [ASKS[0], ASKS[4]]
+    full, _ = answerer.generate(asks)
+    assert [reply.finish_reason for reply in replies(answerer, asks, "generate")] == ["length", "length"]
+    answerer.model.generation_config.eos_token_id = int(full[0, -1])  # the last token that it may say ends the answer
+    again, _ = answerer.generate(asks)
+    expected = ["stop" if int(full[0, -1]) in row.tolist() else "length" for row in again]
+    assert [reply.finish_reason for reply in replies(answerer, asks, "generate")] == expected and expected[0] == "stop"
+    answerer.model.generation_config.eos_token_id = None
