@@ -1,8 +1,10 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and journals that a kill at any moment leaves usable."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,3 +22,64 @@ def whole_file(path: Path, mode: str = "wb", **options: Any) -> Iterator[IO[Any]
         partial.unlink(missing_ok=True)
         raise
     partial.replace(path)
+
+
+class Journal:
+    """A file of JSON lines, one object each, to which one process appends; a line is with the system before `add` returns.
+
+    A last line that a killed process left half-written is cut off when the journal is opened. `entries` are the lines as they
+    stood then. Raises ValueError where any other line is no JSON.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.entries, whole = _read(self.path)
+        if self.path.exists() and whole < self.path.stat().st_size:
+            with self.path.open("r+b") as file:
+                file.truncate(whole)
+
+    def add(self, *entries: Mapping[str, Any]) -> None:
+        """Makes the directory where it is not there yet."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # as some editors leave it
+                    file.write(b"\n")
+            file.write(b"".join(map(_line, entries)))
+
+    def rewrite(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """The file with exactly these entries."""
+        with whole_file(self.path) as file:
+            file.writelines(map(_line, entries))
+
+
+def read_journal(path: str | Path) -> list[dict[str, Any]]:
+    """The entries of a journal that somebody else may be writing: none where there is no file, and no last line that is not
+    whole. Raises ValueError where any other line is no JSON.
+    """
+    return _read(Path(path))[0]
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    """Half a character (a lone surrogate), which strangers' text may hold and UTF-8 cannot, is written as its code."""
+    return json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The entries, and how many bytes their lines have."""
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    entries: list[dict[str, Any]] = []
+    whole = 0
+    for number, line in enumerate(lines, 1):
+        whole += len(line) + 1
+        if not line.strip():
+            continue
+        try:
+            entries.append(json.loads(line))
+        except ValueError as error:  # no JSON, or cut inside a character
+            if any(map(bytes.strip, lines[number:])):
+                raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
+            whole -= len(line) + 1
+            break
+    return entries, whole

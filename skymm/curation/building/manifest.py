@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from skymm.files import Journal
+
 NAME = "manifest.jsonl"
 FORMAT = 3
 """Part of every fingerprint: one more whenever the lines or files of pieces change, so that no build goes on from old ones."""
@@ -22,29 +24,14 @@ class Manifest:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.path = directory / NAME
-        self._lines: dict[str, dict[str, Any]] = {}
-        if self.path.exists():
-            self._read()
-
-    def _read(self) -> None:
-        whole = 0
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):  # the process was killed while it wrote this
-                    break
-                try:
-                    entry = json.loads(line)
-                    self._lines[entry["piece"]] = entry
-                except (ValueError, KeyError, TypeError) as error:
-                    raise ValueError(
-                        f"{self.path}: line {number} is no line of a manifest ({error}); remove {self.directory} and build "
-                        "again, or put the file back"
-                    ) from error
-                whole += len(line)
-        if whole < self.path.stat().st_size:
-            with self.path.open("r+b") as file:
-                file.truncate(whole)
+        try:
+            self._journal = Journal(directory / NAME)
+            self._lines = {entry["piece"]: entry for entry in self._journal.entries}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{directory / NAME} is no manifest of a build ({error}); remove {directory} and build again, or "
+                "put the file back"
+            ) from error
 
     def done(self, piece: str, inputs: str) -> dict[str, Any] | None:
         """The line of a piece that is finished, made of these inputs, and whose files are still there."""
@@ -69,10 +56,8 @@ class Manifest:
 
     def _write(self, line: dict[str, Any]) -> dict[str, Any]:
         """The line as it will be read back."""
-        text = json.dumps(line, ensure_ascii=False)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
-        return json.loads(text)
+        self._journal.add(line)
+        return json.loads(json.dumps(line))
 
 
 def fingerprint(*parts: Any) -> str:
