@@ -16,11 +16,11 @@ import time
 import torch
 import transformers
 
+from skymm.data.batches import pack
+from skymm.encoded import IGNORE, Encoded, pad
 from skymm.model import language
 from skymm.model.attention import on_cuda_possible
-from skymm.model.chat import Encoded, pack, pad
 from skymm.model.configuration import SkyMMConfig
-from skymm.model.loss import IGNORE
 from skymm.model.modeling import SkyMMForConditionalGeneration
 from skymm.recipe import LoraRecipe, ResamplerRecipe
 from skymm.train.optim import MasterAdamW

@@ -28,7 +28,7 @@ import torch
 from PIL import Image
 
 from skymm.conversation import Conversation, Turn
-from skymm.data.collate import Prepare
+from skymm.data.batches import Prepare
 from skymm.data.feature_members import FeatureMembers
 from skymm.data.features import FeatureCache, image_key
 from skymm.data.shard_writing import write_shards

@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
+from skymm.data.batches import micro_batches
 from skymm.data.workers import Loader
 from skymm.model import language
 from skymm.recipe import LoraRecipe, StageRecipe, parse
-from skymm.train.batches import micro_batches, why_padded
 from skymm.train.parallel import open_accelerator
-from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation
+from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, why_padded
 from skymm.train.step import take_step
 
 
@@ -61,7 +61,7 @@ def profile_step(recipe: StageRecipe, *, compiled: bool) -> None:
     packing = why_padded(recipe, model) is None
     mixture = mixture_of(recipe, preparation(recipe, model, processor), accelerator, None, None)
     items = (item for item in Loader(mixture, workers=0) if item.value is not None)
-    batches = micro_batches(list(islice(items, recipe.batch_size)), recipe, processor, packing=packing)
+    batches = micro_batches(list(islice(items, recipe.batch_size)), recipe, pad_id=processor.pad_id, packing=packing)
     for batch in batches:
         batch.inputs["features"] = model.encode_images(batch.inputs.pop("pixel_values"))
     if compiled:

@@ -102,7 +102,8 @@ def run_side(arguments: argparse.Namespace) -> dict[str, float]:
 def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[str, float]:
     import torch
 
-    from skymm.train import batches, loop
+    from skymm.data import batches
+    from skymm.train import loop
     from skymm.train.runlog import read_log
 
     assert arguments.samples % arguments.batch == 0, "whole batches only"

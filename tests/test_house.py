@@ -15,6 +15,7 @@ FLOORS = [
     (
         *(
             "conversation",
+            "encoded",
             "text",
             "verdict",
             "statements",
@@ -144,6 +145,7 @@ def test_a_file_is_one_idea():
     [
         *(
             "conversation",
+            "encoded",
             "text",
             "recipe",
             "cli",

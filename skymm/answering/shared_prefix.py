@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skymm.model.chat import Encoded, pad
+from skymm.encoded import Encoded, pad
 
 
 def common_start(prompts: Sequence[Sequence[int]], groups: Sequence[Hashable], image_token_id: int) -> int:

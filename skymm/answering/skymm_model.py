@@ -17,8 +17,8 @@ from skymm.answering.protocol import Ask
 from skymm.answering.shared_prefix import common_start, next_logits
 from skymm.conversation import ask
 from skymm.data.features import FeatureCache, image_key
+from skymm.encoded import Encoded, pad
 from skymm.images import open_image
-from skymm.model.chat import Encoded, pad
 
 
 class SkyMMAnswerer(LocalAnswerer):

@@ -19,40 +19,17 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
-import torch
 from tokenizers import processors
-from torch import Tensor
 
 from skymm.conversation import BadSample, Conversation, Turn
-from skymm.model.attention import boundaries
+from skymm.encoded import IGNORE, Encoded
 from skymm.model.chat_template import ChatTemplate, Content
-from skymm.model.loss import IGNORE
 
 # Behind one of these a tokenizer does not put what it puts before a text of its own (SentencePiece's word mark).
 _ANCHORS = ("\n", ":", "a", "。")
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 _Token = tuple[int, int, int]  # its id, and the characters it stands for, from and to
-
-
-@dataclass(slots=True)
-class Encoded:
-    """ids and labels of one conversation (same length; labels are IGNORE wherever nothing is learned).
-
-    A label is the id at its place, but for one case: where a template ends an answer otherwise amid a conversation than at
-    its end (gpt-oss), or not at all (GLM-4), the label is what ends a conversation, since generation stops at that.
-    `images` are the names of its images in order; `targets` has, per learned answer, its turn and the half-open span of
-    its labels, so that a loss can be told apart by language and polarity. `text` is what was tokenised, and `places` where
-    in it each image stands.
-    """
-
-    key: str
-    ids: list[int] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    images: tuple[str, ...] = ()
-    targets: list[tuple[Turn, int, int]] = field(default_factory=list)
-    text: str = ""
-    places: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -439,35 +416,3 @@ def _inside_sentence(turn: Turn) -> str:
 def _without_oldest_pair(conversation: Conversation) -> Conversation | None:
     questions = sum(turn.role == "user" for turn in conversation.turns)
     return conversation.with_pairs(range(1, questions)) if questions > 1 else None
-
-
-def pad(examples: list[Encoded], *, pad_id: int, side: str) -> dict[str, Tensor]:
-    """A batch: input_ids, attention_mask and labels, each (B, T) int64, padded on `side`.
-
-    "right" to train, "left" to answer.
-    """
-    if side not in ("left", "right"):
-        raise ValueError(f'side is {side!r}, expected "left" or "right"')
-    length = max(len(example.ids) for example in examples)
-    input_ids = torch.full((len(examples), length), pad_id)
-    attention_mask = torch.zeros(len(examples), length, dtype=torch.long)
-    labels = torch.full((len(examples), length), IGNORE)
-    for row, example in enumerate(examples):
-        span = slice(0, len(example.ids)) if side == "right" else slice(length - len(example.ids), length)
-        input_ids[row, span] = torch.tensor(example.ids)
-        attention_mask[row, span] = 1
-        labels[row, span] = torch.tensor(example.labels)
-    return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
-
-
-def pack(examples: list[Encoded]) -> dict[str, Tensor]:
-    """A batch as one row without padding: input_ids and labels (1, T) int64, and cu_seq_lens, (len(examples) + 1,) int32:
-    where each conversation begins, and where the last one ends.
-    """
-    lengths = [len(example.ids) for example in examples]
-    labels = torch.tensor([[label for example in examples for label in example.labels]])
-    cu_seq_lens = boundaries(lengths)
-    # The position before a conversation's first is another conversation's last, and must never learn to predict it.
-    labels[0, cu_seq_lens[:-1].long()] = IGNORE
-    ids = torch.tensor([[token for example in examples for token in example.ids]])
-    return {"input_ids": ids, "labels": labels, "cu_seq_lens": cu_seq_lens}

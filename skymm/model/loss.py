@@ -16,9 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from skymm.encoded import IGNORE
 from skymm.model.examine import Head
-
-IGNORE = -100
 
 
 def gathered_cross_entropy(

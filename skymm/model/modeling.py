@@ -15,7 +15,6 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from skymm.model import language, lora
-from skymm.model.attention import packed_arguments
 from skymm.model.checkpoint import load_model, name_in_model, save_model, trained_names
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.examine import decoder_of, head_of
@@ -186,7 +185,6 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         pixel_values: Tensor | list[Tensor] | None = None,
         features: list[Tensor] | None = None,
         inputs_embeds: Tensor | None = None,
-        cu_seq_lens: Tensor | None = None,
         logits_to_keep: int = 0,
         objective: str = "answers",
         liger: bool = False,
@@ -196,7 +194,8 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """With `labels` (B, T): the loss over labelled positions, no logits. Without: logits (B, T or logits_to_keep, V).
 
         `pixel_values` is one tensor per tower (a bare tensor for one tower); `features` replaces it where they are cached.
-        `cu_seq_lens` says that the row (there is one) holds several conversations, and where each begins; see `pack`.
+        Other keywords are the decoder's: `cu_seq_lens_q` and what goes with it say that the row (there is one) holds several
+        conversations, and where each begins.
         `objective`: "answers" (next token, through the LLM) or "words" (each latent is its label's word; see `words_loss`).
         `liger`: the loss by Liger's fused kernel, which gives no `token_losses`. `num_items_in_batch`: what the sum of the
         losses is divided by, as transformers' Trainer counts it over all steps of an accumulation.
@@ -204,10 +203,8 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, self.look_at(pixel_values, features))
         if labels is None:
-            arguments = {"attention_mask": attention_mask} if cu_seq_lens is None else packed_arguments(cu_seq_lens)
-            output = self.language_model(
-                inputs_embeds=inputs_embeds, logits_to_keep=logits_to_keep, **(arguments | kwargs)
-            )
+            options = {"attention_mask": attention_mask, "logits_to_keep": logits_to_keep, **kwargs}
+            output = self.language_model(inputs_embeds=inputs_embeds, **options)
             return SkyMMOutput(logits=output.logits, past_key_values=output.get("past_key_values"))
         # Padding stands right and attention is causal, so no real token ever sees it and no mask is needed.
         if attention_mask is not None and bool((attention_mask[:, 1:] > attention_mask[:, :-1]).any()):
@@ -216,8 +213,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             token_losses, _ = words_loss(inputs_embeds, self.get_input_embeddings().weight, labels)
         else:
             decoder = decoder_of(self.language_model)
-            arguments = {"use_cache": False} if cu_seq_lens is None else packed_arguments(cu_seq_lens)
-            hidden_BTE = decoder(inputs_embeds=inputs_embeds, **(arguments | kwargs)).last_hidden_state
+            hidden_BTE = decoder(inputs_embeds=inputs_embeds, **({"use_cache": False} | kwargs)).last_hidden_state
             if liger:
                 loss_sum, count = liger_cross_entropy(hidden_BTE, self._head, labels)
                 return _losses(loss_sum, torch.tensor(count, device=loss_sum.device), None, num_items_in_batch)

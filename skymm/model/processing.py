@@ -17,9 +17,9 @@ from torch import Tensor
 from transformers import BatchFeature, ProcessorMixin
 
 from skymm.conversation import Conversation, Turn, ask
+from skymm.encoded import IGNORE, Encoded, pad
 from skymm.images import open_image
-from skymm.model.chat import ChatEncoder, Encoded, pad
-from skymm.model.loss import IGNORE
+from skymm.model.chat import ChatEncoder
 from skymm.model.vision import preprocess
 
 

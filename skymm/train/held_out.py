@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from skymm.data.batches import micro_batches
 from skymm.data.shards import expand
 from skymm.data.stream import Position, Stream
 from skymm.recipe import StageRecipe
-from skymm.train.batches import micro_batches
 from skymm.train.parallel import Totals
 
 
@@ -36,7 +36,7 @@ class HeldOut:
             raise ValueError(
                 f"{len(items)} held-out conversations for {accelerator.num_processes} processes; hold out more"
             )
-        self._batches = micro_batches(own, recipe, processor, packing=packing)
+        self._batches = micro_batches(own, recipe, pad_id=processor.pad_id, packing=packing)
         self._accelerator, self._objective = accelerator, recipe.objective
 
     @torch.no_grad()

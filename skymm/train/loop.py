@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from skymm.data.batches import micro_batches
 from skymm.data.cursor import Cursor, Item
 from skymm.data.stream import UNWANTED
 from skymm.data.workers import Loader
@@ -26,10 +27,9 @@ from skymm.model import language, lora
 from skymm.progress import progress, say
 from skymm.recipe import StageRecipe
 from skymm.train import card, runlog, state, trackers
-from skymm.train.batches import micro_batches, why_padded
 from skymm.train.held_out import HeldOut
 from skymm.train.parallel import deal_out, gathered, open_accelerator
-from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, share_of
+from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, share_of, why_padded
 from skymm.train.report.page import write_page
 from skymm.train.step import losses_of, take_step, with_rates
 from skymm.train.throughput import Flops, matrix_ceiling
@@ -116,7 +116,7 @@ def _start(recipe: StageRecipe, accelerator: Accelerator) -> _Start:
     first = list(islice(items, share))
     # Before anything that computes it twice or in another way: FLOPs are those of the model.
     resumed = flops.positions > 0
-    batches = micro_batches(first, recipe, processor, packing=packing)
+    batches = micro_batches(first, recipe, pad_id=processor.pad_id, packing=packing)
     for batch in batches[:1] if dealt_out else batches:  # ranks that share layers need the same number of passes
         with flops.counted(batch.inputs["input_ids"].numel(), keep=not resumed):
             losses_of(model, batch.to(device), recipe)[0].backward()
@@ -161,7 +161,7 @@ def _run(start: _Start, recipe: StageRecipe, *, quiet: bool) -> None:
             step += 1
             started = time.perf_counter()
             own = list(islice(items, start.share))
-            batches = micro_batches(own, recipe, processor, packing=start.packing)
+            batches = micro_batches(own, recipe, pad_id=processor.pad_id, packing=start.packing)
             data_seconds = time.perf_counter() - started
             torch.manual_seed(_step_seed(recipe.seed, step, accelerator.process_index))
             positions = sum(batch.inputs["input_ids"].numel() for batch in batches)

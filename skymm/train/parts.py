@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from skymm.data.collate import Prepare
+from skymm.data.batches import Prepare
 from skymm.data.mixture import Mixture
 from skymm.data.stream import Cursor, Stream
+from skymm.model.attention import packs
 from skymm.model.build import build_model, open_model
+from skymm.model.examine import why_not_packed
 from skymm.recipe import ModelRecipe, StageRecipe
 from skymm.train import features
 from skymm.train.optim import MasterAdamW
@@ -69,6 +71,27 @@ def preparation(recipe: StageRecipe, model: Any, processor: Any) -> Prepare:
         max_turns=recipe.max_turns,
         seed=recipe.seed,
     )
+
+
+def why_padded(recipe: StageRecipe, model: Any) -> str | None:
+    """None where conversations stand in one row; else why each has a row of its own, to be printed.
+
+    Raises ValueError where the recipe asks for packing and the LLM would mix conversations.
+    """
+    kind = model.language_model.config.get_text_config()._attn_implementation
+    if recipe.objective == "words":
+        return "the LLM is not run"
+    if recipe.packing is False:
+        return "packing = false"
+    if recipe.packing is None and not packs(kind):
+        return f'attention "{kind}" would need a mask of the whole row'
+    was = model.training
+    # Dropout in an adapter that has learned would look like a leak.
+    reason = why_not_packed(model.eval().language_model)
+    model.train(was)
+    if reason and recipe.packing:
+        raise ValueError(f"packing = true, but {reason}; leave `packing` out, and rows are padded")
+    return reason
 
 
 def mixture_of(

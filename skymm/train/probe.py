@@ -7,11 +7,11 @@ from itertools import islice
 
 from accelerate import Accelerator
 
+from skymm.data.batches import micro_batches
 from skymm.data.workers import Loader
 from skymm.model.language import fast_float32
 from skymm.recipe import StageRecipe
-from skymm.train.batches import micro_batches, why_padded
-from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation
+from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, why_padded
 from skymm.train.step import take_step
 
 
@@ -32,7 +32,9 @@ def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 2) -> float:
     packing = why_padded(recipe, model) is None
     for step in range(1, num_steps + 1):
         start = time.perf_counter()
-        batches = micro_batches(list(islice(items, recipe.batch_size)), recipe, processor, packing=packing)
+        batches = micro_batches(
+            list(islice(items, recipe.batch_size)), recipe, pad_id=processor.pad_id, packing=packing
+        )
         take_step(model, optimizer, accelerator, recipe, batches, step)
         seconds.append(time.perf_counter() - start)
     # The first step also allocates, compiles kernels and fills caches.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from skymm.data.collate import Batch
+from skymm.data.batches import Batch
 from skymm.recipe import StageRecipe
 from skymm.train.optim import MasterAdamW, share_of_peak
 from skymm.train.parallel import Totals, sum_gradients

@@ -19,7 +19,7 @@ import torch
 import worker_parts
 
 from skymm.conversation import Conversation, Turn
-from skymm.data.collate import Prepare
+from skymm.data.batches import Prepare
 from skymm.data.mixture import Mixture
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import ShardError

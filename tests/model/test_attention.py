@@ -8,10 +8,11 @@ from tiny_parts import save_tiny_llm
 from torch.utils.flop_counter import FlopCounterMode
 
 from skymm.conversation import Conversation, Turn, ask
+from skymm.data.batches import pack
+from skymm.encoded import pad
 from skymm.model import attention
 from skymm.model.attention import attention_forward, boundaries, packed_arguments, segments_attention
 from skymm.model.build import build_model
-from skymm.model.chat import pack, pad
 
 # (query heads, key heads, window): alike, grouped, one for all; with and without a limit to looking back.
 HEADS = [(6, 6, -1), (6, 2, -1), (4, 1, -1), (6, 2, 3), (4, 4, 0)]

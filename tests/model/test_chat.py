@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tiny_parts import byte_tokenizer
 
 from skymm.conversation import Conversation, Turn
-from skymm.model.chat import ChatEncoder, pad
-from skymm.model.loss import IGNORE
+from skymm.encoded import IGNORE, pad
+from skymm.model.chat import ChatEncoder
 
 K, IMAGE = 4, 1000
 TOKENIZER = byte_tokenizer()

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skymm.conversation import Conversation, Turn
+from skymm.encoded import IGNORE
 from skymm.model.chat import ChatEncoder
-from skymm.model.loss import IGNORE
 
 IMAGE = 10**6
 CONVERSATIONS = {

@@ -10,9 +10,10 @@ from llm_families import OWN, SIZES, random_llm, save_family
 from tiny_parts import byte_tokenizer
 
 from skymm.conversation import Conversation, Turn
+from skymm.data.batches import pack
+from skymm.encoded import pad
 from skymm.model import language, lora
 from skymm.model.build import build_model
-from skymm.model.chat import pack, pad
 from skymm.model.examine import decoder_of, head_of, layers_of, why_not_packed
 
 PLAIN = "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj"

@@ -11,8 +11,9 @@ from tiny_parts import save_tiny_llm
 from skymm.answering.protocol import Ask
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.conversation import Conversation, Turn, ask
+from skymm.data.batches import pack
+from skymm.encoded import pad
 from skymm.model.build import build_model
-from skymm.model.chat import pack, pad
 from skymm.model.language import compile_layers
 from skymm.recipe import ModelRecipe, parse
 

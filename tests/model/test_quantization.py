@@ -6,8 +6,8 @@ import transformers
 from tiny_parts import save_tiny_llm
 
 from skymm.conversation import Conversation, Turn
+from skymm.data.batches import pack
 from skymm.model.build import build_model, open_model
-from skymm.model.chat import pack
 
 pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed, and four bits need it")
 

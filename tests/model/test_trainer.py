@@ -8,8 +8,8 @@ from PIL import Image
 from transformers import Trainer, TrainingArguments
 
 from skymm.conversation import Conversation, Turn
+from skymm.encoded import pad
 from skymm.model.build import build_model
-from skymm.model.chat import pad
 from skymm.model.modeling import SkyMMForConditionalGeneration
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # trainers call transformers by older names

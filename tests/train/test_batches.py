@@ -8,18 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymm.conversation import Conversation, Turn
-from skymm.data.collate import Example
-from skymm.model.chat import Encoded, pack
+from skymm.data.batches import Example, micro_batches, pack
+from skymm.encoded import IGNORE, Encoded
 from skymm.model.language import checkpoint_activations
-from skymm.model.loss import IGNORE
 from skymm.recipe import StageRecipe, parse
-from skymm.train.batches import micro_batches, why_padded
 from skymm.train.loop import train
-from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation
+from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, why_padded
 from skymm.train.step import losses_of
 
 STAGE = {"out": "x", "steps": 1, "data": {"a": {"shards": "s"}}}
-PROCESSOR = SimpleNamespace(pad_id=0)
 
 
 def items(lengths):
@@ -37,7 +34,7 @@ def items(lengths):
 )
 def test_every_conversation_is_in_one_pass_and_no_pass_is_too_large(lengths, size, tokens, packing):
     recipe = parse({**STAGE, "micro_batch_size": size, "micro_batch_tokens": tokens}, StageRecipe)
-    batches = micro_batches(items(lengths), recipe, PROCESSOR, packing=packing)
+    batches = micro_batches(items(lengths), recipe, pad_id=0, packing=packing)
     found = sorted(int(one) for batch in batches for one in batch.inputs["input_ids"].flatten() if one)
     assert found == sorted(index + 1 for index, length in enumerate(lengths) for _ in range(length))
     for batch in batches:
@@ -48,7 +45,7 @@ def test_every_conversation_is_in_one_pass_and_no_pass_is_too_large(lengths, siz
 
 def test_conversations_of_similar_length_are_padded_together():
     recipe = parse({**STAGE, "micro_batch_size": 2}, StageRecipe)
-    batches = micro_batches(items([3, 50, 4, 49]), recipe, PROCESSOR, packing=False)
+    batches = micro_batches(items([3, 50, 4, 49]), recipe, pad_id=0, packing=False)
     assert [tuple(batch.inputs["input_ids"].shape) for batch in batches] == [(2, 4), (2, 50)]
 
 

@@ -1,4 +1,4 @@
-"""From shard samples to a training batch: choose turns, encode, find or compute what the towers see, pad right."""
+"""From shard samples to training batches: which turns, what the towers see of their pictures, cut, padded or packed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -15,7 +16,9 @@ from skymm.conversation import BadSample, Conversation, Turn
 from skymm.data.feature_members import FeatureMembers, picture
 from skymm.data.features import FeatureCache
 from skymm.data.shards import Sample
-from skymm.data.stream import UNWANTED
+from skymm.data.stream import UNWANTED, Item
+from skymm.encoded import IGNORE, Encoded, pad
+from skymm.recipe import StageRecipe
 
 CAPTIONS = ("caption", "captions", "description", "layout")
 """Kinds of answers that tell what a picture shows: they neither say nor deny that something asked for is there."""
@@ -25,7 +28,7 @@ CAPTIONS = ("caption", "captions", "description", "layout")
 class Example:
     """One conversation ready to be padded. `encoded` comes from the processor; images are features or pixels per tower."""
 
-    encoded: Any
+    encoded: Encoded
     features: list[Tensor] | None = None
     pixels: list[Tensor] | None = None
 
@@ -41,7 +44,7 @@ class Prepare:
         negative_share, languages, max_turns: which question-answer pairs of a conversation are used.
     """
 
-    encode: Callable[[Conversation], Any]
+    encode: Callable[[Conversation], Encoded]
     see: Callable[[Sequence[Any]], list[Tensor]]
     min_side: int | None = None
     cache: FeatureCache | FeatureMembers | None = None
@@ -94,6 +97,8 @@ class Batch:
         return {
             name: [tensor.to(device, non_blocking=True) for tensor in value]
             if isinstance(value, list)
+            else value
+            if isinstance(value, int)
             else value.to(device, non_blocking=True)
             for name, value in self.inputs.items()
         }
@@ -116,6 +121,62 @@ def collate(examples: Sequence[Example], pad: Callable[[list[Any]], Mapping[str,
         for turn, start, end in example.encoded.targets
     ]
     return Batch(inputs, groups, len(examples))
+
+
+def micro_batches(items: Sequence[Item], recipe: StageRecipe, *, pad_id: int, packing: bool) -> list[Batch]:
+    """Sorted by length, then cut where the next conversation would be one too many or its positions would.
+
+    A conversation longer than `micro_batch_tokens` gets a pass of its own. Where rows are padded, sorting is what saves
+    padding; where they are packed there is none.
+    """
+    ordered = sorted((item.value for item in items), key=lambda example: len(example.encoded.ids))
+    if packing:
+        return [collate(group, pack) for group in _cut(ordered, recipe, padded=False)]
+    return [
+        collate(group, lambda encoded: pad(encoded, pad_id=pad_id, side="right"))
+        for group in _cut(ordered, recipe, padded=True)
+    ]
+
+
+def _cut(ordered: list[Example], recipe: StageRecipe, *, padded: bool) -> list[list[Example]]:
+    groups: list[list[Example]] = []
+    size = recipe.micro_batch_size or len(ordered)
+    room = recipe.micro_batch_tokens or float("inf")
+    positions = 0
+    for example in ordered:
+        length = len(example.encoded.ids)
+        # Sorted: the newest is the longest, and every row of its batch is padded to it.
+        wanted = length * (len(groups[-1]) + 1) if groups and padded else positions + length
+        if not groups or len(groups[-1]) == size or wanted > room:
+            groups.append([])
+            positions = 0
+        groups[-1].append(example)
+        positions += length
+    return groups
+
+
+def pack(examples: Sequence[Encoded]) -> dict[str, Any]:
+    """A batch as one row without padding, in the words of transformers' flash-attention callers.
+
+    input_ids, labels and position_ids (1, T) int64; cu_seq_lens_q and _k (len(examples) + 1,) int32, where each conversation
+    begins and the last one ends; max_length_q and _k, the longest. SDPA, eager and flex read the boundaries off the position
+    ids, which works only without a mask.
+    """
+    lengths = [len(example.ids) for example in examples]
+    starts = list(accumulate(lengths, initial=0))
+    labels = torch.tensor([[label for example in examples for label in example.labels]])
+    # The position before a conversation's first is another conversation's last, and must never learn to predict it.
+    labels[0, starts[:-1]] = IGNORE
+    boundaries = torch.tensor(starts, dtype=torch.int32)
+    return {
+        "input_ids": torch.tensor([[token for example in examples for token in example.ids]]),
+        "labels": labels,
+        "position_ids": torch.cat([torch.arange(length) for length in lengths])[None],
+        "cu_seq_lens_q": boundaries,
+        "cu_seq_lens_k": boundaries,
+        "max_length_q": max(lengths),
+        "max_length_k": max(lengths),
+    }
 
 
 def choose_turns(

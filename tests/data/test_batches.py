@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from skymm.conversation import Conversation, Turn
-from skymm.data.collate import Example, Prepare, choose_turns, collate
+from skymm.data.batches import Example, Prepare, choose_turns, collate
 from skymm.data.shards import BadSample, Sample
 
 
