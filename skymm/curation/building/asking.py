@@ -17,7 +17,7 @@ from skymm.curation.facts.known import know
 from skymm.curation.negatives import candidates, questions
 from skymm.curation.negatives.balance import Askable, Asked, Key, Rules, Unless
 from skymm.curation.record import Record
-from skymm.curation.sources.registry import open_source
+from skymm.curation.sources.source import open_source
 from skymm.recipe import DataRecipe
 from skymm.recipe.sources import parse_source
 

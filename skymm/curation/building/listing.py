@@ -13,7 +13,7 @@ from skymm.curation.building.engines import Job, Local
 from skymm.curation.building.jsonl import write_lines
 from skymm.curation.building.manifest import entries, fingerprint
 from skymm.curation.building.pieces import Piece, Workshop
-from skymm.curation.sources.registry import open_source
+from skymm.curation.sources.source import open_source
 from skymm.recipe import DataRecipe
 from skymm.recipe.sources import Source, parse_source
 

@@ -26,7 +26,7 @@ from skymm.curation.filters.leakage import LeakageIndex
 from skymm.curation.filters.signature import SIGNATURE, signatures
 from skymm.curation.record import Record, Rejected
 from skymm.curation.script import in_language, to_script
-from skymm.curation.sources.registry import open_source
+from skymm.curation.sources.source import open_source
 from skymm.files import whole_file
 from skymm.recipe.data import FiltersRecipe, TranslationRecipe
 from skymm.recipe.sources import parse_source

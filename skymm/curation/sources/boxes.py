@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from skymm.curation.record import Record, Rejected
+from skymm.curation.record import Record
+from skymm.curation.sources import source
 from skymm.curation.sources.coco import boxed, plain
-from skymm.curation.sources.pictures import check_directories, find, named
-from skymm.curation.sources.rows import Unusable, broken, is_unicode, key_of, record_of
-from skymm.curation.sources.text_files import opened
-from skymm.recipe.sources import BoxesSource
+from skymm.curation.sources.pictures import Unusable, check_directories, find, named
+from skymm.curation.sources.source import broken, is_unicode, key_of
+from skymm.text_files import opened
 
 _NEITHER = ("difficult", "ignore", "ignored", "iscrowd", "crowd")
 _LISTS = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
@@ -22,18 +22,13 @@ _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".JPG", ".JPEG", ".PNG")
 _LARGEST = 16 * 1024 * 1024  # bytes of a file
 
 
-class Source:
+class Source(source.Source):
     """A file is a record, found under its own name or, in XML, under the one it says. Keys are the paths of the files.
 
     Nothing is absent and no number is exact where the recipe does not say that the annotation is complete.
     """
 
     rows_per_part = 512
-
-    def __init__(self, recipe: BoxesSource) -> None:
-        self.recipe = recipe
-        self.licence = recipe.licence or "unknown"
-        self.forms: Counter[str] = Counter()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         check_directories(self.recipe.images)
@@ -58,9 +53,6 @@ class Source:
         for row in found:
             yield row if "refused" in row else {**row, "sought": sought if self.recipe.complete else None}
 
-    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
-        yield record_of(row, self._record)
-
     def _row(self, path: Path, root: Path, names: list[str] | None) -> dict[str, Any]:
         place = path.relative_to(root).as_posix()
         try:
@@ -76,7 +68,7 @@ class Source:
         ]
         return {"key": key_of(stem), "files": files, "counts": dict(sorted(counts.items())), "neither": neither}
 
-    def _record(self, row: dict[str, Any]) -> Record:
+    def record(self, row: dict[str, Any]) -> Record:
         facts = boxed(row["counts"], row["neither"], row["sought"])
         if not (facts.things or facts.complete or facts.absent):
             raise Unusable("nothing is annotated", "and the recipe does not say that the annotation is complete")

@@ -10,14 +10,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from skymm.curation.record import Record, Rejected
-from skymm.curation.sources.join import Join
-from skymm.curation.sources.pictures import check_directories, find, named
-from skymm.curation.sources.rows import Unusable, broken, captions_of, key_of, record_of, refused
-from skymm.curation.sources.text_files import opened
-from skymm.recipe.sources import ChineseCaptionsSource
+from skymm.curation.record import Record
+from skymm.curation.sources.pictures import Unusable, find, named
+from skymm.curation.sources.source import Join, JoinedSource, broken, captions_of, key_of, refused
+from skymm.text_files import opened
 
-LICENCE = "COCO-CN MIT; Flickr8k-CN and Flickr30k-CN for research; pictures under Flickr's terms of use"
 _LINE = re.compile(r"(?P<image>[^#\s]+)#(?:(?P<kind>[^#\s]+)#)?(?P<number>\d+)(?:[ \t]+(?P<text>.*))?")
 _COCO = re.compile(r"COCO_(?P<split>\w+)_(?P<number>\d{12})")
 _TAGGED = re.compile(r"(?P<word>\S+):[A-Za-z_]{1,6}")
@@ -25,41 +22,18 @@ _BETWEEN_LETTERS = re.compile(r"(?<=[A-Za-z0-9]) (?=[A-Za-z0-9])|(?P<space> )")
 _LONGEST = 64 * 1024  # characters of a line
 
 
-class Source:
+class Source(JoinedSource):
     """An image is a record with all captions of the kinds that the recipe wants, from all tables. Lines without a kind are
-    wanted always. Keys are the image names without `.jpg`.
+    wanted always. Keys are the image names without `.jpg`, in order: most files have an image's captions together, not all.
     """
 
     rows_per_part = 512
+    default_licence = "COCO-CN MIT; Flickr8k-CN and Flickr30k-CN for research; pictures under Flickr's terms of use"
 
-    def __init__(self, recipe: ChineseCaptionsSource) -> None:
-        self.recipe = recipe
-        self.licence = recipe.licence or LICENCE
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        check_directories(self.recipe.images)
+    def read(self, join: Join) -> Iterator[dict[str, Any]]:
         tables = self.recipe.table if isinstance(self.recipe.table, list) else [self.recipe.table]
-        with Join() as join:
-            for path in tables:
-                yield from self._read(path, join)
-            # By name and not as the lines come: most files have an image's captions together, not all.
-            for image, said in join.images():
-                key = key_of(image)
-                if "wanted" in said:
-                    yield {"key": key, "image": image, "captions": said["wanted"]}
-                else:
-                    kinds = ", ".join(dict.fromkeys(said["unwanted"]))
-                    yield refused(image, "no caption of these kinds", f"{image}: found {kinds}")
-
-    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
-        yield record_of(row, self._record)
-
-    def _record(self, row: dict[str, Any]) -> Record:
-        captions = captions_of(row["captions"])
-        if not captions:
-            raise Unusable("caption is missing")
-        picture = find(list(_files(row["image"])), self.recipe.images)
-        return Record(row["key"], named([picture]), tuple(captions))
+        for path in tables:
+            yield from self._read(path, join)
 
     def _read(self, path: str, join: Join) -> Iterator[dict[str, Any]]:
         wanted, kinds = False, dict[str, None]()
@@ -83,17 +57,28 @@ class Source:
                 f"{path}: found {found}, expected lines like `IMAGE#KIND#N caption` of the kinds {', '.join(self.recipe.kinds)}"
             )
 
+    def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
+        if "wanted" not in said:
+            kinds = ", ".join(dict.fromkeys(said["unwanted"]))
+            return refused(image, "no caption of these kinds", f"{image}: found {kinds}")
+        return {"key": key_of(image), "image": image, "captions": said["wanted"]}
 
-def _files(image: str) -> Iterator[str]:
+    def record(self, row: dict[str, Any]) -> Record:
+        captions = captions_of(row["captions"])
+        if not captions:
+            raise Unusable("caption is missing")
+        return Record(row["key"], named([find(_files(row["image"]), self.recipe.images)]), tuple(captions))
+
+
+def _files(image: str) -> list[str]:
     """What the picture may be called: as published, in the directory of its split, or by COCO's newer names."""
-    yield f"{image}.jpg"
-    yield image
-    if match := _COCO.fullmatch(image):
-        yield f"{match['split']}/{image}.jpg"
-        yield f"{match['number']}.jpg"
+    match = _COCO.fullmatch(image)
+    newer = [f"{match['split']}/{image}.jpg", f"{match['number']}.jpg"] if match else []
+    return [f"{image}.jpg", image, *newer]
 
 
 def _sentence(text: str) -> str:
+    """The text of words with their parts of speech; other texts as they are."""
     words = [_TAGGED.fullmatch(part) for part in text.split()]
     if not words or not all(words):
         return text

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from skymm.curation.record import Facts, Record, Rejected, Thing
-from skymm.curation.sources import json_stream
-from skymm.curation.sources.join import Join
-from skymm.curation.sources.pictures import check_directories, find, named
-from skymm.curation.sources.rows import (
-    Unusable,
+from skymm.curation.record import Facts, Record, Thing
+from skymm.curation.sources.pictures import Unusable, find, named
+from skymm.curation.sources.source import (
+    Join,
+    JoinedSource,
     broken,
     captions_of,
-    expect_names,
+    entries_of,
     identity,
     key_of,
-    record_of,
     refused,
 )
-from skymm.recipe.sources import CocoSource
 
-LICENCE = "COCO annotations CC-BY 4.0; pictures under Flickr's terms of use"
 VOCABULARY = "coco80"
 _IN_ORDER = (
     "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, "
@@ -41,7 +37,7 @@ _NEITHER = ("iscrowd", "difficult", "ignore", "ignored")
 _RUN_TOGETHER = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv"}
 
 
-class Source:
+class Source(JoinedSource):
     """An image is a record: its captions, and how many there are of each kind of thing. Keys are the image ids.
 
     Boxes of a crowd, and those marked `difficult`, `ignore` or `ignored`, say neither that their kind is there nor that it is
@@ -53,28 +49,61 @@ class Source:
     """
 
     rows_per_part = 512
+    default_licence = "COCO annotations CC-BY 4.0; pictures under Flickr's terms of use"
 
-    def __init__(self, recipe: CocoSource) -> None:
-        self.recipe = recipe
-        self.licence = recipe.licence or LICENCE
-        if recipe.captions is None and recipe.instances is None:
+    def read(self, join: Join) -> Iterator[dict[str, Any]]:
+        if self.recipe.captions is None and self.recipe.instances is None:
             raise ValueError("coco: no files; name `captions`, `instances` or both")
+        self._kinds: dict[int | str | None, str] = {}
+        if self.recipe.captions is not None:
+            yield from self._read(self.recipe.captions, "caption", "captioned", join)
+        if self.recipe.instances is not None:
+            yield from self._read(self.recipe.instances, "category_id", "searched", join)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        check_directories(self.recipe.images)
-        with Join() as join:
-            kinds: dict[int | str | None, str] = {}
-            if self.recipe.captions is not None:
-                yield from _read(self.recipe.captions, ["caption"], "captioned", join, {})
-            if self.recipe.instances is not None:
-                yield from _read(self.recipe.instances, ["category_id"], "searched", join, kinds)
-            for image, said in join.images():
-                yield _row(image, said, kinds, self.recipe.complete)
+    def _read(self, path: str, field: str, by: str, join: Join) -> Iterator[dict[str, Any]]:
+        """Puts a file's images (under `by`) and a field of its annotations into the join; gives what is broken."""
+        lists = {"images": [], "annotations": ["image_id", field], **({"categories": []} if by == "searched" else {})}
+        for part, number, said, entry in entries_of(path, lists):
+            image = identity(said.get("image_id" if part == "annotations" else "id"))
+            name = said.get("file_name" if part == "images" else "name")
+            if image is None or (part != "annotations" and not isinstance(name, str)):
+                yield broken(path, f"{part} {number}", f"found {entry!r}")
+            elif part == "images":
+                join.add(image, by, [name, _names(said.get("absent")), _names(said.get("difficult_only"))])
+            elif part == "annotations":
+                join.add(image, field, [said.get(field), any(said.get(mark) for mark in _NEITHER)])
+            else:
+                self._kinds[image] = plain(name)
 
-    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
-        yield record_of(row, self._record)
+    def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
+        files = [*said.get("captioned", []), *said.get("searched", [])]
+        if not files:
+            return refused(image, "picture has no name", f"image {image} is annotated and not among the images")
+        counts: Counter[str] = Counter()
+        neither: set[str] = set()
+        for category, marked in said.get("category_id", []):
+            name = self._kinds.get(identity(category))
+            if name is None:
+                return refused(image, "unknown category", f"image {image}: category {category!r} has no name")
+            if marked:
+                neither.add(name)
+            else:
+                counts[name] += 1
+        _, absent, difficult = said.get("searched", [(None, None, None)])[0]
+        neither.update(difficult or (), counts if difficult is not None else ())
+        vocabulary = sorted(set(self._kinds.values()))
+        sought = vocabulary if self.recipe.complete or vocabulary == sorted(NAMES) else None
+        return {
+            "key": key_of(image),
+            "file": files[0][0],
+            "captions": [caption for caption, _ in said.get("caption", [])],
+            "searched": "searched" in said,
+            "counts": dict(sorted(counts.items())),
+            "neither": sorted(neither),
+            "sought": sought if absent is None else absent,
+        }
 
-    def _record(self, row: dict[str, Any]) -> Record:
+    def record(self, row: dict[str, Any]) -> Record:
         captions = captions_of(row["captions"])
         facts = boxed(row["counts"], row["neither"], row["sought"]) if row["searched"] else Facts()
         if captions and row["sought"] is None:  # captions may tell of what is absent; boxes alone, of nothing, do not
@@ -99,67 +128,10 @@ def boxed(counts: Mapping[str, int], neither: Collection[str], sought: Collectio
     return Facts(things, absent=tuple(name for name in searched if name not in counts and name not in neither))
 
 
-def _read(
-    path: str, fields: Sequence[str], by: str, join: Join, kinds: dict[int | str | None, str]
-) -> Iterator[dict[str, Any]]:
-    """Puts a file's images (under `by`) and annotations into the join, its categories into `kinds`; yields what is broken."""
-    lists: list[str] = []
-    for entry in json_stream.entries(path):
-        if entry.name not in lists:
-            lists.append(entry.name)
-        if entry.name not in ("images", "annotations", "categories"):
-            continue
-        said = entry.value if isinstance(entry.value, dict) else {}
-        place = f"{entry.name} {entry.number}"
-        if entry.name == "annotations" and entry.number == 1:
-            expect_names(said.keys(), ["image_id", *fields], f"{path}, {place}", "field")
-        image = identity(said.get("image_id" if entry.name == "annotations" else "id"))
-        name = said.get("file_name" if entry.name == "images" else "name")
-        if image is None or (entry.name != "annotations" and not isinstance(name, str)):
-            yield broken(path, place, f"found {entry.value!r}")
-        elif entry.name == "images":
-            join.add(image, by, [name, _names(said.get("absent")), _names(said.get("difficult_only"))])
-        elif entry.name == "annotations":
-            join.add(image, fields[0], [said.get(fields[0]), any(said.get(mark) for mark in _NEITHER)])
-        else:
-            kinds[image] = plain(name)
-    expect_names(lists, ["images", "annotations", *(["categories"] if by == "searched" else [])], path, "list")
-
-
 def plain(name: str) -> str:
+    """The name of a kind of thing as it is compared: in small letters, Pascal VOC's as COCO's."""
     return _RUN_TOGETHER.get(name.strip().lower(), name.strip().lower())
 
 
 def _names(value: Any) -> list[str] | None:
     return [plain(name) for name in value if isinstance(name, str)] if isinstance(value, list) else None
-
-
-def _row(
-    image: int | str, said: dict[str, list[Any]], kinds: dict[int | str | None, str], declared: bool
-) -> dict[str, Any]:
-    files = [*said.get("captioned", []), *said.get("searched", [])]
-    if not files:
-        return refused(image, "picture has no name", f"image {image} is annotated and not among the images")
-    counts: Counter[str] = Counter()
-    neither: set[str] = set()
-    for category, marked in said.get("category_id", []):
-        name = kinds.get(identity(category))
-        if name is None:
-            return refused(image, "unknown category", f"image {image}: category {category!r} has no name")
-        if marked:
-            neither.add(name)
-        else:
-            counts[name] += 1
-    _, absent, difficult = said.get("searched", [(None, None, None)])[0]
-    neither.update(difficult or (), counts if difficult is not None else ())
-    vocabulary = sorted(set(kinds.values()))
-    known = vocabulary if declared or vocabulary == sorted(NAMES) else None
-    return {
-        "key": key_of(image),
-        "file": files[0][0],
-        "captions": [caption for caption, _ in said.get("caption", [])],
-        "searched": "searched" in said,
-        "counts": dict(sorted(counts.items())),
-        "neither": sorted(neither),
-        "sought": known if absent is None else absent,
-    }

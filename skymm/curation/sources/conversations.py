@@ -5,44 +5,41 @@ jsonl and parquet. `llava` is its older name.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from skymm.conversation import Turn
-from skymm.curation.record import Record, Rejected
-from skymm.curation.sources import parquet
+from skymm.curation.record import Record
+from skymm.curation.sources import source
 from skymm.curation.sources.marks import MARK, PLACE, Shown, means_picture, pieces_of, unmarked
-from skymm.curation.sources.pictures import MISSING, check_directories, named, picture_of
-from skymm.curation.sources.rows import Unusable, broken, expect_names, key_of, record_of, text_of
+from skymm.curation.sources.pictures import MISSING, Unusable, check_directories, named, picture_of
+from skymm.curation.sources.source import broken, key_of, text_of
 from skymm.curation.sources.speech import ASKED, FIELDS, TURNS, Said, form_of, said_in
-from skymm.curation.sources.tables import read_rows, tables_at
 from skymm.recipe.sources import ConversationsSource
+from skymm.tables import ParquetCells, expect_names, has_bytes, parquet_rows, parquet_types, stream_rows, tables_at
 from skymm.text import language_of
 
-LICENCE = (
-    "as its publishers say: LLaVA-Instruct CC-BY 4.0 and OpenAI's terms of use; LLaVA-Pretrain those of CC3M, LAION, SBU and "
-    "BLIP; ShareGPT4V CC-BY-NC 4.0; pictures under the terms of their own sources"
-)
 _PICTURES = ("images", "image", "image_path", "image_paths", "image_file", "img", "img_path")
 _FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|mp4|avi|mov|mkv|webm)\Z|\Adata:image/", re.IGNORECASE)
 _DIFFER = "markers and pictures differ"
 _ABOUT = ("id", "image_id", "data_path")
 
 
-class Source:
+class Source(source.Source):
     """An entry is a record; of packed entries (lists of them), each. Keys are the entry's id and its place in the table, for
     ids are there several times. `forms`: how many entries there were of which form, after `rows`.
     """
 
     rows_per_part = 512
+    default_licence = (
+        "as its publishers say: LLaVA-Instruct CC-BY 4.0 and OpenAI's terms of use; LLaVA-Pretrain those of CC3M, LAION, SBU "
+        "and BLIP; ShareGPT4V CC-BY-NC 4.0; pictures under the terms of their own sources"
+    )
 
     def __init__(self, recipe: ConversationsSource) -> None:
-        self.recipe = recipe
-        self.licence = recipe.licence or LICENCE
-        self.forms: Counter[str] = Counter()
-        self._cells = parquet.CellReader()
+        super().__init__(recipe)
+        self._cells = ParquetCells()
         self._images = recipe.images or str(
             Path(recipe.table) if Path(recipe.table).is_dir() else Path(recipe.table).parent
         )
@@ -70,10 +67,7 @@ class Source:
             if number == first:
                 raise ValueError(f"{path}: found no entries")
 
-    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
-        yield record_of(row, self._record)
-
-    def _record(self, row: dict[str, Any]) -> Record:
+    def record(self, row: dict[str, Any]) -> Record:
         entry = self._renamed({**row["entry"], **(self._cells.read(*row["cell"]) if "cell" in row else {})})
         said, rejected = said_in(entry)
         turns, cells = _placed(said, *self._pictures(entry))
@@ -108,7 +102,7 @@ class Source:
         return [] if any(isinstance(entry.get(name), list) for name in columns) else None, {}
 
     def _text(self, path: Path) -> Iterator[dict[str, Any]]:
-        for number, row in enumerate(read_rows(path, packed=True), 1):
+        for number, row in enumerate(stream_rows(path, packed=True), 1):
             if row.problem:
                 yield broken(path, f"entry {number}", f"line {row.line}: {row.problem}")
             else:
@@ -116,12 +110,12 @@ class Source:
                 yield {"entry": entry, "found": list(row.cells), "elsewhere": _elsewhere(row.cells, entry)}
 
     def _parquet(self, path: Path) -> Iterator[dict[str, Any]]:
-        names = parquet.column_names(path)
-        wanted = [name for name in names if name in self._columns()]
-        inside = [name for name in parquet.columns_with_bytes(path) if name in wanted]
-        others = [name for name in parquet.columns_with_bytes(path) if name not in wanted]
+        types = parquet_types(path)
+        names, binary = list(types), [name for name in types if has_bytes(types[name])]
+        inside = [name for name in binary if name in self._columns()]
+        others = [name for name in binary if name not in inside]
         texts = [name for name in names if name not in (*inside, *others)]
-        for group, index, cells in parquet.read_columns(path, texts):
+        for group, index, cells in parquet_rows(path, texts):
             entry = self._known(cells)
             cell = {"cell": [str(path), group, index, inside]} if inside else {}
             elsewhere = ", ".join(others) or _elsewhere(cells, entry)

@@ -1,43 +1,49 @@
-"""Pictures with captions on this disk: tables of paths, parquet files with the pictures in them, or folders."""
+"""Pictures with captions on this disk: tables of paths, parquet files with the pictures in them, or folders of pictures with
+their captions beside them (`dog.jpg` and `dog.txt`, one caption a line).
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from skymm.curation.record import Caption, Record, Rejected
-from skymm.curation.sources import parquet
-from skymm.curation.sources.folders import pictures_with_texts, texts_of
-from skymm.curation.sources.pictures import MISSING, check_directories, named, picture_of
-from skymm.curation.sources.rows import Unusable, broken, captions_of, expect_names, key_of, record_of
-from skymm.curation.sources.tables import Row, read_rows, tables_at
+from skymm.curation.record import Caption, Record
+from skymm.curation.sources import source
+from skymm.curation.sources.pictures import MISSING, Unusable, check_directories, find, named, picture_of
+from skymm.curation.sources.source import broken, captions_of, key_of, refused
 from skymm.recipe.sources import PairsSource
+from skymm.tables import ParquetCells, expect_names, is_text, parquet_rows, parquet_types, stream_rows, tables_at
+from skymm.text_files import opened
 
 _NUMBERED = re.compile(r"\.\w+#(\w+#)?\d+\b")
 _MOST = 100  # captions of one picture; in a table without picture names all rows would seem to be about one
+# What somebody may have meant as a picture. Whether it is one that can be used is told by its bytes.
+_PICTURES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp"),
+    *(".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".svg"),
+)
+_LONGEST = 1024 * 1024  # characters of a caption file
 
 
-class Source:
+class Source(source.Source):
     """Rows that follow each other and name the same picture are one record, with all of their captions.
 
     The key is made of the picture's name and the row's number in the table, so it occurs once.
     """
 
-    rows_per_part = 256
-
     def __init__(self, recipe: PairsSource) -> None:
-        self.recipe = recipe
-        self.licence = recipe.licence or "unknown"
+        super().__init__(recipe)
         columns = recipe.caption_column
         self._columns = {columns: None} if isinstance(columns, str) else {name: key for key, name in columns.items()}
-        self._cells = parquet.CellReader()
+        self._cells = ParquetCells()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         check_directories(self.recipe.images)
         if self.recipe.table is None:
-            yield from pictures_with_texts(self.recipe.images)
+            yield from _pictures_with_texts(self.recipe.images)
             return
         number = 0
         for path in tables_at(self.recipe.table):
@@ -49,16 +55,12 @@ class Source:
             if not number:
                 raise ValueError(f"{path}: found no rows")
 
-    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
-        yield record_of(row, self._record)
-
-    def _record(self, row: dict[str, Any]) -> Record:
+    def record(self, row: dict[str, Any]) -> Record:
         captions = self._captions(row)
         if not captions:
             raise Unusable("caption is missing")
         cell = next(iter(self._cells.read(*row["cell"]).values())) if "cell" in row else row["image"]
-        cells = cell if isinstance(cell, list) else [cell]
-        pictures = [picture_of(each, self.recipe.images) for each in cells]
+        pictures = [picture_of(each, self.recipe.images) for each in (cell if isinstance(cell, list) else [cell])]
         if not pictures:
             raise Unusable(MISSING, "an empty list")
         return Record(row["key"], named(pictures), tuple(dict.fromkeys(captions)))
@@ -66,7 +68,7 @@ class Source:
     def _captions(self, row: dict[str, Any]) -> list[Caption]:
         if "text" in row:
             text = row["text"]
-            return captions_of(texts_of(text, self.recipe.images, self.recipe.encoding)) if text else []
+            return captions_of(_texts_of(text, self.recipe.images, self.recipe.encoding)) if text else []
         return [
             caption
             for cells in row["captions"]
@@ -75,34 +77,31 @@ class Source:
         ]
 
     def _text(self, path: Path) -> Iterator[dict[str, Any]]:
-        wanted = [self.recipe.image_column, *self._columns]
-        checked = False
-        for row in read_rows(path, self.recipe.encoding):
-            if not row.problem and not checked:
+        column, checked = self.recipe.image_column, False
+        for row in stream_rows(path, self.recipe.encoding):
+            if row.problem:
+                yield broken(path, f"line {row.line}", row.problem)
+                continue
+            if not checked:
                 if any(_NUMBERED.search(name) for name in row.cells):
                     raise ValueError(
                         f'{path}: found lines like `IMAGE#N caption` without a header; format = "chinese_captions" reads them, '
                         "in both languages"
                     )
-                expect_names(row.cells.keys(), wanted, str(path))
+                expect_names(row.cells.keys(), [column, *self._columns], str(path))
                 checked = True
-            yield self._row(row, path)
-
-    def _row(self, row: Row, path: Path) -> dict[str, Any]:
-        if row.problem:
-            return broken(path, f"line {row.line}", row.problem)
-        captions = [{name: row.cells.get(name) for name in self._columns}]
-        return {"image": row.cells.get(self.recipe.image_column), "captions": captions}
+            yield {"image": row.cells.get(column), "captions": [{name: row.cells.get(name) for name in self._columns}]}
 
     def _parquet(self, path: Path) -> Iterator[dict[str, Any]]:
-        column = self.recipe.image_column
-        inside = parquet.check_columns(path, column, list(self._columns))
-        for group, index, cells in parquet.read_columns(path, [*self._columns, *([] if inside else [column])]):
-            captions = [{name: cells[name] for name in self._columns}]
-            if inside:
-                yield {"cell": [str(path), group, index, [column]], "captions": captions}
-            else:
-                yield {"image": cells[column], "captions": captions}
+        column, types = self.recipe.image_column, parquet_types(path)
+        expect_names(types.keys(), [column, *self._columns], str(path))
+        for name in self._columns:
+            if not is_text(types[name]):
+                raise ValueError(f"{path}: column {name!r} is {types[name]}, expected text or lists of text")
+        named_only = is_text(types[column])  # else the pictures themselves, as bytes or {bytes, path}
+        for group, index, cells in parquet_rows(path, [*self._columns, *([column] if named_only else [])]):
+            picture = {"image": cells[column]} if named_only else {"cell": [str(path), group, index, [column]]}
+            yield {**picture, "captions": [{name: cells[name] for name in self._columns}]}
 
 
 def _joined(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -118,3 +117,53 @@ def _joined(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         current = row
     if current:
         yield current
+
+
+def _pictures_with_texts(folder: str) -> Iterator[dict[str, Any]]:
+    """Rows {key, image, text} of all pictures below a folder, sorted, one directory in memory at a time; `text` is None
+    for a picture alone. A text alone is refused. Linked directories and hidden files are left alone.
+
+    Raises ValueError where there is nothing of both.
+    """
+    empty = True
+    for names in _directories(folder, ""):
+        texts = {_stem(name): name for name in names if name.lower().endswith(".txt")}
+        pictures = [name for name in names if name.lower().endswith(_PICTURES)]
+        for name in pictures:
+            yield {"key": key_of(name), "image": name, "text": texts.get(_stem(name))}
+        with_picture = {_stem(name) for name in pictures}
+        for stem in (stem for stem in texts if stem not in with_picture):
+            yield refused(texts[stem], MISSING, f"{texts[stem]} has no picture beside it")
+        empty = empty and not pictures and not texts
+    if empty:
+        raise ValueError(f"{folder}: found no pictures, expected files like dog.jpg with their captions in dog.txt")
+
+
+def _texts_of(name: str, folder: str, encoding: str) -> list[str]:
+    """The lines of a caption file. Raises Unusable."""
+    try:
+        path = find(name, folder).path
+    except Unusable as error:
+        raise Unusable("caption is missing", error.detail) from error
+    try:
+        with opened(path, encoding) as file:
+            return file.read(_LONGEST).splitlines()
+    except ValueError as error:
+        raise Unusable("caption cannot be read", str(error)) from error
+
+
+def _directories(root: str, below: str) -> Iterator[list[str]]:
+    """The names of the files of each directory, relative to the root."""
+    try:
+        with os.scandir(os.path.join(root, below)) as found:
+            entries = sorted((each for each in found if not each.name.startswith(".")), key=lambda each: each.name)
+    except OSError as error:
+        raise ValueError(f"{os.path.join(root, below)}: cannot be listed ({error.strerror})") from error
+    yield [f"{below}{each.name}" for each in entries if not each.is_dir()]
+    for each in entries:
+        if each.is_dir(follow_symlinks=False):
+            yield from _directories(root, f"{below}{each.name}/")
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from skymm.curation.record import Picture
-from skymm.curation.sources.rows import Unusable
 from skymm.data.names import unsafe
 from skymm.images import format_of
 
@@ -29,6 +28,14 @@ _BASE64 = re.compile(
     r"|(?=/9j/|iVBORw0KGgo|UklGR|R0lGOD|Qk0|SUkq|TU0A)(?P<bare>[A-Za-z0-9+/\s]{200,}=*)",  # as their first bytes are written
     re.DOTALL,
 )
+
+
+class Unusable(Exception):
+    """Why a row gives no record: a reason that is the same for every row, and more about this one."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
 
 
 def check_directories(directories: str | Sequence[str]) -> None:

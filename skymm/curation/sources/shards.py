@@ -9,30 +9,27 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from skymm.conversation import parse
 from skymm.curation.record import Facts, Picture, Record, Rejected
-from skymm.curation.sources.pictures import MISSING, suffix_of
-from skymm.curation.sources.rows import Unusable, captions_of, is_unicode, key_of, record_of
+from skymm.curation.sources import source
+from skymm.curation.sources.pictures import MISSING, Unusable, suffix_of
+from skymm.curation.sources.source import captions_of, is_unicode, key_of
 from skymm.data.shards import expand, is_image_name
 from skymm.data.tar_members import Member, ShardError, members
-from skymm.recipe.sources import ShardsSource
 
 _LARGEST = 16 * 1024 * 1024  # bytes of a text member
 _NUMBERED = re.compile(r"\d+\.")
 
 
-class Source:
+class Source(source.Source):
     """A row is a shard. Keys are the number of the shard in the list and the key in it, for shards often count from 0 each."""
 
     rows_per_part = 1
-
-    def __init__(self, recipe: ShardsSource) -> None:
-        self.recipe = recipe
-        self.licence = recipe.licence or "unknown"
 
     def rows(self) -> Iterator[dict[str, Any]]:
         for index, path in enumerate(expand(self.recipe.shards)):
@@ -40,19 +37,21 @@ class Source:
 
     def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
         """Raises ShardError, before the first record, for a shard with links, devices or names that lead out of it."""
-        found, damage = _samples(Path(row["shard"]))
+        shard = row["shard"]
+        found, damage = _samples(Path(shard))
         given: set[str] = set()
         for name, group in found:
             key = f"{row['key']}-{key_of(name)}"
             if name in given:
-                yield Rejected(key, "key is there twice", f"{row['shard']}: {name}")
+                yield Rejected(key, "key is there twice", f"{shard}: {name}")
                 continue
             given.add(name)
-            yield record_of(
-                {"key": key}, lambda row_, name=name, group=group: self._record(row_["key"], name, group, row["shard"])
-            )
+            try:
+                yield self._record(key, name, group, shard)
+            except Unusable as error:
+                yield Rejected(key, error.reason, error.detail)
         if damage:
-            yield Rejected(row["key"], "shard is damaged", f"{row['shard']}: {damage}; {len(given)} keys before it")
+            yield Rejected(row["key"], "shard is damaged", f"{shard}: {damage}; {len(given)} keys before it")
 
     def _record(self, key: str, name: str, group: Mapping[str, Member], shard: str) -> Record:
         data = _json(group["json"], shard) if "json" in group else {}
@@ -124,19 +123,11 @@ def _ours(key: str, name: str, data: Mapping[str, Any], pictures: Mapping[str, P
         raise Unusable(MISSING, f"{name} shows {lost[0]}, its pictures are {', '.join(pictures) or 'none'}")
     names = _names(pictures)
     turns = tuple(replace(turn, images=tuple(names[image] for image in turn.images)) for turn in conversation.turns)
-    extra = dict(conversation.extra)
-    facts = _facts(extra)
-    return Record(key, {names[old]: pictures[old] for old in pictures}, (), turns, facts, extra)
-
-
-def _facts(extra: dict[str, Any]) -> Facts:
-    """What a shard of ours says under "facts", taken out of the rest; something else of that name stays where it is."""
-    try:
+    extra, facts = dict(conversation.extra), Facts()
+    with suppress(KeyError, TypeError, ValueError, AttributeError):  # something else of that name stays where it is
         facts = Facts.from_json(extra["facts"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return Facts()
-    del extra["facts"]
-    return facts
+        del extra["facts"]
+    return Record(key, {names[old]: pictures[old] for old in pictures}, (), turns, facts, extra)
 
 
 def _names(pictures: Mapping[str, Picture]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from skymm.curation.sources.marks import VIDEO_OR_SOUND, Shown, means_picture, pieces_of
-from skymm.curation.sources.rows import Unusable, text_of
+from skymm.curation.sources.pictures import Unusable
+from skymm.curation.sources.source import text_of
 
 TURNS = ("messages", "conversations", "conversation", "texts")
 ASKED = ("prompt", "question", "query", "instruction")

@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from skymm.curation.record import Caption, Picture, Record, Rejected
-from skymm.curation.sources.cedict import glosses
+from skymm.curation.sources.translations import glosses
 from skymm.images import UnreadableImage, decode_image
 from skymm.recipe.sources import StampsSource
 from skymm.text import words

@@ -6,27 +6,23 @@ everything: so counts are not known and the facts are not complete.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.curation.record import Facts, Record, Rejected, Thing
-from skymm.curation.sources import json_stream
-from skymm.curation.sources.join import Join
-from skymm.curation.sources.pictures import check_directories, find, named
-from skymm.curation.sources.rows import (
-    Unusable,
+from skymm.curation.record import Facts, Record, Thing
+from skymm.curation.sources.pictures import Unusable, find, named
+from skymm.curation.sources.source import (
+    Join,
+    JoinedSource,
     broken,
     captions_of,
-    expect_names,
+    entries_of,
     identity,
     is_unicode,
     key_of,
-    record_of,
 )
-from skymm.recipe.sources import VisualGenomeSource
 
-LICENCE = "Visual Genome CC-BY 4.0; pictures under Flickr's terms of use"
 _TABLES = {
     "objects": "objects.json",
     "attributes": "attributes.json",
@@ -35,62 +31,43 @@ _TABLES = {
 }
 
 
-class Source:
+class Source(JoinedSource):
     """An image is a record. Of several names for one thing ("monitor", "computer") all are there. Keys are the image ids."""
 
-    rows_per_part = 256
+    default_licence = "Visual Genome CC-BY 4.0; pictures under Flickr's terms of use"
 
-    def __init__(self, recipe: VisualGenomeSource) -> None:
-        self.recipe = recipe
-        self.licence = recipe.licence or LICENCE
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        check_directories(self.recipe.images)
-        tables = {kind: name for kind, name in _TABLES.items() if kind != "regions" or self.recipe.regions_per_image}
-        paths = {kind: Path(self.recipe.root) / name for kind, name in tables.items()}
+    def read(self, join: Join) -> Iterator[dict[str, Any]]:
+        """Puts the tables into the join, no more of them than is needed."""
+        most = self.recipe.regions_per_image
+        paths = {kind: Path(self.recipe.root) / name for kind, name in _TABLES.items() if kind != "regions" or most}
         missing = [path.name for path in paths.values() if not path.is_file()]
         if missing:
-            raise ValueError(
-                f"{self.recipe.root}: {', '.join(missing)} not there, expected {', '.join(tables.values())}"
-            )
-        with Join() as join:
-            for kind, path in paths.items():
-                yield from self._read(path, kind, join)
-            for image, said in join.images():
-                yield {"key": key_of(image), "image": str(image), **said}
+            expected = ", ".join(path.name for path in paths.values())
+            raise ValueError(f"{self.recipe.root}: {', '.join(missing)} not there, expected {expected}")
+        for kind, path in paths.items():
+            for _, number, said, entry in entries_of(str(path), {"": [kind]}):
+                image = identity(said.get("image_id", said.get("id")))  # region_descriptions.json says id
+                if image is None or not isinstance(said.get(kind), list):
+                    yield broken(path, f"entry {number}", f"found {entry!r}")
+                    continue
+                found = [each for each in said[kind] if isinstance(each, dict)]
+                if kind == "regions":
+                    join.add(image, kind, _largest(found, most))
+                elif kind == "relationships":
+                    join.add(image, kind, [_relation(each) for each in found])
+                else:
+                    join.add(image, kind, [[_names(each), _texts(each.get("attributes"))] for each in found])
 
-    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
-        yield record_of(row, self._record)
+    def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
+        return {"key": key_of(image), "image": str(image), **said}
 
-    def _record(self, row: dict[str, Any]) -> Record:
+    def record(self, row: dict[str, Any]) -> Record:
         facts = Facts(_things(row), _relations(row))
         captions = captions_of(_regions(row, self.recipe.regions_per_image))
         if not captions and not facts.to_json():
             raise Unusable("nothing is said", "no things, relations or regions")
-        return Record(
-            row["key"], named([find(f"{row['image']}.jpg", self.recipe.images)]), tuple(captions), facts=facts
-        )
-
-    def _read(self, path: Path, kind: str, join: Join) -> Iterator[dict[str, Any]]:
-        """Puts a table into the join, no more of it than is needed; yields what is broken."""
-        number = 0
-        for number, entry in enumerate(json_stream.values(path), 1):
-            said = entry.value if isinstance(entry.value, dict) else {}
-            if number == 1:
-                expect_names(said.keys(), [kind], f"{path}, entry 1", "field")
-            image = identity(said.get("image_id", said.get("id")))  # region_descriptions.json says id
-            if image is None or not isinstance(said.get(kind), list):
-                yield broken(path, f"entry {number}", f"found {entry.value!r}")
-                continue
-            found = [each for each in said[kind] if isinstance(each, dict)]
-            if kind == "regions":
-                join.add(image, kind, _largest(found, self.recipe.regions_per_image))
-            elif kind == "relationships":
-                join.add(image, kind, [_relation(each) for each in found])
-            else:
-                join.add(image, kind, [[_names(each), _texts(each.get("attributes"))] for each in found])
-        if not number:
-            raise ValueError(f"{path}: found no entries")
+        picture = find(f"{row['image']}.jpg", self.recipe.images)
+        return Record(row["key"], named([picture]), tuple(captions), facts=facts)
 
 
 def _things(row: dict[str, Any]) -> tuple[Thing, ...]:
@@ -119,33 +96,28 @@ def _relations(row: dict[str, Any]) -> tuple[tuple[str, str, str], ...]:
 
 def _regions(row: dict[str, Any], count: int) -> list[str]:
     """The phrases of the largest regions, each once."""
-    distinct: dict[str, tuple[float, int, str]] = {}
-    for region in (tuple(region) for entry in row.get("regions", []) for region in entry):
-        plain = _plain(region[2])
-        distinct[plain] = min(distinct.get(plain, region), region)
-    return [phrase for _, _, phrase in sorted(distinct.values())[:count]]
+    return [
+        phrase for _, _, phrase in _distinct((region for entry in row.get("regions", []) for region in entry), count)
+    ]
 
 
 def _largest(regions: list[dict[str, Any]], count: int) -> list[tuple[float, int, str]]:
     """(negative area, id, phrase) of the largest regions with phrases of their own: what `_regions` needs of a table."""
     found = []
     for region in regions:
-        width, height, number = (region.get(name) for name in ("width", "height", "region_id"))
-        phrase = region.get("phrase")
-        if (
-            isinstance(phrase, str)
-            and phrase.strip()
-            and all(isinstance(side, int | float) for side in (width, height))
-        ):
+        width, height, number, phrase = (region.get(name) for name in ("width", "height", "region_id", "phrase"))
+        sized = isinstance(width, int | float) and isinstance(height, int | float)
+        if sized and isinstance(phrase, str) and phrase.strip():
             found.append((-float(width * height), number if isinstance(number, int) else 0, phrase.strip()))
+    return _distinct(found, count)
+
+
+def _distinct(regions: Iterable[Sequence[Any]], count: int) -> list[tuple[float, int, str]]:
+    """Of regions with the same phrase, the largest."""
     phrases: dict[str, tuple[float, int, str]] = {}
-    for region in sorted(found):
-        phrases.setdefault(_plain(region[2]), region)
+    for region in sorted(map(tuple, regions)):
+        phrases.setdefault(" ".join(region[2].lower().split()).rstrip("."), region)
     return list(phrases.values())[:count]
-
-
-def _plain(phrase: str) -> str:
-    return " ".join(phrase.lower().split()).rstrip(".")
 
 
 def _relation(said: dict[str, Any]) -> list[Any]:

@@ -12,8 +12,8 @@ from skymm.conversation import Turn
 from skymm.curation.emoji_scenes.scene import encode
 from skymm.curation.record import Caption, Facts, Picture, Record, Rejected
 from skymm.curation.sources import emoji
-from skymm.curation.sources.hsk import is_translation, sentences
 from skymm.curation.sources.lettering import LAYOUTS, Layout, draw
+from skymm.curation.sources.translations import is_translation, sentences
 from skymm.recipe.sources import WritingSource
 from skymm.text import language_of
 

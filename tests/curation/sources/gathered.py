@@ -10,7 +10,7 @@ from typing import Any
 
 from skymm.conversation import Conversation, parse
 from skymm.curation.record import Record, Rejected
-from skymm.curation.sources.registry import open_source
+from skymm.curation.sources.source import open_source
 from skymm.images import decode_image
 from skymm.recipe import DataRecipe
 from skymm.recipe import parse as parse_recipe

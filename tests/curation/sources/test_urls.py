@@ -6,10 +6,12 @@ its failures are told on, is tested with a stand-in of the same name.
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,11 +21,13 @@ from pathlib import Path
 
 import loopback
 import pytest
+from loopback import write_table
 from PIL import Image
+from pyarrow import parquet
 
 from skymm.curation.record import Record, Rejected
-from skymm.curation.sources import fetching
-from skymm.curation.sources.urls import Source
+from skymm.curation.sources import urls
+from skymm.curation.sources.urls import Source, web_address, write_tables
 from skymm.images import decode_image
 from skymm.recipe.sources import UrlsSource
 
@@ -65,7 +69,7 @@ def test_a_web_of_good_and_bad_answers_is_fetched_over_a_kill(tmp_path, capfd):
         columns = {"url_column": "URL", "caption_column": "TEXT", "columns": ["similarity"], "urls_per_shard": 4}
         wanted = recipe(table, tmp_path / "cache", **columns)
         _fetch_and_kill_after_the_first_shard(wanted, web)
-        assert fetching.missing_shards(wanted, len(lines))[0] == 1, "the first shard is whole, the others are not"
+        assert urls.missing_shards(wanted, len(lines))[0] == 1, "the first shard is whole, the others are not"
         asked = web.asked.copy()
         source = Source(wanted)
         found = outcomes(source)
@@ -83,7 +87,7 @@ def test_a_web_of_good_and_bad_answers_is_fetched_over_a_kill(tmp_path, capfd):
 def _fetch_and_kill_after_the_first_shard(wanted: UrlsSource, web: loopback.Web) -> None:
     """The gate closes once the addresses of the first shard were asked for; nothing of img2dataset outlives the kill."""
     web.close_after = 4
-    code = "import sys; from skymm.recipe.sources import UrlsSource; from skymm.curation.sources.fetching import fetch"
+    code = "import sys; from skymm.recipe.sources import UrlsSource; from skymm.curation.sources.urls import fetch"
     code += "; fetch(UrlsSource.model_validate_json(sys.argv[1]))"
     process = subprocess.Popen([sys.executable, "-c", code, wanted.model_dump_json()], stderr=subprocess.DEVNULL)
     try:
@@ -144,7 +148,7 @@ def _check_outcomes(found: list[Record | Rejected], lines: list[tuple[str, str]]
 
 
 def _check_damage(source: Source, found: list[Record | Rejected]) -> None:
-    tar, table = fetching.shard_paths(source.recipe, 0)
+    tar, table = urls.shard_paths(source.recipe, 0)
     whole = tar.read_bytes()
     with tarfile.open(tar) as members:
         last = [info for info in members if info.name.endswith(".jpg")][-1]
@@ -170,7 +174,7 @@ def _check_damage(source: Source, found: list[Record | Rejected]) -> None:
 
 @pytest.fixture
 def table(tmp_path) -> Path:
-    return loopback.write_table(tmp_path / "t.csv", [(f"http://a.example/{index}.jpg", "x") for index in range(5)])
+    return write_table(tmp_path / "t.csv", [(f"http://a.example/{index}.jpg", "x") for index in range(5)])
 
 
 def stand_in(folder: Path, monkeypatch, body: str, *others: str) -> None:
@@ -180,22 +184,17 @@ def stand_in(folder: Path, monkeypatch, body: str, *others: str) -> None:
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
-WRITES_ALL = 'for number in range(3): (out / f"{{number:05d}}_stats.json").write_text("{{}}")'.replace(
-    "{{", "{"
-).replace("}}", "}")
+WRITES_ALL = 'for number in range(3): (out / f"{number:05d}_stats.json").write_text("{}")'
 
 
 @pytest.mark.parametrize("distributor", ["multiprocessing", "pyspark", "ray"])
 def test_what_img2dataset_is_told(distributor, table, tmp_path, monkeypatch, capfd):
     stand_in(tmp_path, monkeypatch, WRITES_ALL, "pyspark", "ray")
     wanted = recipe(table, tmp_path / "cache", distributor=distributor, urls_per_shard=2, refused_directives=["noai"])
-    assert list(Source(wanted).rows()) == [
-        {"shard": 0, "addresses": 2},
-        {"shard": 1, "addresses": 2},
-        {"shard": 2, "addresses": 1},
-    ]
+    rows = [{"shard": 0, "addresses": 2}, {"shard": 1, "addresses": 2}, {"shard": 2, "addresses": 1}]
+    assert list(Source(wanted).rows()) == rows
     told, tracker = json.loads((tmp_path / "cache" / "told.json").read_text())
-    assert told == fetching.arguments(wanted) and tracker == "disabled"
+    assert told == urls.arguments(wanted) and tracker == "disabled"
     assert told["distributor"] == distributor and told["disallowed_header_directives"] == ["noai"]
     assert (told["number_sample_per_shard"], told["processes_count"], told["thread_count"]) == (2, 1, 8)
     assert (told["resize_mode"], told["image_size"], told["min_image_size"]) == ("keep_ratio", 64, 32)
@@ -212,82 +211,229 @@ def test_img2dataset_knows_every_argument(table, tmp_path):
 
     main = Path(importlib.util.find_spec("img2dataset").submodule_search_locations[0]) / "main.py"
     (download,) = [node for node in ast.parse(main.read_text("utf-8")).body if getattr(node, "name", "") == "download"]
-    assert set(fetching.arguments(recipe(table, tmp_path))) <= {argument.arg for argument in download.args.args}
+    assert set(urls.arguments(recipe(table, tmp_path))) <= {argument.arg for argument in download.args.args}
 
 
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
+def test_failures_are_told(table, tmp_path, monkeypatch):
+    for body, message in (
         ("raise RuntimeError('no space left')", r"img2dataset failed \(exit 1\): .*no space left"),
         ("pass", r"3 of 3 shards were not fetched \(00000, \.\.\.\); see .*fetch\.log, and run this again"),
-    ],
-)
-def test_failures_are_told(body, message, table, tmp_path, monkeypatch):
-    stand_in(tmp_path, monkeypatch, body)
-    with pytest.raises(ValueError, match=message):
-        fetching.fetch(recipe(table, tmp_path / "cache", urls_per_shard=2))
-
-
-def test_what_is_not_installed_is_named(table, tmp_path, monkeypatch):
+    ):
+        stand_in(tmp_path, monkeypatch, body)
+        with pytest.raises(ValueError, match=message):
+            urls.fetch(recipe(table, tmp_path / "cache", urls_per_shard=2))
     # -S: a Python without its installed packages
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
     bare.chmod(0o755)
     with pytest.raises(ValueError, match=r"python has no img2dataset or no ray; .*-m pip install img2dataset ray"):
-        fetching.fetch(recipe(table, tmp_path / "cache", python=str(bare), distributor="ray"))
+        urls.fetch(recipe(table, tmp_path / "bare", python=str(bare), distributor="ray"))
     with pytest.raises(ValueError, match="cannot start /nowhere/python"):
-        fetching.fetch(recipe(table, tmp_path / "cache", python="/nowhere/python"))
+        urls.fetch(recipe(table, tmp_path / "none", python="/nowhere/python"))
 
 
 def test_a_cache_belongs_to_one_table_and_one_way_of_reading_it(table, tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, WRITES_ALL)
     cache = tmp_path / "cache"
-    fetching.fetch(recipe(table, cache, urls_per_shard=2))
-    fetching.fetch(recipe(table, cache, urls_per_shard=2, threads=64, timeout=30, retries=3, distributor="ray"))
-    for change in ({"limit": 3}, {"image_size": 128}, {"urls_per_shard": 3}, {"columns": ["url"]}):
-        with pytest.raises(ValueError, match=f"was fetched with other {next(iter(change))}; name another directory"):
-            fetching.fetch(recipe(table, cache, **{"urls_per_shard": 2, **change}))
-    loopback.write_table(table, [("http://a.example/", "x")])
-    with pytest.raises(ValueError, match="was fetched with other tables"):
-        fetching.fetch(recipe(table, cache, urls_per_shard=2))
-
-
-def test_tables_that_were_not_finished_are_turned_again(table, tmp_path, monkeypatch):
-    stand_in(tmp_path, monkeypatch, WRITES_ALL)
-    leftover = tmp_path / "cache" / "tables" / "00007.parquet"
+    leftover = cache / "tables" / "00007.parquet"  # of tables that were not finished: they are turned again
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(b"half")
-    assert fetching.fetch(recipe(table, tmp_path / "cache", urls_per_shard=2)) == 5
+    assert urls.fetch(recipe(table, cache, urls_per_shard=2)) == 5
     assert [path.name for path in leftover.parent.iterdir()] == ["00000.parquet"]
+    urls.fetch(recipe(table, cache, urls_per_shard=2, threads=64, timeout=30, retries=3, distributor="ray"))
+    for change in ({"limit": 3}, {"image_size": 128}, {"urls_per_shard": 3}, {"columns": ["url"]}):
+        with pytest.raises(ValueError, match=f"was fetched with other {next(iter(change))}; name another directory"):
+            urls.fetch(recipe(table, cache, **{"urls_per_shard": 2, **change}))
+    write_table(table, [("http://a.example/", "x")])
+    with pytest.raises(ValueError, match="was fetched with other tables"):
+        urls.fetch(recipe(table, cache, urls_per_shard=2))
 
 
-def test_names_out_of_a_tar_lead_nowhere(tmp_path):
-    from skymm.curation.sources.urls import pictures_of
-
-    with tarfile.open(tmp_path / "00000.tar", "w") as tar:
-        for name in ("../000000001.jpg", "/000000002.jpg", "000000003.jpg"):
+def test_names_out_of_a_tar_lead_nowhere_and_keys_are_counted_as_img2dataset_counts_them(tmp_path):
+    """`urls_per_shard` of 10 has numbers of one digit within a shard, as img2dataset has it."""
+    shards = tmp_path / "cache" / "shards"
+    shards.mkdir(parents=True)
+    names = ("../000010.jpg", "/000011.jpg", "000012.jpg")
+    with tarfile.open(shards / "00001.tar", "w") as tar:
+        for name in names:
             info = tarfile.TarInfo(name)
             info.size = 3
             tar.addfile(info, io.BytesIO(b"abc"))
-        link = tarfile.TarInfo("000000004.jpg")
+        link = tarfile.TarInfo("000013.jpg")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
-    found = pictures_of(tmp_path / "00000.tar")
-    assert list(found) == ["000000003"] and found["000000003"].read() == b"abc"
+    extra = json.dumps({"url": "http://a", "columns": {}, "refused": ""})
+    told = {"caption": "a dog", "extra": extra, "status": "success", "error_message": None, "exif": "{}"}
+    write_rows(shards / "00001.parquet", [{"key": f"00001{number}", **told} for number in range(4)])
+    source = Source(recipe(tmp_path / "none.csv", tmp_path / "cache", urls_per_shard=10))
+    *lost, one, other = source.records({"shard": 1, "addresses": 4})
+    assert [each.reason for each in (*lost, other)] == ["lost while fetching"] * 3
+    assert one.key == "000012" and one.pictures["jpg"].read() == b"abc"
 
 
-@pytest.mark.parametrize("orientation", range(2, 9))
-def test_a_note_on_how_to_turn_is_read_back(orientation):
+def write_rows(path: Path, rows: list[dict]) -> None:
+    import pyarrow
+
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+def test_a_note_on_how_to_turn_is_read_back():
     from skymm.curation.sources.urls import _noting
 
-    plain, noted = io.BytesIO(), io.BytesIO()
     image = Image.radial_gradient("L").resize((48, 32)).convert("RGB")
     image.paste("red", (0, 0, 20, 10))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image.save(plain, "JPEG")
-    image.save(noted, "JPEG", exif=exif)
-    assert (
-        decode_image(_noting(plain.getvalue(), orientation), "a").tobytes()
-        == decode_image(noted.getvalue(), "b").tobytes()
+    for orientation in range(2, 9):
+        plain, noted = io.BytesIO(), io.BytesIO()
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        image.save(plain, "JPEG")
+        image.save(noted, "JPEG", exif=exif)
+        turned = decode_image(_noting(plain.getvalue(), orientation), "a")
+        assert turned.tobytes() == decode_image(noted.getvalue(), "b").tobytes(), orientation
+
+
+# --- tables of addresses: every public form gives the same rows, strangers' addresses stay on the web, no row is lost ------
+
+LINES = [
+    ("http://a.example/1.jpg", "a cat"),
+    ("https://b.example/2.jpg", '一只"猫"，在桌上'),
+    ("http://c.example/3", "x"),
+]
+WHOLE = [(*line, "") for line in LINES]
+
+
+def turned(table: Path, **fields) -> list[dict]:
+    """The rows as img2dataset reads them."""
+    out = table.parent / f"{table.name}.turned"
+    number = write_tables(recipe(table, out, **fields), out)
+    rows = [row for path in sorted(out.iterdir()) for row in parquet.read_table(path).to_pylist()]
+    assert number == len(rows)
+    shutil.rmtree(out)
+    return rows
+
+
+def read(table: Path, **fields) -> list[tuple[str, str, str]]:
+    rows = turned(table, **fields)
+    told = [json.loads(row["extra"]) for row in rows]
+    assert all((row["url"] == "") == bool(extra["refused"]) for row, extra in zip(rows, told))
+    return [(extra["url"], row["caption"], extra["refused"]) for row, extra in zip(rows, told)]
+
+
+def test_every_form_gives_the_same_rows(tmp_path):
+    laion = {"url_column": "URL", "caption_column": "TEXT"}
+    forms = {"t.csv": {}, "t.tsv": {"column_names": ["url", "caption"]}, "t.jsonl": {}, "t.parquet": laion}
+    for name, fields in forms.items():
+        table = write_table(tmp_path / name, LINES)
+        assert read(table, **fields) == WHOLE, name
+        assert read(table, **fields, limit=2) == WHOLE[:2], name
+        if name != "t.parquet":
+            packed = tmp_path / f"{name}.gz"
+            packed.write_bytes(gzip.compress(table.read_bytes()))
+            assert read(packed, **fields) == WHOLE, name
+    text = (tmp_path / "t.csv").read_bytes().decode()
+    for encoding in ("gb18030", "utf-8-sig", "utf-16", "utf-8"):
+        for newline in ("\n", "\r\n"):
+            table.with_suffix(".csv").write_bytes(text.replace("\r\n", newline).encode(encoding))
+            assert read(tmp_path / "t.csv", encoding=encoding.removesuffix("-sig")) == WHOLE, (encoding, newline)
+    (tmp_path / "Train.tsv").write_text(
+        '"a half quotation\thttp://a/1\n"another"\thttp://b/2\n\nthird " \thttp://c/3\n'
     )
+    assert read(tmp_path / "Train.tsv", column_names=["caption", "url"]) == [
+        ("http://a/1", '"a half quotation', ""),
+        ("http://b/2", '"another"', ""),
+        ("http://c/3", 'third " ', ""),
+    ], "as CC3M has them"
+    (tmp_path / "t.csv").write_text('url,caption\nhttp://a/1,"one, ""two""\nthree"\n')
+    assert read(tmp_path / "t.csv") == [("http://a/1", 'one, "two"\nthree', "")]
+
+
+def test_a_directory_of_tables_is_read_in_the_order_of_the_names(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(ValueError, match="found no tables"):
+        read(tmp_path / "in")
+    for index, line in enumerate(LINES):
+        write_table(tmp_path / "in" / f"{2 - index}.csv", [line])
+    (tmp_path / "in" / "README.md").write_text("not a table")
+    assert read(tmp_path / "in") == WHOLE[::-1]
+    table = write_table(tmp_path / "in" / "x.jsonl", LINES)
+    with pytest.raises(ValueError, match=r"found \.csv, \.jsonl, expected a table, or a directory of one kind"):
+        read(tmp_path / "in")
+    with pytest.raises(ValueError, match="column_names is for csv and tsv"):
+        read(table, column_names=["url", "caption"])
+
+
+def test_rows_that_are_not_asked_for(tmp_path):
+    table = tmp_path / "t.csv"
+    for row, refused in [
+        *(([address, "x"], "no web address") for address in ("file:///etc/passwd", "file://localhost/etc/passwd")),
+        *(([address, "x"], "no web address") for address in ("ftp://a.example/x.jpg", "data:image/png", "/etc/passwd")),
+        *(([address, "x"], "no web address") for address in ("//a.example/x.jpg", "http://", "http://a.example:port/")),
+        *(([address, "x"], "no web address") for address in ("http://[::1/", "")),
+        (["http://a.example/x.jpg", "  "], "no caption"),
+        (["http://a.example/x.jpg"], "row of another form"),
+        (["http://a.example/x.jpg", "x", "y"], "row of another form"),
+    ]:
+        table.write_text("url,caption\n" + ",".join(row) + "\nhttp://a/1,good\n")
+        assert [line[2] for line in read(table)] == [refused, ""], row
+        assert [line["url"] for line in turned(table)] == ["", "http://a/1"], row
+    good, table = '{"url": "http://a/1", "caption": "good"}', tmp_path / "t.jsonl"
+    for text in ("{", "[1, 2]", "null", '{"url": 7, "caption": {"a": 1}}', '{"caption": "x"}'):
+        table.write_text(f"{good}\n{text}\n\n{good}\n")
+        found = read(table)
+        assert len(found) == 3 and found[1][2] and [found[0][2], found[2][2]] == ["", ""], text
+
+
+def test_files_that_are_no_tables_are_named(tmp_path):
+    short = gzip.compress(b"url,caption\n" + b"http://a/1,x\n" * 9999, mtime=0)[:100]
+    for name, content, message in [
+        ("t.csv", b"link,text\nhttp://a/1,x\n", r"no column 'url' .*Found: link, text; .*column_names"),
+        ("t.csv", b"", r"is empty"),
+        ("t.csv", b"url,caption\n", "found no rows"),
+        ("t.csv", b'url,caption\n"' + b"http://a/1,x\n" * 99_999, r"field larger.*quotation mark missing"),
+        (
+            "t.csv",
+            "url,caption\nhttp://a/1,一只猫在桌子上\n".encode("gb18030"),
+            r"not utf-8 text .*encoding = 'gb18030'",
+        ),
+        ("t.jsonl", b'{"URL": "http://a/1"}\n', r"no column 'url'.* Found: URL"),
+        ("t.parquet", b"PAR1 but not more", "not a readable parquet file"),
+        ("t.parquet", b"", "not a readable parquet file"),
+        ("t.csv.gz", b"url,caption\nhttp://a/1,x\n", r"cannot be unpacked"),
+        ("t.csv.gz", short, r"cannot be unpacked"),
+        ("t.xlsx", b"PK", "found .xlsx, expected a table"),
+        ("t.json", b"[]", "found .json, expected a table"),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=message) as error:
+            write_tables(recipe(tmp_path / name, tmp_path), tmp_path / "out")
+        assert str(tmp_path / name) in str(error.value)
+    with pytest.raises(ValueError, match="no table at"):
+        read(tmp_path / "nothing.csv")
+
+
+def test_addresses_go_over_the_wire_in_ascii():
+    for text, expected in [
+        (" http://a.example/x.jpg?a=1&b=%20#c ", "http://a.example/x.jpg?a=1&b=%20#c"),
+        ("https://图片.example/猫 1.jpg?名=一", "https://xn--wcsw84d.example/%E7%8C%AB%201.jpg?%E5%90%8D=%E4%B8%80"),
+        ("HTTP://a.example/{1}", "http://a.example/%7B1%7D"),
+        ("http://a.example/x\r\nHost: b", "http://a.example/xHost:%20b"),
+    ]:
+        assert web_address(text) == expected
+
+
+def test_what_the_fetcher_reads(tmp_path, monkeypatch):
+    table = write_table(tmp_path / "t.parquet", [*LINES, ("http://d/4", "last")])
+    rows = turned(table, url_column="URL", caption_column="TEXT", columns=["similarity"], urls_per_shard=3)
+    assert [row["url"] for row in rows] == [line[0] for line in LINES] + ["http://d/4"]
+    assert json.loads(rows[1]["extra"]) == {"url": LINES[1][0], "columns": {"similarity": 0.26}, "refused": ""}
+    row = '{"url": "http://a/1", "caption": "x \\ud800", "score": NaN, "tags": ["猫"]}'
+    (tmp_path / "t.jsonl").write_text(row + "\n", "utf-8")
+    (row,) = turned(tmp_path / "t.jsonl", columns=["score", "tags"])
+    assert row["caption"] == "x ?" and json.loads(row["extra"])["columns"] == {"tags": "['猫']"}
+    monkeypatch.setattr(urls, "_ROWS_PER_FILE", 7)
+    monkeypatch.setattr(urls, "_BATCH", 4)
+    table = write_table(tmp_path / "t.csv", [(f"http://a/{index}", "x") for index in range(20)])
+    assert write_tables(recipe(table, tmp_path, urls_per_shard=3), tmp_path / "out") == 20
+    read_back = [parquet.read_table(path)["url"].to_pylist() for path in sorted((tmp_path / "out").iterdir())]
+    assert [len(each) for each in read_back] == [6, 6, 6, 2], "a file holds whole shards"
+    assert [url for each in read_back for url in each] == [f"http://a/{index}" for index in range(20)]

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from skymm.curation.sources import hsk, lettering
+from skymm.curation.sources import lettering, translations
 from skymm.curation.sources.lettering import LAYOUTS, draw
 from skymm.curation.sources.writing import Source, captions, texts
 from skymm.images import decode_image
@@ -107,7 +107,7 @@ def test_names_of_emoji_serve_too():
 def test_what_is_missing_is_told(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "hsk_sentences_audio", None)
     with pytest.raises(ValueError, match="pip install hsk-sentences-audio"):
-        hsk.sentences()
+        translations.sentences()
 
 
 def test_captions():

@@ -1,0 +1,226 @@
+"""What all sources share: how they list rows and make records of them, keys, rows that are refused, texts that can be used.
+
+A source is one module of this folder, chosen by the `format` of its recipe (skymm/recipe/sources.py). It lists rows once, in
+one process and in order, and touches tables only (captions, boxes, names of files); records are made of rows in many processes,
+and only then are pictures opened. Both are pure: the same files give the same rows and the same records on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import re
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from skymm.conversation import LANGUAGES
+from skymm.curation.record import Caption, Record, Rejected
+from skymm.curation.sources.pictures import Unusable, check_directories
+from skymm.recipe.sources import Source as SourceRecipe
+from skymm.tables import expect_names
+from skymm.text import language_of
+from skymm.text_files import json_entries, json_values
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,96}")
+_HALVES = re.compile("[\ud800-\udfff]")
+_HASHED = re.compile(r".*-[0-9a-f]{16}")
+
+
+class Source:
+    """Something that gives records. Made from the recipe of its format: `Source(recipe)`."""
+
+    rows_per_part = 256
+    """How many rows one process takes at a time."""
+
+    default_licence = "unknown"
+    """Under what the data may be used, as far as its publishers say."""
+
+    def __init__(self, recipe: Any) -> None:
+        self.recipe = recipe
+        self.licence = recipe.licence or self.default_licence
+        self.forms: Counter[str] = Counter()
+        """Of a format with several forms: how many rows of each `rows` has given."""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Plain JSON data, streamed: enough to make records from without reading any table again.
+
+        Raises ValueError, naming the file, for tables that are missing or of another format.
+        """
+        raise NotImplementedError
+
+    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
+        """The records of a row, mostly one. What cannot be used is Rejected with a reason, never left out."""
+        if "refused" in row:
+            yield Rejected(row["key"], *row["refused"])
+            return
+        try:
+            yield self.record(row)
+        except Unusable as error:
+            yield Rejected(row["key"], error.reason, error.detail)
+
+    def record(self, row: dict[str, Any]) -> Record:
+        """The record of a row that was not refused. Raises Unusable."""
+        raise NotImplementedError
+
+
+class JoinedSource(Source):
+    """A source whose tables say several things about an image, in any order: an image is a row."""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        check_directories(self.recipe.images)
+        with Join() as join:
+            yield from self.read(join)
+            for image, said in join.images():
+                yield self.row(image, said)
+
+    def read(self, join: Join) -> Iterator[dict[str, Any]]:
+        """Puts what the tables say into the join; gives rows that are refused."""
+        raise NotImplementedError
+
+    def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+def open_source(recipe: SourceRecipe) -> Source:
+    """The source that a recipe describes."""
+    module, _, name = recipe.read_by.partition(".")
+    return getattr(importlib.import_module(f"skymm.curation.sources.{module}"), name or "Source")(recipe)
+
+
+# --- keys, and rows that are refused --------------------------------------------------------------------------------------
+
+
+def key_of(name: Any) -> str:
+    """A key out of a source's own id: itself where it is one already, else with `_` for other characters and a hash, so
+    that two ids never become one key.
+    """
+    text = str(name)
+    if _PLAIN.fullmatch(text) and not _HASHED.fullmatch(text):
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{re.sub('[^A-Za-z0-9_-]', '_', text)[:80]}-{digest}"
+
+
+def identity(value: Any) -> int | str | None:
+    """An id as published, "7" and 7 being one; None for what is none."""
+    if type(value) is int and 0 <= value < 10**18:  # nearly always, and there are millions
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    text = str(value).strip()
+    if not is_unicode(text):
+        return None
+    return int(text) if text.isdecimal() and len(text) < 19 and str(int(text)) == text else text or None
+
+
+def refused(key: Any, reason: str, detail: str = "") -> dict[str, Any]:
+    """A row that was seen to be useless while tables were read, and will be rejected."""
+    return {"key": key_of(key), "refused": [reason, detail]}
+
+
+def broken(path: str | Path, place: str, found: Any) -> dict[str, Any]:
+    """A refused row that is none of its table. `place` names it within the file; the key knows no directories."""
+    return refused(f"{Path(path).stem}-{place}", "row is broken", f"{path}, {place}: {str(found)[:120]}")
+
+
+# --- texts ----------------------------------------------------------------------------------------------------------------
+
+
+def text_of(value: Any, reason: str) -> str:
+    """A text without space around it. Raises Unusable with the reason where there is none, or nothing UTF-8 can say."""
+    if not isinstance(value, str) or not value.strip():
+        raise Unusable(reason, "" if value is None or value == "" else f"found {str(value)[:60]!r}")
+    if not is_unicode(value):
+        raise Unusable("text is not Unicode", f"found {value[:60]!r}")
+    return value.strip()
+
+
+def is_unicode(text: str) -> bool:
+    """False for halves of characters, which JSON can name (`\\ud83d`) and UTF-8 cannot."""
+    return not _HALVES.search(text)
+
+
+def captions_of(cell: Any, language: str | None = None) -> list[Caption]:
+    """The captions of a cell, a text or a list of them, also a list written as JSON; a language that is not given is told by
+    the script. Raises Unusable for what is no text: numbers, and objects written as JSON.
+    """
+    assert language is None or language in LANGUAGES
+    cell = _listed(cell)
+    texts = [text for text in (cell if isinstance(cell, list | tuple) else [cell]) if text is not None and text != ""]
+    found = [text_of(text, "caption is no text") for text in texts if not (isinstance(text, str) and text.isspace())]
+    return [Caption(text, language or language_of(text)) for text in dict.fromkeys(found)]
+
+
+def _listed(cell: Any) -> Any:
+    if not isinstance(cell, str) or cell.lstrip()[:1] not in ("[", "{"):
+        return cell
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    raise Unusable("caption is no text", f"found {cell[:60]!r}")
+
+
+# --- tables about images ----------------------------------------------------------------------------------------------------
+
+
+def entries_of(path: str, lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, int, dict[str, Any], Any]]:
+    """(list, number from 1, entry or {} where it is no object, entry) of these lists of a JSON file; "" is the file itself.
+
+    Raises ValueError where a list is not there, or its first entry lacks one of the fields that are named for it.
+    """
+    found: dict[str, None] = {}
+    for entry in json_values(path) if "" in lists else json_entries(path):
+        found.setdefault(entry.name)
+        if entry.name in lists:
+            said = entry.value if isinstance(entry.value, dict) else {}
+            if entry.number == 1:
+                place = f"{entry.name or 'entry'} 1"
+                expect_names(said.keys(), lists[entry.name], f"{path}, {place}", "field")
+            yield entry.name, entry.number, said, entry.value
+    if "" in lists and not found:
+        raise ValueError(f"{path}: found no entries")
+    expect_names(found, lists, path, "list")
+
+
+class Join:
+    """Takes what tables say about images and gives it back image by image: gigabytes, in any order, with a file on disk in
+    the place of memory. A context manager: its file goes with it.
+    """
+
+    def __enter__(self) -> Join:
+        self._directory = tempfile.TemporaryDirectory(prefix="skymm-join-")
+        self._database = sqlite3.connect(Path(self._directory.name) / "join.sqlite", isolation_level=None)
+        # Nothing here outlives the process, so nothing has to survive a crash.
+        for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
+            self._database.execute(f"PRAGMA {setting}")
+        # No type: numbers stay numbers and sort as such, before texts.
+        self._database.execute("CREATE TABLE said (image, kind TEXT, value TEXT)")
+        self._database.execute("BEGIN")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._database.close()
+        self._directory.cleanup()
+
+    def add(self, image: int | str, kind: str, value: Any) -> None:
+        """`value`: plain JSON data."""
+        self._database.execute("INSERT INTO said VALUES (?, ?, ?)", (image, kind, json.dumps(value)))
+
+    def images(self) -> Iterator[tuple[int | str, dict[str, list[Any]]]]:
+        """(image, values by kind) in the order of the ids, values in the order in which they were added."""
+        self._database.execute("CREATE INDEX by_image ON said (image)")
+        said = self._database.execute("SELECT image, kind, value FROM said ORDER BY image, rowid")
+        for image, lines in groupby(said, key=lambda line: line[0]):
+            values: dict[str, list[Any]] = {}
+            for _, kind, value in lines:
+                values.setdefault(kind, []).append(json.loads(value))
+            yield image, values
