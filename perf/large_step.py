@@ -19,9 +19,11 @@ import transformers
 from skymm.data.batches import pack
 from skymm.encoded import IGNORE, Encoded, pad
 from skymm.model import language
-from skymm.model.attention import on_cuda_possible
+from skymm.model.attention import on_cuda_possible, register
 from skymm.model.configuration import SkyMMConfig
+from skymm.model.efficientnet_lite import EfficientNetLite0
 from skymm.model.modeling import SkyMMForConditionalGeneration
+from skymm.model.vision import Tower
 from skymm.recipe import LoraRecipe, ResamplerRecipe
 from skymm.train.optim import MasterAdamW
 from skymm.train.throughput import matrix_ceiling, memory_gib
@@ -132,8 +134,12 @@ def build(shape: str, device: torch.device, dtype: torch.dtype, *, rank: int) ->
         image_token_id=words,
         dtype=dtype,
     )
+    register()
     with torch.device(device):
-        return SkyMMForConditionalGeneration(config).to(device)
+        kind = language.pick_attention("varlen", device, dtype)
+        llm = transformers.AutoModelForCausalLM.from_config(text_config, dtype=dtype, attn_implementation=kind)
+        tower = Tower(EfficientNetLite0(), TOWER)
+        return SkyMMForConditionalGeneration(config, towers=[tower], language_model=language.freeze(llm)).to(device)
 
 
 def drawn(tokens: int, image_token_id: int) -> list[Encoded]:

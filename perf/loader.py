@@ -36,7 +36,7 @@ from skymm.data.shards import read_shard
 from skymm.data.stream import Stream
 from skymm.data.workers import PREFETCH, Loader
 from skymm.images import decode_image
-from skymm.model.pixels import Preprocessing
+from skymm.model.vision import Preprocessing
 
 TOWER = "a"
 

@@ -187,11 +187,11 @@ def peers(arguments: argparse.Namespace, side: str, out: str) -> dict[str, float
 
     from skymm import assets
     from skymm.model.language import load_llm, pick_dtype
-    from skymm.model.vision import load_tower
+    from skymm.model.patch_encoder import load_tower
 
     source, dtype = assets.resolve_llm(arguments.llm), pick_dtype()
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-    tower = load_tower({"name": arguments.tower, "image_size": arguments.image_size}, dtype=dtype)
+    tower = load_tower(arguments.tower, image_size=arguments.image_size, dtype=dtype)
     llm = load_llm(source, dtype=dtype, attention="sdpa")
     model = llava_of(llm, tokenizer, tower, rank=arguments.rank, targets=LORA_TARGETS)
     del llm

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -88,6 +89,14 @@ class Endpoint:
             f"it sent an error: {_words(found)}" if found else "it sent something that is no chat completion"
         )
 
+    def stream(self, messages: list[dict[str, Any]], **options: Any) -> Iterator[str]:
+        """The text of the completion in pieces, as they come. Raises as `chat` does; what has begun is not asked again."""
+        events = self._complete(messages, options | {"stream": True})
+        with self._told_apart():
+            for event in events or ():
+                if event.choices and event.choices[0].delta.content:
+                    yield event.choices[0].delta.content
+
     def _complete(self, messages: list[dict[str, Any]], options: dict[str, Any]) -> Any:
         import openai
 
@@ -95,12 +104,22 @@ class Endpoint:
         sent = {
             renamed.get(name, name): value for name, value in options.items() if renamed.get(name, name) is not None
         }
-        try:
-            return self._client.chat.completions.create(model=self.model, messages=messages, **sent)
-        except openai.BadRequestError as error:
-            if self._learns(str(error), sent):
+        with self._told_apart():
+            try:
+                return self._client.chat.completions.create(model=self.model, messages=messages, **sent)
+            except openai.BadRequestError as error:
+                if not self._learns(str(error), sent):
+                    raise
                 return self._complete(messages, options)
-            raise Refused(f"{error.status_code}: {_short(error)}") from None
+        return None
+
+    @contextmanager
+    def _told_apart(self) -> Iterator[None]:
+        """The client's errors as Refused, Unanswered or EndpointFailed; a body that is not JSON passes for nothing."""
+        import openai
+
+        try:
+            yield
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise EndpointFailed(f"{self.name} refuses the key in {KEY_VARIABLE} ({error.status_code})") from None
         except openai.NotFoundError as error:
@@ -111,8 +130,10 @@ class Endpoint:
             raise Refused(f"{error.status_code}: {_short(error)}") from None
         except openai.APIConnectionError as error:  # timeouts too
             raise Unanswered(f"no connection after {self.retries} retries: {_short(error)}") from None
-        except (openai.APIError, ValueError):  # a body that is not JSON
-            return None
+        except EndpointFailed:
+            raise
+        except (openai.APIError, ValueError):
+            pass
 
     def _learns(self, complaint: str, sent: dict[str, Any]) -> bool:
         """Whether the complaint is about an option as it was sent that can go by another name, or without it."""

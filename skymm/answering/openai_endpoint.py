@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from skymm.answering.protocol import Ask, Mode, Reply, chosen
+from skymm.answering.protocol import Ask, Mode, Reply, chosen, without_outer_blanks
 from skymm.endpoint import Endpoint, EndpointFailed, Refused, ask_all
 from skymm.images import UnreadableImage, decode_image, format_of
 
@@ -51,19 +51,28 @@ class OpenAIAnswerer:
         for index, came in ask_all(asks, lambda ask: self._ask(ask, mode), name=self.name, **limits):
             yield index, came.said if came.said is not None else Reply("", error=came.error)
 
+    def stream(self, ask: Ask) -> Iterator[str]:
+        """The answer's text in pieces, as they come. Raises UnreadableImage, and what `Endpoint.stream` raises."""
+        yield from without_outer_blanks(self.endpoint.stream(_messages(ask), **self._options(ask)))
+
+    def _options(self, ask: Ask) -> dict[str, Any]:
+        sampling = ask.sampling
+        options = {
+            "temperature": sampling.temperature or 0,
+            "max_tokens": sampling.max_new_tokens or self.max_new_tokens,
+        }
+        return options if sampling.top_p == 1 else options | {"top_p": sampling.top_p}
+
     def _ask(self, ask: Ask, mode: Mode) -> Reply:
         compare = mode == "logits" and bool(ask.choices)
-        options: dict[str, Any] = {"max_tokens": 1 if compare else self.max_new_tokens}
+        options = self._options(ask)
         if compare:
-            options |= {"logprobs": True, "top_logprobs": 20}
+            options |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
         try:
-            urls = [data_url(data, ask.id) for data in ask.images]
+            messages = _messages(ask)
         except UnreadableImage as error:  # no fault of the endpoint, and of this question only
             return Reply("", error=f"unreadable picture: {error}")
-        content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
-        content.append({"type": "text", "text": ask.prompt})
-        message = {"role": "user", "content": content if ask.images else ask.prompt}
-        choice = self.endpoint.chat([message], **self.decoding, **options)
+        choice = self.endpoint.chat(messages, **options)
         if not compare:
             message = choice.message
             return Reply(
@@ -78,6 +87,21 @@ class OpenAIAnswerer:
         if not logits:
             raise Refused(f"none of {', '.join(ask.choices)} is among the 20 likeliest tokens")
         return Reply(chosen(logits), logits)
+
+
+def _messages(ask: Ask) -> list[dict[str, Any]]:
+    """Chat messages, each image as a data URL where it stands. Raises UnreadableImage."""
+    urls = iter([data_url(data, ask.id) for data in ask.images])
+    messages = []
+    for turn in ask.turns:
+        parts = [
+            {"type": "image_url", "image_url": {"url": next(urls)}}
+            if kind == "image"
+            else {"type": "text", "text": said}
+            for kind, said in turn.parts
+        ]
+        messages.append({"role": turn.role, "content": parts if turn.images else turn.text})
+    return messages
 
 
 def _logits(choice: Any, choices: tuple[str, ...]) -> dict[str, float] | None:

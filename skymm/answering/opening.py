@@ -14,28 +14,25 @@ def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Ans
     Raises ValueError that says what was found and what is expected.
     """
     kind, _, rest = spec.partition(":")
-    if kind == "openai" and not tower:
+    source = rest if kind == "hf" else spec
+    if kind == "openai":
+        if tower:
+            raise ValueError(f"found {spec!r}, expected a model of texts and images such as CLIP: a directory or hf:ID")
         from skymm.answering.openai_endpoint import OpenAIAnswerer
         from skymm.endpoint import split_spec
 
-        url, model = split_spec(spec)
-        return OpenAIAnswerer(url, model, max_new_tokens=max_new_tokens)
-    source = rest if kind == "hf" else spec
-    if tower and kind == "openai":
-        raise ValueError(f"found {spec!r}, expected a model of texts and images such as CLIP: a directory or hf:ID")
+        return OpenAIAnswerer(*split_spec(spec), max_new_tokens=max_new_tokens)
     if kind != "hf" and not Path(source).is_dir():
         raise ValueError(f"no model directory at {source}; expected a directory, hf:ID or openai:URL#MODEL")
-    if tower:
-        from skymm.answering.tower import TowerAnswerer
+    from skymm.answering import transformers_model as theirs
 
-        return TowerAnswerer.from_pretrained(source, name=spec)
+    if tower:
+        return theirs.TowerAnswerer.from_pretrained(source, name=spec)
     if _is_ours(source):
         from skymm.answering.skymm_model import SkyMMAnswerer
 
         return SkyMMAnswerer.from_directory(source, name=spec, max_new_tokens=max_new_tokens)
-    from skymm.answering.transformers_model import TransformersAnswerer
-
-    return TransformersAnswerer.from_pretrained(source, name=spec, max_new_tokens=max_new_tokens)
+    return theirs.TransformersAnswerer.from_pretrained(source, name=spec, max_new_tokens=max_new_tokens)
 
 
 def _is_ours(source: str) -> bool:

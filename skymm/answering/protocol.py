@@ -1,4 +1,4 @@
-"""What an answerer is: anything that answers questions about images, one reply for each ask."""
+"""Asking a model about images: what is asked, and what comes back."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from skymm.conversation import Turn
+
 Mode = Literal["generate", "logits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is written: at temperature 0 greedily. `max_new_tokens` None: as many as the answerer writes."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A prompt as it is to be sent, with the encoded images that stand before it, and what can be chosen between.
 
+    `history` are the turns before it. What they show comes first in `images`, and the names in them say no more than that.
     `id` names the question in errors.
     """
 
@@ -20,6 +32,17 @@ class Ask:
     images: tuple[bytes, ...] = ()
     choices: tuple[str, ...] = ()
     id: str = "the question"
+    history: tuple[Turn, ...] = ()
+    sampling: Sampling = Sampling()
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The history and the prompt. Raises ValueError where the history shows more images than there are."""
+        shown = sum(len(turn.images) for turn in self.history)
+        if shown > len(self.images):
+            raise ValueError(f"{self.id}: the turns before it show {shown} images, found {len(self.images)}")
+        names = tuple(f"image {index}" for index in range(shown, len(self.images)))
+        return (*self.history, Turn("user", self.prompt, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +65,8 @@ class Reply:
 class Answerer(Protocol):
     """`name`, `weights` (a fingerprint; None where there is none to be had) and `decoding` go into the predictions file.
 
-    `batch_size` is how many asks it wants at a time at least; 0: it does not mind.
+    `batch_size` is how many asks it wants at a time at least; 0: it does not mind. Whoever writes text also has
+    `stream(ask)`: pieces of the reply's text as they come; who closes the iterator ends the writing.
     """
 
     name: str
@@ -53,8 +77,8 @@ class Answerer(Protocol):
     def answer(self, asks: Sequence[Ask], mode: Mode) -> Iterator[tuple[int, Reply]]:
         """Replies with the index of their ask, each as soon as it is there, in any order.
 
-        "generate" is greedy decoding. "logits" compares the choices in one forward pass and generates nothing: the text is
-        the likeliest choice. An ask without choices is generated in both modes.
+        "generate" writes. "logits" compares the choices in one forward pass and generates nothing: the text is the likeliest
+        choice. An ask without choices is generated in both modes.
         """
         ...
 
@@ -63,3 +87,15 @@ def chosen(logits: Mapping[str, float]) -> str:
     """The likeliest choice as a model would have written it: Yes, No, or the letter."""
     best = max(logits, key=lambda choice: logits[choice])
     return best.capitalize() if best in ("yes", "no") else best
+
+
+def without_outer_blanks(pieces: Iterator[str]) -> Iterator[str]:
+    """Pieces of a text -> pieces of its `strip()`."""
+    held = None  # None: nothing has been said yet
+    for piece in pieces:
+        piece = piece.lstrip() if held is None else held + piece
+        said = piece.rstrip()
+        if said:
+            yield said
+        if piece:
+            held = piece[len(said) :]

@@ -1,19 +1,23 @@
-"""Any model of transformers as an answerer: image-text-to-text models, and plain LLMs for questions without images."""
+"""Any model of transformers as an answerer: image-text-to-text models, plain LLMs for questions without images, and models
+like CLIP, which tell the picture that a text describes.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor
 
-from skymm.answering.choices import Tokens
-from skymm.answering.local import GREEDY, FirstLogits, LocalAnswerer
+from skymm.answering.local import GREEDY, FirstLogits, LocalAnswerer, Tokens, fingerprint
 from skymm.answering.protocol import Ask, Mode, Reply
+from skymm.conversation import Turn
 from skymm.images import open_image
+from skymm.model.language import pick_dtype
 
 
 class TransformersAnswerer(LocalAnswerer):
@@ -39,10 +43,6 @@ class TransformersAnswerer(LocalAnswerer):
     @classmethod
     def from_pretrained(cls, source: str, *, name: str | None = None, **options: Any) -> TransformersAnswerer:
         """A directory, or an id on the hub."""
-        import transformers
-
-        from skymm.model.language import pick_dtype
-
         device = "cuda" if torch.cuda.is_available() else "cpu"
         config = transformers.AutoConfig.from_pretrained(source)
         sees = type(config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
@@ -57,25 +57,18 @@ class TransformersAnswerer(LocalAnswerer):
                 replies = super().answer([asks[index] for index in indices], mode)
                 yield from ((indices[index], reply) for index, reply in replies)
 
-    def generate(self, asks: Sequence[Ask]) -> tuple[Tensor, Tensor]:
-        inputs, first = self._inputs(asks), FirstLogits()
-        sequences = self.model.generate(
-            **inputs, **GREEDY, max_new_tokens=self.max_new_tokens, logits_processor=[first]
-        )
-        return sequences[:, inputs["input_ids"].shape[1] :], first.logits
-
     def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
-        inputs, first = self._inputs(asks), FirstLogits()
+        inputs, first = self.inputs(asks), FirstLogits()
         if said[0]:
             self._say(inputs, torch.tensor(said, device=self.model.device))
         # One new token is one forward pass, with the positions and masks that this architecture wants.
         self.model.generate(**inputs, **GREEDY, max_new_tokens=1, logits_processor=[first])
         return first.logits
 
-    def _inputs(self, asks: Sequence[Ask]) -> dict[str, Any]:
+    def inputs(self, asks: Sequence[Ask]) -> dict[str, Any]:
         if not self.sees and any(ask.images for ask in asks):
             raise ValueError(f"{self.name} is a language model without eyes; ask it without images")
-        messages = [self._message(ask) for ask in asks]
+        messages = [[self._message(turn) for turn in ask.turns] for ask in asks]
         images = [[open_image(data, f"image of {ask.id}") for data in ask.images] for ask in asks]
         # A template that knows no such thing leaves it unread.
         texts = self.processor.apply_chat_template(
@@ -95,11 +88,11 @@ class TransformersAnswerer(LocalAnswerer):
             for name, value in inputs.items()
         }
 
-    def _message(self, ask: Ask) -> list[dict[str, Any]]:
+    def _message(self, turn: Turn) -> dict[str, Any]:
         if not self.sees:
-            return [{"role": "user", "content": ask.prompt}]
-        pictures = [{"type": "image"} for _ in ask.images]
-        return [{"role": "user", "content": [*pictures, {"type": "text", "text": ask.prompt}]}]
+            return {"role": turn.role, "content": turn.text}
+        parts = [{"type": "image"} if kind == "image" else {"type": "text", "text": said} for kind, said in turn.parts]
+        return {"role": turn.role, "content": parts}
 
     @staticmethod
     def _say(inputs: dict[str, Any], tokens: Tensor) -> None:
@@ -109,6 +102,57 @@ class TransformersAnswerer(LocalAnswerer):
             if isinstance(value, Tensor) and value.shape == shape:
                 more = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
                 inputs[name] = torch.cat([value, more.get(name, torch.zeros_like(tokens)).to(value.dtype)], dim=1)
+
+
+class TowerAnswerer:
+    """A model of transformers with a text and an image side (CLIP, SigLIP, ...).
+
+    An ask has as many choices as images; its logits are a softmax over the images of the model's own similarity.
+    """
+
+    batch_size = 0
+    decoding: Mapping[str, Any] = {}  # it writes nothing
+
+    def __init__(self, model: Any, processor: Any, *, name: str):
+        self.model, self.processor, self.name = model.eval(), processor, name
+        self.weights = fingerprint(model)
+        if not hasattr(model, "get_text_features"):
+            raise ValueError(
+                f"{name} is a {type(model).__name__}, expected a model of texts and images such as CLIP or SigLIP"
+            )
+
+    @classmethod
+    def from_pretrained(cls, source: str, *, name: str | None = None) -> TowerAnswerer:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = transformers.AutoModel.from_pretrained(source).to(device)
+        return cls(model, transformers.AutoProcessor.from_pretrained(source), name=name or f"hf:{source}")
+
+    @torch.inference_mode()
+    def answer(self, asks: Sequence[Ask], mode: Mode = "logits") -> Iterator[tuple[int, Reply]]:
+        unique: dict[bytes, int] = {}
+        pictures = []
+        for ask in asks:
+            if len(ask.images) != len(ask.choices) or not ask.choices:
+                raise ValueError(
+                    f"{ask.id}: {len(ask.images)} images for choices {ask.choices}; a tower chooses an image"
+                )
+            for data in ask.images:
+                if data not in unique:
+                    unique[data] = len(unique)
+                    pictures.append(open_image(data, f"image of {ask.id}"))
+        similarity_TI = self._similarity([ask.prompt for ask in asks], pictures)
+        replies = []
+        for index, ask in enumerate(asks):
+            log_p = torch.log_softmax(similarity_TI[index, [unique[data] for data in ask.images]].float(), dim=0)
+            logits = dict(zip(ask.choices, log_p.tolist()))
+            replies.append((index, Reply(max(logits, key=lambda choice: logits[choice]), logits)))
+        return iter(replies)
+
+    def _similarity(self, texts: list[str], pictures: list[Any]) -> Tensor:
+        # SigLIP was trained on texts padded to its full length and understands no others.
+        padding = "max_length" if "siglip" in self.model.config.model_type else True
+        inputs = self.processor(text=texts, images=pictures, return_tensors="pt", padding=padding, truncation=True)
+        return self.model(**inputs.to(self.model.device)).logits_per_text.cpu()
 
 
 def _rounds(asks: Sequence[Ask]) -> list[list[int]]:

@@ -9,11 +9,11 @@ import torch
 from skymm import assets
 from skymm.model import language
 from skymm.model.chat import ChatEncoder, first_free_id
+from skymm.model.checkpoint import llm_fingerprint
 from skymm.model.configuration import SkyMMConfig
-from skymm.model.identity import llm_fingerprint
 from skymm.model.modeling import SkyMMForConditionalGeneration
+from skymm.model.patch_encoder import load_tower
 from skymm.model.processing import SkyMMProcessor
-from skymm.model.vision import load_tower
 from skymm.recipe import ModelRecipe
 
 
@@ -40,8 +40,8 @@ def build_model(
     num_rows = llm.get_input_embeddings().weight.shape[0]
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id >= num_rows:
         tokenizer.pad_token = tokenizer.eos_token  # padding is never read, but it is looked up
-    specs = [tower if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers]
-    towers = [load_tower(spec, dtype=dtype, trust_remote_code=recipe.trust_remote_code) for spec in specs]
+    specs = [{"name": tower} if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers]
+    towers = [load_tower(**spec, dtype=dtype, trust_remote_code=recipe.trust_remote_code) for spec in specs]
     config = SkyMMConfig(
         llm=recipe.llm,
         llm_revision=recipe.llm_revision,

@@ -9,6 +9,7 @@ processor_config.json, tokenizer files   written by the processor
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,26 +17,26 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.utils.hub import cached_file
 
 from skymm import assets
 from skymm.model import language
 from skymm.model import lora as adapter
 from skymm.model.configuration import SkyMMConfig
-from skymm.model.identity import llm_fingerprint
-from skymm.model.vision import Tower, load_tower
+from skymm.model.patch_encoder import load_tower
+from skymm.model.vision import Tower
 
-RESAMPLER, LORA, INDEX = "resampler.safetensors", "lora", "model.safetensors.index.json"
-ADAPTER = "adapter_model.safetensors"
-_PEFT, _PLACE = "base_model.model.", "language_model."
+RESAMPLER, ADAPTER, INDEX = "resampler.safetensors", "lora/adapter_model.safetensors", "model.safetensors.index.json"
 GENERATION = "generation_config.json"
+_PEFT, _PLACE = "base_model.model.", "language_model."
 
 
 def name_in_model(name: str) -> str:
     """The name of a weight in one of our files -> its name in `state_dict()`, which it may have already."""
     if name.startswith(_PEFT):
-        return _PLACE + name.removeprefix(_PEFT).replace(".lora_A.weight", ".lora_A.default.weight").replace(
-            ".lora_B.weight", ".lora_B.default.weight"
-        )
+        for part in ("lora_A", "lora_B"):
+            name = name.replace(f".{part}.weight", f".{part}.default.weight")
+        return _PLACE + name.removeprefix(_PEFT)
     return name if name.startswith(("towers.", "resampler.", _PLACE)) else f"resampler.{name}"
 
 
@@ -75,16 +76,16 @@ def save_model(
     weights = {name: weights[name].detach().cpu().contiguous() for name in trained_names(model)}
     resampler = {name.removeprefix("resampler."): one for name, one in weights.items() if "lora_" not in name}
     save_file(resampler, directory / RESAMPLER, metadata={"format": "pt"})
-    places = {name: f"{LORA}/{ADAPTER}" if "lora_" in name else RESAMPLER for name in weights}
+    places = {name: ADAPTER if "lora_" in name else RESAMPLER for name in weights}
     size = sum(one.numel() * one.element_size() for one in weights.values())
     index = {"metadata": {"total_size": size}, "weight_map": places}
     (directory / INDEX).write_text(json.dumps(index, indent=2), "utf-8")
     if model.config.lora:
         description = adapter.peft_config(model.language_model, model.config.lora, name=model.config.llm)
-        description.save_pretrained(str(directory / LORA))
+        description.save_pretrained(str((directory / ADAPTER).parent))
         # The names that peft itself writes, so that the adapter also loads onto the bare LLM.
         by_name = {name_in_model(_PEFT + name): _PEFT + name for name in adapter.state_dict(model.language_model)}
-        save_file({by_name[name]: weights[name] for name in weights if "lora_" in name}, directory / LORA / ADAPTER)
+        save_file({by_name[name]: weights[name] for name in weights if "lora_" in name}, directory / ADAPTER)
 
 
 def load_model(
@@ -153,8 +154,8 @@ def load_model(
         model.generation_config.eos_token_id = saved.get("eos_token_id")
     model.resampler.load_state_dict(_read(directory / RESAMPLER))
     if config.lora:
-        state = _read(directory / LORA / ADAPTER)
-        state = {key.removeprefix("base_model.model."): tensor.to(dtype) for key, tensor in state.items()}
+        state = _read(directory / ADAPTER)
+        state = {key.removeprefix(_PEFT): tensor.to(dtype) for key, tensor in state.items()}
         adapter.load_state_dict(model.language_model, state)
         if not lora:
             model.language_model.disable_adapters()
@@ -203,13 +204,13 @@ def _check_llm(config: SkyMMConfig, name: str) -> None:
 
 
 def _load_towers(config: SkyMMConfig, name: str, dtype: torch.dtype, trusted: bool) -> list[Tower]:
-    specs = [{key: tower[key] for key in ("name", "image_size", "layer", "revision")} for tower in config.towers]
-    for spec in specs:
-        if spec["name"] == assets.EMBEDDED_TOWER:
-            spec["revision"] = None
+    def load(tower: Mapping[str, Any]) -> Tower:
+        spec = {key: tower[key] for key in ("name", "image_size", "layer", "revision")}
+        return load_tower(**spec, dtype=dtype, trust_remote_code=trusted)
+
     eyes = []
-    for spec, expected in zip(specs, config.tower_fingerprints, strict=True):
-        tower = _found(lambda spec: load_tower(spec, dtype=dtype, trust_remote_code=trusted), spec, name)
+    for known, expected in zip(config.towers, config.tower_fingerprints, strict=True):
+        tower = _found(load, known, name)
         # Earlier checkpoints hold the fingerprint of the weights after they were cast.
         if expected not in (tower.fingerprint(), tower.fingerprint_as_cast()):
             raise ValueError(
@@ -234,7 +235,7 @@ def _found(find: Callable[[Any], Any], what: Any, name: str) -> Any:
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
-        raise ValueError(f"{path} is missing; a model directory holds config.json, {RESAMPLER} and, with LoRA, {LORA}/")
+        raise ValueError(f"{path} is missing; a model directory holds config.json, {RESAMPLER} and, with LoRA, lora/")
     try:
         return load_file(path)
     except Exception as error:  # safetensors raises its own type for every kind of damage
@@ -265,3 +266,67 @@ def _local(name: str, hub: dict[str, Any]) -> Path:
     if json.loads(config.read_text("utf-8")).get("model_type") != SkyMMConfig.model_type:
         raise ValueError(f"{path} holds another kind of model, expected model_type {SkyMMConfig.model_type!r}")
     return path
+
+
+# --- which weights an LLM has ---------------------------------------------------------------------------------------------
+
+SAMPLE = 1 << 20
+"""Bytes that are read of each tensor, all of it where it is smaller: 0.3 GB of a 7B, and a fine-tune changes every tensor."""
+_NUM_PARTS = 256
+
+
+def llm_fingerprint(name: str, revision: str | None = None) -> str | None:
+    """16 hex digits that change with the weights of the LLM of that name; None where it has no files of a known kind.
+
+    The same wherever the files lie, and in whichever width they are opened: names, types, shapes and samples of the values
+    of all tensors, whichever file holds them; of pickled files, their bytes.
+    """
+    if name == assets.EMBEDDED_LLM:
+        return assets.LLM_WHEEL_SHA256[:16]
+    source = assets.resolve_llm(name)
+    options = {"revision": revision, "local_files_only": True, "_raise_exceptions_for_missing_entries": False}
+
+    def find(file: str) -> Path | None:
+        found = cached_file(source, file, **options)
+        return Path(found) if found else None
+
+    files = [path for path in map(find, ("model.safetensors", "pytorch_model.bin")) if path][:1]
+    for index in map(find, ("model.safetensors.index.json", "pytorch_model.bin.index.json")):
+        if index and not files:
+            names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+            files = [path for path in map(find, sorted(names)) if path]
+    if not files:
+        return None
+    parts: dict[str, bytes] = {}
+    for path in files:
+        parts |= _tensors(path) if path.suffix == ".safetensors" else {path.name: _sample(path, 0, path.stat().st_size)}
+    digest = hashlib.sha256()
+    for name, part in sorted(parts.items()):
+        digest.update(name.encode() + part)
+    return digest.hexdigest()[:16]
+
+
+def _tensors(path: Path) -> dict[str, bytes]:
+    """Of a safetensors file: eight bytes of length, a JSON header, then the values."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    header.pop("__metadata__", None)
+    parts = {}
+    for name, tensor in header.items():
+        start, end = tensor["data_offsets"]
+        parts[name] = f" {tensor['dtype']} {tensor['shape']}".encode() + _sample(path, 8 + size + start, end - start)
+    return parts
+
+
+def _sample(path: Path, start: int, length: int) -> bytes:
+    part, places = length, [start]
+    if length > SAMPLE:
+        part = SAMPLE // _NUM_PARTS
+        places = [start + (length - part) * index // (_NUM_PARTS - 1) for index in range(_NUM_PARTS)]
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for place in places:
+            file.seek(place)
+            digest.update(file.read(part))
+    return digest.digest()

@@ -105,15 +105,6 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def llm_from_config(text_config: transformers.PreTrainedConfig, *, dtype: torch.dtype, attention: str) -> nn.Module:
-    """The same architecture with random weights."""
-    varlen.register()
-    attention = pick_attention(attention, "cpu", dtype, _class_of(text_config))
-    return freeze(
-        transformers.AutoModelForCausalLM.from_config(text_config, dtype=dtype, attn_implementation=attention)
-    )
-
-
 def wake(llm: nn.Module, mode: bool) -> None:
     """Training mode for a frozen LLM: LoRA's dropout wakes, and nothing of the LLM's own does.
 

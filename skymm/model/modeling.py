@@ -20,7 +20,7 @@ from skymm.model.configuration import SkyMMConfig
 from skymm.model.examine import decoder_of, head_of
 from skymm.model.loss import IGNORE, gathered_cross_entropy, liger_cross_entropy, words_loss
 from skymm.model.resampler import PerceiverResampler
-from skymm.model.vision import Tower, tower_from_config
+from skymm.model.vision import Tower
 
 
 @dataclass
@@ -93,15 +93,9 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_flex_attn = True
     _supports_attention_backend = True
 
-    def __init__(
-        self, config: SkyMMConfig, *, towers: list[Tower] | None = None, language_model: nn.Module | None = None
-    ):
-        """Without `towers` and `language_model` they are made from the configuration, with random weights."""
+    def __init__(self, config: SkyMMConfig, *, towers: list[Tower], language_model: nn.Module):
         super().__init__(config)
-        if language_model is None:
-            dtype = getattr(config, "dtype", None) or torch.float32
-            language_model = language.llm_from_config(config.text_config, dtype=dtype, attention="varlen")
-        self.towers = nn.ModuleList(towers if towers is not None else map(tower_from_config, config.towers))
+        self.towers = nn.ModuleList(towers)
         self.language_model = language_model
         self._head = head_of(language_model)
         self.resampler = PerceiverResampler(

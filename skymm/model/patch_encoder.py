@@ -1,4 +1,4 @@
-"""Any transformers vision model as pixels -> patch features, through public calls only.
+"""A tower by its name: the embedded one, or any transformers vision model, through public calls only.
 
 CLIP, MetaCLIP 2, SigLIP and fixed-size SigLIP 2, Chinese CLIP, DINOv2 and 3, plain ViT, ConvNeXt, InternVL's, timm's, the
 tower inside a LLaVA, and whatever else sees squares of one size and returns a square of features. A picture of one grey is
@@ -19,15 +19,19 @@ import torch
 import transformers
 from PIL import Image
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from skymm import assets
-from skymm.model.pixels import Preprocessing
-
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-HALF = (0.5, 0.5, 0.5)
+from skymm.model.efficientnet_lite import REDUCTION, WIDTH, EfficientNetLite0
+from skymm.model.vision import Preprocessing, Tower
 
 LAST = -1
+EMBEDDED_IMAGE_SIZE = 320
+# EfficientNet-Lite was trained on (value - 127) / 128 with values in [0, 255], bicubic: MEAN_RGB and STDDEV_RGB in
+# tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py.
+EMBEDDED_MEAN, EMBEDDED_STD = (127 / 255,) * 3, (128 / 255,) * 3
+MOST_EXTRA = 16
+"""Class and register tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,20 @@ class Family:
     """What is customary for one model type when neither the recipe nor the checkpoint says otherwise."""
 
     layer: int = LAST
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of ImageNet
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     resample: int = int(Image.Resampling.BICUBIC)
 
 
+_CLIP = Family(-2, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+_HALF = (0.5, 0.5, 0.5)
 # Contrastive models serve their last layer to the pooled vector; the one before is the better description of places
 # (LLaVA, https://arxiv.org/abs/2310.03744). Self-supervised ones are meant to be read at the end, after the last norm.
 FAMILIES = {
-    "clip_vision_model": Family(-2, CLIP_MEAN, CLIP_STD),
-    "chinese_clip_vision_model": Family(-2, CLIP_MEAN, CLIP_STD),
-    "metaclip_2_vision_model": Family(-2, CLIP_MEAN, CLIP_STD),
-    "siglip_vision_model": Family(-2, HALF, HALF),
+    "clip_vision_model": _CLIP,
+    "chinese_clip_vision_model": _CLIP,
+    "metaclip_2_vision_model": _CLIP,
+    "siglip_vision_model": Family(-2, _HALF, _HALF),
     "internvl_vision": Family(),
     "dinov3_vit": Family(),
     "dinov3_convnext": Family(),
@@ -54,8 +60,75 @@ FAMILIES = {
     "convnextv2": Family(),
     "dinov2": Family(),
     "dinov2_with_registers": Family(),
-    "vit": Family(LAST, HALF, HALF, int(Image.Resampling.BILINEAR)),
+    "vit": Family(LAST, _HALF, _HALF, int(Image.Resampling.BILINEAR)),
 }
+
+
+def load_tower(
+    name: str,
+    *,
+    image_size: int | None = None,
+    layer: int | None = None,
+    revision: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    trust_remote_code: bool = False,
+) -> Tower:
+    """The tower that a recipe names, with its weights, frozen.
+
+    Args:
+        name: "efficientnet-lite0", a hub id or a directory. image_size (pixels of the square side), layer (see
+            `PatchEncoder`; the embedded tower has only its last) and revision fall back to what the checkpoint or its
+            family has.
+        dtype: bfloat16 doubles the speed wherever the hardware has it.
+
+    Raises ValueError (AssetError for the embedded one) saying what is missing or does not fit.
+    """
+    if name == assets.EMBEDDED_TOWER:
+        return _embedded(image_size, layer).to(dtype)
+    where = {"revision": revision, "trust_remote_code": trust_remote_code}
+    source = assets.check_model_name(name, "vision tower", assets.EMBEDDED_TOWER)
+    vision = _read_config(source, where)
+    preprocessing = read_preprocessing(source, revision, vision, image_size)
+    side, layer = preprocessing.image_size, _resolve_layer(vision, layer)
+    grid = patch_grid(vision, side)
+    model = _read_weights(source, where, vision, layer)
+    encoder = PatchEncoder(model, layer, grid, interpolate=side != _one(vision, "image_size"))
+    grid, width = look(encoder, name, vision, side, grid)
+    encoder.num_patches = grid[0] * grid[1]
+    config = {
+        "family": vision.model_type,
+        "name": name,
+        "revision": revision,
+        "layer": layer,
+        **dataclasses.asdict(preprocessing),
+        "width": width,
+        "grid": grid,
+        "vision": json.loads(vision.to_json_string(use_diff=False)),
+    }
+    return Tower(encoder, config).to(dtype)
+
+
+def _embedded(image_size: int | None, layer: int | None) -> Tower:
+    name, size = assets.EMBEDDED_TOWER, EMBEDDED_IMAGE_SIZE if image_size is None else image_size
+    if size < REDUCTION or size % REDUCTION:
+        raise ValueError(
+            f"vision tower {name!r}: found image_size {size}, expected a multiple of {REDUCTION}, such as 320"
+        )
+    if layer not in (None, LAST):
+        raise ValueError(f"vision tower {name!r}: found layer {layer}, expected -1, the only one it has")
+    encoder = EfficientNetLite0()
+    encoder.load_checkpoint(assets.tower_weights_path())
+    config = {
+        "family": name,
+        "name": name,
+        "revision": assets.TOWER_SHA256,
+        "layer": LAST,
+        **dataclasses.asdict(Preprocessing(size, EMBEDDED_MEAN, EMBEDDED_STD)),
+        "width": WIDTH,
+        "grid": (size // REDUCTION, size // REDUCTION),
+        "vision": {},
+    }
+    return Tower(encoder, config)
 
 
 class PatchEncoder(nn.Module):
@@ -71,11 +144,11 @@ class PatchEncoder(nn.Module):
         self.model = model
         self.wants_hidden = layer != LAST
         self.num_patches = grid[0] * grid[1]
-        known = inspect.signature(model.forward).parameters
         # DINOv2 always fits its positions to the picture and has no such argument; the others do it when asked.
-        self.extra_arguments = {"interpolate_pos_encoding": True} if interpolate else {}
-        self.extra_arguments |= {"do_pooling": False}  # timm's
-        self.extra_arguments = {name: value for name, value in self.extra_arguments.items() if name in known}
+        asked = {"interpolate_pos_encoding": True} if interpolate else {}
+        asked["do_pooling"] = False  # timm's
+        known = inspect.signature(model.forward).parameters
+        self.extra_arguments = {name: value for name, value in asked.items() if name in known}
 
     def hidden(self, pixels_BCHW: Tensor) -> Tensor:
         """What the model returns: (B, T, D) tokens, or a map (B, D, rows, columns)."""
@@ -91,39 +164,9 @@ class PatchEncoder(nn.Module):
         return hidden[:, hidden.shape[1] - self.num_patches :]
 
 
-def load(
-    name: str, revision: str | None, *, image_size: int | None, layer: int | None, trust_remote_code: bool
-) -> tuple[PatchEncoder, dict[str, Any]]:
-    """A tower with its weights, in the width in which they lie on disk, and its configuration (see `Tower`).
-
-    Raises ValueError, naming the tower, for whatever is missing or cannot serve.
-    """
-    where = {"revision": revision, "trust_remote_code": trust_remote_code}
-    source = assets.check_model_name(name, "vision tower", assets.EMBEDDED_TOWER)
-    vision = read_vision_config(source, where)
-    preprocessing = read_preprocessing(source, revision, vision, image_size)
-    layer = resolve_layer(vision, layer)
-    grid = patch_grid(vision, preprocessing.image_size)
-    model = _read_weights(source, where, vision, layer)
-    encoder = _encoder(model, vision, layer, preprocessing.image_size, grid)
-    grid, width = _look(encoder, name, vision, preprocessing.image_size, grid)
-    encoder.num_patches = grid[0] * grid[1]
-    config = {
-        "family": vision.model_type,
-        "name": name,
-        "revision": revision,
-        "layer": layer,
-        **dataclasses.asdict(preprocessing),
-        "width": width,
-        "grid": grid,
-        "vision": json.loads(vision.to_json_string(use_diff=False)),
-    }
-    return encoder, config
-
-
 @torch.no_grad()
-def _look(
-    encoder: PatchEncoder, name: str, vision: transformers.PretrainedConfig, side: int, grid: tuple[int, int]
+def look(
+    encoder: PatchEncoder, name: str, vision: PreTrainedConfig, side: int, grid: tuple[int, int]
 ) -> tuple[tuple[int, int], int]:
     """Rows, columns and width of what one grey picture becomes. Raises ValueError where that is no square of patches."""
     model = encoder.model.eval()
@@ -131,7 +174,8 @@ def _look(
     try:
         hidden = encoder.hidden(grey)
     except Exception as error:  # whatever a model of a kind that is not known raises
-        other = "" if side == _trained_side(vision) else f"; it was trained with {_trained_side(vision)}"
+        trained = _one(vision, "image_size")
+        other = "" if side == trained else f"; it was trained with {trained}"
         raise ValueError(
             f"vision tower {name!r} ({vision.model_type}) cannot see pictures of {side} pixels: {_first_line(error)}{other}"
         ) from error
@@ -151,11 +195,10 @@ def _look(
     return grid, hidden.shape[2]
 
 
-MOST_EXTRA = 16
-"""Class and register tokens."""
+# --- what a checkpoint says ---------------------------------------------------------------------------------------------
 
 
-def read_vision_config(name: str, where: dict[str, Any]) -> transformers.PretrainedConfig:
+def _read_config(name: str, where: dict[str, Any]) -> PreTrainedConfig:
     """The vision part of a checkpoint's configuration. Raises ValueError when there is none, or none for a tower."""
     try:
         config = transformers.AutoConfig.from_pretrained(name, **where)
@@ -182,7 +225,7 @@ def read_vision_config(name: str, where: dict[str, Any]) -> transformers.Pretrai
 
 
 def read_preprocessing(
-    name: str, revision: str | None, vision: transformers.PretrainedConfig, image_size: int | None
+    name: str, revision: str | None, vision: PreTrainedConfig, image_size: int | None
 ) -> Preprocessing:
     """Side, mean, std and resample: the given side, else the checkpoint's image processor, else what is customary."""
     try:
@@ -190,49 +233,67 @@ def read_preprocessing(
         found, _ = transformers.ImageProcessingMixin.get_image_processor_dict(name, revision=revision)
     except OSError:
         found = {}
-    pretrained = getattr(vision, "pretrained_cfg", None) or {}
-    if pretrained:  # timm's
+    timm = getattr(vision, "pretrained_cfg", None)
+    if timm:
         by_name = {resample.name.lower(): int(resample) for resample in Image.Resampling}
         found = {
-            "image_mean": pretrained.get("mean"),
-            "image_std": pretrained.get("std"),
-            "resample": by_name.get(pretrained.get("interpolation")),
-            "size": dict(zip(("height", "width"), pretrained.get("input_size", ())[1:])),
+            "image_mean": timm.get("mean"),
+            "image_std": timm.get("std"),
+            "resample": by_name.get(timm.get("interpolation")),
+            "size": dict(zip(("height", "width"), timm.get("input_size", ())[1:])),
         }
-    family = FAMILIES.get(vision.model_type)
+    trained, family = _one(vision, "image_size"), FAMILIES.get(vision.model_type)
     if family is None and "image_mean" not in found:
         raise ValueError(
-            f"vision tower {name!r} ({vision.model_type}): found image_size = {_trained_side(vision)!r} and no "
+            f"vision tower {name!r} ({vision.model_type}): found image_size = {trained!r} and no "
             "preprocessor_config.json with image_mean and image_std, and its kind has no custom; use one of "
             f"{', '.join(sorted(FAMILIES))}, or add that file"
         )
     if found.get("do_flip_channel_order"):
         raise ValueError(f"vision tower {name!r} wants blue before red (do_flip_channel_order), which is not done here")
     family = family or Family()
-    side = image_size or _side(found, name) or _trained_side(vision)
+    side = image_size or _side(found, name) or trained
     if side is None:
         raise ValueError(
             f"vision tower {name!r} ({vision.model_type}): found image_size = None, expected a number of pixels"
         )
     # (value * factor - mean) / std, of values up to 255, is (share - mean / all) / (std / all), of shares up to 1.
     every = 255 * (found.get("rescale_factor") or 1 / 255) if found.get("do_rescale", True) else 255.0
-    normalised = found.get("do_normalize", True)
-    mean = (found.get("image_mean") or family.mean) if normalised else (0.0,) * 3
-    std = (found.get("image_std") or family.std) if normalised else (1.0,) * 3
-    resample = found.get("resample")
-    return Preprocessing(
-        side,
-        tuple(value / every for value in _three(mean)) if every != 1 else mean,
-        tuple(value / every for value in _three(std)) if every != 1 else std,
-        family.resample if resample is None else resample,
-    )
+    normalised, resample = found.get("do_normalize", True), found.get("resample")
+    mean = (found.get("image_mean") or family.mean) if normalised else 0.0
+    std = (found.get("image_std") or family.std) if normalised else 1.0
+    resample = family.resample if resample is None else resample
+    return Preprocessing(side, _scaled(mean, every), _scaled(std, every), resample)
 
 
-def _three(values: Any) -> list[float]:
-    return [float(values)] * 3 if isinstance(values, int | float) else list(values)
+def _scaled(values: Any, every: float) -> list[float]:
+    """A number for all three channels, or one for each, as shares of all that a channel value can be."""
+    values = [values] * 3 if isinstance(values, int | float) else values
+    return values if every == 1 else [value / every for value in values]
 
 
-def resolve_layer(vision: transformers.PretrainedConfig, layer: int | None) -> int:
+def _side(found: dict[str, Any], name: str) -> int | None:
+    """Of the pictures that the image processor makes. Raises ValueError where they are no squares."""
+    for field in ("crop_size", "size"):
+        size = found.get(field)
+        if field == "crop_size" and found.get("do_center_crop") is False:
+            continue
+        if isinstance(size, list | tuple) and size:
+            size = {"height": size[0], "width": size[-1]}
+        if isinstance(size, int):
+            return size
+        side = isinstance(size, dict) and (size.get("height") or size.get("shortest_edge"))
+        if side and size.get("width", side) != side:
+            raise ValueError(
+                f"vision tower {name!r}: its pictures are {size['height']} pixels high and {size['width']} wide, and "
+                "only squares are shown here; give `image_size` to squash them to a square, or use another tower"
+            )
+        if side:
+            return int(side)
+    return None
+
+
+def _resolve_layer(vision: PreTrainedConfig, layer: int | None) -> int:
     """The layer asked for, or the family's; ValueError when the model has no such layer."""
     if layer is None:
         return FAMILIES.get(vision.model_type, Family()).layer
@@ -246,32 +307,12 @@ def resolve_layer(vision: transformers.PretrainedConfig, layer: int | None) -> i
     return layer
 
 
-def _stages(vision: transformers.PretrainedConfig) -> int:
-    """Of a pyramid: each but the first halves rows and columns."""
-    return len(getattr(vision, "depths", None) or [1])
-
-
-def _one(vision: transformers.PretrainedConfig, field: str) -> int | None:
-    """A number of pixels, which some configurations write as two. Raises ValueError when the two differ."""
-    value = getattr(vision, field, None)
-    if isinstance(value, list | tuple) and value:
-        if len(set(value)) > 1:
-            raise ValueError(f"found {field} = {list(value)} of a {vision.model_type}, expected a square")
-        value = value[0]
-    return value if isinstance(value, int) else None
-
-
-def _trained_side(vision: transformers.PretrainedConfig) -> int | None:
-    return _one(vision, "image_size")
-
-
-def patch_grid(vision: transformers.PretrainedConfig, image_size: int) -> tuple[int, int]:
+def patch_grid(vision: PreTrainedConfig, image_size: int) -> tuple[int, int]:
     """Rows and columns of patches, (0, 0) where the configuration does not say. No pixel is lost: a side other than the
     trained one must hold whole patches.
     """
-    stages, trained = _stages(vision), _trained_side(vision)
-    patch = _one(vision, "patch_size") or (4 if stages > 1 else 0)
-    patch *= 2 ** (stages - 1)
+    stages, trained = _stages(vision), _one(vision, "image_size")
+    patch = (_one(vision, "patch_size") or (4 if stages > 1 else 0)) * 2 ** (stages - 1)
     if not patch:
         return 0, 0
     if image_size != trained and (image_size % patch or image_size < patch):
@@ -283,35 +324,49 @@ def patch_grid(vision: transformers.PretrainedConfig, image_size: int) -> tuple[
     return image_size // patch, image_size // patch
 
 
+def _stages(vision: PreTrainedConfig) -> int:
+    """Of a pyramid: each but the first halves rows and columns."""
+    return len(getattr(vision, "depths", None) or [1])
+
+
+def _one(vision: PreTrainedConfig, field: str) -> int | None:
+    """A number of pixels, which some configurations write as two. Raises ValueError when the two differ."""
+    value = getattr(vision, field, None)
+    if isinstance(value, list | tuple) and value:
+        if len(set(value)) > 1:
+            raise ValueError(f"found {field} = {list(value)} of a {vision.model_type}, expected a square")
+        value = value[0]
+    return value if isinstance(value, int) else None
+
+
 # Where a VLM keeps its tower: a LLaVA, an InternVL.
 _INSIDE = {r"^(model\.)?(vision_tower|vision_model|visual)\.(vision_model\.)?": ""}
 
 
-def _read_weights(
-    name: str, where: dict[str, Any], vision: transformers.PretrainedConfig, layer: int
-) -> transformers.PreTrainedModel:
-    """The vision part of a checkpoint, up to `layer`. ValueError when a tensor that is needed is not in it."""
-    config, arguments = _shortened(vision, layer)
+def _read_weights(name: str, where: dict[str, Any], vision: PreTrainedConfig, layer: int) -> nn.Module:
+    """The vision part of a checkpoint, without what is never used (blocks after `layer`, pooling heads).
+
+    Raises ValueError when a tensor that is needed is not in it.
+    """
+    config = copy.deepcopy(vision)
+    if layer != LAST:
+        config.num_hidden_layers = layer if layer > 0 else config.num_hidden_layers + 1 + layer
+    if config.model_type == "siglip_vision_model":
+        config.vision_use_head = False
+    # Classification checkpoints have no pooler, and a randomly initialised one would spoil the fingerprint.
+    arguments = where | ({"add_pooling_layer": False} if config.model_type == "vit" else {})
     # MetaCLIP 2's vision part is known to transformers, though not to its AutoModel.
     kind = getattr(transformers, f"{type(vision).__name__.removesuffix('Config')}Model", transformers.AutoModel)
     if where["trust_remote_code"]:
         kind = transformers.AutoModel
     # Unused text weights and blocks are expected and would be reported at length; what is missing we check ourselves.
+    arguments |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     first: list[str] = []
     try:
         for mapping in ({}, {"key_mapping": _INSIDE}):
-            model, report = kind.from_pretrained(
-                name,
-                config=config,
-                dtype="auto",
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **where,
-                **arguments,
-                **mapping,
-            )
+            model, report = kind.from_pretrained(name, config=config, dtype="auto", **arguments, **mapping)
             missing = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
             if not missing:
                 return model
@@ -324,55 +379,6 @@ def _read_weights(
         f"vision tower {name!r}: {len(first)} tensors of a {vision.model_type} are missing or of another shape, "
         f"as {first[0]!r}; expected a complete checkpoint of that model or of one that contains it"
     )
-
-
-def new_patch_encoder(vision: dict[str, Any], layer: int, image_size: int, grid: tuple[int, int]) -> PatchEncoder:
-    """The same with random weights, to be filled from a complete export. `vision` is the configuration as a dict."""
-    whole = transformers.AutoConfig.for_model(**vision)
-    config, arguments = _shortened(whole, layer)
-    model = transformers.AutoModel.from_config(config, **arguments)
-    return _encoder(model, whole, layer, image_size, grid)
-
-
-def _encoder(
-    model: nn.Module, vision: transformers.PretrainedConfig, layer: int, image_size: int, grid: tuple[int, int]
-) -> PatchEncoder:
-    return PatchEncoder(model, layer, grid, interpolate=image_size != _trained_side(vision))
-
-
-def _shortened(
-    vision: transformers.PretrainedConfig, layer: int
-) -> tuple[transformers.PretrainedConfig, dict[str, Any]]:
-    """A configuration without what is never used (blocks after `layer`, pooling heads), and the model's arguments."""
-    config = copy.deepcopy(vision)
-    if layer != LAST:
-        config.num_hidden_layers = layer if layer > 0 else config.num_hidden_layers + 1 + layer
-    if config.model_type == "siglip_vision_model":
-        config.vision_use_head = False
-    # Classification checkpoints have no pooler, and a randomly initialised one would spoil the fingerprint.
-    return config, {"add_pooling_layer": False} if config.model_type == "vit" else {}
-
-
-def _side(found: dict[str, Any], name: str) -> int | None:
-    """Of the pictures that the image processor makes. Raises ValueError where they are no squares."""
-    for field in ("crop_size", "size"):
-        size = found.get(field)
-        if field == "crop_size" and found.get("do_center_crop") is False:
-            continue
-        if isinstance(size, list | tuple) and size:
-            size = {"height": size[0], "width": size[-1]}
-        if isinstance(size, int):
-            return size
-        if isinstance(size, dict):
-            side = size.get("height") or size.get("shortest_edge")
-            if side and size.get("width", side) != side:
-                raise ValueError(
-                    f"vision tower {name!r}: its pictures are {size['height']} pixels high and {size['width']} wide, and "
-                    "only squares are shown here; give `image_size` to squash them to a square, or use another tower"
-                )
-            if side:
-                return int(side)
-    return None
 
 
 def _first_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_parts import byte_tokenizer
 
-from skymm.answering.choices import FORMS, Choices, compare, forms_of
+from skymm.answering.local import FORMS, Choices, compare, forms_of
 
 YES_NO = ("yes", "no")
 

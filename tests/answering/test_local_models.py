@@ -7,12 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from skymm.answering.choices import FORMS
+from skymm.answering.local import FORMS
 from skymm.answering.opening import open_answerer
 from skymm.answering.protocol import Ask, chosen
 from skymm.answering.skymm_model import SkyMMAnswerer
-from skymm.answering.tower import TowerAnswerer
-from skymm.answering.transformers_model import TransformersAnswerer
+from skymm.answering.transformers_model import TowerAnswerer, TransformersAnswerer
 
 YES_NO = ("yes", "no")
 

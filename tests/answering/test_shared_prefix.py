@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from skymm.answering.protocol import Ask
-from skymm.answering.shared_prefix import common_start
-from skymm.answering.skymm_model import SkyMMAnswerer
+from skymm.answering.skymm_model import SkyMMAnswerer, common_start
 
 IMAGE = 99
 

@@ -16,10 +16,9 @@ from typer.testing import CliRunner
 
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.cli import app
-from skymm.model import identity
+from skymm.model import checkpoint
 from skymm.model.build import build_model
-from skymm.model.checkpoint import relocate
-from skymm.model.identity import llm_fingerprint
+from skymm.model.checkpoint import llm_fingerprint, relocate
 from skymm.model.modeling import SkyMMForConditionalGeneration
 
 load_model = SkyMMForConditionalGeneration.from_pretrained
@@ -202,7 +201,7 @@ def test_an_llms_fingerprint_is_of_its_tensors_however_they_are_stored(tmp_path,
     llm = transformers.AutoModelForCausalLM.from_pretrained(tiny_llm)
     llm.save_pretrained(tmp_path, max_shard_size="50KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 1 and llm_fingerprint(str(tmp_path)) == first
-    monkeypatch.setattr(identity, "SAMPLE", 1024)  # as of tensors that are larger than what is read of them
+    monkeypatch.setattr(checkpoint, "SAMPLE", 1024)  # as of tensors that are larger than what is read of them
     sampled = llm_fingerprint(str(tmp_path))
     assert sampled == llm_fingerprint(str(tiny_llm)) != first
     with torch.no_grad():

@@ -92,7 +92,7 @@ def test_other_models_are_shown_the_same_picture(tiny_vlm, monkeypatch):
     monkeypatch.setattr(
         type(answerer.processor), "__call__", lambda self, **given: shown.append(given["images"]) or call(self, **given)
     )
-    answerer._inputs([Ask("?", (data,)) for data in NASTY.values()])
+    answerer.inputs([Ask("?", (data,)) for data in NASTY.values()])
     expected = [[open_image(data)] for data in NASTY.values()]
     assert [[one.tobytes() for one in row] for row in shown[0]] == [[one.tobytes() for one in row] for row in expected]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from skymm.model.pixels import Preprocessing
+from skymm.model.vision import Preprocessing
 
 PLAIN = Preprocessing(16, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 

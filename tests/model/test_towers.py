@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from skymm.model import patch_encoder
-from skymm.model.vision import TowerSpec, load_tower
+from skymm.model.patch_encoder import load_tower
 
 VIT = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIDE = {"image_size": 64, "patch_size": 16}
@@ -99,11 +99,11 @@ def test_features_are_the_models_own(tmp_path, kind, dtype):
 
 def test_layers_of_a_pyramid_have_other_grids(tmp_path):
     SERVE["convnext"][0]().save_pretrained(tmp_path)
-    assert load_tower(TowerSpec(str(tmp_path), image_size=96)).grid == (3, 3)
+    assert load_tower(str(tmp_path), image_size=96).grid == (3, 3)
     with pytest.raises(
         ValueError, match="found vision layer -2, expected -1: the layers of a convnext have other grids"
     ):
-        load_tower(TowerSpec(str(tmp_path), layer=-2))
+        load_tower(str(tmp_path), layer=-2)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_cannot_serve_is_told_when_it_is_named(tmp_path, model, spec, messa
     model().save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(CUSTOM))
     with pytest.raises(ValueError, match=message):
-        load_tower({"name": str(tmp_path), **spec})
+        load_tower(str(tmp_path), **spec)
 
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
@@ -175,7 +175,7 @@ def test_pictures_that_are_no_squares_are_refused_or_squashed_when_asked_for(tmp
         ValueError, match="64 pixels high and 32 wide, and only squares are shown here; give `image_size`"
     ):
         load_tower(str(tmp_path))
-    assert load_tower(TowerSpec(str(tmp_path), image_size=64)).image_size == 64
+    assert load_tower(str(tmp_path), image_size=64).image_size == 64
     file.write_text(json.dumps(CUSTOM | {"do_flip_channel_order": True}))
     with pytest.raises(ValueError, match="wants blue before red"):
         load_tower(str(tmp_path))
@@ -212,7 +212,7 @@ def test_a_timm_tower_is_read_by_its_own_description():
     for prefix in (0, 1, 5):
         grid = patch_encoder.patch_grid(vision, 48)
         encoder = patch_encoder.PatchEncoder(Stub(prefix), -1, grid, interpolate=False)
-        assert patch_encoder._look(encoder, "timm", vision, 48, grid) == ((3, 3), 8)
+        assert patch_encoder.look(encoder, "timm", vision, 48, grid) == ((3, 3), 8)
 
 
 def test_code_beside_the_weights_is_run_only_when_the_recipe_says_so(tmp_path):
