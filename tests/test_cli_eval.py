@@ -5,7 +5,7 @@ import json
 import pytest
 from test_cli import skymm
 
-from skymm.evaluation import registry
+from skymm.evaluation import benchmark as registry
 
 
 def test_everything_that_can_be_asked_is_listed_with_what_to_get():

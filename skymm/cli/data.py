@@ -39,9 +39,9 @@ def data_build(
 
     leakage = None
     if described.filters.leakage and not finished(out):
-        from skymm.evaluation.leaked import write_index
+        from skymm.evaluation.run import write_leakage_index
 
-        leakage = write_index(described.filters.leakage, out / ".build" / "leakage.npz")
+        leakage = write_leakage_index(described.filters.leakage, out / ".build" / "leakage.npz")
     print(build(described, out, worker_engine, leakage))
     _print_build(out)
 
@@ -162,7 +162,7 @@ def _plugged(similar: bool, leakage: list[str], directory: Path) -> tuple[dict[s
 
     checks = {}
     if leakage:
-        from skymm.evaluation.leaked import write_index
+        from skymm.evaluation.run import write_leakage_index
 
-        checks["leakage"] = Leakage(str(write_index(leakage, directory / "leakage.npz")))
+        checks["leakage"] = Leakage(str(write_leakage_index(leakage, directory / "leakage.npz")))
     return checks, likenesses() if similar else {}

@@ -26,7 +26,7 @@ def list_benchmarks(
     as_json: AsJson = False,
 ) -> None:
     """What can be asked: size, licence, and what to download where."""
-    from skymm.evaluation import registry
+    from skymm.evaluation import benchmark as registry
     from skymm.evaluation.table import benchmark_details, benchmark_table
 
     found = [registry.benchmark(one) for one in ([name] if name else registry.names())]
@@ -54,7 +54,7 @@ def run_benchmark(
 ) -> None:
     """Ask every question of a benchmark; answers go to OUT/predictions.jsonl."""
     asked = _load(recipe, overrides)
-    from skymm.evaluation.registry import benchmark
+    from skymm.evaluation.benchmark import benchmark
     from skymm.evaluation.run import questions_of
 
     tower = benchmark(asked.benchmark).judges == "tower"
@@ -71,7 +71,7 @@ def run_benchmark(
         answerer.cache = cache_of(answerer.model, features)
     path = _run(asked, answerer, out, "logits" if tower else mode, images, questions)
     if mode == "logits" and sample and not tower:
-        from skymm.evaluation.agreement import agreement
+        from skymm.evaluation.run import agreement
         from skymm.progress import say
 
         say(agreement(asked, answerer, path, sample, questions=questions).sentence)
@@ -95,8 +95,8 @@ def score_answers(
     as_json: AsJson = False,
 ) -> None:
     """Score answers: official rule, and beside it the strict bilingual reading."""
-    from skymm.evaluation import registry
-    from skymm.evaluation.coverage import covered_scores
+    from skymm.evaluation import benchmark as registry
+    from skymm.evaluation.benchmark import covered_scores
     from skymm.evaluation.predictions import is_predictions, read_predictions
     from skymm.evaluation.run import score_of
     from skymm.evaluation.table import score_table
@@ -193,9 +193,9 @@ def judge_answers(
     """Have free answers graded by a judge; grades are stored beside the predictions, so scoring again is free."""
     from skymm.answering.opening import open_answerer
     from skymm.answering.protocol import Ask
+    from skymm.evaluation.benchmark import benchmark
     from skymm.evaluation.judge import grade
     from skymm.evaluation.predictions import read_predictions
-    from skymm.evaluation.registry import benchmark
     from skymm.evaluation.run import files_of
     from skymm.progress import progress, say
 

@@ -5,11 +5,15 @@ The file lies in `benchmarks/`, carries the benchmark's name and ends with `BENC
 
 from __future__ import annotations
 
+import difflib
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from skymm.evaluation import benchmarks
 from skymm.recipe import EvalRecipe
 
 YES_NO = ("yes", "no")
@@ -155,3 +159,66 @@ def once_each(answers: Iterable[Answer], where: str) -> list[Answer]:
         seen.add(answer.question.id)
         kept.append(answer)
     return kept
+
+
+def names() -> list[str]:
+    """The benchmarks that there are."""
+    return sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__))
+
+
+def benchmark(name: str) -> Benchmark:
+    """Raises ValueError for a name that there is not, with the nearest one."""
+    known = names()
+    plain = name.lower().replace("-", "_")
+    if plain not in known:
+        near = difflib.get_close_matches(plain, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"unknown benchmark {name!r}{hint} There are {', '.join(known)}.")
+    return importlib.import_module(f"{benchmarks.__name__}.{plain}").BENCHMARK
+
+
+def scored_twice(
+    answers: Sequence[Answer],
+    count: Callable[[Sequence[Answer], Sequence[str]], dict[str, Any]],
+    official: Callable[[Answer], str],
+    strict: Callable[[Answer], str],
+) -> dict[str, Any]:
+    """`count`'s scores of what answers say by the official reading; under "strict" those of the strict reading, with the
+    share of "unknown".
+    """
+    said = list(map(strict, answers))
+    unknown = said.count("unknown") / max(1, len(answers))
+    return {**count(answers, list(map(official, answers))), "strict": {**count(answers, said), "unknown": unknown}}
+
+
+def covered_scores(
+    one: Benchmark, answers: Sequence[Answer], files: Files, expected: int | None = None
+) -> dict[str, Any]:
+    """The scores of what is there, with `answered` of `expected` questions: a part is never scored as if it were all.
+    `left_over` are answers to questions that the labels do not have.
+
+    `expected` is how many were asked; else what the answer files' labels say, else the size of the parts of the release
+    that any answer is of.
+    """
+    if expected is None:
+        expected = getattr(answers, "expected", None)
+    if expected is None:
+        expected = sum(one.sizes.get(part, 0) for part in {one.part(answer.question) for answer in answers})
+    scores = {**one.score(answers, files), "answered": sum(not answer.failed for answer in answers)}
+    scores["expected"] = max(expected, len(answers))
+    if left_over := getattr(answers, "left_over", 0):
+        scores["left_over"] = left_over
+    return scores
+
+
+def coverage_line(scores: Mapping[str, Any]) -> str:
+    """How much is answered in words; "" where everything is answered and everything belongs."""
+    answered, expected, left_over = scores["answered"], scores["expected"], scores.get("left_over", 0)
+    parts = []
+    if answered < expected:
+        parts.append(
+            f"only {answered} of {expected} questions are answered ({answered / expected:.1%}): scored on these"
+        )
+    if left_over:
+        parts.append(f"{left_over} answers are to no question of the labels, and left out")
+    return "; ".join(parts)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import value_of
+from skymm.evaluation.benchmark import benchmark, value_of
 from skymm.evaluation.predictions import read_predictions
-from skymm.evaluation.registry import benchmark
 from skymm.evaluation.run import score_of
 
 PASSES = ("with_images", "without_images", "base_llm")

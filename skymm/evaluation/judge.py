@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Files, Judge
-from skymm.evaluation.record import line_of, read_record, rewrite
+from skymm.evaluation.predictions import read_entries_with
+from skymm.files import Journal
 from skymm.thoughts import without_thoughts
 
 GRADES = "grades.jsonl"
@@ -60,22 +61,22 @@ def grade(
     done = {line["id"]: line for line in kept if line["grade"] and current.get(line["id"]) == line["response"]}
     waiting = [answer for answer in answers if answer.question.id not in done]
     advance(len(answers) - len(waiting))
-    rewrite(path, done.values())
+    journal = Journal(path)
+    journal.rewrite(done.values())
     num_bad = 0
-    with path.open("a", encoding="utf-8") as file:
-        for start in range(0, len(waiting), batch_size):
-            batch = waiting[start : start + batch_size]
-            num_said = 0
-            for index, text in ask([judge.message(_without_thoughts(answer)) for answer in batch]):
-                answer, read = batch[index], judge.read(without_thoughts(text).strip())
-                num_bad += read is None
-                line = {"id": answer.question.id, "judge": name, "response": answer.response, "text": text}
-                file.write(line_of({**line, "grade": read}))
-                file.flush()  # a judge that fails later has been paid for this one
-                num_said += 1
-                advance(1)
-            if num_said != len(batch):
-                raise ValueError(f"the judge {name} gave {num_said} replies to {len(batch)} messages")
+    for start in range(0, len(waiting), batch_size):
+        batch = waiting[start : start + batch_size]
+        num_said = 0
+        for index, text in ask([judge.message(_without_thoughts(answer)) for answer in batch]):
+            answer, read = batch[index], judge.read(without_thoughts(text).strip())
+            num_bad += read is None
+            # A judge that fails later has been paid for this one.
+            line = {"id": answer.question.id, "judge": name, "response": answer.response, "text": text}
+            journal.add({**line, "grade": read})
+            num_said += 1
+            advance(1)
+        if num_said != len(batch):
+            raise ValueError(f"the judge {name} gave {num_said} replies to {len(batch)} messages")
     return Graded(path, len(answers), num_bad)
 
 
@@ -132,4 +133,4 @@ def _graded_at(path: Path, changed: int, size: int) -> dict[str, dict[str, Any]]
 
 
 def _grades_in(path: Path) -> list[dict[str, Any]]:
-    return read_record(path, {"id", "judge", "response", "grade"}, "grade of a judge") if path.exists() else []
+    return read_entries_with({"id", "judge", "response", "grade"}, path, "grade of a judge")

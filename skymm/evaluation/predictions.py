@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skymm.answering.protocol import Reply
-from skymm.evaluation import record
 from skymm.evaluation.benchmark import Answer, Benchmark, Question, once_each
+from skymm.files import read_journal
 from skymm.recipe import EvalRecipe, parse
 
 PREDICTIONS = "predictions.jsonl"
@@ -36,9 +36,9 @@ class Predictions:
     failed: dict[str, str]
 
 
-def line_of(question: Question, index: int, prompt: str, reply: Reply, setting: Mapping[str, Any]) -> str:
+def entry_of(question: Question, index: int, prompt: str, reply: Reply, setting: Mapping[str, Any]) -> dict[str, Any]:
     """A line of the file. The question stands as the benchmark has it, the prompt as it was sent."""
-    line = {
+    return {
         "id": question.id,
         "index": index,
         "question": question.text,
@@ -52,7 +52,6 @@ def line_of(question: Question, index: int, prompt: str, reply: Reply, setting: 
         **{name: getattr(reply, name) for name in _BESIDE if getattr(reply, name) is not None},
         **setting,
     }
-    return record.line_of(line)
 
 
 def read_lines(path: str | Path) -> list[dict[str, Any]]:
@@ -62,7 +61,17 @@ def read_lines(path: str | Path) -> list[dict[str, Any]]:
     path = file_of(path)
     if not path.is_file():
         raise ValueError(f"no predictions at {path}")
-    return record.read_record(path, _NEEDED, "prediction of `skymm eval run`")
+    return read_entries_with(_NEEDED, path, "prediction of `skymm eval run`")
+
+
+def read_entries_with(needed: Set[str], path: Path, what: str) -> list[dict[str, Any]]:
+    """The entries of a journal. Raises ValueError naming the line that lacks a field, and `what` it should have been."""
+    entries = read_journal(path)
+    for number, entry in enumerate(entries, 1):
+        missing = needed - (set(entry) if isinstance(entry, dict) else set())
+        if missing:
+            raise ValueError(f"{path}, line {number}: no {what}; {sorted(missing)[0]!r} is missing")
+    return entries
 
 
 def file_of(path: str | Path) -> Path:

@@ -1,30 +1,34 @@
 """Answering and scoring are two steps, with a predictions file between them.
 
 `run` asks every question of a benchmark once and appends each answer to OUT/predictions.jsonl; after a kill it goes on
-where the file ends. `score_predictions` needs that file only, so scores can be recomputed without any model.
+where the file ends. `score_predictions` needs that file only, so scores can be recomputed without any model. `agreement`
+says how far comparing choices agrees with writing, on a sample: what logits mode owes its readers.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
+import random
+import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from skymm.answering.protocol import Answerer, Ask, Mode, Reply
-from skymm.evaluation.benchmark import Files, Picture, Question
-from skymm.evaluation.coverage import covered_scores
+from skymm.evaluation.benchmark import Answer, Files, Picture, Question, benchmark, covered_scores
 from skymm.evaluation.judge import GRADES
-from skymm.evaluation.predictions import PREDICTIONS, Predictions, line_of, read_lines, read_predictions
-from skymm.evaluation.record import rewrite
-from skymm.evaluation.registry import benchmark
+from skymm.evaluation.predictions import PREDICTIONS, Predictions, entry_of, read_lines, read_predictions
+from skymm.files import Journal
 from skymm.images import UnreadableImage, decode_image
 from skymm.lock import alone_in
-from skymm.recipe import EvalRecipe
+from skymm.recipe import EvalRecipe, load
 from skymm.thoughts import without_thoughts
 
+AGREEMENT = "agreement.json"
 CUT, REFUSED, UNREADABLE = "thoughts were cut", "refused", "unreadable picture"  # why there is no answer
 Place = tuple[int, Question]  # a question and where it stands in the benchmark
 
@@ -68,52 +72,41 @@ def run(
         done = _answered(path, setting, {question.id: prompt_of(question, recipe) for question in questions})
         waiting = [(index, question) for index, question in enumerate(questions) if question.id not in done]
         advance(len(questions) - len(waiting))
-        with path.open("a", encoding="utf-8") as file:
-            for batch in _batches(waiting, max(recipe.batch_size, answerer.batch_size)):
-                asks, readable = [], []
-                for index, question in batch:
-                    try:
-                        ask = ask_of(question, recipe, images)
-                        look(ask)
-                    except (UnreadableImage, OSError) as error:  # costs this question, and not the run
-                        reply = Reply("", error=f"{UNREADABLE}: {error}")
-                        file.write(line_of(question, index, prompt_of(question, recipe), reply, setting))
-                        advance(1)
-                        continue
-                    asks.append(ask)
-                    readable.append((index, question))
-                batch = readable
-                if not batch:
-                    continue
-                answered = 0
-                for number, reply in answerer.answer(asks, mode):
-                    index, question = batch[number]
-                    file.write(line_of(question, index, asks[number].prompt, _settled(reply, recipe), setting))
-                    file.flush()
-                    answered += 1
+        journal = Journal(path)
+        for batch in _batches(waiting, max(recipe.batch_size, answerer.batch_size)):
+            asks, asked = [], []
+            for index, question in batch:
+                try:
+                    ask = ask_of(question, recipe, images)
+                    look(ask)
+                except (UnreadableImage, OSError) as error:  # costs this question, and not the run
+                    reply = Reply("", error=f"{UNREADABLE}: {error}")
+                    journal.add(entry_of(question, index, prompt_of(question, recipe), reply, setting))
                     advance(1)
-                assert answered == len(batch), f"{answerer.name} gave {answered} replies to {len(batch)} asks"
+                else:
+                    asks.append(ask)
+                    asked.append((index, question))
+            answered = 0
+            for number, reply in answerer.answer(asks, mode) if asks else ():
+                index, question = asked[number]
+                journal.add(entry_of(question, index, asks[number].prompt, _settled(reply, recipe), setting))
+                answered += 1
+                advance(1)
+            assert answered == len(asks), f"{answerer.name} gave {answered} replies to {len(asks)} asks"
     return path
 
 
 def _settled(reply: Reply, recipe: EvalRecipe) -> Reply:
     """With an error where what was said is no answer: a refusal, or thoughts that were cut before one came."""
-    if reply.error is not None:
+    if reply.error is not None or without_thoughts(reply.text).strip():
         return reply
-    text, reason = without_thoughts(reply.text).strip(), reply.finish_reason
-    if not text and (reply.refusal or reason == "content_filter"):
+    reason = reply.finish_reason
+    if reply.refusal or reason == "content_filter":
         return replace(reply, error=f"{REFUSED}: {reply.refusal or reason}", finish_reason=reason or "refusal")
-    if not text and (reason == "length" or reply.text.strip()):
-        return replace(
-            reply, error=f"{CUT}: no answer in {recipe.max_new_tokens} new tokens", finish_reason=reason or "length"
-        )
+    if reason == "length" or reply.text.strip():
+        error = f"{CUT}: no answer in {recipe.max_new_tokens} new tokens"
+        return replace(reply, error=error, finish_reason=reason or "length")
     return reply
-
-
-def _kind(error: str) -> str:
-    """What an error is counted under: why there is no answer, else all that an endpoint said."""
-    reason = error.partition(":")[0]
-    return reason if reason in (CUT, UNREADABLE) else error
 
 
 def unanswered(path: Path) -> list[str]:
@@ -122,7 +115,8 @@ def unanswered(path: Path) -> list[str]:
     found: dict[str, list[str]] = {}
     for line in lines:
         if "error" in line:
-            found.setdefault(_kind(line["error"]), []).append(line["id"])
+            reason = line["error"].partition(":")[0]
+            found.setdefault(reason if reason in (CUT, UNREADABLE) else line["error"], []).append(line["id"])
     said = []
     for reason, names in found.items():
         again = "with a larger max_new_tokens" if reason == CUT or reason.startswith(REFUSED) else "run it again"
@@ -247,9 +241,95 @@ def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> s
         if not no_answer and not (told == "length" and more > 0):
             # Files may have moved, and tables may have been named since.
             kept[line["id"]] = {**line, "recipe": setting["recipe"], "decoding": setting["decoding"]}
-    rewrite(path, kept.values())
+    Journal(path).rewrite(kept.values())
     return set(kept)
 
 
 def _other_run(path: Path, name: str, found: Any, wanted: Any) -> ValueError:
     return ValueError(f"{path} holds answers with {name} {found!r}, this run has {wanted!r}; give another --out")
+
+
+# --- logits against writing ---
+
+AGREEMENT = "agreement.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of `num_sampled` questions, `num_equal` were generated to the same verdict, `num_unknown` to none."""
+
+    num_sampled: int
+    num_equal: int
+    num_unknown: int
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"logits and generate agree on {self.num_equal} of {self.num_sampled} sampled questions; "
+            f"{self.num_unknown} generated answers say nothing readable"
+        )
+
+
+def agreement(
+    recipe: EvalRecipe,
+    answerer: Answerer,
+    path: Path,
+    num_sampled: int,
+    *,
+    seed: int = 0,
+    questions: Sequence[Question] | None = None,
+) -> Agreement:
+    """Generate answers to a sample of the questions in a predictions file and compare verdicts, read strictly and
+    bilingually. Written to agreement.json beside the file; a second call about the same answers reads it from there.
+    """
+    stored = path.with_name(AGREEMENT)
+    of = hashlib.sha256(f"{num_sampled} {seed}".encode() + path.read_bytes()).hexdigest()[:16]
+    if stored.exists():
+        found = json.loads(stored.read_text("utf-8"))
+        if found.pop("of") == of:
+            return Agreement(**found)
+    strict = benchmark(recipe.benchmark).strict
+    predictions = read_predictions(path)
+    compared = {answer.question.id: answer for answer in predictions.answers}
+    asked = questions_of(recipe) if questions is None else questions
+    eligible = [question for question in asked if question.choices and question.id in compared]
+    sample = random.Random(seed).sample(eligible, min(num_sampled, len(eligible)))
+    found = []
+    for start in range(0, len(sample), recipe.batch_size):
+        batch = sample[start : start + recipe.batch_size]
+        asks = [ask_of(question, recipe, predictions.images) for question in batch]
+        for index, reply in answerer.answer(asks, "generate"):
+            if reply.error is not None:
+                continue
+            written = strict(Answer(batch[index], reply.text))
+            found.append((written, strict(compared[batch[index].id])))
+    result = Agreement(
+        num_sampled=len(found),
+        num_equal=sum(written == chosen for written, chosen in found),
+        num_unknown=sum(written in (None, "unknown") for written, _ in found),
+    )
+    stored.write_text(json.dumps({**asdict(result), "of": of}, indent=2) + "\n", "utf-8")
+    return result
+
+
+# --- what may not be trained on ---
+
+
+def write_leakage_index(named: Sequence[str], path: Path) -> Path:
+    """The pictures and questions of benchmarks, as the index that a data build compares with.
+
+    `named`: as in a data recipe, an evaluation recipe with its overrides ("eval/mme.toml root=DIR split=val").
+    Raises ValueError for a recipe that is none and for a benchmark that is not on this disk.
+    """
+    from skymm.curation.filters.leakage import LeakageIndex
+
+    def shown() -> Iterator[tuple[str, list[bytes]]]:
+        for text in named:
+            recipe_file, *overrides = shlex.split(text)
+            for question in questions_of(load(recipe_file, EvalRecipe, overrides)):
+                yield question.text, list(map(_bytes, question.images))
+
+    index = LeakageIndex.build(shown())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    index.save(path)
+    return path

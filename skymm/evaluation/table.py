@@ -8,8 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from skymm.evaluation.benchmark import Benchmark, value_of
-from skymm.evaluation.coverage import coverage_line
+from skymm.evaluation.benchmark import Benchmark, coverage_line, value_of
 
 
 def benchmark_table(benchmarks: Sequence[Benchmark]) -> None:

@@ -6,8 +6,7 @@ import pytest
 from parrot import Parrot
 
 from skymm.answering.protocol import Reply
-from skymm.evaluation.agreement import AGREEMENT, agreement
-from skymm.evaluation.run import run
+from skymm.evaluation.run import AGREEMENT, agreement, run
 from skymm.recipe import EvalRecipe
 
 

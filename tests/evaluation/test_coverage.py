@@ -7,9 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from skymm.evaluation.benchmark import Answer, Answers, Question
-from skymm.evaluation.coverage import coverage_line, covered_scores
-from skymm.evaluation.registry import benchmark, names
+from skymm.evaluation.benchmark import Answer, Answers, Question, benchmark, coverage_line, covered_scores, names
 from skymm.evaluation.table import score_table
 
 # As many captions as somebody lists; made on this machine; as many rotations as a question has options.

@@ -9,7 +9,7 @@ import pytest
 from curation.sources import miniatures
 
 from skymm.data.shards import expand, read_shard
-from skymm.evaluation.leaked import write_index
+from skymm.evaluation.run import write_leakage_index
 
 MME = Path(__file__).parents[2] / "eval" / "mme.toml"
 
@@ -46,4 +46,4 @@ def test_a_build_leaves_out_what_a_benchmark_shows(tmp_path):
 
 def test_a_benchmark_that_is_not_there_is_said(tmp_path):
     with pytest.raises(ValueError, match="nowhere"):
-        write_index([f"{MME} root={tmp_path / 'nowhere'}"], tmp_path / "index.npz")
+        write_leakage_index([f"{MME} root={tmp_path / 'nowhere'}"], tmp_path / "index.npz")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from skymm.evaluation.benchmark import benchmark
 from skymm.evaluation.gain import PASSES, gain_of_runs
 from skymm.evaluation.predictions import PREDICTIONS, file_of, read_predictions
-from skymm.evaluation.registry import benchmark
 from skymm.evaluation.report.seeing import Gain, Run
 from skymm.evaluation.run import files_of
 

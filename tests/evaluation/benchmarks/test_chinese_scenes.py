@@ -11,10 +11,9 @@ import pytest
 from parrot import Parrot
 from PIL import Image
 
-from skymm.evaluation.benchmark import Answer, Question, value_of
+from skymm.evaluation.benchmark import Answer, Question, benchmark, value_of
 from skymm.evaluation.benchmarks.chinese_scenes import BENCHMARK, load, right, said, score, short_right, strict
 from skymm.evaluation.kits.chinese_scenes import scenes as kit
-from skymm.evaluation.registry import benchmark
 from skymm.evaluation.run import run, score_predictions
 from skymm.evaluation.statistics import cluster_bootstrap
 from skymm.recipe import EvalRecipe

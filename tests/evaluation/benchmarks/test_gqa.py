@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from benchmark_tables import doubled, write_json, write_lines
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Question
+from skymm.evaluation.benchmark import YES_NO, Answer, Question, covered_scores
 from skymm.evaluation.benchmarks.gqa import BENCHMARK, load, matches, read, score
-from skymm.evaluation.coverage import covered_scores
 from skymm.recipe import EvalRecipe
 
 

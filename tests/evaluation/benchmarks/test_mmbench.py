@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from benchmark_tables import doubled, encoded, picture, write_tsv, write_xlsx
 
-from skymm.evaluation.benchmark import Answer, Question
+from skymm.evaluation.benchmark import Answer, Question, covered_scores
 from skymm.evaluation.benchmarks.mmbench import BENCHMARK, INSTRUCTIONS, ROTATION, load, official, read, score
-from skymm.evaluation.coverage import covered_scores
 from skymm.recipe import EvalRecipe
 
 OPTIONS = ("cat", "dog", "red car")

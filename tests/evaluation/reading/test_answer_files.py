@@ -10,8 +10,7 @@ import pytest
 from benchmark_tables import write_json, write_lines, write_tsv, write_xlsx
 from official import oracle
 
-from skymm.evaluation.coverage import coverage_line, covered_scores
-from skymm.evaluation.registry import benchmark
+from skymm.evaluation.benchmark import benchmark, coverage_line, covered_scores
 
 # --- POPE: four questions about two pictures; the model says yes, yes, no, no -----------------------------------------
 
