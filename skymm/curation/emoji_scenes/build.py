@@ -62,7 +62,7 @@ def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = No
             remove_leftovers(out / folder, {out / name for line in of_it for name in line["files"]})
             text = json.dumps(card, ensure_ascii=False, indent=2)
             (out / folder / CARD).write_text(text + "\n", "utf-8")
-    shop.manifest.path.unlink()
+    (out / MANIFEST).unlink()
     return out
 
 
