@@ -33,6 +33,7 @@ def test_there_are_recipes_in_every_folder():
             r"unknown key 'model.resampler.latents'; did you mean 'num_latents'",
         ),
         ({"model": {"towers": [{"name": "a", "size": 3}]}}, r"unknown key 'model.towers.0.size'.*image_size"),
+        ({"model": {"towers": [3]}}, r"'model.towers.0' is 3: input should be a valid string"),
         ({"data": {"a": {"shards": "s", "wieght": 2}}}, r"unknown key 'data.a.wieght'; did you mean 'weight'"),
         ({"steps": 0}, r"'steps' is 0: input should be greater than or equal to 1"),
         ({"trains": ["towers"]}, r"'trains.0' is 'towers': input should be 'resampler' or 'lora'"),

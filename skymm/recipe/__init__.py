@@ -4,10 +4,9 @@ Every field has one home and one default, here. An unknown key is an error that 
 there, and which allowed key it resembles. No torch in this folder, so mistakes are told at once.
 """
 
-from skymm.recipe.data import DataRecipe
-from skymm.recipe.emoji import EmojiScenesRecipe
+from skymm.recipe.data import DataRecipe, EmojiScenesRecipe, load_data
 from skymm.recipe.evaluation import EvalRecipe
-from skymm.recipe.loading import differences, leaves, load, load_data, parse
+from skymm.recipe.loading import differences, leaves, load, parse
 from skymm.recipe.training import (
     LoraRecipe,
     ModelRecipe,

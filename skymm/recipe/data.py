@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
-from skymm.recipe.sources import FilePath, Source
-from skymm.recipe.strict import Strict
+from skymm.recipe.loading import FilePath, Strict, parse, read
+from skymm.recipe.sources import Source
 
 
 class NegativesRecipe(Strict):
@@ -101,7 +103,7 @@ class FiltersRecipe(Strict):
 class DataRecipe(Strict):
     """A set of shards: `skymm data build RECIPE --out DIR`."""
 
-    sources: dict[str, Annotated[Source, Field(discriminator="format")]] = Field(min_length=1)
+    sources: dict[str, Source] = Field(min_length=1)
     num_samples: int | None = Field(None, ge=1, description="None: as many as the shares allow")
     chinese_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as the sources have it")
     negative_share: float | None = Field(
@@ -121,3 +123,38 @@ class DataRecipe(Strict):
     negatives: NegativesRecipe = NegativesRecipe()
     translation: TranslationRecipe | None = None
     filters: FiltersRecipe = FiltersRecipe()
+
+
+class EmojiScenesRecipe(Strict):
+    """Scenes of emoji with bilingual captions and questions, and a benchmark in MME's layout, made on this machine."""
+
+    source: Literal["emoji_scenes"]
+    concepts: list[str] = Field([], description="emoji characters; empty: all of them")
+    styles: list[Literal["twemoji", "openmoji"]] = Field(["twemoji", "openmoji"], min_length=1)
+    num_images: int = Field(1000, ge=1)
+    images_per_shard: int = Field(250, ge=1)
+    max_items: int = Field(4, ge=1, le=4)
+    word_share: float = Field(0.10, ge=0, le=1, description="images that show a written word")
+    sum_share: float = Field(0.04, ge=0, le=1, description="images that show a written sum")
+    questions_per_image: int = Field(8, ge=2)
+    kinds: dict[str, int] = Field(
+        {
+            "existence": 5,
+            "count": 1,
+            "position": 1,
+            "color": 1,
+            "OCR": 3,
+            "text_translation": 1,
+            "numerical_calculation": 3,
+        }
+        | {"name": 1, "layout": 0},
+        description="pairs of questions of each kind per image at most, and open questions (name, layout)",
+    )
+    bench_images: int = Field(6, ge=1, description="per subtask of the benchmark; five times as many for existence")
+    seed: int = 0
+
+
+def load_data(path: str | Path, overrides: Sequence[str] = ()) -> DataRecipe | EmojiScenesRecipe:
+    """A data recipe of either sort: one `source` that makes scenes and a benchmark, or `sources` to curate."""
+    data = read(path, overrides)
+    return parse(data, EmojiScenesRecipe if "source" in data else DataRecipe, str(path))

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from skymm.recipe.data import DataRecipe
-from skymm.recipe.emoji import EmojiScenesRecipe
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
+
+
+def _home(path: Any) -> Any:
+    return os.path.expanduser(str(path)) if isinstance(path, str | int) else path
+
+
+FilePath = Annotated[str, BeforeValidator(_home)]
+"""`~` is the user's, and 2024 on a command line is a directory of that name."""
+
+
+class Strict(BaseModel):
+    """What every recipe is: frozen, and without a place for unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def load(path: str | Path, kind: type[Recipe], overrides: Sequence[str] = ()) -> Recipe:
@@ -21,16 +33,11 @@ def load(path: str | Path, kind: type[Recipe], overrides: Sequence[str] = ()) ->
 
     Raises ValueError naming the file and every wrong key.
     """
-    return parse(_read(path, overrides), kind, str(path))
+    return parse(read(path, overrides), kind, str(path))
 
 
-def load_data(path: str | Path, overrides: Sequence[str] = ()) -> DataRecipe | EmojiScenesRecipe:
-    """A data recipe of either sort: one `source` that makes scenes and a benchmark, or `sources` to curate."""
-    data = _read(path, overrides)
-    return parse(data, EmojiScenesRecipe if "source" in data else DataRecipe, str(path))
-
-
-def _read(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
+def read(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The plain data of a recipe, with its overrides. Raises ValueError naming the file where it is no TOML."""
     try:
         data = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except FileNotFoundError as error:
@@ -82,23 +89,25 @@ def _override(data: dict[str, Any], override: str) -> None:
 
 def _explain(error: Any, kind: type[BaseModel]) -> str:
     shown, here = _walk(kind, error["loc"])
-    path = ".".join(map(str, shown))
+    path, context = ".".join(map(str, shown)), error.get("ctx", {})
+    discriminator = str(context.get("discriminator", "")).strip("'")
     if error["type"] == "extra_forbidden":
         allowed = sorted(here.model_fields)
-        near = difflib.get_close_matches(str(shown[-1]), allowed, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        return f"unknown key {path!r}{hint} Allowed here: {', '.join(allowed)}."
+        return f"unknown key {path!r}{_meant(str(shown[-1]), allowed)} Allowed here: {', '.join(allowed)}."
     if error["type"] == "missing":
         return f"{path!r} is missing"
     if error["type"] == "union_tag_not_found":
-        return f"{path!r} says no {error['ctx']['discriminator']}"
+        return f"{path!r} says no {discriminator!r}"
     if error["type"] == "union_tag_invalid":
-        allowed = [tag.strip("' ") for tag in error["ctx"]["expected_tags"].split(",")]
-        near = difflib.get_close_matches(error["ctx"]["tag"], allowed, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        name = error["ctx"]["discriminator"].strip("'")
-        return f"{path + '.' + name!r} is {error['ctx']['tag']!r}{hint} There are {', '.join(allowed)}."
+        allowed = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
+        place = f"{path}.{discriminator}"
+        return f"{place!r} is {context['tag']!r}{_meant(context['tag'], allowed)} There are {', '.join(allowed)}."
     return f"{path!r} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _meant(found: str, allowed: Sequence[str]) -> str:
+    near = difflib.get_close_matches(found, allowed, n=1)
+    return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def _walk(kind: type[BaseModel], location: Sequence[Any]) -> tuple[list[Any], type[BaseModel]]:

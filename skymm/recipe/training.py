@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from skymm.recipe.strict import Strict
+from skymm.recipe.loading import Strict
 
 
 class TowerRecipe(Strict):

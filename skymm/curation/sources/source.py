@@ -89,7 +89,7 @@ class JoinedSource(Source):
 
 def open_source(recipe: SourceRecipe) -> Source:
     """The source that a recipe describes."""
-    module, _, name = recipe.read_by.partition(".")
+    module, _, name = (recipe.read_by or recipe.format).partition(".")
     return getattr(importlib.import_module(f"skymm.curation.sources.{module}"), name or "Source")(recipe)
 
 
