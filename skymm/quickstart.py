@@ -8,6 +8,7 @@ takes a third of the steps: it says yes to everything long before, and more of t
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -21,6 +22,8 @@ from skymm.recipe import EmojiScenesRecipe, EvalRecipe, StageRecipe
 # How the time for training is shared out. Stage 2 is both of its runs.
 SHARES = {"words": 0.27, "stage1": 0.06, "stage2": 0.67}
 POSITIVES_STEPS = 1 / 3  # of the steps of stage 2
+FEW_STEPS, ENOUGH_STEPS = 100, 130  # of stage 2: below the first the story shows nothing, with the second it does
+_SAFE = 0.92  # of the time is planned: other programs slow a machine down more often than they speed it up
 MODELS = {
     "stage1": "captions (stage 1)",
     "positives": "+ positives (stage 2)",
@@ -109,12 +112,22 @@ class _Story:
             seconds = seconds_per_step(self._recipe(name, *overrides))
             share, planned = SHARES[name] / sum(SHARES[stage] for stage in waiting), name
         left = self.deadline - time.monotonic() - self._judging_ahead(name) - 10
-        # Other programs slow a machine down more often than they speed it up.
-        steps = max(12, int(0.92 * share * left / seconds))
+        steps = max(12, int(_SAFE * share * left / seconds))
         self.plan["steps"][planned] = steps
         if name == "positives":
             self.plan["steps"][name] = round(POSITIVES_STEPS * steps)
+            if steps < FEW_STEPS:
+                say(self._too_few(steps, seconds, left))
         self._write_plan()
+
+    def _too_few(self, steps: int, seconds: float, left: float) -> str:
+        """What to do where so few steps of stage 2 fit in that the story shows nothing; the other stages grow along."""
+        missing = ENOUGH_STEPS * seconds / _SAFE - left
+        minutes = math.ceil(self.plan["minutes"] + missing / SHARES["stage2"] / 60)
+        return (
+            f"Only {steps} steps of stage 2 fit into the time that is left, too few to show what negatives teach. This machine "
+            f"needs about {minutes} minutes for {ENOUGH_STEPS}: skymm quickstart --minutes {minutes} --out ANOTHER"
+        )
 
     def _judging_ahead(self, name: str) -> float:
         """Seconds that the judgings still to come will take: as long as the last one did, or a guess."""
@@ -167,9 +180,8 @@ class _Story:
 
     def report(self) -> Path:
         """Print the table and write the page."""
-        from skymm.evaluation.page import write_page
         from skymm.evaluation.run import score_predictions
-        from skymm.evaluation.table import print_comparison
+        from skymm.evaluation.table import print_comparison, write_comparison
 
         scores = {
             title: {
@@ -181,7 +193,7 @@ class _Story:
         }
         table = print_comparison(scores)
         images = sorted((self.data / "bench" / "en").glob("*/00[01].jpg"))[:12]
-        return write_page(
+        return write_comparison(
             self.out / "page.html",
             "skymm quickstart",
             f"{self.plan['minutes']:g} minutes on this machine, from scratch. All pictures are new to the models; answers are "

@@ -45,7 +45,7 @@ HOMES = {
     "sacrebleu": "curation/translation/checks.py",
     "openpyxl": "tables.py",
     "scipy": ("evaluation/statistics.py", "curation/building/shares.py"),
-    "jinja2": "page/render.py",
+    "jinja2": "page/document.py",
     "resvg_py": "curation/sources/emoji.py",
     "ray": "curation/building/ray_engine.py",
     "imagehash": "curation/filters/fingerprint.py",
@@ -155,7 +155,7 @@ def test_a_file_is_one_idea():
             "curation.emoji_scenes.scene",
             "evaluation.run",
         ),
-        *("page.curves", "page.render", "train.report.page", "train.doctor.examine", "curation.audit.run"),
+        *("page.charts", "page.document", "train.run_page", "train.doctor.examine", "curation.audit.page"),
     ],
 )
 def test_what_has_to_be_instant_loads_no_torch(module):

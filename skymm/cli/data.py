@@ -135,14 +135,14 @@ def data_audit(
     import tempfile
 
     from skymm.curation.audit.count import Plan
-    from skymm.curation.audit.run import audit_shards
+    from skymm.curation.audit.page import audit_shards
     from skymm.data.shards import expand
     from skymm.progress import progress
 
     paths = expand(shards)
     with tempfile.TemporaryDirectory() as directory, progress() as bar:
         task = bar.add_task("reading shards", total=len(paths), note="")
-        plan = Plan(samples, decode, *_plugged(similar, leakage or [], Path(directory)))
+        plan = Plan(samples, decode, *_checks(similar, leakage or [], Path(directory)))
         audited = audit_shards(
             paths, out, plan=plan, workers=workers, language=language, advance=lambda n: bar.advance(task, n)
         )
@@ -154,11 +154,11 @@ def data_audit(
     print_audit(audited.audit, audited.findings, audited.page, language=language)
 
 
-def _plugged(similar: bool, leakage: list[str], directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _checks(similar: bool, leakage: list[str], directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Checks and likenesses of an audit's plan; what they need is loaded only where they are asked for."""
     if not similar and not leakage:
         return {}, {}
-    from skymm.curation.audit.plugged import Leakage, likenesses
+    from skymm.curation.audit.likeness import Leakage, likenesses
 
     checks = {}
     if leakage:

@@ -236,8 +236,7 @@ def write_html(
     language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the page.")] = "en",
 ) -> None:
     """One page that says whether a model sees or only talks."""
-    from skymm.evaluation.report.collect import collect
-    from skymm.evaluation.report.page import write_report
+    from skymm.evaluation.report.page import collect, write_report
 
     found, gains = collect(runs)
     print(write_report(found, out, language=language, gains=gains))

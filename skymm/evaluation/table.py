@@ -1,14 +1,21 @@
-"""Scores as tables for a terminal."""
+"""Scores as tables for a terminal; and models beside each other on a page, with pictures, questions and answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from skymm.conversation import LANGUAGES
 from skymm.evaluation.benchmark import Benchmark, coverage_line, value_of
+from skymm.evaluation.predictions import PREDICTIONS, read_lines
+from skymm.page import document
+from skymm.page.drawing import swatch
+from skymm.verdict import yes_no
 
 
 def benchmark_table(benchmarks: Sequence[Benchmark]) -> None:
@@ -128,3 +135,52 @@ def print_comparison(scores: Comparison) -> tuple[list[str], list[list[str]]]:
         table.add_row(*row[1:], end_section=last)
     _console().print(table)
     return header, rows
+
+
+def write_comparison(
+    path: Path,
+    title: str,
+    intro: str,
+    table: tuple[Sequence[str], Sequence[Sequence[str]]],
+    runs: Mapping[str, Path],
+    images: Mapping[str, Path],
+) -> Path:
+    """Write a page with the scores, and what each model answered about some pictures.
+
+    Args:
+        table: header and rows of the scores. runs: name of a model -> its predictions (all of the same questions).
+        images: "benchmark/subtask/file" -> picture; the cards, in order. Predictions lie in DIR/benchmark_language.
+    """
+    header, rows = table
+    answers = {name: _predictions(directory) for name, directory in runs.items()}
+    cards = [_answer_card(key, image, answers) for key, image in images.items()]
+    sections = [
+        document.Section("", [document.Table(header, rows, wordy=frozenset([1]))]),
+        document.Section("What they answered", [document.Cards(cards, "no picture")]),
+    ]
+    return document.write_page(document.Page(title, "en", intro, sections), path)
+
+
+def _predictions(directory: Path) -> dict[str, dict[str, Any]]:
+    """By id, those of every language below a directory; the language becomes part of the id."""
+    return {
+        f"{file.parent.name}/{one['id']}": one
+        for file in sorted(directory.glob(f"*/{PREDICTIONS}"))
+        for one in read_lines(file)
+    }
+
+
+def _answer_card(key: str, image: Path, answers: Mapping[str, Mapping[str, Any]]) -> document.Card:
+    benchmark, picture = key.split("/", 1)
+    wanted = {f"{benchmark}_{language}/{picture}" for language in LANGUAGES}
+    lines = []
+    for name, asked in next(iter(answers.values())).items():
+        if name.rsplit("/", 1)[0] not in wanted:
+            continue
+        lines.append(document.Line(asked["prompt"]))
+        for series, (model, predictions) in enumerate(answers.items()):
+            said = predictions[name]["response"]
+            style = "right" if yes_no(said, asked["question"]) == asked["gold"] else "wrong"
+            lines.append(document.Line(said or "(nothing)", style, model, swatch(series)))
+    with Image.open(image) as opened:
+        return document.Card([(key, document.data_url(opened, 512))], lines)

@@ -30,7 +30,7 @@ from skymm.train import card, runlog, state, trackers
 from skymm.train.held_out import HeldOut
 from skymm.train.parallel import deal_out, gathered, open_accelerator
 from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, share_of, why_padded
-from skymm.train.report.page import write_page
+from skymm.train.run_page import write_page
 from skymm.train.step import losses_of, take_step, with_rates
 from skymm.train.throughput import Flops, matrix_ceiling
 

@@ -8,10 +8,9 @@ from parrot import Parrot
 
 from skymm.answering.protocol import Reply
 from skymm.evaluation.benchmarks import mme
-from skymm.evaluation.page import write_page
 from skymm.evaluation.predictions import PREDICTIONS, is_predictions, read_lines, read_predictions
 from skymm.evaluation.run import prompt_of, questions_of, run, score_predictions, unanswered
-from skymm.evaluation.table import comparison_rows
+from skymm.evaluation.table import comparison_rows, write_comparison
 from skymm.recipe import EvalRecipe
 
 
@@ -262,7 +261,7 @@ def test_page_holds_pictures_questions_and_answers(recipe, tiny_data, tmp_path):
         "a model": {("bench", lang): score_predictions(tmp_path / "answers" / f"bench_{lang}") for lang in ("en", "zh")}
     }
     image = tiny_data / "bench" / "en" / "existence" / "000.jpg"
-    page = write_page(
+    page = write_comparison(
         tmp_path / "page.html",
         "A title",
         "An intro",

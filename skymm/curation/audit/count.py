@@ -13,14 +13,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from skymm.conversation import Conversation
 from skymm.curation.audit.counts import Counts
 from skymm.curation.audit.reading import clean
-from skymm.curation.audit.tally import Opened, tally
 from skymm.curation.candidate import Candidate, Check
 from skymm.curation.record import Facts, Picture, Record
 from skymm.data.shards import CARD, BadSample, Sample, conversation_of, expand, read_shard
-from skymm.images import UnreadableImage, decode_image, read_header
+from skymm.images import Header, UnreadableImage, decode_image, read_header
 
 _CANDIDATES_AT_A_TIME = 64
 
@@ -70,17 +68,20 @@ def count_shards(
     if workers is not None and workers < 1:
         raise ValueError(f"found workers = {workers}, expected at least 1")
     workers = min(workers or os.cpu_count() or 1, len(paths))
-    counts = Counts(plan.num_shown)
+    counts, count = Counts(plan.num_shown), partial(count_shard, plan=plan)
+
+    def add(part: Counts) -> None:
+        counts.merge(part)
+        advance(1)
+
     if workers == 1:
-        for path in paths:
-            counts.merge(count_shard(path, plan))
-            advance(1)
+        for part in map(count, paths):
+            add(part)
         return counts
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         try:
-            for part in pool.map(partial(count_shard, plan=plan), paths):
-                counts.merge(part)
-                advance(1)
+            for part in pool.map(count, paths):
+                add(part)
         except BrokenProcessPool as error:
             raise ValueError(
                 f"one of {workers} processes that counted shards was ended from outside, mostly for lack of memory; "
@@ -92,6 +93,7 @@ def count_shards(
 def count_shard(path: Path, plan: Plan) -> Counts:
     """Counts of one shard."""
     counts = Counts(plan.num_shown)
+    counts.open_shard(path)
     counts.totals["shards"] = 1
     card = _card(path.parent, counts)
     waiting: list[Candidate] = []
@@ -99,26 +101,33 @@ def count_shard(path: Path, plan: Plan) -> Counts:
         counts.totals["shard_bytes"] = path.stat().st_size
         for sample in read_shard(path):
             try:
-                opened = _open(sample, plan.decode)
+                conversation, headers = conversation_of(sample), _headers(sample, plan.decode)
             except BadSample as error:
                 counts.unreadable[error.reason] += 1
                 counts.example(error.reason, clean(str(error)))
                 continue
-            tally(counts, opened, card)
+            facts = counts.add(sample, conversation, headers, card)
             if plan.checks or plan.likenesses:
-                waiting.append(_candidate(opened))
+                encoded = {name: sample.members[name] for name in headers}
+                pictures = {name: Picture(data=data) for name, data in encoded.items()}
+                record = Record(
+                    conversation.key,
+                    pictures,
+                    turns=conversation.turns,
+                    facts=facts or Facts(),
+                    extra=conversation.extra,
+                )
+                waiting.append(Candidate(record, encoded))
             if len(waiting) == _CANDIDATES_AT_A_TIME:
                 _examine(waiting, plan, counts)
     except (ValueError, OSError) as error:
         counts.bad_shards.append((str(path), clean(str(error), 500)))
     _examine(waiting, plan, counts)
-    counts.close_shard(path)
     return counts
 
 
-def _open(sample: Sample, decode: bool) -> Opened:
-    """Raises BadSample for what training would skip: its reasons, and those of pictures."""
-    conversation = conversation_of(sample)
+def _headers(sample: Sample, decode: bool) -> dict[str, Header]:
+    """Of all pictures whose data is there. Raises BadSample for what training would skip."""
     headers = {}
     for name in sample.images:
         data = sample.members.get(name)
@@ -131,7 +140,7 @@ def _open(sample: Sample, decode: bool) -> Opened:
                 decode_image(data, where)
         except UnreadableImage as error:
             raise BadSample(str(error), error.reason) from error
-    return Opened(sample, conversation, headers)
+    return headers
 
 
 def _card(directory: Path, counts: Counts) -> Mapping[str, Any]:
@@ -146,25 +155,12 @@ def _card(directory: Path, counts: Counts) -> Mapping[str, Any]:
     return card if isinstance(card, Mapping) else {}
 
 
-def _candidate(opened: Opened) -> Candidate:
-    sample, conversation = opened.sample, opened.conversation
-    encoded = {name: sample.members[name] for name in opened.headers}
-    pictures = {name: Picture(data=data) for name, data in encoded.items()}
-    return Candidate(_record(conversation, pictures, opened.facts), encoded)
-
-
-def _record(conversation: Conversation, pictures: Mapping[str, Picture], facts: Facts | None) -> Record:
-    return Record(
-        conversation.key, pictures, turns=conversation.turns, facts=facts or Facts(), extra=conversation.extra
-    )
-
-
 def _examine(waiting: list[Candidate], plan: Plan, counts: Counts) -> None:
     """Pass the waiting samples through checks and signatures; after it none is waiting."""
     for name, check in plan.checks.items():
         for candidate, reason in zip(waiting, check(waiting), strict=True):
             if reason is not None:
-                counts.checked[name, reason] += 1
+                counts.checked[f"{name}: {reason}"] += 1
                 counts.example(f"{name}: {reason}", clean(candidate.record.key))
     for name, likeness in plan.likenesses.items():
         counts.signatures.setdefault(name, []).extend(likeness.signature(one) for one in waiting)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from skymm.conversation import LANGUAGES
-from skymm.curation.audit.naming import kind_name, percent
-from skymm.curation.audit.reading import CAPTION_KINDS, UNKNOWN
+from skymm.curation.audit.reading import CAPTION_KINDS
 from skymm.curation.audit.summary import Audit, Balance, Thing
-from skymm.curation.audit.words import Words
+from skymm.page.document import Words
+from skymm.page.numbers import percent
+from skymm.verdict import UNKNOWN
 
 MEND, LOOK, KNOW = 3, 2, 1
 """To be mended before training; worth a look; good to know."""
@@ -26,9 +27,16 @@ _SMALL_SIDE, _LONG = 64, 5
 _FEW = 0.1  # share of a language
 
 
+def kind_name(kind: str, words: Words) -> str:
+    """A kind, a language, a polarity in words; what the words do not have stands as it is, with spaces for underscores."""
+    if kind in ("unknown", "yes", "no", "en", "zh", "positive", "negative", "all_kinds", "both_languages"):
+        return words[kind]
+    return "/".join(words["kinds"].get(part, part.replace("_", " ")) for part in kind.split("/"))
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`size` (0 to 1) orders those of one level; the words `find_NAME` with these values are its sentence."""
+    """`size` (0 to 1) orders those of one level; the sentence of this name among the words tells it, with these values."""
 
     name: str
     level: int
@@ -41,7 +49,7 @@ class Finding:
         for name in ("kind", "language", "answer"):
             if name in shown:
                 shown[name] = kind_name(shown[name], words)
-        sentence = words[f"find_{self.name}"].format(**shown)
+        sentence = words["sentences"][self.name].format(**shown)
         return sentence[:1].upper() + sentence[1:]
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from skymm.curation.audit.counts import Question
-from skymm.curation.audit.reading import NO, UNKNOWN, YES
 from skymm.text import normalise, words
+from skymm.verdict import NO, UNKNOWN, YES
 
 MIN_QUESTIONS = 60
 """Fewer say nothing about guessing."""

@@ -2,7 +2,8 @@
 
 These readings are narrow on purpose: what they cannot tell for sure is counted as neither. A yes or no is read where an answer
 begins with the word and stops or pauses after it ("No, there is none.", 没有，图里没有狗。); a thing where a question asks for
-nothing but its being there ("Is there a dog in the picture?", 图里有狗吗？).
+nothing but its being there ("Is there a dog in the picture?", 图里有狗吗？). `skymm.verdict` reads more into an answer
+("Nothing" as a no), as is right for what a model says to a yes/no question; here answers of every kind are read.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from skymm.curation.record import Facts
-from skymm.text import language_of, normalise
+from skymm.text import normalise
+from skymm.verdict import NO, UNKNOWN, YES
 
-UNKNOWN = "unknown"
-YES, NO = "yes", "no"
 EXISTENCE_KINDS = ("existence", "object", "objects", "presence", "random", "popular", "adversarial")
 """Kinds of questions that ask whether a thing is there, as MME, POPE and others call them."""
 CAPTION_KINDS = ("caption", "captions", "description", "layout")
@@ -61,16 +61,6 @@ def asked_thing(question: str, kind: str) -> str | None:
     match = _ENGLISH_THING.fullmatch(text) or _CHINESE_THING.fullmatch(text)
     thing = match["thing"].strip(" '\"“”").lower() if match else ""
     return thing if thing and len(thing) <= _LONGEST_THING and not _NUMBER.match(thing) else None
-
-
-def language(stated: str | None, text: str) -> str:
-    """What the sample says, else what the script says."""
-    return stated or language_of(text)
-
-
-def is_other_script(stated: str | None, text: str, num_words: int) -> bool:
-    """Whether an answer of some length is written in another language than it says; one word may well be a foreign name."""
-    return stated is not None and num_words >= 4 and language_of(text) != stated
 
 
 def facts_of(extra: Mapping[str, Any]) -> Facts | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from skymm.conversation import LANGUAGES
 from skymm.curation.audit.count import Plan
-from skymm.curation.audit.counts import Counts
+from skymm.curation.audit.counts import NUM_EXAMPLES, Counts, Prints
 from skymm.curation.audit.guessing import Guess, guess, guess_before
-from skymm.curation.audit.prints import Repeats
-from skymm.curation.audit.reading import UNKNOWN, clean
+from skymm.curation.audit.reading import clean
+from skymm.verdict import UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,30 @@ class Wrong:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """What stands several times: its hash, how often, and where first (number of the shard, and of the sample in it)."""
+
+    hash: str
+    count: int
+    shard: int
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """`copies` are all but the first of each; `within` of them stand in the same shard as an earlier one."""
+
+    total: int
+    copies: int
+    within: int
+    most: tuple[Repeat, ...] = ()
+
+    @property
+    def across(self) -> int:
+        return self.copies - self.within
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Everything. `histograms`: name -> number -> how many have it."""
 
@@ -110,25 +136,31 @@ class Audit:
 
 def summarise(counts: Counts, plan: Plan | None = None) -> Audit:
     """The audit of what was counted by a plan."""
-    totals = {name: count for name, count in sorted(counts.totals.items()) if "/" not in name}
-    answers = {tuple(name.split("/")): count for name, count in counts.totals.items() if "/" in name}
-    kinds = {str(name): kind for name, kind in counts.kinds.values.items() if kind.answers}
+    kinds = sorted((str(name), kind) for name, kind in counts.kinds.items() if kind.answers)
     rows = [
         _balance(name, language, {key: count for key, count in kind.answers.items() if language in ("", key[0])})
-        for name, kind in sorted(kinds.items())
+        for name, kind in kinds
         for language in ("", *LANGUAGES)
     ]
     rows.sort(key=lambda row: (-row.total, row.name))
     guesses = [
-        guess(name, language, [question for _, question in few.lowest()])
-        for name, kind in sorted(kinds.items())
-        for language, few in sorted(kind.questions.items())
+        guess(name, language, few.lowest()) for name, kind in kinds for language, few in sorted(kind.questions.items())
+    ]
+    before = [
+        guess_before(told, name, language) for name, kind in kinds for language, told in sorted(kind.before.items())
+    ]
+    likenesses = sorted(plan.likenesses.items()) if plan else []
+    histograms = [
+        "rounds",
+        "sides",
+        "aspects",
+        *(f"{role}_{one}" for role in ("question", "answer") for one in LANGUAGES),
     ]
     return Audit(
-        totals=totals,
-        overall=_balance("", "", answers),
+        totals=dict(sorted(counts.totals.items())),
+        overall=_balance("", "", counts.answers),
         languages=tuple(
-            _balance("", language, {key: count for key, count in answers.items() if key[0] == language})
+            _balance("", language, {key: count for key, count in counts.answers.items() if key[0] == language})
             for language in LANGUAGES
         ),
         kinds=tuple(row for row in rows if not row.language),
@@ -136,34 +168,21 @@ def summarise(counts: Counts, plan: Plan | None = None) -> Audit:
         num_kinds=max(len(kinds), counts.kinds.num_names if counts.kinds.full else 0),
         guesses=tuple(sorted((one for one in guesses if one), key=lambda one: (-one.gain, one.kind, one.language))),
         before=guess_before(counts.before),
-        before_kinds=tuple(_before_kinds(counts)),
+        before_kinds=tuple(one for one in before if one),
         things=_things(counts),
         num_things=counts.objects.num_names,
-        histograms=_histograms(counts),
+        histograms={name: dict(sorted(counts.histograms.get(name, {}).items())) for name in histograms},
         formats=dict(sorted(counts.formats.items())),
-        repeats={name: getattr(counts, name).repeats() for name in ("pictures", "texts", "wholes", "keys")},
-        alike=_alike(counts, plan or Plan()),
+        repeats={name: repeats(counts.prints.get(name, ())) for name in ("pictures", "texts", "wholes", "keys")},
+        alike={name: sum(one.alike(counts.signatures.get(name, []))) for name, one in likenesses},
         sources=_sources(counts),
         num_sources=counts.sources.num_names,
         unreadable=_wrong(counts.unreadable, counts),
-        checked=_wrong(
-            Counter({f"{name}: {reason}": count for (name, reason), count in counts.checked.items()}), counts
-        ),
-        details={name: tuple(found) for name, found in sorted(counts.examples.items())},
+        checked=_wrong(counts.checked, counts),
+        details={name: tuple(found[:NUM_EXAMPLES]) for name, found in sorted(counts.examples.items())},
         bad_shards=tuple(counts.bad_shards),
         shards=tuple(counts.shards),
     )
-
-
-def _before_kinds(counts: Counts) -> Iterator[Guess]:
-    of_kind: dict[tuple[str, str], dict[tuple[int, str, int, str], int]] = {}
-    for (kind, language, *told), count in counts.before_kind.items():
-        if kind in counts.kinds.values:
-            of_kind.setdefault((kind, language), {})[tuple(told)] = count
-    for (kind, language), before in sorted(of_kind.items()):
-        found = guess_before(before, kind, language)
-        if found is not None:
-            yield found
 
 
 def share(part: int, whole: int) -> float | None:
@@ -195,37 +214,34 @@ def _balance(name: str, language: str, answers: Mapping[tuple[str, ...], int]) -
 
 def _things(counts: Counts) -> tuple[Thing, ...]:
     found = [
-        Thing(str(name), row["pictures"], row["positive"], row["negative"])
-        for name, row in counts.objects.values.items()
+        Thing(str(name), row["pictures"], row["positive"], row["negative"]) for name, row in counts.objects.items()
     ]
     return tuple(sorted(found, key=lambda thing: (-thing.asked, -thing.pictures, thing.name)))
 
 
-def _histograms(counts: Counts) -> dict[str, dict[int, int]]:
-    found = {"rounds": counts.rounds, "sides": counts.sides, "aspects": counts.aspects}
-    for role in ("question", "answer"):
-        for language in LANGUAGES:
-            found[f"{role}_{language}"] = Counter(
-                {
-                    length: count
-                    for (one, spoken, length), count in counts.lengths.items()
-                    if (one, spoken) == (role, language)
-                }
-            )
-    return {name: dict(sorted(histogram.items())) for name, histogram in found.items()}
-
-
-def _alike(counts: Counts, plan: Plan) -> dict[str, int]:
-    """How many samples are like an earlier one, for each way of comparing."""
-    found = {}
-    for name, likeness in sorted(plan.likenesses.items()):
-        found[name] = sum(likeness.alike(counts.signatures.get(name, [])))
-    return found
+def repeats(shards: Sequence[Prints], most: int = 6) -> Repeats:
+    """How much stands more than once, and what stands most often. Takes the hashes' memory once more, for sorting."""
+    lengths = [len(one.hashes) for one in shards]
+    if not sum(lengths):
+        return Repeats(0, 0, 0)
+    values = np.concatenate([np.frombuffer(one.hashes, np.uint64) for one in shards if one.hashes])
+    within = sum(len(one.hashes) - len(set(one.hashes)) for one in shards)
+    ordered, counts = np.unique(values, return_counts=True)
+    several = np.flatnonzero(counts > 1)
+    # Equal counts go by hash, which is the same in whatever order the shards come.
+    chosen = several[np.argsort(-counts[several], kind="stable")][:most]
+    ends, found = np.cumsum(lengths), []
+    for one in chosen:
+        place = int(np.flatnonzero(values == ordered[one])[0])
+        shard = int(np.searchsorted(ends, place, side="right"))
+        sample = shards[shard].samples[place - int(ends[shard]) + lengths[shard]]
+        found.append(Repeat(f"{int(ordered[one]):016x}", int(counts[one]), shard, sample))
+    return Repeats(len(values), len(values) - len(ordered), within, tuple(found))
 
 
 def _sources(counts: Counts) -> tuple[SourceRow, ...]:
     rows = []
-    for name, row in counts.sources.values.items():
+    for name, row in counts.sources.items():
         source, _, licence = str(name).partition("\n")
         fields = ("samples", "pictures", "answers", "zh", "positive", "negative")
         rows.append(SourceRow(source, licence, *(row[field] for field in fields)))
@@ -234,4 +250,8 @@ def _sources(counts: Counts) -> tuple[SourceRow, ...]:
 
 def _wrong(found: Mapping[str, int], counts: Counts) -> tuple[Wrong, ...]:
     ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(Wrong(clean(name), count, tuple(counts.examples.get(name, ()))) for name, count in ordered if count)
+    return tuple(
+        Wrong(clean(name), count, tuple(counts.examples.get(name, ())[:NUM_EXAMPLES]))
+        for name, count in ordered
+        if count
+    )

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skymm.curation.audit.findings import KNOW, LEVELS, LOOK, MEND, Finding
-from skymm.curation.audit.naming import kind_name, percent, size_name
+from skymm.curation.audit.findings import KNOW, LEVELS, LOOK, MEND, Finding, kind_name
+from skymm.curation.audit.page import audit_words, headline, message_of
 from skymm.curation.audit.reading import clean
-from skymm.curation.audit.summary import Audit, share
-from skymm.curation.audit.words import WORDS, Words
+from skymm.curation.audit.summary import Audit
+from skymm.page.document import Words
+from skymm.page.numbers import percent
 
 _COLOURS = {MEND: "bold red", LOOK: "yellow", KNOW: "dim"}
 _MOST = 12
@@ -24,7 +25,7 @@ def print_audit(
 ) -> None:
     """Print it, with the path of the page at the end."""
     console = console or Console(highlight=False)
-    words = WORDS[language]
+    words = audit_words(language)
     for name, number in headline(audit, words):
         console.print(Text(f"{number:>14}  {name}"))
     console.print()
@@ -42,26 +43,6 @@ def print_audit(
     _guessing(audit, words, console)
     _unreadable(audit, words, console)
     console.print(Text(str(page)), soft_wrap=True)
-
-
-def headline(audit: Audit, words: Words) -> list[tuple[str, str]]:
-    """(name, number) of what one wants to know first."""
-    totals, overall = audit.totals, audit.overall
-    lost = sum(wrong.count for wrong in audit.unreadable)
-    chinese = next(row.total for row in audit.languages if row.language == "zh")
-    shares = [
-        ("chinese_answers", share(chinese, overall.total)),
-        ("negative_answers", share(overall.negative, overall.positive + overall.negative)),
-        ("yes_answers", overall.yes_share),
-    ]
-    numbers = [(name, totals.get(name, 0)) for name in ("samples", "pictures", "questions")]
-    rare = [(name, totals.get(name, 0)) for name in ("text_only", "several_pictures")] + [("unreadable_samples", lost)]
-    return [
-        *((words[name], f"{count:,}") for name, count in numbers),
-        *((words[name], percent(part)) for name, part in shares if part is not None),
-        *((words[name], f"{count:,}") for name, count in rare if count),
-        (words["picture_bytes"], size_name(totals.get("picture_bytes", 0))),
-    ]
 
 
 def _balance(audit: Audit, words: Words, console: Console) -> None:
@@ -101,4 +82,4 @@ def _unreadable(audit: Audit, words: Words, console: Console) -> None:
         for example in wrong.examples:
             console.print(Text(f"  {example}", style="dim"))
     for path, message in audit.bad_shards[:_MOST]:
-        console.print(Text(message if path in message else f"{path}: {message}", style="red"))
+        console.print(Text(message_of(path, message), style="red"))

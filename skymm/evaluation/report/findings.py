@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from skymm.evaluation.report.figures import bounds, difference, number, rounded, swapped
-from skymm.evaluation.report.labels import named
-from skymm.evaluation.report.measured import Measured
-from skymm.evaluation.report.seeing import Gain, probabilities
-from skymm.evaluation.report.twins import Twins
-from skymm.evaluation.report.words import Words
+from skymm.evaluation.report.measure import Gain, Measured, Twins, probabilities
 from skymm.evaluation.statistics import Interval, paired_difference
+from skymm.page.document import Remark, Words
+from skymm.page.numbers import bounds, difference, percent, score
 
 SEES, PARTLY = 0.5, 0.2  # of the way from guessing to always right
 LEANS = 0.03  # share of answers; less is no leaning worth a word, however sure
@@ -20,14 +16,14 @@ SURE = 0.9
 _ENOUGH = 20  # answers that a share in a sentence needs
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A run on a benchmark: how much it sees (a word of the report), and the sentences that say why."""
+STYLES = {"level_sees": "good", "level_partly": "fair", "level_barely": "fair", "level_none": ""}  # all others: bad
 
-    benchmark: str
-    label: str
-    level: str
-    sentences: list[str]
+
+def named(name: str, words: Words) -> str:
+    """What a benchmark calls a metric, a table or an entry, in the language of the page; else as it is, with spaces for
+    underscores, so that a new benchmark needs no words.
+    """
+    return words["labels"].get(name, name.replace("_", " "))
 
 
 def short_title(measured: Measured, words: Words) -> str:
@@ -47,26 +43,34 @@ def level_of(measured: Measured) -> str:
     return "level_against" if looks.high < 0 else "level_talks"
 
 
-def finding(measured: Measured, words: Words, gains: Sequence[Gain] = ()) -> Finding:
-    run, level = measured.run, level_of(measured)
+def verdict(measured: Measured, words: Words, gains: Sequence[Gain] = ()) -> Remark:
+    """How much a run sees on a benchmark, and the sentences that say why."""
+    level = level_of(measured)
+    text = words["between_sentences"].join(_sentences(measured, level, words, gains))
+    label = measured.label if measured.label != measured.run.model else ""
+    word = words[level] if level != "level_none" else ""
+    return Remark(text, word, STYLES.get(level, "bad"), short_title(measured, words), label)
+
+
+def _sentences(measured: Measured, level: str, words: Words, gains: Sequence[Gain]) -> list[str]:
+    run, sentences = measured.run, []
     if not run.answers:
-        return Finding(short_title(measured, words), measured.label, level, [words["say_no_answers"]])
-    sentences = []
+        return [words["say_no_answers"]]
     if len(run.answers) < run.expected:
         sentences.append(words["say_incomplete"].format(answered=len(run.answers), expected=run.expected))
     sentences += _about_yes(measured, words) + _about_options(measured, words)
     if measured.value("seeing.unknown"):
-        sentences.append(words["say_unknown"].format(unknown=rounded(measured.value("seeing.unknown") or 0)))
+        sentences.append(words["say_unknown"].format(unknown=percent(measured.value("seeing.unknown") or 0)))
     if level == "level_none" and not sentences:
         main = measured.benchmark.main
         value = measured.value(f"official.{main.key}")
         if value is not None:
-            sentences.append(words["say_score"].format(metric=named(main.label, words), value=number(value, main.unit)))
+            sentences.append(words["say_score"].format(metric=named(main.label, words), value=score(value, main.unit)))
     sentences += _about_confidence(measured, words)
     for gain in gains:
         if (gain.benchmark, gain.model) == (measured.benchmark.name, run.model):
             sentences.append(words["say_gain"].format(swv=f"{gain.swv:.1f}", sv=f"{gain.sv:.1f}"))
-    return Finding(short_title(measured, words), measured.label, level, sentences)
+    return sentences
 
 
 def _about_yes(measured: Measured, words: Words) -> list[str]:
@@ -76,14 +80,14 @@ def _about_yes(measured: Measured, words: Words) -> list[str]:
     found = []
     if where_yes is not None and where_no is not None:
         key = "say_blind" if level_of(measured) == "level_talks" else "say_looks"
-        found.append(words[key].format(where_yes=rounded(where_yes), where_no=rounded(where_no)))
+        found.append(words[key].format(where_yes=percent(where_yes), where_no=percent(where_no)))
     if yes is not None and no is not None and gold is not None:
         # Few yes need not mean many no: it may say neither.
         more, less = _leans(yes, gold), _leans(no, 1 - gold)
         key = "say_yes_more" if more else "say_yes_less" if less else "say_yes_even"
-        found.append(words[key].format(yes=rounded(yes.value), gold=rounded(gold)))
+        found.append(words[key].format(yes=percent(yes.value), gold=percent(gold)))
     if same:
-        found.append(words["say_same"].format(same=rounded(same)))
+        found.append(words["say_same"].format(same=percent(same)))
     return found
 
 
@@ -96,7 +100,7 @@ def _about_options(measured: Measured, words: Words) -> list[str]:
     right, chance = measured.value("seeing.right"), measured.value("seeing.chance")
     if right is None or chance is None:
         return []
-    return [words["say_options"].format(right=rounded(right), chance=rounded(chance))]
+    return [words["say_options"].format(right=percent(right), chance=percent(chance))]
 
 
 def _about_confidence(measured: Measured, words: Words) -> list[str]:
@@ -110,7 +114,7 @@ def _about_confidence(measured: Measured, words: Words) -> list[str]:
                 right.append(choice == answer.question.gold)
     if len(right) < _ENOUGH:
         return []
-    return [words["say_sure"].format(right=rounded(sum(right) / len(right)), count=len(right))]
+    return [words["say_sure"].format(right=percent(sum(right) / len(right)), count=len(right))]
 
 
 def comparison(first: Measured, second: Measured, words: Words) -> str | None:
@@ -120,15 +124,21 @@ def comparison(first: Measured, second: Measured, words: Words) -> str | None:
         return None
     main = first.benchmark.main
     higher, lower = (first, second) if found.value >= 0 else (second, first)
-    shown = found if found.value >= 0 else swapped(found)
+    low, high = (found.low, found.high) if found.value >= 0 else _turned(found)
     return words["say_higher" if found.excludes(0) else "say_level"].format(
         benchmark=short_title(first, words),
         metric=named(main.label, words),
         higher=higher.label,
         lower=lower.label,
         difference=difference(found.value, main.unit, sign=False),
-        interval=bounds(shown, main.unit),
+        interval=bounds(low, high, main.unit),
     )
+
+
+def _turned(found: Interval) -> tuple[float | None, float | None]:
+    """The bounds of the difference the other way round."""
+    low, high = found.low, found.high
+    return None if high is None else -high, None if low is None else -low
 
 
 def about_twins(benchmark: str, found: Twins, words: Words) -> str:
@@ -136,10 +146,10 @@ def about_twins(benchmark: str, found: Twins, words: Words) -> str:
         benchmark=benchmark,
         label=found.label,
         count=found.count,
-        zh=rounded(found.zh.value),
-        en=rounded(found.en.value),
+        zh=percent(found.zh.value),
+        en=percent(found.en.value),
         gap=difference(found.gap.value, "rate"),
-        interval=bounds(found.gap, "rate"),
+        interval=bounds(found.gap.low, found.gap.high, "rate"),
     )
 
 

@@ -1,29 +1,25 @@
 """One page that answers: does this model see, or does it only talk?
 
-The page stands alone (no script, nothing from the network, pictures inside), in English or Chinese, and everything on it
-is computed from predictions: scores with intervals, leaning to yes, confidence, comparisons, and the worst mistakes.
+Everything on it is computed from predictions: scores with intervals, leaning to yes, confidence, comparisons, and the worst
+mistakes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from skymm.evaluation.report.findings import about_twins, comparison, finding, short_title
-from skymm.evaluation.report.measured import RESAMPLES, SEED, Measured, measure
-from skymm.evaluation.report.sections import section
-from skymm.evaluation.report.seeing import Gain, Run
-from skymm.evaluation.report.tables import gain_table, overview_table
-from skymm.evaluation.report.twins import Twins, language_gaps
-from skymm.evaluation.report.words import WORDS, Words
-from skymm.page.drawing import swatch
-from skymm.page.render import write_html
-
-__all__ = ["Gain", "Run", "write_report"]
-
-TEMPLATE = "page.html.jinja"
+from skymm.evaluation.benchmark import benchmark
+from skymm.evaluation.gain import PASSES, gain_of_runs
+from skymm.evaluation.predictions import PREDICTIONS, file_of, read_predictions
+from skymm.evaluation.report.findings import about_twins, comparison, short_title, verdict
+from skymm.evaluation.report.measure import RESAMPLES, SEED, Gain, Measured, Run, Twins, language_gaps, measure
+from skymm.evaluation.report.sections import gain_section, overview, section
+from skymm.evaluation.run import files_of
+from skymm.page.document import Columns, Page, Remarks, Section, Sentences, Words, read_words, write_page
 
 
 def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains: Sequence[Gain] = ()) -> Path:
@@ -33,39 +29,38 @@ def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains:
     """
     if not runs:
         raise ValueError("no runs to report on, expected at least one directory with predictions.jsonl")
-    if language not in WORDS:
-        raise ValueError(f"found language {language!r}, expected one of {', '.join(WORDS)}")
-    words = WORDS[language]
-    groups = [_measured(group) for group in _by_benchmark(runs)]
-    twins = [
-        language_gaps([one.run for one in group], [one.label for one in group], RESAMPLES, SEED) for group in groups
-    ]
-    models = list(dict.fromkeys(run.model for run in runs))
-    titles = {group[0].benchmark.name: short_title(group[0], words) for group in groups}
-    values = {
-        "w": words,
-        "stated": words["stated"].format(
-            num_runs=len(runs), num_answers=sum(len(run.answers) for run in runs), n=RESAMPLES, seed=SEED
-        ),
-        "method_interval": words["method_interval"].format(n=RESAMPLES, seed=SEED),
-        "verdicts": [
-            (model, [finding(one, words, gains) for group in groups for one in group if one.run.model == model])
-            for model in models
-        ],
-        "comparisons": _comparisons(groups, twins, words),
-        "overview": overview_table(groups, words),
-        "gains": gain_table(gains, titles, words),
-        "sections": [section(group, found, words) for group, found in zip(groups, twins)],
-        "swatch": swatch,
-    }
-    return write_html(out, "skymm.evaluation.report", TEMPLATE, values)
-
-
-def _by_benchmark(runs: Sequence[Run]) -> list[list[Run]]:
-    groups: dict[str, list[Run]] = {}
+    words = read_words(__package__, "words", language)
+    by_benchmark: dict[str, list[Run]] = {}
     for run in runs:
-        groups.setdefault(run.benchmark.name, []).append(run)
-    return list(groups.values())
+        by_benchmark.setdefault(run.benchmark.name, []).append(run)
+    groups = [_measured(group) for group in by_benchmark.values()]
+    twins = [language_gaps([one.run for one in group], [one.label for one in group]) for group in groups]
+    titles = {group[0].benchmark.name: short_title(group[0], words) for group in groups}
+    verdicts = [
+        Section(
+            model,
+            [Remarks([verdict(one, words, gains) for group in groups for one in group if one.run.model == model])],
+        )
+        for model in dict.fromkeys(run.model for run in runs)
+    ]
+    compared = _comparisons(groups, twins, words)
+    comparisons = [Section(words["pairs"], [Sentences(compared)])] if compared else []
+    methods = [
+        words["method_interval"].format(n=RESAMPLES, seed=SEED),
+        words["method_level"],
+        words["method_calibration"],
+    ]
+    sections = [
+        Section(words["verdict"], [Columns(verdicts), *comparisons]),
+        *overview(groups, words),
+        *gain_section(gains, titles, words),
+        *(section(group, found, words) for group, found in zip(groups, twins)),
+        Section(words["methods"], methods),
+    ]
+    stated = words["stated"].format(
+        num_runs=len(runs), num_answers=sum(len(run.answers) for run in runs), n=RESAMPLES, seed=SEED
+    )
+    return write_page(Page(words["title"], words["html_language"], stated, sections), out)
 
 
 def _measured(runs: Sequence[Run]) -> list[Measured]:
@@ -86,3 +81,61 @@ def _comparisons(groups: Sequence[Sequence[Measured]], twins: Sequence[Sequence[
             sentences += [comparison(first, second, words) for first, second in combinations(group, 2)]
         sentences += [about_twins(short_title(group[0], words), one, words) for one in found]
     return [sentence for sentence in sentences if sentence]
+
+
+# --- which runs lie in directories ---------------------------------------------------------------------------------------
+
+
+def collect(paths: Iterable[Path]) -> tuple[list[Run], list[Gain]]:
+    """Runs, and gains where the three passes of `skymm eval gain` lie side by side; directories are searched.
+
+    Passes without images are part of a gain and no runs of their own. Raises ValueError where nothing lies.
+    """
+    files, gains = [], []
+    for path in paths:
+        file = file_of(path)
+        found = [file] if file.is_file() else sorted(path.rglob(PREDICTIONS)) if path.is_dir() else []
+        if not found:
+            raise ValueError(f"no {PREDICTIONS} at or below {path}")
+        files += [one for one in found if one not in files]
+    runs = []
+    for file in files:
+        predictions = read_predictions(file)
+        if not predictions.images:
+            continue
+        of_benchmark = benchmark(predictions.benchmark)
+        runs.append(
+            Run(
+                name=file.parent.name,
+                model=predictions.model,
+                benchmark=of_benchmark,
+                recipe=predictions.recipe.model_copy(
+                    update={"files": {name: str(path) for name, path in files_of(predictions).items()}}
+                ),
+                answers=predictions.answers,
+                expected=predictions.num_questions,
+            )
+        )
+        around = file.parent.parent
+        if file.parent.name == PASSES[0] and all((around / name / PREDICTIONS).is_file() for name in PASSES):
+            gains.append(Gain(of_benchmark.name, predictions.model, **gain_of_runs(around)))
+    short = short_names([one.model for one in runs])
+    runs = [replace(one, model=short[one.model]) for one in runs]
+    gains = [replace(one, model=short[one.model]) for one in gains]
+    if not runs:
+        raise ValueError(
+            f"{files[0]}: asked without images, which is half of a gain; give the directory of all three passes"
+        )
+    return runs, gains
+
+
+def short_names(models: Sequence[str]) -> dict[str, str]:
+    """What each model is called on the page: as many of its last path parts as tell it from the others."""
+    parts = {model: model.rpartition("#")[2].removeprefix("hf:").rstrip("/").split("/") for model in models}
+    names = {}
+    for model, own in parts.items():
+        others = [other for name, other in parts.items() if name != model]
+        length = next((n for n in range(1, len(own)) if not any(other[-n:] == own[-n:] for other in others)), len(own))
+        names[model] = "/".join(own[-length:])
+    # Two endpoints may serve a model of one name.
+    return {model: name if list(names.values()).count(name) == 1 else model for model, name in names.items()}

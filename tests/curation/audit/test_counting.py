@@ -8,12 +8,10 @@ import pytest
 from audit_parts import last_bytes, no_pandas, same
 
 from skymm.conversation import parse
-from skymm.curation.audit import tally as tallying
 from skymm.curation.audit.count import Likeness, Plan, count_shards
 from skymm.curation.audit.counts import Counts
 from skymm.curation.audit.reading import asked_thing
 from skymm.curation.audit.summary import summarise
-from skymm.curation.audit.tally import Opened, tally
 from skymm.curation.facts.known import know
 from skymm.curation.negatives.balance import Asked
 from skymm.curation.negatives.questions import exchange
@@ -141,6 +139,14 @@ def test_order_of_answers_is_counted(known):
     assert sum(counts.before.values()) == 4
 
 
+def test_order_of_answers_is_counted_by_kind_with_how_far_yes_leads(shards):
+    said = ["No", "No", "Yes", "No", "A dog.", "No"]
+    turns = [(f"Is it {place}?", one, "color", None, "en") for place, one in enumerate(said)]
+    counts = count_shards(shards.write("order", [shards.sample("a", turns)]), workers=1)
+    told = {(last, more, one) for _, last, more, one in counts.kinds["color"].before["en"]}
+    assert told == {("", 0, "no"), ("no", -1, "no"), ("no", -2, "yes"), ("yes", -1, "no"), ("no", -2, "no")}
+
+
 def test_any_number_of_processes_counts_the_same(shared):
     told = []
     serial = count_shards(shared.balanced_dir, workers=1)
@@ -244,10 +250,11 @@ def test_checks_and_likenesses_are_plugged_in(shared):
 
 def test_memory_grows_by_36_bytes_a_sample(monkeypatch):
     """What would be kept is what would be sent to another process."""
-    monkeypatch.setattr(tallying, "NUM_QUESTIONS", 50)
+    monkeypatch.setattr("skymm.curation.audit.counts.NUM_QUESTIONS", 50)
 
     def size(num_samples):
         counts = Counts(8)
+        counts.open_shard("a.tar")
         for index in range(num_samples):
             words = random.Random(index).choices("abcdefgh", k=20)
             data = json.dumps(
@@ -259,8 +266,7 @@ def test_memory_grows_by_36_bytes_a_sample(monkeypatch):
                 }
             ).encode()
             sample = Sample(f"{index:06d}", {"json": data}, "a.tar", index)
-            tally(counts, Opened(sample, parse(data, sample.key), {}), {})
-        counts.close_shard("a.tar")
+            counts.add(sample, parse(data, sample.key), {}, {})
         return len(pickle.dumps(counts))
 
     grown = (size(2500) - size(500)) / 2000

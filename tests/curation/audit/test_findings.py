@@ -7,15 +7,14 @@ import pytest
 
 from skymm.curation.audit.count import Plan, count_shards
 from skymm.curation.audit.findings import KNOW, LOOK, MEND, findings, one_sided
-from skymm.curation.audit.sentences import CHINESE, ENGLISH
+from skymm.curation.audit.page import audit_words
 from skymm.curation.audit.summary import Thing, summarise
-from skymm.curation.audit.words import WORDS
 
 
 def told(directory, language="en", plan=None):
     """name -> (level, sentence), in order."""
     audit = summarise(count_shards(directory, plan, workers=1), plan)
-    return {one.name: (one.level, one.sentence(WORDS[language])) for one in findings(audit)}
+    return {one.name: (one.level, one.sentence(audit_words(language))) for one in findings(audit)}
 
 
 def yes_no(shards, name, polarity_of, *, num_samples=100, question="Is it number {index}?", **extra):
@@ -191,7 +190,3 @@ def test_leaks_are_told_first(shared):
 
     found = told(shared.balanced_dir, plan=Plan(checks={"leakage": check}))
     assert found == {"checked": (MEND, "Leakage: in mme: 1 samples (0.5%) may not be trained on.")}
-
-
-def test_every_finding_has_a_sentence_in_both_languages():
-    assert ENGLISH.keys() == CHINESE.keys()

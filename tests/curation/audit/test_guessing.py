@@ -4,9 +4,8 @@ import random
 
 import pytest
 
-from skymm.curation.audit.counts import Question
+from skymm.curation.audit.counts import Question, digest
 from skymm.curation.audit.guessing import MIN_QUESTIONS, guess, guess_before
-from skymm.curation.audit.lowest import digest
 
 THINGS = [f"thing{letter}" for letter in "abcdefghij"]
 

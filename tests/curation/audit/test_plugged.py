@@ -6,8 +6,8 @@ from PIL import Image
 
 from skymm.conversation import Conversation, Turn
 from skymm.curation.audit.count import Plan
-from skymm.curation.audit.plugged import Leakage, likenesses
-from skymm.curation.audit.run import audit_shards
+from skymm.curation.audit.likeness import Leakage, likenesses
+from skymm.curation.audit.page import audit_shards
 from skymm.curation.filters.leakage import LeakageIndex
 from skymm.data.shard_writing import write_shards
 

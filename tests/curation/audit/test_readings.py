@@ -4,45 +4,15 @@ import pytest
 
 from skymm.curation.audit.reading import asked_thing, clean, facts_of, source_and_licence, yes_no
 
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "Yes",
-        "yes.",
-        "Yes, there is a dog.",
-        "YES!",
-        "“Yes”",
-        "Yes - two.",
-        "是",
-        "是的。",
-        "是的，有一只狗。",
-        "有。",
-        "对",
-        "True",
-    ],
-)
-def test_yes(answer):
-    assert yes_no(answer) == "yes"
+YES = "Yes|yes.|Yes, there is a dog.|YES!|“Yes”|Yes - two.|是|是的。|是的，有一只狗。|有。|对|True"
+NO = "No|no.|No, it is not there.|否|没有|没有，图里没有狗。|不是。|不，是猫。|无|False."
+NEITHER = "Nothing|No one is there|Yesterday|Northern lights|A dog.||有一只狗|没有狗|是一只猫|否则不行|不知道|无花果"
 
 
-@pytest.mark.parametrize(
-    "answer",
-    ["No", "no.", "No, it is not there.", "否", "没有", "没有，图里没有狗。", "不是。", "不，是猫。", "无", "False."],
-)
-def test_no(answer):
-    assert yes_no(answer) == "no"
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        *("Nothing", "No one is there", "Yesterday", "Northern lights", "A dog.", ""),
-        *("有一只狗", "没有狗", "是一只猫", "否则不行", "不知道", "无花果"),
-    ],
-)
-def test_neither(answer):
-    assert yes_no(answer) is None
+def test_yes_and_no():
+    for answers, said in ((YES, "yes"), (NO, "no"), (NEITHER, None)):
+        for answer in answers.split("|"):
+            assert yes_no(answer) == said, answer
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Metric, Question
 from skymm.evaluation.benchmarks.mme import SUBTASKS
-from skymm.evaluation.report.seeing import Run
+from skymm.evaluation.report.measure import Run
 from skymm.recipe import EvalRecipe
 from skymm.verdict import yes_no
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import pytest
 from made_up import ask, benchmark, pairs, reply, run
 
-from skymm.evaluation.report import figures
-from skymm.evaluation.report.findings import comparison, finding, level_of
-from skymm.evaluation.report.measured import measure
-from skymm.evaluation.report.seeing import Gain
-from skymm.evaluation.report.words import WORDS
-from skymm.evaluation.statistics import Interval
+from skymm.evaluation.report.findings import comparison, level_of, verdict
+from skymm.evaluation.report.measure import Gain, measure
+from skymm.page.document import read_words
 
-ENGLISH = WORDS["en"]
+ENGLISH = read_words("skymm.evaluation.report", "words", "en")
 
 
 def says(share_yes, share_no, unknown=0):
@@ -46,7 +43,7 @@ def test_the_level_follows_the_difference_and_its_interval(answers, level):
 
 
 def sentences(answers, of=None, **options):
-    return " ".join(finding(measure(run(answers, of), "a"), ENGLISH, **options).sentences)
+    return verdict(measure(run(answers, of), "a"), ENGLISH, **options).text
 
 
 def test_leaning_needs_more_than_chance_and_more_than_a_trifle():
@@ -84,27 +81,7 @@ def test_comparisons_name_the_higher_one_first():
     assert comparison(high, measure(run(says(90, 10)[:4]), "x"), ENGLISH) is None
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(0, "0%"), (1, "100%"), (0.004, "0.4%"), (0.996, "99.6%"), (0.634, "63%"), (0.0101, "1%")],
-)
-def test_almost_none_is_not_none(value, shown):
-    assert figures.rounded(value) == shown
-
-
-def test_numbers_are_written_plainly():
-    assert figures.number(0.9034, "rate") == "90.3%" and figures.number(1419.08, "points") == "1419.08"
-    assert figures.bounds(Interval(0.5, 0.4, 0.6), "rate") == "[40.0, 60.0]"
-    assert figures.bounds(Interval(-3.0, -6.0, -0.001), "points") == "[−6.00, 0.00]"
-    assert figures.bounds(None, "rate") == figures.bounds(Interval(1.0), "rate") == ""
-    assert figures.difference(-0.06, "rate") == "−6.0" and figures.difference(0.06, "rate", sign=False) == "6.0"
-    assert figures.difference(12.5, "points") == "+12.50"
-    assert figures.p_value(0.0009) == "< 0.001" and figures.p_value(0.03125) == "0.031"
-    assert figures.probability(0.9999) == "> 99.9%" and figures.probability(1.0) == "100.0%"
-    assert figures.swapped(Interval(2, 1, 4)) == Interval(-2, -4, -1) and figures.swapped(Interval(2)) == Interval(-2)
-
-
 def test_a_benchmark_of_captions_has_its_main_number_only():
     of = benchmark("captions", strict=lambda answer: None, right=lambda answer: None)
-    found = finding(measure(run([reply(ask("1", "", choices=()), "A dog.")] * 2, of), "a"), ENGLISH)
-    assert (found.level, found.sentences) == ("level_none", ["accuracy: 0.0%."])
+    found = verdict(measure(run([reply(ask("1", "", choices=()), "A dog.")] * 2, of), "a"), ENGLISH)
+    assert (found.title, found.level, found.text) == ("Captions", "", "accuracy: 0.0%.")

@@ -10,12 +10,14 @@ import pytest
 from made_up import ask, benchmark, reply, run
 from PIL import Image
 
-from skymm.evaluation.report.cards import MAX_CARDS, cards_of
-from skymm.evaluation.report.mistakes import confidence_of, in_turn, pictures_of, thumbnail, worst_mistakes
+from skymm.evaluation.report.mistakes import MAX_CARDS, cards_of, confidence_of, in_turn, thumbnail, worst_mistakes
+from skymm.page.document import read_words
+
+WORDS = read_words("skymm.evaluation.report", "words", "en")
 
 
-def names(mistakes):
-    return [mistake.answer.question.id for mistake in mistakes]
+def names(answers):
+    return [answer.question.id for answer in answers]
 
 
 def test_the_surest_mistake_is_first_and_right_or_unreadable_answers_are_none():
@@ -28,7 +30,7 @@ def test_the_surest_mistake_is_first_and_right_or_unreadable_answers_are_none():
     ]
     found = worst_mistakes(run(answers))
     assert names(found) == ["surest", "sure", "unsure"]
-    assert [mistake.confidence for mistake in found] == pytest.approx([0.999, 0.99, 0.51])
+    assert [confidence_of(answer, benchmark()) for answer in found] == pytest.approx([0.999, 0.99, 0.51])
 
 
 def test_one_mistake_to_a_picture():
@@ -58,7 +60,7 @@ def test_confidence_is_in_what_was_said():
 def test_runs_take_turns():
     first = run([reply(ask(f"a{index}", "no"), "Yes", 0.9 - index / 10) for index in range(5)])
     second = run([reply(ask(name, "no"), "Yes", p) for name, p in (("a0", 0.99), ("b1", 0.9))])
-    assert [answer.question.id for answer in in_turn([first, second], 4)] == ["a0", "a1", "b1", "a2"]
+    assert names(in_turn([first, second], 4)) == ["a0", "a1", "b1", "a2"]
     assert in_turn([run([])], 4) == [] and in_turn([], 4) == []
 
 
@@ -66,16 +68,18 @@ def test_a_card_has_what_every_run_said_to_the_same_words():
     asked = ask("1", "no", text="Is it red?")
     translated = ask("1", "no", text="是红色吗？")
     runs = [run([reply(asked, "Yes ", 0.9996)]), run([reply(asked, "No")]), run([reply(translated, "No")])]
-    (card,), reason = cards_of(runs, ["a", "b", "c"])
-    assert (card.question, card.gold, card.picture, reason) == ("Is it red?", "no", None, "")
-    assert [(one.label, one.series, one.text, one.verdict, one.confidence) for one in card.replies] == [
-        ("a", 0, "Yes", "wrong", "> 99.9%"),
-        ("b", 1, "No", "right", ""),
+    (card,), reason = cards_of(runs, ["a", "b", "c"], WORDS)
+    assert card.pictures == [("picture of question 1", None)] and reason == ""
+    assert [(one.label, one.text, one.style, one.note) for one in card.lines] == [
+        ("", "Is it red?", "", ""),
+        ("right is", "no", "", ""),
+        ("a", "Yes", "wrong", "> 99.9%"),
+        ("b", "No", "right", ""),
     ]
 
 
 def test_there_are_at_most_so_many_cards():
-    cards, _ = cards_of([run([reply(ask(str(index), "no"), "Yes") for index in range(50)])], ["a"])
+    cards, _ = cards_of([run([reply(ask(str(index), "no"), "Yes") for index in range(50)])], ["a"], WORDS)
     assert len(cards) == MAX_CARDS == 12
 
 
@@ -113,14 +117,11 @@ def test_a_picture_that_cannot_be_read_is_none(tmp_path):
 def test_pictures_come_from_the_benchmark_by_question():
     answer = reply(ask("1", "no"), "Yes")
     of = benchmark(load=lambda recipe: [replace(answer.question, images=(encoded(),)), ask("2")])
-    found, reason = pictures_of(run([answer], of))
-    assert set(found) == {("1", answer.question.text)} and reason == ""
-    (card,), _ = cards_of([run([answer], of)], ["a"])
-    assert card.picture.startswith("data:image/jpeg;base64,")
+    (card,), reason = cards_of([run([answer], of)], ["a"], WORDS)
+    assert card.pictures[0][1].startswith("data:image/jpeg;base64,") and reason == ""
 
     def load(recipe):
         raise ValueError(f"{recipe.root} is gone")
 
-    assert pictures_of(run([answer], benchmark(load=load))) == ({}, "ValueError: nowhere is gone")
-    (card,), reason = cards_of([run([answer], benchmark(load=load))], ["a"])
-    assert card.picture is None and reason == "ValueError: nowhere is gone"
+    (card,), reason = cards_of([run([answer], benchmark(load=load))], ["a"], WORDS)
+    assert card.pictures[0][1] is None and reason == "ValueError: nowhere is gone"

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import re
-import shutil
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from bilingual import assert_bilingual
 from made_up import ask, benchmark, pairs, reply, run
-from PIL import Image, ImageStat
+from official import oracle
+from parrot import Parrot
+from PIL import Image
+from readable import assert_fits, assert_stands_alone, text_of
 
 from skymm.evaluation.benchmark import Answer, Metric
-from skymm.evaluation.benchmarks.mme import SUBTASKS
-from skymm.evaluation.report import labels
-from skymm.evaluation.report.leaderboard import PUBLISHED, SOURCE
-from skymm.evaluation.report.page import Gain, Run, write_report
-from skymm.evaluation.report.words import WORDS
-
-HERE = Path(__file__).parent
-SOURCES = HERE.parents[2] / "skymm" / "evaluation" / "report"
+from skymm.evaluation.benchmarks.mme import COGNITION, PERCEPTION, SUBTASKS
+from skymm.evaluation.gain import PASSES
+from skymm.evaluation.report.findings import named
+from skymm.evaluation.report.measure import Gain, Run
+from skymm.evaluation.report.page import collect, short_names, write_report
+from skymm.evaluation.report.sections import DRAWN, SOURCE, published
+from skymm.evaluation.run import run as ask_all
+from skymm.page.document import read_words
+from skymm.recipe import EvalRecipe
 
 
 def pictures(directory, answers):
@@ -74,14 +75,8 @@ def pages(tmp_path_factory):
     gains = [Gain("looking", "sees", 18.4, 3.1, 52.3, 33.9, None)]
     return {
         language: write_report(runs, directory / "deep" / f"{language}.html", language=language, gains=gains)
-        for language in WORDS
+        for language in ("en", "zh")
     }
-
-
-def text_of(page):
-    """What a reader sees: without style sheet and markup."""
-    page = re.sub(r"<style>.*?</style>", " ", page, flags=re.S)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
 def written(tmp_path, runs, **options):
@@ -94,83 +89,37 @@ def written(tmp_path, runs, **options):
 NAMES = "MME Looking Twins MG ML Sv Swv St ECE Brier McNemar max sees talks p OCR yes Yes No no Is there it en zh"
 
 
-def test_both_languages_have_every_word_with_the_same_numbers_in_it():
-    assert_bilingual(WORDS, alike=["p_value"])
-
-
-def test_every_word_is_used():
-    sources = "".join(path.read_text("utf-8") for path in SOURCES.glob("*.py") if path.name != "words.py")
-    sources += (SOURCES / "page.html.jinja").read_text("utf-8")
-    made = ("gain_", "across_", "up_", "level_")  # put together from these and a name
-    single = [key for key in WORDS["en"] if not key.startswith(made)]
-    assert not [key for key in single if f'"{key}' not in sources and f"w.{key}" not in sources]
-
-
 def test_the_chinese_page_has_no_english_left(pages):
     page = text_of(pages["zh"].read_text("utf-8"))
-    names = set(re.findall(r"[A-Za-z]+", f"{NAMES} {' '.join(SUBTASKS)} {[row.model for row in PUBLISHED]} {SOURCE}"))
+    names = set(
+        re.findall(r"[A-Za-z]+", f"{NAMES} {' '.join(SUBTASKS)} {[row['model'] for row in published()]} {SOURCE}")
+    )
     left = set(re.findall(r"[A-Za-z]+", page)) - names
     assert not left
     assert "结论" in page and "Verdict" not in page
 
 
 def test_labels_of_benchmarks_fall_back_to_their_own_words():
-    assert labels.named("existence", WORDS["zh"]) == "存在"
-    assert labels.named("a_new_thing", WORDS["zh"]) == "a new thing"
-    assert labels.named("text_translation", WORDS["en"]) == "translation"
+    english, chinese = (read_words("skymm.evaluation.report", "words", language) for language in ("en", "zh"))
+    assert named("existence", chinese) == "存在" and named("a_new_thing", chinese) == "a new thing"
+    assert named("text_translation", english) == "translation"
 
 
 # The page stands alone
 
 
-@pytest.mark.parametrize("language", WORDS)
-def test_the_page_needs_nothing_from_outside(pages, language):
-    page = pages[language].read_text("utf-8")
-    assert not re.findall(r"""(?:src|href|action|poster|data)\s*=\s*["']?(?!data:image/|#)[^"'\s>]""", page)
-    assert not re.search(r"<script|<link|<iframe|@import|url\(|https?://", page, re.I)
-    assert "default-src 'none'" in page
-    assert 'lang="zh-CN"' in page if language == "zh" else 'lang="en"' in page
-    assert "Noto Sans SC" in page and "prefers-color-scheme: dark" in page
-    assert len(page) < 1_000_000
+def test_the_page_needs_nothing_from_outside(pages):
+    for language, path in pages.items():
+        page = path.read_text("utf-8")
+        assert_stands_alone(page)
+        assert f'lang="{ {"zh": "zh-CN"}.get(language, language) }"' in page and page.count("<svg") > 10
+        found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+        assert 0 < len(found) <= 12 and all(len(one) < 20_000 for one in found), "pictures travel scaled down"
 
 
-def test_pictures_travel_scaled_down(pages):
-    page = pages["en"].read_text("utf-8")
-    found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
-    assert 0 < len(found) <= 12
-    assert all(len(one) < 20_000 for one in found)
-
-
-def chromium():
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on this machine to open the page in")
-    return found
-
-
-def opened(page, tmp_path, *options):
-    command = [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", *options, page.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
-@pytest.mark.parametrize("language", WORDS)
-def test_a_browser_shows_it(pages, tmp_path, language):
-    shown = opened(pages[language], tmp_path, "--dump-dom").stdout
-    assert WORDS[language]["verdict"] in text_of(shown)
-    assert shown.count("<svg") > 10 and "<polygon" in shown
-    assert not re.search(r"https?://", shown)
-
-
-@pytest.mark.parametrize("width", [1280, 400])
-def test_the_screen_is_not_blank_and_nothing_sticks_out(pages, tmp_path, width):
-    opened(pages["en"], tmp_path, f"--window-size={width},2000", f"--screenshot={tmp_path / 'shot.png'}")
-    with Image.open(tmp_path / "shot.png") as shot:
-        grey = shot.convert("L")
-        assert ImageStat.Stat(grey).stddev[0] > 10
-        # Tables scroll in themselves, so the outermost pixels are page and nothing else.
-        assert len(set(grey.crop((shot.width - 6, 0, shot.width, 2000)).tobytes())) == 1
+def test_a_browser_shows_it_and_nothing_sticks_out(pages):
+    assert_fits(pages["en"], 1280)
+    assert_fits(pages["zh"], 400, dark=True)
 
 
 # Nothing that comes from data becomes markup
@@ -203,7 +152,7 @@ def test_a_model_that_always_says_yes_only_talks(tmp_path):
 def test_a_model_that_looks_sees(tmp_path):
     says = pairs(40, lambda question: "No" if question.id == "existence/0/1" else question.gold)
     page = text_of(written(tmp_path, [run(says)]))
-    assert "Looking sees It says yes to 98% of the questions where yes is right, and to 0% where no is right." in page
+    assert "sees Looking It says yes to 98% of the questions where yes is right, and to 0% where no is right." in page
     assert "It answers yes 49% of the time where 50% is right. In 2% of the pictures" in page
     assert "leans" not in page
 
@@ -290,3 +239,62 @@ def test_what_cannot_be_reported_is_said(tmp_path):
         write_report([], tmp_path / "page.html")
     with pytest.raises(ValueError, match="'fr', expected one of en, zh"):
         write_report([run(pairs(1, lambda question: "Yes"))], tmp_path / "page.html", language="fr")
+
+
+# Published numbers
+
+
+def test_published_numbers_are_those_of_the_leaderboard():
+    files = {
+        "2023-11-24": "leaderboard_last_with_skywork_20231124.csv",
+        "2024-11-26": "leaderboard_latest_20241126.csv",
+    }
+    titles = {"Skywork-MM-13B": "Skywork-MM", "LLaVA (Vicuna-13B)": "LLaVA"}
+    rows = published()
+    assert len({row["model"] for row in rows}) == len(rows) == 11 and {row["model"] for row in rows} >= set(DRAWN)
+    for row in rows:
+        # Sums were published from unrounded subtasks.
+        for total, subtasks in (("perception", PERCEPTION), ("cognition", COGNITION)):
+            assert sum(float(row[name]) for name in subtasks) == pytest.approx(float(row[total]), abs=0.03)
+        assert all(0 <= float(row[name]) <= 200 for name in SUBTASKS)
+    for row in rows:
+        with oracle(f"mme/{files[row['date']]}").open(encoding="utf-8") as file:
+            known = {one["model"]: list(one.values()) for one in csv.DictReader(file)}
+        expected = [float(cell) for cell in known[titles.get(row["model"], row["model"])][2:18]]
+        assert [float(row[name]) for name in (*SUBTASKS, "perception", "cognition")] == expected
+
+
+# Where runs lie
+
+
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        (["runs/a/stage2", "runs/a/positives"], ["stage2", "positives"]),
+        (["runs/a/stage2", "runs/b/stage2"], ["a/stage2", "b/stage2"]),
+        (["hf:Qwen/Qwen2-VL-2B", "stage2/"], ["Qwen2-VL-2B", "stage2"]),
+        (["openai:http://h/v1#org/m", "hf:other/m"], ["org/m", "other/m"]),
+        (["openai:http://h/v1#m", "openai:http://g/v1#m"], ["openai:http://h/v1#m", "openai:http://g/v1#m"]),
+    ],
+)
+def test_names_are_as_short_as_tells_them_apart(models, names):
+    assert list(short_names(models).values()) == names
+
+
+@pytest.fixture
+def recipe(tiny_data):
+    return EvalRecipe(benchmark="mme", root=str(tiny_data / "bench" / "en"))
+
+
+def test_directories_are_searched_and_passes_make_a_gain(recipe, tmp_path):
+    ask_all(recipe, Parrot(name="runs/one"), tmp_path / "all" / "one")
+    for name, images in zip(PASSES, (True, False, False)):
+        ask_all(recipe, Parrot(name="runs/two"), tmp_path / "all" / "two" / name, images=images)
+    runs, gains = collect([tmp_path / "all", tmp_path / "all" / "one"])
+    assert [(one.name, one.model) for one in runs] == [("one", "one"), ("with_images", "two")]
+    assert [(one.benchmark, one.model, one.mg) for one in gains] == [("mme", "two", 0.0)]
+    assert all(one.expected == len(one.answers) for one in runs)
+    with pytest.raises(ValueError, match="half of a gain"):
+        collect([tmp_path / "all" / "two" / "without_images"])
+    with pytest.raises(ValueError, match=r"no predictions\.jsonl at or below"):
+        collect([tmp_path / "nowhere"])

@@ -21,8 +21,7 @@ class _Alike:
     match: str
 
     def __call__(self, found: Sequence[bytes]) -> list[bool]:
-        rows = np.frombuffer(b"".join(found), SIGNATURE)
-        return repeated(rows, DuplicatesRecipe(match=self.match)).tolist()
+        return repeated(np.frombuffer(b"".join(found), SIGNATURE), DuplicatesRecipe(match=self.match)).tolist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,11 @@ class Leakage:
         return _check(self.path)(candidates)
 
 
+@lru_cache(maxsize=1)
+def _check(path: str) -> Check:
+    return LeakageIndex.load(path).check()
+
+
 def _signature(candidate: Candidate) -> bytes:
     return signatures([candidate]).tobytes()
 
@@ -45,8 +49,3 @@ def likenesses() -> dict[str, Likeness]:
         "picture": Likeness(_signature, _Alike("images")),
         "picture and words": Likeness(_signature, _Alike("both")),
     }
-
-
-@lru_cache(maxsize=1)
-def _check(path: str) -> Check:
-    return LeakageIndex.load(path).check()

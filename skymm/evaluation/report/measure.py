@@ -1,0 +1,374 @@
+"""A run in numbers: its scores, whether it looks, how sure it is, and how it does in two languages; each with its resamples.
+
+Does a model look? One that only talks says yes as often where no is right as where yes is right. The difference of the two
+rates (Youden's J) is 0 for every such model, however much it leans to yes, and 1 for one that is always right. Answers that
+cannot be read count as neither yes nor no. With options to choose from, the same scale is accuracy above guessing.
+
+Twins are the same question in Chinese and in English: they carry the same `fields["twin"]` and different
+`fields["language"]`, in one run or in two runs of one benchmark by one model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, value_of
+from skymm.evaluation.statistics import (
+    Bootstrap,
+    Calibration,
+    Interval,
+    McNemar,
+    Rates,
+    calibration,
+    cluster_bootstrap,
+    mcnemar,
+)
+from skymm.recipe import EvalRecipe
+from skymm.verdict import UNKNOWN
+
+RESAMPLES = 500
+SEED = 0
+LANGUAGES = ("zh", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The answers of one model to one benchmark. `expected` is how many there would be if the run were complete."""
+
+    name: str
+    model: str
+    benchmark: Benchmark
+    recipe: EvalRecipe
+    answers: list[Answer]
+    expected: int
+
+    @property
+    def files(self) -> dict[str, Path]:
+        return {name: Path(path) for name, path in self.recipe.files.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What the picture is worth (Chen et al., arXiv 2403.20330): mg = sv - swv, ml = max(0, swv - st).
+
+    Scores of the benchmark's main metric: `sv` with pictures, `swv` without, `st` of the base LLM on the text alone.
+    """
+
+    benchmark: str
+    model: str
+    mg: float
+    ml: float | None
+    sv: float
+    swv: float
+    st: float | None
+
+
+def said(answer: Answer, benchmark: Benchmark) -> str | None:
+    """The choice that an answer makes, "unknown" where none can be read, None where there is nothing to choose from."""
+    return benchmark.strict(answer) if answer.question.choices else None
+
+
+def probabilities(answer: Answer) -> dict[str, float] | None:
+    """Softmax of the log-probabilities over the question's choices; None where they were not recorded for each."""
+    choices = answer.question.choices
+    if not answer.logits or not choices or any(choice not in answer.logits for choice in choices):
+        return None
+    values = [float(answer.logits[choice]) for choice in choices]
+    top = max(values)
+    if any(math.isnan(value) for value in values) or math.isinf(top):
+        return None
+    weights = [math.exp(value - top) for value in values]
+    return {choice: weight / sum(weights) for choice, weight in zip(choices, weights)}
+
+
+def is_right(answer: Answer, benchmark: Benchmark) -> bool | None:
+    """Right by the bilingual reading, so that neither language is at a disadvantage; by the official where there is none."""
+    choice, question = said(answer, benchmark), answer.question
+    return (
+        benchmark.right(answer) if choice is None or question.gold not in question.choices else choice == question.gold
+    )
+
+
+def is_yes_no(answer: Answer) -> bool:
+    question = answer.question
+    return len(question.choices) == 2 and set(question.choices) == set(YES_NO) and question.gold in YES_NO
+
+
+# Where yes is right, where no is right, with options; for each: how many, and how many of them say what.
+_KINDS = ("yes", "no", "option")
+_COUNTED = ("asked", "yes", "no", "unknown", "right", "chance")
+_PLACES = {name: place for place, name in enumerate([f"{kind}.{what}" for kind in _KINDS for what in _COUNTED])}
+_PLACES |= {"pairs": len(_PLACES), "same": len(_PLACES) + 1}
+
+
+def seeing_counts(answers: Sequence[Answer], benchmark: Benchmark) -> np.ndarray:
+    """The counts of one cluster that `seeing_rates` needs, (20,): they add up over clusters."""
+    counts = np.zeros(len(_PLACES))
+    said_to: dict[str, list[str]] = {kind: [] for kind in _KINDS}
+    for answer in answers:
+        choice = said(answer, benchmark)
+        if choice is None:
+            continue
+        kind = answer.question.gold if is_yes_no(answer) else "option"
+        said_to[kind].append(choice)
+        counts[_PLACES[f"{kind}.asked"]] += 1
+        counts[_PLACES[f"{kind}.right"]] += bool(is_right(answer, benchmark))
+        counts[_PLACES[f"{kind}.chance"]] += 1 / len(answer.question.choices)
+        if choice in ("yes", "no", UNKNOWN):
+            counts[_PLACES[f"{kind}.{choice}"]] += 1
+    if len(said_to["yes"]) == len(said_to["no"]) == 1:
+        counts[_PLACES["pairs"]] = 1
+        counts[_PLACES["same"]] = said_to["yes"] == said_to["no"] != [UNKNOWN]
+    return counts
+
+
+def seeing_rates(counts: np.ndarray) -> dict[str, float | None]:
+    """Rates from summed counts, each None where it has no meaning.
+
+    `unknown`: answers from which no choice can be read. Of yes/no questions: `yes` and `no` (said), `gold_yes` (right),
+    `yes_where_yes` and `yes_where_no` (said yes where that is right, where it is not), `looks` (their difference), and
+    `same_answer`: of the pictures with one question of each kind, those where both got the same answer. Of questions
+    with options: `right`, `chance`, and `looks` = (right - chance) / (1 - chance). Mixed benchmarks: `looks` is that of
+    the yes/no questions where there are any.
+    """
+    of = {name: float(counts[place]) for name, place in _PLACES.items()}
+    asked = of["yes.asked"] + of["no.asked"]
+    found: dict[str, float | None] = {
+        "unknown": _share(sum(of[f"{kind}.unknown"] for kind in _KINDS), asked + of["option.asked"]),
+        "yes": _share(of["yes.yes"] + of["no.yes"], asked),
+        "no": _share(of["yes.no"] + of["no.no"], asked),
+        "gold_yes": _share(of["yes.asked"], asked),
+        "yes_where_yes": _share(of["yes.yes"], of["yes.asked"]),
+        "yes_where_no": _share(of["no.yes"], of["no.asked"]),
+        "same_answer": _share(of["same"], of["pairs"]),
+        "right": _share(of["option.right"], of["option.asked"]),
+        "chance": _share(of["option.chance"], of["option.asked"]),
+        "looks": None,
+    }
+    hits, false_alarms, right, chance = (found[name] for name in ("yes_where_yes", "yes_where_no", "right", "chance"))
+    if hits is not None and false_alarms is not None:
+        found["looks"] = hits - false_alarms
+    elif not asked and right is not None and chance is not None and chance < 1:
+        found["looks"] = (right - chance) / (1 - chance)
+    return found
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def confidences(answers: Sequence[Answer]) -> tuple[list[float], list[bool], bool]:
+    """Confidence and outcome of every answer with recorded log-probabilities, and whether they are about "yes".
+
+    Yes/no questions: p(yes) against whether yes is right. Otherwise: the most likely choice against whether it is right.
+    """
+    about_yes = all(is_yes_no(answer) for answer in answers if answer.question.choices)
+    confidence, outcome = [], []
+    for answer in answers:
+        chances = probabilities(answer)
+        if chances is None or answer.question.gold not in chances:
+            continue
+        choice = "yes" if about_yes else max(chances, key=chances.__getitem__)
+        confidence.append(chances[choice])
+        outcome.append(answer.question.gold == choice)
+    return confidence, outcome, about_yes
+
+
+# --- scores, tables and rates, with their resamples ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A run with its numbers. `label` tells it from the others of its benchmark.
+
+    `bootstrap` has "official.KEY" and "strict.KEY" of the benchmark's metrics, "table.KEY.ENTRY" of its tables and
+    "seeing.NAME" of `seeing_rates`; None without answers. `error` says why the benchmark's own scorer gave no scores (a
+    benchmark may need all answers about a picture); the rest is there nevertheless.
+    """
+
+    run: Run
+    label: str
+    bootstrap: Bootstrap | None
+    calibration: Calibration | None
+    about_yes: bool
+    units: Mapping[str, str]  # table -> "rate" or "points"
+    error: str | None = None
+
+    @property
+    def benchmark(self) -> Benchmark:
+        return self.run.benchmark
+
+    def interval(self, name: str) -> Interval | None:
+        return self.bootstrap.interval(name) if self.bootstrap else None
+
+    def value(self, name: str) -> float | None:
+        return self.bootstrap.values.get(name) if self.bootstrap else None
+
+    def entries(self, table: str) -> list[str]:
+        """Names of a table's entries, in its own order."""
+        start = f"table.{table}."
+        names = self.bootstrap.values if self.bootstrap else {}
+        return [name.removeprefix(start) for name in names if name.startswith(start)]
+
+
+def measure(run: Run, label: str, n: int = RESAMPLES, seed: int = SEED) -> Measured:
+    """Score a run and n resamples of it. An error of the scorer is kept, not raised."""
+    if not run.answers:
+        return Measured(run, label, None, None, False, {})
+    benchmark, files, error = run.benchmark, run.files, None
+    fields: dict[str, str] = {}
+    units: dict[str, str] = {}
+    try:
+        scores = benchmark.score(run.answers, files)
+    except ValueError as reason:
+        error = str(reason)
+    else:
+        for table in benchmark.tables:
+            entries = value_of(scores, table)
+            field = _field(entries, benchmark) if isinstance(entries, Mapping) else None
+            if field is not None:
+                fields[table], units[table] = field, _unit(entries, field, benchmark)
+
+    def statistics(answers: Sequence[Answer]) -> dict[str, float | None]:
+        return _official(benchmark.score(answers, files), benchmark, fields)
+
+    def count(answers: Sequence[Answer]) -> np.ndarray:
+        return seeing_counts(answers, benchmark)
+
+    def rates(counts: np.ndarray) -> dict[str, float | None]:
+        return {f"seeing.{name}": value for name, value in seeing_rates(counts).items()}
+
+    confidence, outcome, about_yes = confidences(run.answers)
+    return Measured(
+        run,
+        label,
+        cluster_bootstrap(run.answers, None if error else statistics, benchmark.strata, n, seed, Rates(count, rates)),
+        calibration(confidence, outcome),
+        about_yes,
+        units,
+        error,
+    )
+
+
+def _official(scores: Mapping[str, Any], benchmark: Benchmark, fields: Mapping[str, str]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for metric in benchmark.metrics:
+        found[f"official.{metric.key}"] = _number(value_of(scores, metric.key))
+        found[f"strict.{metric.key}"] = _number(value_of(scores, f"strict.{metric.key}"))
+    for table, field in fields.items():
+        for name, entry in (value_of(scores, table) or {}).items():
+            found[f"table.{table}.{name}"] = _number(entry if not field else value_of(entry, field))
+    return found
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _field(entries: Mapping[str, Any], benchmark: Benchmark) -> str | None:
+    """What an entry of a table shows: its score, else what the benchmark is led by, else accuracy, else its first number.
+
+    "" where entries are numbers themselves, None where there is no number.
+    """
+    if any(_number(entry) is not None for entry in entries.values()):
+        return ""
+    rows = [entry for entry in entries.values() if isinstance(entry, Mapping)]
+    numbers = dict.fromkeys(name for row in rows for name, value in row.items() if _number(value) is not None)
+    wanted = ["score", benchmark.main.key.split(".")[-1], "accuracy", "acc", *numbers]
+    return next((name for name in wanted if name in numbers), None)
+
+
+def _unit(entries: Mapping[str, Any], field: str, benchmark: Benchmark) -> str:
+    """That of the metric of this name; else rates are fractions of 1 by the contract, so what goes beyond is points."""
+    known = {metric.key.split(".")[-1]: metric.unit for metric in reversed(benchmark.metrics)}
+    if field in ("score", *known):
+        return known.get(field, benchmark.main.unit)
+    numbers = [_number(entry if not field else value_of(entry, field)) for entry in entries.values()]
+    return "points" if any(number is not None and number > 1 for number in numbers) else "rate"
+
+
+# --- the same question in two languages ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """Accuracy on twins, by the bilingual reading. `gap` is zh - en; `alike` the share right in both or wrong in both."""
+
+    label: str
+    count: int
+    zh: Interval
+    en: Interval
+    gap: Interval
+    alike: float
+    test: McNemar
+
+
+def language_gaps(runs: Sequence[Run], labels: Sequence[str], n: int = RESAMPLES, seed: int = SEED) -> list[Twins]:
+    """Gaps of the runs that have twins in themselves, then of pairs of runs by one model that have them between them.
+
+    The runs are of one benchmark; `labels` are their names on the page.
+    """
+    found, between = [], []
+    for run, label in zip(runs, labels, strict=True):
+        twins = _pairs(run.answers, run.answers, run.benchmark)
+        if twins:
+            found.append(_gap(label, run.benchmark, twins, n, seed))
+        else:
+            between.append((run, label))
+    for first, chinese in between:
+        for second, english in between:
+            if first is not second and first.model == second.model:
+                twins = _pairs(first.answers, second.answers, first.benchmark)
+                if twins:
+                    found.append(_gap(f"{chinese} + {english}", first.benchmark, twins, n, seed))
+    return found
+
+
+def _pairs(chinese: Sequence[Answer], english: Sequence[Answer], benchmark: Benchmark) -> list[tuple[Answer, Answer]]:
+    """Twins with a verdict on both. A twin that is asked twice in one language is no twin: which one would it be?"""
+    by_language = []
+    for language, answers in zip(LANGUAGES, (chinese, english)):
+        known: dict[str, list[Answer]] = {}
+        for answer in answers:
+            fields = answer.question.fields
+            is_twin = fields.get("twin") not in (None, "") and _language(answer) == language
+            if is_twin and is_right(answer, benchmark) is not None:
+                known.setdefault(str(fields["twin"]), []).append(answer)
+        by_language.append({twin: found[0] for twin, found in known.items() if len(found) == 1})
+    return [(answer, by_language[1][twin]) for twin, answer in by_language[0].items() if twin in by_language[1]]
+
+
+def _language(answer: Answer) -> str:
+    return str(answer.question.fields.get("language"))
+
+
+def _gap(label: str, benchmark: Benchmark, twins: list[tuple[Answer, Answer]], n: int, seed: int) -> Twins:
+    # Both twins go into the cluster of the English one, so that they are drawn together.
+    both = [
+        replace(answer, question=replace(answer.question, cluster=english.question.cluster))
+        for chinese, english in twins
+        for answer in (chinese, english)
+    ]
+
+    def count(answers: Sequence[Answer]) -> np.ndarray:
+        """Right and asked, in Chinese and in English."""
+        right = [[is_right(answer, benchmark) for answer in answers if _language(answer) == one] for one in LANGUAGES]
+        return np.array([number for of_one in right for number in (sum(map(bool, of_one)), len(of_one))])
+
+    def numbers(counts: np.ndarray) -> dict[str, float | None]:
+        zh, en = float(counts[0] / counts[1]), float(counts[2] / counts[3])
+        return {"zh": zh, "en": en, "gap": zh - en}
+
+    drawn = cluster_bootstrap(both, None, None, n, seed, Rates(count, numbers))
+    zh, en, gap = (drawn.interval(name) for name in ("zh", "en", "gap"))
+    verdicts = [tuple(bool(is_right(answer, benchmark)) for answer in pair) for pair in twins]
+    alike = sum(one == other for one, other in verdicts) / len(verdicts)
+    return Twins(label, len(twins), zh, en, gap, alike, mcnemar(*zip(*verdicts)))
