@@ -221,13 +221,12 @@ def largest_process() -> Iterator[list[int]]:
 
 def filters(root: Path, pictures: Path, arguments: argparse.Namespace) -> None:
     """Milliseconds per sample of each step that looks at single samples, in one process, on the first 200 pictures."""
-    from skymm.curation.candidate import Candidate
     from skymm.curation.facts.caption_facts import caption_facts
-    from skymm.curation.filters.image import header_check, pixel_check
+    from skymm.curation.filters.duplicates import signatures
     from skymm.curation.filters.leakage import LeakageIndex
-    from skymm.curation.filters.signature import signatures
+    from skymm.curation.filters.pictures import header_reason, pixel_reason
     from skymm.curation.filters.text import prune
-    from skymm.curation.record import Caption, Picture, Record
+    from skymm.curation.record import Candidate, Caption, Picture, Record
     from skymm.curation.script import to_script
     from skymm.recipe.data import FiltersRecipe
 
@@ -242,9 +241,9 @@ def filters(root: Path, pictures: Path, arguments: argparse.Namespace) -> None:
     steps: dict[str, Callable[[], Any]] = {
         "script and tidying": lambda: [to_script(record, "simplified") for record in records],
         "words": lambda: [prune(record, recipe) for record in records],
-        "header": lambda: header_check(recipe)(candidates),
-        "decoding, blank": lambda: pixel_check(recipe)(candidates),
-        "leakage": lambda: index.check()(candidates),
+        "header": lambda: [header_reason(candidate, recipe) for candidate in candidates],
+        "decoding, blank": lambda: [pixel_reason(candidate, recipe) for candidate in candidates],
+        "leakage": lambda: [index.reason(candidate) for candidate in candidates],
         "signature": lambda: signatures(candidates),
         "facts of captions": lambda: [caption_facts(record.captions[0].text, "en") for record in records],
     }

@@ -48,9 +48,9 @@ HOMES = {
     "jinja2": "page/document.py",
     "resvg_py": "curation/sources/emoji.py",
     "ray": "curation/building/ray_engine.py",
-    "imagehash": "curation/filters/fingerprint.py",
+    "imagehash": "curation/filters/pictures.py",
     "nltk": "evaluation/reading/lemmas.py",
-    "datasketch": "curation/filters/signature.py",
+    "datasketch": "curation/filters/duplicates.py",
     "opencc": "curation/script.py",
 }
 

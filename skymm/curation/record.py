@@ -1,17 +1,22 @@
 """What a source gives: pictures, what is said about them, and what is known to be (and not to be) in them.
 
 A Record is on its way to become a sample of a shard. It names where its pictures lie and holds none of their bytes, so
-that millions of records can be listed, shuffled and chosen from before the first picture is copied.
+that millions of records can be listed, shuffled and chosen from before the first picture is copied. A Candidate is a record
+whose pictures were read: what filters look at; an Outcome is what they leave of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from skymm.conversation import Turn
+from skymm.images import MAX_PIXELS, decode_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +133,52 @@ class Rejected:
     key: str
     reason: str
     detail: str = ""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """`encoded` are the bytes of each picture by member name, read once. Pixels are decoded when a filter asks for them.
+
+    `dropped` counts, by reason, the captions and conversations that filters took out of the record so far.
+    """
+
+    record: Record
+    encoded: Mapping[str, bytes] = field(default_factory=dict)
+    max_pixels: int = MAX_PIXELS
+    dropped: Counter[str] = field(default_factory=Counter)
+    _decoded: dict[str, Image.Image] = field(default_factory=dict)
+    _computed: dict[Hashable, Any] = field(default_factory=dict)
+
+    def image(self, name: str) -> Image.Image:
+        """RGB or RGBA, upright. Raises UnreadableImage (skymm.images)."""
+        if name not in self._decoded:
+            where = f"{self.record.key}.{name}"
+            self._decoded[name] = decode_image(self.encoded[name], where, self.max_pixels)
+        return self._decoded[name]
+
+    def once(self, name: Hashable, compute: Callable[[], Any]) -> Any:
+        """What `compute` gives, computed once for all that look at this candidate and know it by this name."""
+        if name not in self._computed:
+            self._computed[name] = compute()
+        return self._computed[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`record` is what a filter leaves of it, None when it goes; then `reason` says why.
+
+    `dropped` counts the captions and conversations that went, by reason, whether or not the record stays.
+    """
+
+    record: Record | None
+    reason: str | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+def keep(record: Record, captions: tuple[Caption, ...], turns: tuple[Turn, ...], dropped: Counter[str]) -> Outcome:
+    """The record with these captions and turns. It goes when it has lost all that was said and nothing else is known of it."""
+    if not dropped:
+        return Outcome(record)
+    if captions or turns or record.facts != Facts():
+        return Outcome(replace(record, captions=captions, turns=turns), None, dict(dropped))
+    return Outcome(None, next(iter(dropped)), dict(dropped))

@@ -15,12 +15,13 @@ from typing import Any
 
 from skymm.curation.audit.counts import Counts
 from skymm.curation.audit.reading import clean
-from skymm.curation.candidate import Candidate, Check
-from skymm.curation.record import Facts, Picture, Record
+from skymm.curation.record import Candidate, Facts, Picture, Record
 from skymm.data.shards import CARD, BadSample, Sample, conversation_of, expand, read_shard
 from skymm.images import Header, UnreadableImage, decode_image, read_header
 
 _CANDIDATES_AT_A_TIME = 64
+Check = Callable[[Sequence[Candidate]], list[str | None]]
+"""A filter: for each candidate the reason why it is kept out (a short name, the same for every sample), or None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,9 @@ from functools import lru_cache
 import numpy as np
 
 from skymm.curation.audit.count import Likeness
-from skymm.curation.candidate import Candidate, Check
-from skymm.curation.filters.duplicates import repeated
+from skymm.curation.filters.duplicates import SIGNATURE, repeated, signatures
 from skymm.curation.filters.leakage import LeakageIndex
-from skymm.curation.filters.signature import SIGNATURE, signatures
+from skymm.curation.record import Candidate
 from skymm.recipe.data import DuplicatesRecipe
 
 
@@ -31,12 +30,12 @@ class Leakage:
     path: str
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[str | None]:
-        return _check(self.path)(candidates)
+        return [_index(self.path).reason(candidate) for candidate in candidates]
 
 
 @lru_cache(maxsize=1)
-def _check(path: str) -> Check:
-    return LeakageIndex.load(path).check()
+def _index(path: str) -> LeakageIndex:
+    return LeakageIndex.load(path)
 
 
 def _signature(candidate: Candidate) -> bytes:

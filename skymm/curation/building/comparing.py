@@ -12,8 +12,7 @@ import numpy as np
 
 from skymm.curation.building.pieces import Workshop
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.filters.duplicates import placeholders, repeated
-from skymm.curation.filters.signature import SIGNATURE
+from skymm.curation.filters.duplicates import SIGNATURE, placeholders, repeated
 from skymm.files import whole_file
 from skymm.progress import say
 from skymm.recipe import DataRecipe

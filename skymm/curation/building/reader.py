@@ -18,13 +18,12 @@ from skymm.curation.building.engines import Job
 from skymm.curation.building.jsonl import read_lines, write_lines
 from skymm.curation.building.manifest import entries
 from skymm.curation.building.stored import PictureStore, record_to_json
-from skymm.curation.candidate import Candidate
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.facts.known import known_facts
-from skymm.curation.filters.assemble import Filters
+from skymm.curation.filters import Filters
+from skymm.curation.filters.duplicates import SIGNATURE, signatures
 from skymm.curation.filters.leakage import LeakageIndex
-from skymm.curation.filters.signature import SIGNATURE, signatures
-from skymm.curation.record import Record, Rejected
+from skymm.curation.record import Candidate, Record, Rejected
 from skymm.curation.script import in_language, to_script
 from skymm.curation.sources.source import open_source
 from skymm.files import whole_file

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from skymm.curation.candidate import Candidate
-from skymm.curation.filters.outcome import Outcome, keep
+from skymm.curation.record import Candidate, Outcome, keep
 from skymm.images import on_white
 from skymm.recipe.data import AgreementRecipe
 

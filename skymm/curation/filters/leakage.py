@@ -23,17 +23,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from skymm.curation.candidate import Candidate, Check
-from skymm.curation.filters.fingerprint import (
+from skymm.curation.filters.pictures import (
     FINE_WORDS,
     Fingerprint,
     exact,
-    exact_of_candidate,
+    exact_of,
     fingerprint,
-    of_candidate,
+    fingerprint_of,
+    is_blank,
 )
-from skymm.curation.filters.image import is_blank
 from skymm.curation.filters.text import words
+from skymm.curation.record import Candidate
 from skymm.images import UnreadableImage, decode_image, on_white
 
 DISTANCE, FINE_DISTANCE = 8, 48
@@ -109,21 +109,19 @@ class LeakageIndex:
             raise ValueError(f"{path}: {num_prints} hashes, and fine is {found['fine'].shape}, {expected}")
         return cls(*(found[name] for name in _FIELDS))
 
-    def check(self) -> Check:
-        def reason_of(candidate: Candidate) -> str | None:
-            if any(self.has_text(text) for text in _said(candidate)):
-                return QUESTION
-            for name in candidate.encoded:
-                if _contains(self.exact, [exact_of_candidate(candidate, name)]):
+    def reason(self, candidate: Candidate) -> str | None:
+        """Why a candidate is kept out: its words, or the first of its pictures that leaked or does not decode."""
+        if any(self.has_text(text) for text in _said(candidate)):
+            return QUESTION
+        for name in candidate.encoded:
+            if _contains(self.exact, [exact_of(candidate, name)]):
+                return PICTURE
+            try:
+                if self.has_picture(fingerprint_of(candidate, name)):
                     return PICTURE
-                try:
-                    if self.has_picture(of_candidate(candidate, name)):
-                        return PICTURE
-                except UnreadableImage as error:
-                    return error.reason
-            return None
-
-        return lambda candidates: [reason_of(candidate) for candidate in candidates]
+            except UnreadableImage as error:
+                return error.reason
+        return None
 
     def has_picture(self, print_: Fingerprint) -> bool:
         near = np.flatnonzero(np.bitwise_count(self.coarse ^ np.uint64(print_.coarse)) <= self._distance)

@@ -1,23 +1,27 @@
-"""Captions and conversations judged by their words: length, repetition, boilerplate. No picture is looked at."""
+"""Captions and conversations judged by their words: length, repetition, boilerplate, language. No picture is looked at."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections import Counter
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
 
 from skymm import text as language
 from skymm.conversation import Turn
-from skymm.curation.filters.boilerplate import is_boilerplate, is_garbled
-from skymm.curation.filters.outcome import Outcome, keep
-from skymm.curation.record import Record
+from skymm.curation.record import Outcome, Record, keep
 from skymm.recipe.data import FiltersRecipe
 
+OTHER_LANGUAGE, BOILERPLATE, REPETITIVE = "neither Chinese nor English", "boilerplate", "repetitive text"
 # 哈哈哈 is laughing, 哈哈哈哈 is noise; "!!!" is a mark, "!!!!!!" is noise. Digits ("1000000") and blanks ("____") are neither.
 _HAN_RUN = re.compile("([\u3400-\u4dbf\u4e00-\u9fff])\\1{3}")
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{5}")
-OTHER_LANGUAGE = "neither Chinese nor English"
 _MARK_RUN = re.compile(r"([^\w\s])\1{5}")
+_SPACE_OR_MARK = re.compile(r"[\W_]+")
+_MAY_FILL = re.compile(r"\d|@|\.\w|//")
+_SPACE = re.compile(r"\s+")
+_MAX_FILLING = 0.5
 
 
 @lru_cache(maxsize=16384)
@@ -33,12 +37,39 @@ def repetition(text: str) -> float:
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
+def is_garbled(text: str) -> bool:
+    """Whether bytes were read in the wrong encoding: replacement marks, UTF-8 as Latin-1 ("Ã©"), 锟斤拷."""
+    return _patterns()["garbled"].search(text) is not None
+
+
+def is_boilerplate(text: str) -> bool:
+    """Whether a caption was made by a page, a camera or a shop.
+
+    Phrases ("click here", 版权所有, 包邮) count outside of quotation marks only. File names, addresses, prices and telephone
+    numbers count when they are more than half of what is there, and so does a text without letters.
+    """
+    patterns = _patterns()
+    if is_garbled(text) or patterns["html"].search(text):
+        return True
+    unquoted = patterns["quoted"].sub(" ", text)
+    if not unquoted.strip():
+        return False
+    if patterns["anywhere"].search(unquoted) or patterns["at_start"].match(unquoted.strip()):
+        return True
+    if patterns["whole"].fullmatch(_SPACE_OR_MARK.sub(" ", text).strip()):
+        return True
+    filling = patterns["filling"] if _MAY_FILL.search(text) else None
+    num_filling = sum(len(match[0].replace(" ", "")) for match in filling.finditer(text)) if filling else 0
+    rest = filling.sub(" ", text) if filling else text
+    return not any(map(str.isalpha, rest)) or num_filling > _MAX_FILLING * len(_SPACE.sub("", text))
+
+
 def caption_reason(text: str, recipe: FiltersRecipe) -> str | None:
     """Why a caption is kept out, or None."""
     if recipe.boilerplate and is_boilerplate(text):
-        return "boilerplate"
+        return BOILERPLATE
     if recipe.max_repetition is not None and _MARK_RUN.search(text):
-        return "repetitive text"
+        return REPETITIVE
     return _reason(text, recipe, recipe.min_words)
 
 
@@ -49,7 +80,7 @@ def answer_reason(text: str, recipe: FiltersRecipe) -> str | None:
     no smallest length here, and of boilerplate only what was read in a wrong encoding counts.
     """
     if recipe.boilerplate and is_garbled(text):
-        return "boilerplate"
+        return BOILERPLATE
     return _reason(text, recipe, None)
 
 
@@ -84,14 +115,14 @@ def prune(record: Record, recipe: FiltersRecipe, *, named: bool = False) -> Outc
 
 def _reason(text: str, recipe: FiltersRecipe, min_words: int | None) -> str | None:
     if recipe.max_repetition is not None and (_HAN_RUN.search(text) or _LETTER_RUN.search(text)):
-        return "repetitive text"
+        return REPETITIVE
     num_words = len(words(text))
     if min_words is not None and num_words < min_words:
         return "too few words"
     if recipe.max_words is not None and num_words > recipe.max_words:
         return "too many words"
     if recipe.max_repetition is not None and repetition(text) > recipe.max_repetition:
-        return "repetitive text"
+        return REPETITIVE
     return None
 
 
@@ -100,3 +131,13 @@ def _until(turns: tuple[Turn, ...], index: int) -> tuple[Turn, ...]:
     last = max((at for at, turn in enumerate(turns[:index]) if turn.role == "assistant"), default=-1)
     kept, cut = turns[: last + 1], turns[last + 1 :]
     return kept if kept and not any(turn.images for turn in cut) else ()
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    """The lists of boilerplate.toml, each as one pattern."""
+    lists = tomllib.loads((resources.files(__package__) / "boilerplate.toml").read_text("utf-8"))
+    return {
+        name: re.compile("|".join(patterns), 0 if name == "garbled" else re.IGNORECASE)
+        for name, patterns in lists.items()
+    }

@@ -9,8 +9,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw
 
-from skymm.curation.candidate import Candidate
-from skymm.curation.record import Caption, Picture, Record
+from skymm.curation.record import Candidate, Caption, Picture, Record
 
 
 def photo(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:

@@ -10,8 +10,8 @@ from filter_pictures import candidate, encoded, photo
 from PIL import Image, ImageDraw
 
 from skymm.conversation import Turn
-from skymm.curation.filters.fingerprint import Fingerprint
 from skymm.curation.filters.leakage import PICTURE, QUESTION, LeakageIndex
+from skymm.curation.filters.pictures import Fingerprint
 
 SHOWN = [encoded(photo(seed)) for seed in range(12)]
 
@@ -43,7 +43,7 @@ def index() -> LeakageIndex:
 
 
 def reason(index: LeakageIndex, *pictures: bytes, **fields) -> str | None:
-    return index.check()([candidate(*pictures, **fields)])[0]
+    return index.reason(candidate(*pictures, **fields))
 
 
 COPIES = {
@@ -61,11 +61,10 @@ COPIES = {
 }
 
 
-@pytest.mark.parametrize("copy", COPIES)
-def test_copies_are_found(index, copy):
-    for seed in range(12):
-        assert reason(index, COPIES[copy](photo(seed))) == PICTURE
-    assert reason(index, encoded(photo(99)), COPIES[copy](photo(3))) == PICTURE, "among several"
+def test_copies_are_found(index):
+    for name, copy in COPIES.items():
+        assert {reason(index, copy(photo(seed))) for seed in range(12)} == {PICTURE}, name
+        assert reason(index, encoded(photo(99)), copy(photo(3))) == PICTURE, "among several"
 
 
 def test_what_is_not_found(index):
@@ -94,51 +93,47 @@ def test_plain_pictures_need_to_be_nearer():
         assert reason(index, encoded(word(asked).resize((150, 150)), quality=60)) == PICTURE
 
 
-@pytest.mark.parametrize(
-    ("plain", "coarse", "fine", "found"),
-    [(0, 8, 48, True), (0, 9, 0, False), (0, 0, 49, False), (1, 4, 16, True), (1, 5, 0, False), (1, 0, 17, False)],
-)
-def test_how_near_is_near(plain, coarse, fine, found):
-    none = np.zeros(0, np.uint64)
-    one = np.zeros(1, np.uint64)
-    index = LeakageIndex(none, one, np.zeros((1, 4), np.uint64), one + np.uint64(plain), none)
-    bits = (1 << fine) - 1
-    seen = Fingerprint((1 << coarse) - 1, tuple(bits >> 64 * word & (1 << 64) - 1 for word in range(4)), (0, 0, 0))
-    assert index.has_picture(seen) == found
+NEAR = [
+    *((0, 8, 48, True), (0, 9, 0, False), (0, 0, 49, False)),
+    *((1, 4, 16, True), (1, 5, 0, False), (1, 0, 17, False)),
+]
 
 
-@pytest.mark.parametrize("text", [LONG_EN, LONG_ZH])
-@pytest.mark.parametrize("place", ["caption", "question", "answer"])
-def test_long_questions_are_found_wherever_they_stand(index, text, place):
-    inside = f"Here it is. {text} And so on."
-    turns = (
-        Turn("user", inside if place == "question" else "?"),
-        Turn("assistant", inside if place == "answer" else "!"),
-    )
-    fields = {"captions": (inside,)} if place == "caption" else {"turns": turns}
-    assert reason(index, encoded(photo(99)), **fields) == QUESTION
-    assert reason(index, **fields) == QUESTION, "without a picture too"
+def test_how_near_is_near():
+    none, one = np.zeros(0, np.uint64), np.zeros(1, np.uint64)
+    for plain, coarse, fine, found in NEAR:
+        index = LeakageIndex(none, one, np.zeros((1, 4), np.uint64), one + np.uint64(plain), none)
+        bits = (1 << fine) - 1
+        seen = Fingerprint((1 << coarse) - 1, tuple(bits >> 64 * word & (1 << 64) - 1 for word in range(4)), (0, 0, 0))
+        assert index.has_picture(seen) == found, (plain, coarse, fine)
+
+
+def test_long_questions_are_found_wherever_they_stand(index):
+    for text in (LONG_EN, LONG_ZH):
+        inside = f"Here it is. {text} And so on."
+        asked = {"turns": (Turn("user", inside), Turn("assistant", "!"))}
+        answered = {"turns": (Turn("user", "?"), Turn("assistant", inside))}
+        for fields in ({"captions": (inside,)}, asked, answered):
+            assert reason(index, encoded(photo(99)), **fields) == QUESTION, fields
+            assert reason(index, **fields) == QUESTION, "without a picture too"
 
 
 def test_marks_and_case_do_not_hide_a_question(index):
     assert reason(index, captions=(LONG_EN.upper().replace(" ", "  ").replace("?", "!"),)) == QUESTION
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Is there a dog in the image? Please answer yes or no.",
-        TEMPLATE_EN,
-        TEMPLATE_ZH,
-        "图里有狗吗？",
-        " ".join(LONG_EN.split()[:12]),  # twelve words of it
-        "When did the person on the right win a prize in physics, and who was there with her at that time?",
-    ],
-)
-def test_templates_and_short_questions_are_no_leak(index, text):
-    fields = {"turns": (Turn("user", text), Turn("assistant", "Yes"))}
-    assert reason(index, encoded(photo(99)), **fields) is None
-    assert reason(index, SHOWN[5], **fields) == PICTURE, "with the picture it is one"
+NO_LEAKS = [
+    *("Is there a dog in the image? Please answer yes or no.", TEMPLATE_EN, TEMPLATE_ZH, "图里有狗吗？"),
+    " ".join(LONG_EN.split()[:12]),  # twelve words of it
+    "When did the person on the right win a prize in physics, and who was there with her at that time?",
+]
+
+
+def test_templates_and_short_questions_are_no_leak(index):
+    for text in NO_LEAKS:
+        fields = {"turns": (Turn("user", text), Turn("assistant", "Yes"))}
+        assert reason(index, encoded(photo(99)), **fields) is None, text
+        assert reason(index, SHOWN[5], **fields) == PICTURE, "with the picture it is one"
 
 
 def test_twelve_words_pass_and_thirteen_do_not(index):
