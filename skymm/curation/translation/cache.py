@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,20 +24,16 @@ def key_of(identity: str, source: str, target: str, text: str) -> bytes:
 class TranslationCache:
     """Every `store` is on disk when it returns, and is there whole or not at all after `kill -9`.
 
-    Opened when first used, anew in every process. Raises ValueError for a file that is damaged or something else.
+    Opened when first used; a copy that is sent to another process opens the file there. Raises ValueError for a file that is
+    damaged or something else.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._connection: sqlite3.Connection | None = None
-        self._process = 0
-        self._inherited: list[sqlite3.Connection] = []
 
-    def __getstate__(self) -> dict[str, Path]:
-        return {"path": self.path}
-
-    def __setstate__(self, state: dict[str, Path]) -> None:
-        self.__init__(state["path"])
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        return TranslationCache, (self.path,)
 
     def __enter__(self) -> TranslationCache:
         return self
@@ -47,7 +42,7 @@ class TranslationCache:
         self.close()
 
     def close(self) -> None:
-        if self._connection is not None and self._process == os.getpid():
+        if self._connection is not None:
             self._connection.close()
             self._connection = None
 
@@ -70,13 +65,11 @@ class TranslationCache:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            if self._connection is None or self._process != os.getpid():  # a connection must not cross a fork
-                if self._connection is not None:
-                    self._inherited.append(self._connection)  # not even to be closed: it is the other process's
+            if self._connection is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._connection = self._connect()
-                self._process = os.getpid()
             yield self._connection
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise ValueError(
                 f"{self.path}: translations cannot be stored there ({error}); "
                 "see that the directory can be written to and has space, or choose another `cache`"
@@ -87,16 +80,12 @@ class TranslationCache:
             raise ValueError(self._useless(str(error))) from error
 
     def _connect(self) -> sqlite3.Connection:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(f"{self.path}: its directory cannot be made ({error}); choose another `cache`") from error
         connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
         try:
             with connection:  # first, so that a database of somebody else is left as it is
                 connection.execute("BEGIN")
                 self._check(connection)
-            _until_free(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+            _journal_in_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
@@ -116,11 +105,9 @@ class TranslationCache:
         [magic] = connection.execute("PRAGMA application_id").fetchone()
         [version] = connection.execute("PRAGMA user_version").fetchone()
         [num_tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if (magic, version) == (_MAGIC, _VERSION):
-            return False
-        if magic or version or num_tables:
+        if (magic, version) != (_MAGIC, _VERSION) and (magic or version or num_tables):
             raise ValueError(self._useless("a database of something else, or of another version"))
-        return True
+        return not num_tables
 
     def _useless(self, why: str) -> str:
         return (
@@ -129,12 +116,12 @@ class TranslationCache:
         )
 
 
-def _until_free(action: Callable[[], object]) -> None:
+def _journal_in_wal(connection: sqlite3.Connection) -> None:
     """Changing to WAL does not wait for others by itself, though it needs the file alone for a moment."""
     deadline = time.monotonic() + WAIT
     while True:
         try:
-            action()
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
             return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:

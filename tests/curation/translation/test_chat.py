@@ -12,9 +12,8 @@ from tiny_parts import save_tiny_llm
 
 from skymm.curation.record import Caption, Record
 from skymm.curation.translation.cache import TranslationCache
-from skymm.curation.translation.protocol import TranslationStopped
-from skymm.curation.translation.step import translate_records
-from skymm.curation.translation.translators import open_translator
+from skymm.curation.translation.translate import open_translator, translate_records
+from skymm.curation.translation.translators import TranslationStopped
 from skymm.recipe.data import TranslationRecipe
 
 WORDS = {
@@ -190,8 +189,8 @@ def test_killed_on_the_way_nothing_is_asked_twice(tmp_path):
 import sys
 from skymm.curation.record import Caption, Record
 from skymm.curation.translation.cache import TranslationCache
-from skymm.curation.translation.step import translate_records
-from skymm.curation.translation.translators import open_translator
+from skymm.curation.translation.translate import translate_records
+from skymm.curation.translation.translate import open_translator
 from skymm.recipe.data import TranslationRecipe
 recipe = TranslationRecipe(model=sys.argv[1], to="zh", cache=sys.argv[2], batch_size=1, min_round_trip=0)
 records = [Record(str(n), captions=(Caption(text, "en"),)) for n, text in enumerate(sys.argv[3:])]
@@ -262,8 +261,8 @@ def local(llama, tmp_path, **more):
 
 def test_a_chat_model_answers_the_same_together_and_alone(llama, tmp_path, monkeypatch):
     translator = local(llama, tmp_path)
-    monkeypatch.setattr("skymm.curation.translation.prompt.read", lambda answer, text: answer)
-    translator.loaded.model.generation_config.eos_token_id = list(range(0, 264, 3))  # random weights find an end then
+    monkeypatch.setattr("skymm.curation.translation.chat.read_answer", lambda answer, text: answer)
+    translator.model.generation_config.eos_token_id = list(range(0, 264, 3))  # random weights find an end then
     texts = [*WORDS, *WORDS, "dog " * 60]
     together = translator.translate(texts, "en", "zh")
     assert together == [translator.translate([text], "en", "zh")[0] for text in texts]
@@ -275,7 +274,7 @@ def test_a_chat_model_is_asked_in_its_own_form_and_read(llama, tmp_path, monkeyp
     import torch
 
     translator = local(llama, tmp_path, max_new_tokens=300)
-    tokenizer, end = translator.loaded.tokenizer, translator.loaded.tokenizer.eos_token_id
+    tokenizer, end = translator.tokenizer, translator.tokenizer.eos_token_id
 
     def generate(input_ids, attention_mask, max_new_tokens):
         prompts = [tokenizer.decode(row[seen.bool()]) for row, seen in zip(input_ids, attention_mask)]
@@ -289,7 +288,7 @@ def test_a_chat_model_is_asked_in_its_own_form_and_read(llama, tmp_path, monkeyp
         width = max(map(len, said))
         return torch.cat([input_ids, torch.tensor([row + [end] * (width - len(row)) for row in said])], dim=1)
 
-    monkeypatch.setattr(translator.loaded.model, "generate", generate)
+    monkeypatch.setattr(translator.model, "generate", generate)
     recipe = recipe_of("", tmp_path, model=llama)
     with TranslationCache(recipe.cache) as cache:
         made, reasons = translate_records(RECORDS, recipe, translator, cache)
@@ -299,7 +298,7 @@ def test_a_chat_model_is_asked_in_its_own_form_and_read(llama, tmp_path, monkeyp
 
 def test_a_chat_model_that_rambles_or_is_asked_too_much_gives_nothing(llama, tmp_path):
     translator = local(llama, tmp_path)
-    translator.loaded.model.generation_config.eos_token_id = 263  # which it never says in eight tokens
+    translator.model.generation_config.eos_token_id = 263  # which it never says in eight tokens
     assert translator.translate(["A dog.", "dog " * 3000], "en", "zh") == ["", ""]
 
 

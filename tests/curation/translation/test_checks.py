@@ -4,8 +4,14 @@ import sys
 
 import pytest
 
-from skymm.curation.translation.checks import find_fault, require_round_trip, round_trip, round_trip_tells
-from skymm.curation.translation.polarity import same_polarity, verdict
+from skymm.curation.translation.checks import (
+    find_fault,
+    require_round_trip,
+    round_trip,
+    round_trip_tells,
+    same_polarity,
+    verdict,
+)
 
 GOOD = [
     ("A brown dog is lying on the red sofa.", "一只棕色的狗躺在红色沙发上。"),

@@ -2,16 +2,16 @@
 
 import pytest
 
-from skymm.curation.translation import prompt
+from skymm.curation.translation import chat as prompt
 from skymm.curation.translation.protect import BRACKETS
 
 
 def test_the_question_names_both_languages_and_the_marks():
-    [message] = prompt.ask("⟦1⟧ dogs", "en", "zh", BRACKETS)
+    [message] = prompt.messages_for("⟦1⟧ dogs", "en", "zh", BRACKETS)
     assert message["role"] == "user" and "English text" in message["content"]
     assert "into Simplified Chinese" in message["content"] and "such as ⟦1⟧" in message["content"]
     assert message["content"].endswith("<text>\n⟦1⟧ dogs\n</text>")
-    [message] = prompt.ask("狗", "zh", "en", BRACKETS)
+    [message] = prompt.messages_for("狗", "zh", "en", BRACKETS)
     assert (
         "Chinese text" in message["content"] and "into English" in message["content"] and "⟦" not in message["content"]
     )
@@ -39,7 +39,7 @@ def test_the_question_names_both_languages_and_the_marks():
     ],
 )
 def test_what_stands_around_a_translation_goes(answer):
-    assert prompt.read(answer, "A dog.") == "一只狗。"
+    assert prompt.read_answer(answer, "A dog.") == "一只狗。"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_stands_around_a_translation_goes(answer):
     ],
 )
 def test_what_is_no_translation_is_nothing(answer):
-    assert prompt.read(answer, "A dog.") == ""
+    assert prompt.read_answer(answer, "A dog.") == ""
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_what_is_no_translation_is_nothing(answer):
     ],
 )
 def test_what_belongs_to_the_text_stays(text, answer):
-    assert prompt.read(answer, text) == answer
+    assert prompt.read_answer(answer, text) == answer

@@ -12,14 +12,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from skymm.conversation import Turn
 from skymm.curation.record import Caption, Record
-from skymm.curation.translation import sentences
-from skymm.curation.translation.batches import fixed_batches, padded_length
 from skymm.curation.translation.cache import TranslationCache
-from skymm.curation.translation.loading import fingerprint
-from skymm.curation.translation.protocol import BothWays
-from skymm.curation.translation.seq2seq import Seq2SeqTranslator
-from skymm.curation.translation.step import translate_records
-from skymm.curation.translation.translators import open_translator
+from skymm.curation.translation.seq2seq import Seq2SeqTranslator, split_sentences
+from skymm.curation.translation.translate import open_translator, translate_records
+from skymm.curation.translation.translators import BothWays, fingerprint, fixed_batches, padded_length
 from skymm.recipe.data import TranslationRecipe
 
 THINGS = {"dog": "狗", "cat": "猫", "bird": "鸟"}
@@ -128,7 +124,7 @@ def test_a_real_model_translates_records_and_is_asked_once(nllb, tmp_path, monke
         "图中有鸟吗？",
         "是的，图中有鸟。图中有3只鸟。",
     ]
-    monkeypatch.setattr(translator.loaded.model, "generate", None)
+    monkeypatch.setattr(translator.model, "generate", None)
     with TranslationCache(recipe.cache) as cache:
         assert translate_records(RECORDS, recipe, translator, cache) == (made, reasons), "all of it is in the cache"
 
@@ -148,12 +144,10 @@ def test_the_other_way(nllb, tmp_path):
 @pytest.mark.parametrize(("source", "target", "names"), [("en", "zh", (4, 5)), ("zh", "en", (5, 4))])
 def test_both_languages_are_named_to_the_model(nllb, tmp_path, monkeypatch, source, target, names):
     translator, seen = open_translator(recipe_of(nllb, tmp_path)), []
-    generate = translator.loaded.model.generate
-    monkeypatch.setattr(
-        translator.loaded.model, "generate", lambda **options: seen.append(options) or generate(**options)
-    )
+    generate = translator.model.generate
+    monkeypatch.setattr(translator.model, "generate", lambda **options: seen.append(options) or generate(**options))
     translator.translate(["Many dogs. 很多狗。"], source, target)
-    tokens = translator.loaded.tokenizer.convert_tokens_to_ids(["eng_Latn", "zho_Hans"])
+    tokens = translator.tokenizer.convert_tokens_to_ids(["eng_Latn", "zho_Hans"])
     assert tokens == [4, 5]
     assert (int(seen[0]["input_ids"][0, 0]), seen[0]["forced_bos_token_id"]) == names
 
@@ -172,7 +166,7 @@ def test_an_answer_does_not_depend_on_what_stands_beside_it(nllb, tmp_path):
     """Not in the last bit of a logit: shapes are fixed by a text's own length."""
     translator = open_translator(recipe_of(nllb, tmp_path))
     scores = {}
-    generate = translator.loaded.model.generate
+    generate = translator.model.generate
 
     def watched(**options):
         out = generate(**options, output_logits=True, return_dict_in_generate=True)
@@ -181,7 +175,7 @@ def test_an_answer_does_not_depend_on_what_stands_beside_it(nllb, tmp_path):
             scores.setdefault(prompt, []).append(out.logits[0][row].clone())
         return out.sequences
 
-    translator.loaded.model.generate = watched
+    translator.model.generate = watched
     texts = [en for en, _ in PAIRS]
     together = translator.translate(texts, "en", "zh")
     alone = [translator.translate([text], "en", "zh")[0] for text in texts]
@@ -235,7 +229,7 @@ def test_a_model_of_one_direction_wants_another_for_the_way_back(tmp_path):
     assert isinstance(both, BothWays)
     assert both.translate(["dog cat"], "en", "zh") == both.forward.translate(["dog cat"], "en", "zh")
     assert both.translate(["狗"], "zh", "en") == both.back.translate(["狗"], "zh", "en")
-    both.forward.loaded = both.back.loaded = None
+    both.forward.model = both.back.model = None
     with pytest.raises(AttributeError):
         both.translate(["dog"], "en", "zh")
 
@@ -243,7 +237,7 @@ def test_a_model_of_one_direction_wants_another_for_the_way_back(tmp_path):
 def test_an_answer_that_was_cut_off_is_not_made_to_look_finished(tmp_path):
     """Marian's settings force an end at the last place."""
     translator = open_translator(recipe_of(marian(tmp_path / "m"), tmp_path, min_round_trip=0, max_new_tokens=8))
-    translator.loaded.model.final_logits_bias[0, 1] = -1e4  # it never ends by itself
+    translator.model.final_logits_bias[0, 1] = -1e4  # it never ends by itself
     assert translator.translate(["dog cat"], "en", "zh") == [""]
 
 
@@ -293,8 +287,8 @@ def test_marian_with_its_own_tokenizer(tmp_path):
     transformers.MarianMTModel(config).save_pretrained(directory)
     translator = open_translator(recipe_of(str(directory), tmp_path, min_round_trip=0))
     asked = []
-    generate = translator.loaded.model.generate
-    translator.loaded.model.generate = lambda **options: asked.append(options["input_ids"]) or generate(**options)
+    generate = translator.model.generate
+    translator.model.generate = lambda **options: asked.append(options["input_ids"]) or generate(**options)
     [said] = translator.translate(["Many dogs."], "en", "zh")
     assert isinstance(said, str) and asked[0][0, 0] == vocabulary[">>cmn_Hans<<"]
     with pytest.raises(ValueError, match="translates from eng into zho, expected a model from Chinese into English"):
@@ -357,5 +351,5 @@ def test_every_text_is_in_one_full_batch():
     ],
 )
 def test_sentences(text, number):
-    cut = sentences.split(text)
+    cut = split_sentences(text)
     assert len(cut) == number and "".join(before + sentence for before, sentence in cut) == text

@@ -7,10 +7,10 @@ import pytest
 
 from skymm.conversation import Conversation, Turn, parse
 from skymm.curation.record import Caption, Facts, Picture, Record, Thing
-from skymm.curation.translation import step
+from skymm.curation.translation import translate as step
 from skymm.curation.translation.cache import TranslationCache
-from skymm.curation.translation.protocol import TranslationStopped, Translator
-from skymm.curation.translation.step import translate_records
+from skymm.curation.translation.translate import translate_records
+from skymm.curation.translation.translators import TranslationStopped, Translator
 from skymm.recipe.data import TranslationRecipe
 
 WORDS = {
@@ -285,7 +285,7 @@ def test_a_missing_tool_is_told_before_anything_is_translated(run, monkeypatch):
     def missing():
         raise ValueError("pip install sacrebleu")
 
-    monkeypatch.setattr(step, "require_round_trip", missing)
+    monkeypatch.setattr(step.checks, "require_round_trip", missing)
     with pytest.raises(ValueError, match="pip install sacrebleu"):
         run([Record("a", captions=(Caption("A dog lies on a red sofa.", "en"),))], translator, min_round_trip=30)
     assert translator.asked == []
