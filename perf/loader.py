@@ -29,8 +29,7 @@ from PIL import Image
 
 from skymm.conversation import Conversation, Turn
 from skymm.data.batches import Prepare
-from skymm.data.feature_members import FeatureMembers
-from skymm.data.features import FeatureCache, image_key
+from skymm.data.features import FeatureCache, FeatureMembers, image_key
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import read_shard
 from skymm.data.stream import Stream

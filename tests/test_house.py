@@ -35,7 +35,7 @@ FLOORS = [
     ("cli",),
 ]
 HOMES = {
-    "webdataset": "data/shard_writing.py",
+    "fsspec": "data/shards.py",
     "accelerate": "train/",
     "peft": "model/lora.py",
     "jieba": "text.py",

@@ -87,8 +87,7 @@ def data_features(
     if into is None and stage.features == "shards":
         raise ValueError('features = "shards" are written beside the samples: say where the new shards go, --into DIR')
     from skymm.progress import progress
-    from skymm.train.feature_shards import write_feature_shards
-    from skymm.train.features import build_features
+    from skymm.train.features import build_features, write_feature_shards
     from skymm.train.parts import model_for
 
     total = sum(len(expand(source.shards)) for source in stage.data.values())

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from skymm.conversation import BadSample, Conversation, Turn
-from skymm.data.feature_members import FeatureMembers, picture
-from skymm.data.features import FeatureCache
+from skymm.data.features import FeatureCache, FeatureMembers, picture
 from skymm.data.shards import Sample
 from skymm.data.stream import UNWANTED, Item
 from skymm.encoded import IGNORE, Encoded, pad

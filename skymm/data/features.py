@@ -1,11 +1,13 @@
-"""Frozen features, computed once: one file per tower and an index of keys.
+"""Frozen features, computed once: what the towers saw in an image, stored in one of two ways that are read alike.
 
-A tower never changes, so neither do its features of an image. The key is a hash of the encoded image bytes; the directory
-belongs to one set of towers (weights and preprocessing, by fingerprint) and refuses every other. This file knows no model:
-what turns images into features is handed in.
+A **cache** is a directory, one file per tower and an index of keys, where an image is stored once: for one machine. **Members**
+lie beside the samples they are of, one more file of the shard per image (`KEY.NAME.features.safetensors`), and are read in
+the order of the samples from wherever shards are read: for many machines, and for data larger than a disk.
 
-Rows are read, not mapped: pages of a mapped file count as the memory of whoever looked at them, and after an epoch that is all
-of the cache. They are stored in bf16, or as int8 with one bf16 scale per patch: half the space for an error of about 0.8 %.
+A tower never changes, so neither do its features of an image. Both ways belong to one set of towers (weights and
+preprocessing, by fingerprint) and to images by a hash of their encoded bytes; what does not fit is refused, never used. This
+file knows no model: what turns images into features is handed in. Features are bf16, or int8 with one bf16 scale per
+patch: half the space for an error of about 0.8 %.
 """
 
 from __future__ import annotations
@@ -13,21 +15,42 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import safetensors
 import torch
 from PIL import Image
+from safetensors.torch import load, save
 from torch import Tensor
 
 from skymm.data.key_index import KEY_BYTES, KeyIndex
-from skymm.data.shards import Sample
+from skymm.data.shard_writing import add_member, whole_tar
+from skymm.data.shards import FEATURES, Sample, conversation_of, read_shard
+from skymm.images import open_image
 
 META = "features.json"
 Precision = Literal["bfloat16", "int8"]
+Encode = Callable[[list[Image.Image]], list[Tensor]]
+"""Pictures -> features per tower, (I, N, C)."""
 _SUFFIXES = {"bfloat16": "bf16", "int8": "int8"}
+_HEADER = "skymm"  # one entry, since safetensors writes several in no fixed order
+_AGAIN = "write the features again (skymm data features RECIPE --into DIR), or take `features` out of the recipe"
+
+
+class StoredFeatures(Protocol):
+    """Either way. `place`: where they are, for people."""
+
+    place: str
+
+    def of(self, sample: Sample, name: str) -> list[Tensor]:
+        """Features (N, C) bf16 per tower of a sample's image. Raises ValueError where there are none, or other ones."""
+
+    def holds(self, sample: Sample, name: str) -> bool:
+        """Whether they are there, or have to be."""
 
 
 def image_key(data: bytes) -> bytes:
@@ -35,8 +58,19 @@ def image_key(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()[:KEY_BYTES]
 
 
+def picture(sample: Sample, name: str, *, min_side: int | None) -> Image.Image:
+    """A sample's image, decoded as the model wants it (see `open_image`)."""
+    return open_image(sample.image(name), f"{sample.shard}: {sample.key}.{name}", min_side=min_side)
+
+
+# --- a directory ------------------------------------------------------------------------------------------------------
+
+
 class FeatureCache:
     """Features by image key. `get` gives (N, C) bf16 per tower; `add` appends what is not there yet.
+
+    Rows are read, not mapped: pages of a mapped file count as the memory of whoever looked at them, and after an epoch that
+    is all of the cache.
 
     Args:
         fingerprints: of the towers, in order. shapes: (N, C) per tower. precision: of a new cache; None takes whatever is
@@ -53,7 +87,7 @@ class FeatureCache:
         shapes: Sequence[tuple[int, int]],
         precision: Precision | None = None,
     ):
-        self.directory = Path(directory)
+        self.directory, self.place = Path(directory), str(directory)
         self.fingerprints, self.shapes = list(fingerprints), [tuple(shape) for shape in shapes]
         path = self.directory / META
         found = json.loads(path.read_text("utf-8")) if path.exists() else None
@@ -62,7 +96,7 @@ class FeatureCache:
             "version": 1,
             "dtype": self.precision,
             "fingerprints": self.fingerprints,
-            "shapes": [list(s) for s in self.shapes],
+            "shapes": [list(shape) for shape in self.shapes],
         }
         self.directory.mkdir(parents=True, exist_ok=True)
         if found is not None and found != meta:
@@ -74,7 +108,7 @@ class FeatureCache:
         self._rows = KeyIndex(self.directory, self._num_whole_rows())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the directory for itself: its index is no luggage."""
+        """Another process opens the directory for itself, and is not sent the index."""
         options = {"fingerprints": self.fingerprints, "shapes": self.shapes, "precision": self.precision}
         return partial(FeatureCache, **options), (self.directory,)
 
@@ -105,12 +139,12 @@ class FeatureCache:
             )
         return self.get(key)
 
+    def holds(self, sample: Sample, name: str) -> bool:
+        """Whether the image was added."""
+        return image_key(sample.image(name)) in self._rows
+
     def add(
-        self,
-        images: Iterable[tuple[bytes, Image.Image]],
-        encode: Callable[[list[Image.Image]], list[Tensor]],
-        *,
-        batch_size: int = 32,
+        self, images: Iterable[tuple[bytes, Image.Image]], encode: Encode, *, batch_size: int = 32
     ) -> Iterator[int]:
         """Append features of the images (key, picture) that are missing; yields how many are done, batch by batch.
 
@@ -126,7 +160,7 @@ class FeatureCache:
         if batch:
             yield self._append(batch, encode)
 
-    def _append(self, batch: dict[bytes, Image.Image], encode: Callable[[list[Image.Image]], list[Tensor]]) -> int:
+    def _append(self, batch: dict[bytes, Image.Image], encode: Encode) -> int:
         features = encode(list(batch.values()))
         for index, (tensor, shape) in enumerate(zip(features, self.shapes, strict=True)):
             if tuple(tensor.shape) != (len(batch), *shape):
@@ -162,6 +196,15 @@ def pack(features_INC: Tensor, precision: Precision) -> Tensor:
     return torch.cat([part.view(torch.uint8).reshape(count, -1) for part in parts], dim=1)
 
 
+def unpack(row: Tensor, shape: tuple[int, int], precision: Precision) -> Tensor:
+    """Bytes of one image -> features (N, C), bf16."""
+    if precision == "bfloat16":
+        return row.view(torch.bfloat16).reshape(shape)
+    size = shape[0] * shape[1]
+    scale_N1 = row[size:].clone().view(torch.bfloat16)[:, None]
+    return dequantise(row[:size].view(torch.int8).reshape(shape), scale_N1)
+
+
 def quantise(features: Tensor) -> tuple[Tensor, Tensor]:
     """Features (..., C) -> int8 values of that shape and bf16 scales (..., 1)."""
     # The scale that is kept is the scale that divides, so rounding it costs nothing.
@@ -175,10 +218,104 @@ def dequantise(values: Tensor, scale: Tensor) -> Tensor:
     return (values.float() * scale.float()).to(torch.bfloat16)
 
 
-def unpack(row: Tensor, shape: tuple[int, int], precision: Precision) -> Tensor:
-    """Bytes of one image -> features (N, C), bf16."""
-    if precision == "bfloat16":
-        return row.view(torch.bfloat16).reshape(shape)
-    size = shape[0] * shape[1]
-    scale_N1 = row[size:].clone().view(torch.bfloat16)[:, None]
-    return dequantise(row[:size].view(torch.int8).reshape(shape), scale_N1)
+# --- beside the samples -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMembers:
+    """Reads and writes members for one set of towers: their fingerprints and shapes (N, C).
+
+    A member is a plain safetensors file: bf16 tensors `tower-0`, `tower-1`, ... of shape (N, C), or int8 ones with
+    `tower-0.scale` (N, 1) to multiply by, and in its header the towers' fingerprints and the image's hash.
+    """
+
+    fingerprints: tuple[str, ...]
+    shapes: tuple[tuple[int, int], ...]
+    place: str = "beside the samples"
+
+    def of(self, sample: Sample, name: str) -> list[Tensor]:
+        """Features (N, C) bf16 per tower of a sample's image. Raises ValueError where there are none, or other ones."""
+        where = f"{sample.shard}: {sample.key}.{name}{FEATURES}"
+        data = sample.members.get(f"{name}{FEATURES}")
+        if data is None:
+            found = ", ".join(f"{sample.key}.{member}" for member in sample.members)
+            raise ValueError(f"{where} is missing, found {found}; {_AGAIN}")
+        try:
+            size = int.from_bytes(data[:8], "little")
+            header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_HEADER])
+            fingerprints, image, tensors = tuple(header["fingerprints"]), header["image"], load(data)
+        except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+            raise ValueError(f"{where} cannot be read ({error!r}); {_AGAIN}") from error
+        if fingerprints != self.fingerprints:
+            raise ValueError(
+                f"{where} is of other towers: found {fingerprints}, expected {self.fingerprints}; {_AGAIN}"
+            )
+        if name in sample.members and image_key(sample.members[name]).hex() != image:
+            raise ValueError(f"{where} is of another image than the one beside it; {_AGAIN}")
+        found = [_tower(tensors, index) for index in range(len(self.shapes))]
+        shapes = tuple(tuple(one.shape) if one is not None else () for one in found)
+        if shapes != self.shapes:
+            raise ValueError(f"{where} has features of shapes {shapes}, expected {self.shapes}; {_AGAIN}")
+        return found
+
+    def holds(self, sample: Sample, name: str) -> bool:
+        """Always: an image without features is an error."""
+        return True
+
+    def copy_shard(
+        self,
+        source: Path,
+        target: Path,
+        encode: Encode,
+        *,
+        precision: Precision = "bfloat16",
+        min_side: int | None = None,
+        drop_images: bool = False,
+        batch_size: int = 32,
+    ) -> int:
+        """Write a shard once more, with features of every image that is shown; returns the number of images.
+
+        Each image is followed by its features; older features are left behind. The same shard gives the same bytes, and
+        appears under its name only when it is whole. Raises ValueError naming shard and key for images that are unreadable
+        or not there.
+        """
+        with whole_tar(target) as tar:
+
+            def write(waiting: list[tuple[Sample, list[str]]]) -> int:
+                pictures = [picture(sample, name, min_side=min_side) for sample, names in waiting for name in names]
+                rows = zip(*encode(pictures)) if pictures else iter(())
+                for sample, names in waiting:
+                    seen = {name: self._member(next(rows), sample.image(name), precision) for name in names}
+                    for name, data in sample.members.items():
+                        if not name.endswith(FEATURES) and not (drop_images and name in seen):
+                            add_member(tar, f"{sample.key}.{name}", data)
+                        if name in seen:
+                            add_member(tar, f"{sample.key}.{name}{FEATURES}", seen[name])
+                return len(pictures)
+
+            num_images, waiting = 0, []
+            for sample in read_shard(source):
+                waiting.append((sample, list(dict.fromkeys(conversation_of(sample).images))))
+                if sum(len(names) for _, names in waiting) >= batch_size:
+                    num_images += write(waiting)
+                    waiting = []
+            return num_images + write(waiting)
+
+    def _member(self, features: Sequence[Tensor], image: bytes, precision: Precision) -> bytes:
+        """Features (N, C) per tower of an image (its encoded bytes); the same ones are the same bytes."""
+        shapes = tuple(tuple(one.shape) for one in features)
+        if shapes != self.shapes:
+            raise ValueError(f"the towers gave features of shapes {shapes}, expected {self.shapes}")
+        tensors = {}
+        for index, one in enumerate(features):
+            if precision == "int8":
+                tensors[f"tower-{index}"], tensors[f"tower-{index}.scale"] = quantise(one.cpu())
+            else:
+                tensors[f"tower-{index}"] = one.cpu().to(torch.bfloat16).contiguous()
+        header = {"version": 1, "fingerprints": list(self.fingerprints), "image": image_key(image).hex()}
+        return save(tensors, {_HEADER: json.dumps(header)})
+
+
+def _tower(tensors: dict[str, Tensor], index: int) -> Tensor | None:
+    values, scale = tensors.get(f"tower-{index}"), tensors.get(f"tower-{index}.scale")
+    return values if values is None or scale is None else dequantise(values, scale)

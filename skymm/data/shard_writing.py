@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
+import tarfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from skymm.conversation import Conversation, parse
-from skymm.data.names import split_name, unsafe
-from skymm.data.shards import CARD, is_image_name
+from skymm.data.shards import CARD, is_image_name, split_name, unsafe
+from skymm.files import whole_file
 
 _SHARD = re.compile(r"(.+)-\d{5,}\.tar(?:\.partial)?")
 
@@ -55,25 +58,18 @@ def write_shard(path: Path, samples: Iterable[tuple[Conversation, Mapping[str, b
 
     Raises ValueError for samples that could not be read back.
     """
-    from webdataset import TarWriter
-
-    partial = path.with_name(f"{path.name}.partial")
     written: set[str] = set()
     num_images, languages, polarities = 0, Counter(), Counter()
-    # Owner, mode and time are fixed, so that equal samples are equal files.
-    fixed: dict[str, Any] = {"user": "", "group": "", "mode": 0o644, "mtime": 0}
-    with partial.open("wb") as file, TarWriter(file, compress=False, encoder=False, **fixed) as writer:
+    with whole_tar(path) as tar:
         for conversation, images in samples:
             _check_writable(conversation, images, written)
             written.add(conversation.key)
-            text = conversation.to_json().encode("utf-8")
-            writer.write({"__key__": conversation.key, **images, "json": text})
+            for suffix, data in sorted({**images, "json": conversation.to_json().encode("utf-8")}.items()):
+                add_member(tar, f"{conversation.key}.{suffix}", data)
             num_images += len(images)
             languages.update(turn.language or "unknown" for turn in conversation.targets)
             polarities.update(turn.polarity or "unknown" for turn in conversation.targets)
-    with partial.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    partial.replace(path)
+    digest = sha256_of(path)
     counts = {"num_images": num_images, "languages": dict(languages), "polarities": dict(polarities)}
     return {"name": path.name, "num_samples": len(written), "sha256": digest, **counts}
 
@@ -96,9 +92,33 @@ def write_card(directory: Path, card: Mapping[str, Any], shards: Sequence[Mappin
         **{name: dict(sorted(counts.items())) for name, counts in sums.items()},
         "shards": [{name: shard[name] for name in ("name", "num_samples", "sha256")} for shard in shards],
     }
-    partial = directory / f"{CARD}.partial"
-    partial.write_text(json.dumps({**card, **totals}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    partial.replace(directory / CARD)
+    write_json(directory / CARD, {**card, **totals})
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """A file for people and programs, whole or not there."""
+    with whole_file(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+
+
+@contextmanager
+def whole_tar(path: Path) -> Iterator[tarfile.TarFile]:
+    """A tar that appears under its name when it is whole."""
+    with whole_file(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        yield tar
+
+
+def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    """One more file of the tar: of no owner and no time, so that equal samples are equal files."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(data), 0o644
+    tar.addfile(info, io.BytesIO(data))
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_writable(conversation: Conversation, images: Mapping[str, bytes], written: set[str]) -> None:

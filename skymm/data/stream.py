@@ -3,6 +3,8 @@
 Order is a pure function of (seed, epoch, rank, worker): every epoch permutes the list of shards and deals it out over
 ranks x workers; inside a shard the samples are permuted too, so a shard is its own shuffle buffer and a worker never
 holds more than one shard of encoded bytes. There is no end at which ranks with fewer samples could make others wait.
+A mixture interleaves several such walks. The place that a run is at, a Cursor, travels with the items and is saved with
+them.
 """
 
 from __future__ import annotations
@@ -10,16 +12,19 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from skymm.conversation import Conversation
-from skymm.data.cursor import Cursor, Item, Position, resumed
-from skymm.data.shards import BadSample, Sample, conversation_of, expand, read_shard
-from skymm.data.sizes import sizes
+from skymm.conversation import BadSample, Conversation
+from skymm.data.shards import Sample, conversation_of, expand, read_shard, sizes
 
 logger = logging.getLogger(__name__)
+
+CURSOR_VERSION = 2
+KEYS_SHOWN, LOG_EVERY = 5, 100
 
 UNWANTED = "no turns wanted"
 """The one reason to leave a sample out that is no fault of the sample: nothing in it is what the stage asks for."""
@@ -40,6 +45,117 @@ ADVICE = {
 """What to do about each reason for which samples are left out."""
 
 
+class Position(NamedTuple):
+    """The next sample of one worker: epoch, the how-manieth of its shards in it, the how-manieth sample in that."""
+
+    epoch: int = 0
+    shard: int = 0
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One sample on its way to the model. `place` is "rank/worker"; `position` is where that worker goes on after it.
+
+    `value` is what `prepare` made of the sample; `skips` are that worker's skips so far, by reason.
+    """
+
+    value: Any
+    key: str
+    place: str
+    position: Any
+    skips: Mapping[str, int] = field(default_factory=dict)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where every worker of every rank goes on. Saved with the weights; `to_dict` and `from_dict` go through JSON.
+
+    A worker without a position has delivered nothing yet and starts at the beginning. `latest` is, per rank, the worker
+    that delivered last; the one after it has the next turn.
+    """
+
+    seed: int
+    ranks: int
+    workers: int
+    fingerprint: str
+    start_epoch: int = 0
+    positions: Mapping[str, Any] = field(default_factory=dict)
+    latest: Mapping[str, int] = field(default_factory=dict)
+    version: int = CURSOR_VERSION
+
+    def after(self, *items: Item) -> Cursor:
+        """The cursor once these items (of any workers, in the order in which they came) have been used."""
+        positions, latest = dict(self.positions), dict(self.latest)
+        for item in items:
+            rank, _, worker = item.place.partition("/")
+            positions[item.place], latest[rank] = item.position, int(worker)
+        return replace(self, positions=positions, latest=latest)
+
+    def merge(self, *others: Cursor) -> Cursor:
+        """One cursor of what several ranks hold: each rank as far on as any of them knows, since a resumed rank holds where
+        the others were when it began. Raises ValueError where they are not of one run.
+        """
+        positions, latest = {}, {}
+        for other in others:
+            if replace(other, positions={}, latest={}) != replace(self, positions={}, latest={}):
+                raise ValueError(f"cursors of different runs cannot be merged: {self} and {other}")
+        for rank in map(str, range(self.ranks)):
+            furthest = max((self, *others), key=lambda cursor: cursor._of(rank))
+            positions |= {place: at for place, at in furthest.positions.items() if place.partition("/")[0] == rank}
+            latest |= {name: worker for name, worker in furthest.latest.items() if name == rank}
+        return replace(self, positions=positions, latest=latest)
+
+    def _of(self, rank: str) -> list[Any]:
+        """How far a rank is: never less than it was before."""
+        return [self.positions.get(f"{rank}/{worker}", ()) for worker in range(self.workers)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        mappings = {"positions": dict(self.positions), "latest": dict(self.latest)}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | mappings
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Cursor:
+        """Back from `to_dict`. Raises ValueError for another version or missing fields."""
+        if data.get("version") != CURSOR_VERSION:
+            raise ValueError(f"cursor version is {data.get('version')!r}, this program reads {CURSOR_VERSION}")
+        if set(data) != set(cls.__dataclass_fields__):
+            raise ValueError(f"a cursor has the fields {sorted(cls.__dataclass_fields__)}, found {sorted(data)}")
+        return cls(**{**data, "positions": {place: _tuples(value) for place, value in data["positions"].items()}})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+def resumed(fresh: Cursor, cursor: Cursor) -> Cursor:
+    """`cursor`, if a run that would begin with `fresh` can go on from it. Raises ValueError with the way out."""
+    epochs = [_epochs(position) for position in cursor.positions.values()]
+    way_out = f"or start the next epoch with what you have now: epoch={max(epochs, default=cursor.start_epoch) + 1}"
+    if (cursor.ranks, cursor.workers) != (fresh.ranks, fresh.workers):
+        raise ValueError(
+            f"the cursor is of {cursor.ranks} ranks x {cursor.workers} workers, this run has {fresh.ranks} x "
+            f"{fresh.workers}: go on with {cursor.ranks} x {cursor.workers}, {way_out}"
+        )
+    if cursor.fingerprint != fresh.fingerprint:
+        raise ValueError(
+            f"the cursor is of another list of shards or other weights ({cursor.fingerprint}, these are "
+            f"{fresh.fingerprint}; names, sizes and order count): give the same list, {way_out}"
+        )
+    if cursor.seed != fresh.seed:
+        raise ValueError(f"the cursor is of seed {cursor.seed}, this run has {fresh.seed}: give the same, {way_out}")
+    return cursor
+
+
+def _epochs(position: Any) -> int:
+    """The latest epoch in a position of a stream, or in those of a mixture's streams."""
+    if isinstance(position[0], int):
+        return position[0]
+    return max(_epochs(place) for place in position[1])
+
+
 def permutation(count: int, *name: int | str) -> list[int]:
     """range(count) in an order that only `name` decides, on any machine and any Python version (blake2b, no RNG)."""
     prefix = "/".join(map(str, name)).encode()
@@ -50,13 +166,11 @@ class SkipCounter:
     """Counts what is left out, by reason, and stops the run when it becomes too much.
 
     The share of skips is checked from 100 samples or 20 skips on; samples of which nothing is wanted are counted and said,
-    and are no part of that share. The first skip of a reason is logged, then every `log_every`-th of it.
+    and are no part of that share. The first skip of a reason is logged, then every hundredth of it.
     """
 
-    def __init__(self, max_skip_ratio: float = 0.01, log_every: int = 100, num_keys: int = 5) -> None:
-        if not 0 <= max_skip_ratio <= 1:
-            raise ValueError(f"max_skip_ratio is {max_skip_ratio}, expected a share from 0 to 1")
-        self.max_skip_ratio, self.log_every, self.num_keys = max_skip_ratio, log_every, num_keys
+    def __init__(self, max_skip_ratio: float = 0.01) -> None:
+        self.max_skip_ratio = max_skip_ratio
         self.num_seen = 0
         self.keys: dict[str, list[str]] = {}
         self.counts: Mapping[str, int] = {}
@@ -77,10 +191,10 @@ class SkipCounter:
         count = self.counts.get(reason, 0) + 1
         self.counts = {**self.counts, reason: count}  # a new mapping: items that left carry the old one
         keys = self.keys.setdefault(reason, [])
-        if len(keys) < self.num_keys:
+        if len(keys) < KEYS_SHOWN:
             keys.append(key)
         # What is not wanted may be half of everything, and nobody is to mend it.
-        if count == 1 or count % (self.log_every * (100 if reason == UNWANTED else 1)) == 0:
+        if count == 1 or count % (LOG_EVERY * (100 if reason == UNWANTED else 1)) == 0:
             logger.warning("skipped: %s, %d so far: %s", reason, count, why or key)
         self._check()
 
@@ -124,9 +238,8 @@ class Stream:
         prepare: Callable[[Sample, Conversation], Any] | None = None,
         max_skip_ratio: float = 0.01,
     ) -> None:
-        if not (0 <= rank < ranks and 0 <= worker < workers):
-            raise ValueError(f"rank {rank} of {ranks} and worker {worker} of {workers}: expected each below its count")
-        self.shards = expand(shards)
+        assert 0 <= rank < ranks and 0 <= worker < workers
+        self.shards = expand(shards, remote=True)
         if len(self.shards) < ranks * workers:
             raise ValueError(
                 f"{len(self.shards)} shards for {ranks} ranks x {workers} workers = {ranks * workers} readers: "
@@ -143,15 +256,8 @@ class Stream:
         """The name ("rank/worker") of this reader in a Cursor."""
         return f"{self.rank}/{self.worker}"
 
-    @property
-    def start_epoch(self) -> int:
-        """The epoch at which a reader without a position begins."""
-        return self.cursor.start_epoch
-
     def for_worker(self, worker: int) -> Stream:
         """The same stream as another worker of this rank reads it, with its own counter of skips."""
-        if not 0 <= worker < self.workers:
-            raise ValueError(f"worker {worker}, expected one of 0 to {self.workers - 1}")
         other = copy.copy(self)
         other.worker, other.skips = worker, SkipCounter(self.skips.max_skip_ratio)
         return other
@@ -166,7 +272,7 @@ class Stream:
 
     def walk(self, position: Sequence[int] | None = None) -> Iterator[Item]:
         """Items from a position on (None: the beginning)."""
-        epoch, first, start = Position(*position) if position else Position(self.start_epoch)
+        epoch, first, start = Position(*position) if position else Position(self.cursor.start_epoch)
         while True:
             own = self.own_shards(epoch)
             from_the_start, delivered = (first, start) == (0, 0), 0
@@ -217,7 +323,78 @@ class Stream:
         return self.prepare(sample, conversation) if self.prepare else (sample, conversation)
 
 
-def _fingerprint(shards: Sequence[Path]) -> str:
+def _fingerprint(shards: Sequence[Any]) -> str:
     """Names and sizes, in order: tells another list of shards, and does not mind where the folder lies."""
     lines = "".join(f"{path.name}\t{size}\n" for path, size in zip(shards, sizes(shards)))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+class MixturePosition(NamedTuple):
+    """Where one worker's mixture goes on: items drawn from each stream, and each stream's own position."""
+
+    draws: tuple[int, ...]
+    places: tuple[Position, ...]
+
+
+class Mixture:
+    """An endless interleaving of Streams with the same rank, ranks, worker, workers, seed and epoch.
+
+    The stream that is furthest behind its share goes next, so shares differ from the weights by a few items at any
+    time, not by the square root of their number as with random draws. Each worker starts at another phase (decided by
+    seed, rank and worker), or all ranks would draw from the same stream at the same step. Weights are relative. Has
+    the interface of a Stream: `cursor`, `place`, `for_worker`, iteration; items carry their stream's name in `source`.
+    """
+
+    def __init__(
+        self, streams: Mapping[str, Stream], weights: Mapping[str, float], cursor: Cursor | None = None
+    ) -> None:
+        assert streams and set(streams) == set(weights), "a weight for every stream"
+        self.streams = dict(streams)
+        self.weights = {name: weights[name] / sum(weights.values()) for name in streams}
+        first = next(iter(streams.values()))
+        same = ("seed", "ranks", "workers", "place")
+        assert all(getattr(one, name) == getattr(first, name) for one in streams.values() for name in same)
+        self.cursor = replace(first.cursor, fingerprint=self._fingerprint(), positions={})
+        if cursor is not None:
+            self.cursor = resumed(self.cursor, cursor)
+
+    @property
+    def place(self) -> str:
+        return next(iter(self.streams.values())).place
+
+    def for_worker(self, worker: int) -> Mixture:
+        """The same mixture as another worker of this rank reads it."""
+        other = copy.copy(self)
+        other.streams = {name: stream.for_worker(worker) for name, stream in self.streams.items()}
+        return other
+
+    def __iter__(self) -> Iterator[Item]:
+        starts = [Position(self.cursor.start_epoch)] * len(self.streams)
+        draws, places = self.cursor.positions.get(self.place, ((0,) * len(starts), starts))
+        draws, places = list(draws), [Position(*place) for place in places]
+        names = list(self.streams)
+        walks = [stream.walk(place) for stream, place in zip(self.streams.values(), places)]
+        shares = [self.weights[name] for name in names]
+        phases = [_phase(self.cursor.seed, self.place, name) for name in names]
+        while True:
+            step = sum(draws) + 1
+            deficits = [share * step + phase - drawn for share, phase, drawn in zip(shares, phases, draws)]
+            chosen = deficits.index(max(deficits))
+            item = next(walks[chosen])
+            draws[chosen] += 1
+            places[chosen] = item.position
+            skips = sum((Counter(stream.skips.counts) for stream in self.streams.values()), Counter())
+            position = MixturePosition(tuple(draws), tuple(places))
+            yield replace(item, position=position, source=names[chosen], skips=dict(skips))
+
+    def _fingerprint(self) -> str:
+        parts = [
+            f"{name}\t{self.weights[name]!r}\t{stream.cursor.fingerprint}\n" for name, stream in self.streams.items()
+        ]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+
+def _phase(seed: int, place: str, name: str) -> float:
+    """A number in [0, 1) that only the arguments decide."""
+    digest = hashlib.blake2b(f"{seed}/{place}/{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from skymm.data.mixture import Mixture
+from skymm.data.stream import Mixture
 from skymm.model import lora
 from skymm.recipe import StageRecipe
 from skymm.train.doctor.machine import this_machine

@@ -19,8 +19,7 @@ import torch
 from accelerate import Accelerator
 
 from skymm.data.batches import micro_batches
-from skymm.data.cursor import Cursor, Item
-from skymm.data.stream import UNWANTED
+from skymm.data.stream import UNWANTED, Cursor, Item
 from skymm.data.workers import Loader
 from skymm.lock import alone_in
 from skymm.model import language, lora

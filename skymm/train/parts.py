@@ -10,8 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from skymm.data.batches import Prepare
-from skymm.data.mixture import Mixture
-from skymm.data.stream import Cursor, Stream
+from skymm.data.stream import Cursor, Mixture, Stream
 from skymm.model.attention import packs
 from skymm.model.build import build_model, open_model
 from skymm.model.examine import why_not_packed

@@ -9,6 +9,8 @@ import pickle
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,8 @@ from shard_parts import conversation, several
 
 from skymm.conversation import ask
 from skymm.data.shard_writing import write_shards
-from skymm.data.shards import BadSample, Sample, ShardError, conversation_of, expand, read_shard
+from skymm.data.shards import BadSample, RemoteShard, Sample, ShardError, conversation_of, expand, read_shard, sizes
+from skymm.data.stream import Stream
 
 TEXT = json.dumps({"turns": [{"role": "user", "text": "q"}, {"role": "assistant", "text": "a"}]}).encode()
 
@@ -217,7 +220,103 @@ def test_a_question_is_no_bad_sample():
 def test_reading_needs_no_torch(tmp_path):
     write_shards(several(1), tmp_path, "p")
     code = (
-        "import sys, skymm.images, skymm.data.mixture; from skymm.data.shards import *;"
+        "import sys, skymm.images, skymm.data.stream; from skymm.data.shards import *;"
         f"assert len(list(read_shard(expand({str(tmp_path)!r})[0]))) == 1; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- from elsewhere ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def written(tmp_path):
+    return write_shards(several(5), tmp_path / "here", "p", max_samples=2)
+
+
+def read(shards):
+    return [sample.members for shard in shards for sample in read_shard(shard)]
+
+
+def test_addresses_and_patterns_of_fsspec_are_read_as_files_are(written):
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    for path in written:
+        memory.pipe(f"/far/{path.name}", path.read_bytes())
+    every = [f"memory://far/{path.name}" for path in written]
+    for named in (every, "memory://far/p-{00000..00002}.tar", "memory://far/p-*.tar", "memory://far"):
+        found = expand(named, remote=True)
+        assert [shard.name for shard in found] == [path.name for path in written] and read(found) == read(written)
+    assert sizes(expand(every, remote=True)) == sizes(written)
+    mixed = expand([written[0], every[1]], remote=True)
+    assert isinstance(mixed[0], Path) and isinstance(mixed[1], RemoteShard) and read(mixed) == read(written[:2])
+    assert [item.key for item, _ in zip(Stream(every), range(12))] == [
+        i.key for i, _ in zip(Stream(written), range(12))
+    ]
+    with pytest.raises(ValueError, match=r"no shards found: looked for 'memory://far/x-\*\.tar'"):
+        expand("memory://far/x-*.tar", remote=True)
+    with pytest.raises(FileNotFoundError):
+        list(read_shard(RemoteShard("memory://far/nowhere.tar")))
+    with pytest.raises(ValueError, match="is no file of this machine"):
+        expand(every)
+    memory.pipe("/far/cut.tar", written[0].read_bytes()[:700])
+    with pytest.raises(ShardError, match=r"memory://far/cut\.tar: damaged or cut short"):
+        list(read_shard(RemoteShard("memory://far/cut.tar")))
+
+
+def test_a_pipe_is_what_a_command_prints(written):
+    (shard,) = expand(f"pipe:cat {written[1]}", remote=True)
+    assert read([shard]) == read(written[1:2]) and sizes([shard]) == [None]
+    three = expand(f"pipe:cat {written[0].parent}/p-{{00000..00002}}.tar", remote=True)
+    assert read(three) == read(written)
+    with pytest.raises(ShardError, match=r"pipe:cat nowhere.tar: the command ended with exit code 1"):
+        list(read_shard(RemoteShard("pipe:cat nowhere.tar")))
+
+
+def test_what_fsspec_needs_and_is_not_installed_is_named(monkeypatch):
+    import fsspec
+
+    def missing(address):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    with pytest.raises(ValueError, match=r"s3://b/a\.tar cannot be reached: Install s3fs"):
+        expand("s3://b/a.tar", remote=True)
+
+
+# --- many files -------------------------------------------------------------------------------------------------------
+
+
+def files(directory, count):
+    paths = [directory / f"{index:05d}.tar" for index in range(count)]
+    for index, path in enumerate(paths):
+        path.write_bytes(b"x" * (index % 7))
+    return paths
+
+
+def test_sizes_in_order_and_none_for_what_is_no_file(tmp_path):
+    paths = files(tmp_path, 500)
+    assert sizes(paths) == [index % 7 for index in range(500)]
+    assert sizes([tmp_path, paths[3], tmp_path / "nowhere", Path("a\0b")]) == [None, 3, None, None]
+    assert sizes([]) == []
+
+
+def test_slow_answers_are_waited_for_together(tmp_path, monkeypatch):
+    """A network file system, of 2 ms an answer: 1000 files one by one would be 2 s. Every file is asked about once."""
+    paths = files(tmp_path, 1000)
+    asked, stat = [], Path.stat
+
+    def slow(path, **options):
+        asked.append((path, threading.get_ident()))
+        time.sleep(0.002)
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", slow)
+    started = time.perf_counter()
+    assert expand(paths) == paths
+    assert time.perf_counter() - started < 1.5
+    assert sorted(path for path, _ in asked) == paths and len({thread for _, thread in asked}) > 1
+    asked.clear()
+    assert expand(f"{tmp_path}/{{00000..00999}}.tar") == paths
+    assert len(asked) < 1010

@@ -20,10 +20,9 @@ import worker_parts
 
 from skymm.conversation import Conversation, Turn
 from skymm.data.batches import Prepare
-from skymm.data.mixture import Mixture
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import ShardError
-from skymm.data.stream import Cursor, Stream
+from skymm.data.stream import Cursor, Mixture, Stream
 from skymm.data.workers import Loader
 
 SIZES = [3, 1, 7, 4, 5]
@@ -136,7 +135,7 @@ def test_what_training_prepares_travels(tiny_model, tiny_data, objective):
 
 
 def test_without_shared_memory_the_pipe_carries_everything(shards, monkeypatch, caplog):
-    from skymm.data.parcels import Receiver, Sender
+    from skymm.data.workers import Receiver, Sender
 
     def full(self):
         raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
@@ -259,8 +258,6 @@ def test_mistakes_of_the_caller_are_explained(shards):
         ValueError, match="3 worker processes for a stream of 2 readers; make its streams with workers=3"
     ):
         Loader(stream(shards), workers=3)
-    with pytest.raises(ValueError, match="prefetch is 0"):
-        Loader(stream(shards), workers=2, prefetch=0)
     with pytest.raises(ValueError, match=r"travels to them by pickle.*workers=0"):
         next(iter(Loader(stream(shards, lambda sample, conversation: None), workers=2)))
     with pytest.raises(ValueError, match=r"5 shards for 1 ranks x 6 workers = 6 readers.*use fewer workers"):

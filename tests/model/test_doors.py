@@ -11,7 +11,7 @@ from transformers import pipeline
 from skymm.answering.protocol import Ask
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.answering.transformers_model import TransformersAnswerer
-from skymm.data.feature_members import picture
+from skymm.data.features import picture
 from skymm.data.shards import Sample
 from skymm.images import open_image
 from skymm.model.build import build_model

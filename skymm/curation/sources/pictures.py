@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from skymm.curation.record import Picture
-from skymm.data.names import unsafe
+from skymm.data.shards import unsafe
 from skymm.images import format_of
 
 MISSING = "picture is missing"

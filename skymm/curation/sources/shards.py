@@ -19,8 +19,7 @@ from skymm.curation.record import Facts, Picture, Record, Rejected
 from skymm.curation.sources import source
 from skymm.curation.sources.pictures import MISSING, Unusable, suffix_of
 from skymm.curation.sources.source import captions_of, is_unicode, key_of
-from skymm.data.shards import expand, is_image_name
-from skymm.data.tar_members import Member, ShardError, members
+from skymm.data.shards import Member, ShardError, expand, is_image_name, members
 
 _LARGEST = 16 * 1024 * 1024  # bytes of a text member
 _NUMBERED = re.compile(r"\d+\.")

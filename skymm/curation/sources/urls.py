@@ -29,7 +29,7 @@ from skymm.curation.record import Picture, Record, Rejected
 from skymm.curation.sources import source
 from skymm.curation.sources.pictures import Unusable
 from skymm.curation.sources.source import captions_of
-from skymm.data.names import split_name, unsafe
+from skymm.data.shards import split_name, unsafe
 from skymm.files import whole_file
 from skymm.progress import say
 from skymm.recipe.sources import UrlsSource
