@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,29 @@ def test_bring_your_own_data_in_three_lines_works(tmp_path, monkeypatch):
     exec(code, {})
     sample = next(read_shard("my_shards/train-00000.tar"))
     assert conversation_of(sample).targets[0].text == "A red bus."
+
+
+def test_a_source_of_your_own_in_twenty_lines_works(tmp_path, monkeypatch):
+    from curation.building.built import conversations
+    from curation.sources.miniatures import picture
+
+    from skymm.curation.building.build import build
+    from skymm.recipe import DataRecipe, parse
+
+    text = (ROOT / "data_recipes/README.md").read_text("utf-8").partition("in 20 lines")[2]
+    code = re.search(r"```python\n(.*?)```", text, re.S).group(1)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{number}.jpg|A dog.|dog|cat" if number % 2 else f"{number}.jpg|一只猫|cat|dog" for number in range(8)]
+    Path("list.txt").write_text("\n".join(lines), "utf-8")
+    for number in range(8):
+        Path(f"{number}.jpg").write_bytes(picture(number))
+    monkeypatch.setattr("sys.argv", ["my_source.py", "list.txt", "my_source"])
+    exec(code, {})
+    recipe = tomllib.loads(re.search(r"```toml\n(.*?)```", text, re.S).group(1))
+    found = conversations(build(parse(recipe, DataRecipe), tmp_path / "out"))
+    assert len(found) == 8 and {"A dog.", "一只猫"} < {turn.text for one in found for turn in one.targets}
+    assert {turn.polarity for one in found for turn in one.targets if turn.kind} == {"positive", "negative"}
 
 
 def test_the_json_of_a_sample_is_one(tmp_path):
