@@ -17,34 +17,28 @@ from skymm.curation.facts.known import know
 from skymm.curation.record import Caption, Facts, Thing
 
 
-@pytest.mark.parametrize("write", miniatures.ALL, ids=lambda write: write.__name__)
-def test_whole_miniatures_give_a_record_for_every_picture_and_reject_nothing(write, tmp_path):
-    gathered = gather(write(tmp_path, broken=False))
-    assert gathered.rejected == []
-    shown = {picture.read() for record in gathered.records for picture in record.pictures.values()}
-    assert len(shown) == GOOD <= len(gathered.records)
-    assert gathered.licence
-    assert gather(write(tmp_path / "own", broken=False), licence="mine").licence == "mine"
+def content(record):
+    pictures = tuple(picture.read() for picture in record.pictures.values())
+    return pictures, record.captions, record.turns, record.facts
 
 
 @pytest.mark.parametrize("write", miniatures.ALL, ids=lambda write: write.__name__)
-def test_broken_rows_change_nothing_of_the_good_ones(write, tmp_path):
-    def content(fields):
-        return {
-            (tuple(picture.read() for picture in record.pictures.values()), record.captions, record.turns, record.facts)
-            for record in gather(fields).records
-        }
-
-    assert content(write(tmp_path / "a", broken=False)) <= content(write(tmp_path / "b"))
-
-
-@pytest.mark.parametrize("write", miniatures.ALL, ids=lambda write: write.__name__)
-def test_keys_do_not_know_where_the_files_lie(write, tmp_path):
-    def keys(fields):
-        gathered = gather(fields)
-        return [record.key for record in gathered.records], [one.key for one in gathered.rejected]
-
-    assert keys(write(tmp_path / "here")) == keys(write(tmp_path / "there" / "and" / "deeper"))
+def test_every_picture_gives_a_record_wherever_it_lies_and_broken_rows_change_nothing(write, tmp_path):
+    whole = gather(write(tmp_path / "whole", broken=False))
+    assert whole.rejected == [] and whole.licence
+    shown = {picture.read() for record in whole.records for picture in record.pictures.values()}
+    assert len(shown) == GOOD <= len(whole.records)
+    fields = write(tmp_path / "a")
+    found, elsewhere = gather(fields), gather(write(tmp_path / "there" / "and" / "deeper"), licence="mine")
+    assert {content(record) for record in whole.records} <= {content(record) for record in found.records}
+    assert elsewhere.licence == "mine"
+    for one, other in ((found.records, elsewhere.records), (found.rejected, elsewhere.rejected)):
+        assert [each.key for each in one] == [each.key for each in other], "keys do not know where the files lie"
+    for name, value in fields.items():
+        if name in ("table", "images", "captions", "instances", "root", "shards", "positive", "negative"):
+            gone = str(tmp_path / "gone.json")
+            with pytest.raises(ValueError, match=r"gone\.json"):
+                gather({**fields, name: [gone] if isinstance(value, list) else gone})
 
 
 def test_pairs_of_a_table(tmp_path):
@@ -64,12 +58,9 @@ def test_pairs_of_a_table(tmp_path):
         "row is broken",
     ]
     assert any("an HTML page" in one.detail for one in gathered.rejected)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030", "utf-16"])
-def test_pairs_in_other_encodings(tmp_path, encoding):
-    usual = [record.captions for record in gather(miniatures.pairs(tmp_path / "a")).records]
-    assert [record.captions for record in gather(miniatures.pairs(tmp_path / "b", encoding=encoding)).records] == usual
+    for encoding in ("utf-8-sig", "gb18030", "utf-16"):
+        fields = miniatures.pairs(tmp_path / encoding, encoding=encoding)
+        assert [record.captions for record in gather(fields).records] == [one.captions for one in gathered.records]
 
 
 def test_rows_about_one_picture_are_one_record(tmp_path):
@@ -85,35 +76,34 @@ def test_rows_about_one_picture_are_one_record(tmp_path):
         ['quoted "well"', '"not closed'],
     ]
     assert [caption.language for caption in gathered.records[0].captions] == ["en", "zh"]
+    path.write_text("image\ttitle\n" + "".join(f"photos/000.jpg\tpart {number}\n" for number in range(101)))
+    assert [len(record.captions) for record in gather(fields, table=str(path), caption_column="title").records] == [
+        100,
+        1,
+    ]
 
 
-@pytest.mark.parametrize(
-    ("name", "header", "line", "fields"),
-    [
-        ("captions.txt", "image,caption\n", '{0}.jpg,"{2} , so"\n', {}),
-        (
-            "results.csv",
-            "image_name| comment_number| comment\n",
-            "{0}.jpg| {1}| {2} , so\n",
-            {"image_column": "image_name", "caption_column": "comment"},
-        ),
-        ("Flickr8k.token.txt", "", "{0}.jpg#{1}\t{2} , so\n", {"format": "chinese_captions"}),
-        ("flickr30k_cn.txt", "", "{0}.jpg#zhm#{1} {2} , so\n", {"format": "chinese_captions"}),
-    ],
-)
-def test_the_captions_of_flickr_as_published(tmp_path, name, header, line, fields):
+def test_the_captions_of_flickr_as_published(tmp_path):
     """Two of each picture, with a comma in them, in every form in which they are around."""
     usual = miniatures.pairs(tmp_path, broken=False)
-    lines = [line.format(f"{picture:03d}", number, ENGLISH[picture]) for picture in (0, 1) for number in (0, 1)]
-    table = Path(usual["images"]) / name
-    table.write_text(header + "".join(lines), "utf-8")
-    fields = {"format": "pairs", "table": str(table), "images": f"{usual['images']}/photos", **fields}
-    assert [[caption.text for caption in record.captions] for record in gather(fields).records] == [
-        [f"{ENGLISH[picture]} , so"] for picture in (0, 1)
-    ]
-    if not header:
-        with pytest.raises(ValueError, match=r'lines like `IMAGE#N caption`.*format = "chinese_captions" reads them'):
-            gather({**fields, "format": "pairs"})
+    bars = {"image_column": "image_name", "caption_column": "comment"}
+    for name, header, line, fields in [
+        ("captions.txt", "image,caption\n", '{0}.jpg,"{2} , so"\n', {}),
+        ("results.csv", "image_name| comment_number| comment\n", "{0}.jpg| {1}| {2} , so\n", bars),
+        ("Flickr8k.token.txt", "", "{0}.jpg#{1}\t{2} , so\n", {"format": "chinese_captions"}),
+        ("flickr30k_cn.txt", "", "{0}.jpg#zhm#{1} {2} , so\n", {"format": "chinese_captions"}),
+    ]:
+        lines = [line.format(f"{picture:03d}", number, ENGLISH[picture]) for picture in (0, 1) for number in (0, 1)]
+        table = Path(usual["images"]) / name
+        table.write_text(header + "".join(lines), "utf-8")
+        fields = {"format": "pairs", "table": str(table), "images": f"{usual['images']}/photos", **fields}
+        found = [[caption.text for caption in record.captions] for record in gather(fields).records]
+        assert found == [[f"{ENGLISH[picture]} , so"] for picture in (0, 1)], name
+        if not header:
+            with pytest.raises(
+                ValueError, match=r'lines like `IMAGE#N caption`.*format = "chinese_captions" reads them'
+            ):
+                gather({**fields, "format": "pairs"})
 
 
 def test_pairs_of_a_folder(tmp_path):
@@ -241,31 +231,30 @@ def test_minigpt4(tmp_path):
     assert gathered.reasons() == ["caption is missing", "picture is missing", "row is broken"]
 
 
-@pytest.mark.parametrize(
-    ("image", "boxes", "recipe", "things", "absent"),
-    [
+def test_absent_is_only_what_was_looked_for(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.jpg")
+    difficult = [("dog", {}), ("dog", {"difficult": 1})]
+    listed = {"absent": ["diningtable"], "difficult_only": ["car"]}
+    for image, boxes, recipe, things, absent in [
         ({}, [("dog", {})], {}, [("dog", None)], ()),
         ({}, [("dog", {})], {"complete": True}, [("dog", 1)], ("car", "dining table")),
         ({"absent": ["car", "dog"]}, [("dog", {})], {}, [("dog", 1)], ("car",)),
-        ({}, [("dog", {}), ("dog", {"difficult": 1})], {"complete": True}, [("dog", None)], ("car", "dining table")),
+        ({}, difficult, {"complete": True}, [("dog", None)], ("car", "dining table")),
         ({}, [("dog", {}), ("car", {"ignore": 1})], {"complete": True}, [("dog", 1)], ("dining table",)),
-        ({"absent": ["diningtable"], "difficult_only": ["car"]}, [("dog", {})], {}, [("dog", None)], ("dining table",)),
-    ],
-)
-def test_absent_is_only_what_was_looked_for(tmp_path, image, boxes, recipe, things, absent):
-    names = ["dog", "car", "diningtable", "_background_"]
-    data = {
-        "images": [{"id": 1, "file_name": "1.jpg", **image}],
-        "categories": [{"id": number, "name": name} for number, name in enumerate(names)],
-        "annotations": [{"image_id": 1, "category_id": names.index(name), **marks} for name, marks in boxes],
-    }
-    (tmp_path / "instances.json").write_text(json.dumps(data))
-    Image.new("RGB", (8, 8)).save(tmp_path / "1.jpg")
-    paths = {"images": str(tmp_path), "instances": str(tmp_path / "instances.json")}
-    (one,) = gather({"format": "coco", **paths, **recipe}).records
-    assert one.facts == Facts(tuple(Thing(*thing) for thing in things), absent=absent)
-    assert Facts.from_json(json.loads(json.dumps(one.facts.to_json()))) == one.facts
-    assert {word.en for word in know(one).absent} == set(absent)
+        (listed, [("dog", {})], {}, [("dog", None)], ("dining table",)),
+    ]:
+        names = ["dog", "car", "diningtable", *(["_background_"] if recipe or image else [])]  # else some of the 80
+        data = {
+            "images": [{"id": 1, "file_name": "1.jpg", **image}],
+            "categories": [{"id": number, "name": name} for number, name in enumerate(names)],
+            "annotations": [{"image_id": 1, "category_id": names.index(name), **marks} for name, marks in boxes],
+        }
+        (tmp_path / "instances.json").write_text(json.dumps(data))
+        paths = {"images": str(tmp_path), "instances": str(tmp_path / "instances.json")}
+        (one,) = gather({"format": "coco", **paths, **recipe}).records
+        assert one.facts == Facts(tuple(Thing(*thing) for thing in things), absent=absent), (image, boxes)
+        assert Facts.from_json(json.loads(json.dumps(one.facts.to_json()))) == one.facts
+        assert {word.en for word in know(one).absent} == set(absent)
 
 
 def test_coco(tmp_path):
@@ -340,41 +329,22 @@ def test_visual_genome(tmp_path):
         gather(fields)
 
 
-@pytest.mark.parametrize("write", miniatures.ALL, ids=lambda write: write.__name__)
-def test_missing_files_and_directories_are_told_at_once(write, tmp_path):
-    fields = write(tmp_path)
-    for name, value in fields.items():
-        if name in ("table", "images", "captions", "instances", "root", "shards", "positive", "negative"):
-            gone = str(tmp_path / "gone.json")
-            with pytest.raises(ValueError, match=r"gone\.json"):
-                gather({**fields, name: [gone] if isinstance(value, list) else gone})
-
-
-@pytest.mark.parametrize(
-    ("write", "field"),
-    [
-        *((miniatures.llava, "table"), (miniatures.lrv, "positive"), (miniatures.minigpt4, "table")),
-        *((miniatures.coco, "captions"), (miniatures.coco, "instances")),
-    ],
-    ids=lambda each: each if isinstance(each, str) else each.__name__,
-)
-def test_tables_of_another_format_are_told_with_what_may_be_meant(write, field, tmp_path):
-    fields = write(tmp_path)
-    path = Path(fields[field][0] if isinstance(fields[field], list) else fields[field])
-    names = {"conversations": "conversatons", "image_id": "imageid", "annotations": "annotation"}
-    text = path.read_text("utf-8")
-    for name, other in names.items():
-        text = text.replace(f'"{name}"', f'"{other}"')
-    path.write_text(text, "utf-8")
-    with pytest.raises(ValueError, match=rf"{path.name}.*no (field|list) '\w+'; did you mean '\w+'\? Found: "):
-        gather(fields)
+def test_tables_of_another_format_are_told_with_what_may_be_meant(tmp_path):
+    tables = {"llava": ["table"], "lrv": ["positive"], "minigpt4": ["table"], "coco": ["captions", "instances"]}
+    for name, field in ((name, field) for name, fields in tables.items() for field in fields):
+        fields = getattr(miniatures, name)(tmp_path / field)
+        path = Path(fields[field][0] if isinstance(fields[field], list) else fields[field])
+        text = path.read_text("utf-8").replace('"conversations"', '"conversatons"').replace('"image_id"', '"imageid"')
+        path.write_text(text.replace('"annotations"', '"annotation"'), "utf-8")
+        with pytest.raises(ValueError, match=rf"{path.name}.*no (field|list) '\w+'; did you mean '\w+'\? Found: "):
+            gather(fields)
 
 
 @pytest.mark.parametrize("write", [miniatures.llava, miniatures.lrv, miniatures.minigpt4, miniatures.visual_genome])
 def test_a_table_that_is_cut_short_stops_the_listing(write, tmp_path):
     fields = write(tmp_path)
     path = Path(fields.get("table") or [*fields.get("positive", []), f"{fields.get('root')}/objects.json"][0])
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) * 2 // 3])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
     with pytest.raises(ValueError, match=rf"{path.name}, line \d+, entry \d+.*: the file ends here"):
         gather(fields)
