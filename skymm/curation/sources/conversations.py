@@ -5,7 +5,9 @@ jsonl and parquet. `llava` is its older name.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -47,23 +49,13 @@ class Source(source.Source):
     def rows(self) -> Iterator[dict[str, Any]]:
         check_directories(self._images)
         self.forms.clear()
-        number, known = 0, False
+        number = 0
         for path in tables_at(self.recipe.table):
             first = number
-            rows = self._parquet(path) if path.suffix.lower() == ".parquet" else self._text(path)
-            for row in rows:
+            for row in self._parquet(path) if path.suffix.lower() == ".parquet" else self._text(path):
                 number += 1
-                if "refused" in row:
-                    yield row
-                    continue
-                entry = row["entry"]
-                form = form_of(self._renamed({**entry, **dict.fromkeys(row.get("cell", [[]])[-1], True)}))
-                if not known and not form:
-                    _expect(row["found"], f"{path}, entry {number}")
-                known = True
-                self.forms[form or "none"] += 1
-                about = {name: value for name, value in row.items() if name != "found"}
-                yield {"key": f"{key_of(entry.get('id', path.stem))}-{number}", **about}
+                key = {} if "refused" in row else {"key": f"{key_of(row['entry'].get('id', path.stem))}-{number}"}
+                yield {**row, **key}
             if number == first:
                 raise ValueError(f"{path}: found no entries")
 
@@ -79,7 +71,13 @@ class Source(source.Source):
         pictures = named([picture_of(cell, self._images) for cell in cells])
         names = iter(pictures)
         turns = tuple(
-            Turn(role, text, tuple(next(names) for _ in range(count)), language=_language(role, text), places=places)
+            Turn(
+                role,
+                text,
+                tuple(islice(names, count)),
+                language=language_of(text) if role == "assistant" else None,
+                places=places,
+            )
             for role, text, count, places in turns
         )
         return Record(row["key"], pictures, turns=turns, extra={"rejected": rejected} if rejected else {})
@@ -106,57 +104,54 @@ class Source(source.Source):
             if row.problem:
                 yield broken(path, f"entry {number}", f"line {row.line}: {row.problem}")
             else:
-                entry = self._known(row.cells)
-                yield {"entry": entry, "found": list(row.cells), "elsewhere": _elsewhere(row.cells, entry)}
+                yield self._entry(row.cells, list(row.cells), [], f"{path}, entry {number}")
 
     def _parquet(self, path: Path) -> Iterator[dict[str, Any]]:
         types = parquet_types(path)
-        names, binary = list(types), [name for name in types if has_bytes(types[name])]
+        binary = [name for name in types if has_bytes(types[name])]
         inside = [name for name in binary if name in self._columns()]
         others = [name for name in binary if name not in inside]
-        texts = [name for name in names if name not in (*inside, *others)]
+        texts = [name for name in types if name not in binary]
         for group, index, cells in parquet_rows(path, texts):
-            entry = self._known(cells)
+            row = self._entry(cells, list(types), inside, f"{path}, entry {index + 1}")
             cell = {"cell": [str(path), group, index, inside]} if inside else {}
-            elsewhere = ", ".join(others) or _elsewhere(cells, entry)
-            yield {"entry": entry, "found": names, "elsewhere": elsewhere, **cell}
+            yield {**row, **({"elsewhere": ", ".join(others)} if others else {}), **cell}
+
+    def _entry(self, cells: Mapping[str, Any], found: list[str], inside: list[str], where: str) -> dict[str, Any]:
+        """What is looked at of a row that has these columns, its form counted. `inside`: columns with pictures' bytes.
+
+        Raises ValueError where the first row has none of the forms.
+        """
+        entry = self._renamed({name: cells[name] for name in self._columns() if cells.get(name) is not None})
+        form = form_of(self._renamed({**entry, **dict.fromkeys(inside, True)}))
+        if not form and not self.forms:
+            try:
+                expect_names(found, ["conversations"], where, "field")
+            except ValueError as error:
+                raise ValueError(
+                    f"{error}; expected {', '.join(TURNS)}, or one of {', '.join(ASKED)} with an answer; what is called "
+                    "otherwise is named in turns_column"
+                ) from error
+        self.forms[form or "none"] += 1
+        # Columns that nobody looks at and that seem to have a picture or a film; a row of words alone has none.
+        elsewhere = [name for name in cells if name not in entry and any(map(_seems_shown, _listed(cells[name])))]
+        return {"entry": entry, "elsewhere": ", ".join(map(str, elsewhere))[:80]}
 
     def _columns(self) -> list[str]:
         """What is looked at."""
         own = [name for name in (self.recipe.image_column, self.recipe.turns_column) if name]
         return [*FIELDS, *_PICTURES, *_ABOUT, *own]
 
-    def _known(self, cells: Mapping[str, Any]) -> dict[str, Any]:
-        return self._renamed({name: cells[name] for name in self._columns() if cells.get(name) is not None})
-
     def _renamed(self, entry: dict[str, Any]) -> dict[str, Any]:
         turns = self.recipe.turns_column
         if turns not in entry:
             return entry
-        return {
-            **{name: value for name, value in entry.items() if name not in (*TURNS, turns)},
-            "messages": entry[turns],
-        }
-
-
-def _elsewhere(cells: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    """Columns that nobody looks at and that seem to have a picture or a film; a row of words alone has none."""
-    found = [name for name in cells if name not in known and any(map(_seems_shown, _listed(cells[name])))]
-    return ", ".join(map(str, found))[:80]
+        others = {name: value for name, value in entry.items() if name not in (*TURNS, turns)}
+        return {**others, "messages": entry[turns]}
 
 
 def _seems_shown(cell: Any) -> bool:
     return isinstance(cell, str) and len(cell) < 1000 and bool(_FILE.search(cell))
-
-
-def _expect(found: Sequence[str], where: str) -> None:
-    try:
-        expect_names(found, ["conversations"], where, "field")
-    except ValueError as error:
-        raise ValueError(
-            f"{error}; expected {', '.join(TURNS)}, or one of {', '.join(ASKED)} with an answer; what is called otherwise is "
-            "named in turns_column"
-        ) from error
 
 
 def _listed(cell: Any) -> list[Any]:
@@ -169,27 +164,24 @@ def _placed(
     """(role, text, number of pictures, their places) of each turn, and the pictures in the order in which they are shown.
     Those of a row whose texts have no marks stand before the first question.
     """
-    marks = {role: sum(len(list(_marks(turn))) for turn in said if turn.role == role) for role in ("user", "assistant")}
+    marks = Counter(turn.role for turn in said for _ in _marks(turn))
+    asked = [turn.text for turn in said if turn.role == "user"]
     inside = any(isinstance(piece, Shown) for turn in said for piece in turn.pieces)
     if not inside and not own:
-        _check_none([turn.text for turn in said if turn.role == "user"], own is not None)
-        inside = not any("<img>" in turn.text for turn in said if turn.role == "user")
-    if not inside and own and marks["user"] != len(own) == sum(marks.values()):
+        for text in asked:  # words that were said of a picture, and the row has none
+            if "<img>" not in text and (means_picture(text) or (own is not None and MARK.search(text))):
+                raise Unusable(MISSING, "the entry names none, but its text has a marker for one")
+        inside = not any("<img>" in text for text in asked)
+    if not inside and own and marks["user"] != len(own) == marks["user"] + marks["assistant"]:
         raise Unusable("picture in an answer", f"{marks['assistant']} markers in what the assistant says")
-    left, shown = list(own or ()), []
-    known: dict[str, Any] = {}
-    turns = []
+    left, shown, known, turns = list(own or ()), [], {}, []
     for turn in said:
         pieces = list(turn.pieces)
         if turn.role == "user" and not inside:
-            alone = marks["user"] == 1
-            pieces = [part for piece in pieces for part in pieces_of(str(piece), alone)]
+            pieces = [part for piece in pieces for part in pieces_of(str(piece), marks["user"] == 1)]
             if not marks["user"]:
                 pieces = [*(Shown() for _ in left), *pieces]
-        cells = []
-        for piece in pieces:
-            if isinstance(piece, Shown):
-                cells.append(_cell(piece, left, by_name, known))
+        cells = [_cell(piece, left, by_name, known) for piece in pieces if isinstance(piece, Shown)]
         if cells and turn.role != "user":
             raise Unusable("picture in an answer", f"the {turn.role} shows one")
         text, places = unmarked(
@@ -208,28 +200,18 @@ def _marks(turn: Said) -> Iterator[Any]:
         yield from MARK.finditer(piece) if isinstance(piece, str) else [piece]
 
 
-def _check_none(asked: Sequence[str], has_list: bool) -> None:
-    """Refuses a row without pictures whose words were said of one."""
-    for text in asked:
-        if "<img>" not in text and (means_picture(text) or (has_list and MARK.search(text))):
-            raise Unusable(MISSING, "the entry names none, but its text has a marker for one")
-
-
 def _cell(piece: Shown, left: list[Any], by_name: Mapping[str, Any], known: dict[str, Any]) -> Any:
+    """The picture of a mark: its own, the one of its name, or the next that is left; a name means the same one again."""
     if piece.cell is not None:
         return piece.cell
     if piece.name in by_name:
         left[:] = [cell for cell in left if cell is not by_name[piece.name]]
         return by_name[piece.name]
-    if piece.name not in known:
-        if not left:
-            raise Unusable(_DIFFER, "more markers than pictures")
-        cell = left.pop(0)
-        if not piece.name:
-            return cell
+    if piece.name in known:
+        return known[piece.name]
+    if not left:
+        raise Unusable(_DIFFER, "more markers than pictures")
+    cell = left.pop(0)
+    if piece.name:
         known[piece.name] = cell
-    return known[piece.name]
-
-
-def _language(role: str, text: str) -> str | None:
-    return language_of(text) if role == "assistant" else None
+    return cell

@@ -20,12 +20,10 @@ TURNS = ("messages", "conversations", "conversation", "texts")
 ASKED = ("prompt", "question", "query", "instruction")
 ANSWERED = ("chosen", "answer", "response", "output", "completion")
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "rejected_conversations")
+_SHOWN_OR_HEARD = ("video", "videos", "video_path", "audio", "audios")
 FIELDS = (
+    *(*TURNS, *ASKED, *ANSWERED, *REJECTED, *_SHOWN_OR_HEARD),
     *(
-        *TURNS,
-        *ASKED,
-        *ANSWERED,
-        *REJECTED,
         "text",
         "input",
         "history",
@@ -34,25 +32,23 @@ FIELDS = (
         "objects",
         "label",
         "kto_tag",
+        "rejected_images",
+        "rejected_image",
     ),
-    *("video", "videos", "video_path", "audio", "audios", "rejected_images", "rejected_image"),
 )
 """What of a row is looked at, besides its pictures."""
 
-ROLES = {
-    **dict.fromkeys(("human", "user", "<|user|>"), "user"),
-    **dict.fromkeys(("gpt", "assistant", "chatgpt", "model", "<|assistant|>"), "assistant"),
-    **dict.fromkeys(("system", "developer"), "system"),
-    **dict.fromkeys(
-        ("tool", "tools", "function", "function_call", "observation", "tool_call", "tool_response", "ipython"), "tool"
-    ),
+_ROLES = {
+    "user": "human user <|user|>",
+    "assistant": "gpt assistant chatgpt model <|assistant|>",
+    "system": "system developer",
+    "tool": "tool tools function function_call observation tool_call tool_response ipython",
 }
+ROLES = {name: role for role, names in _ROLES.items() for name in names.split()}
 _TOOLS, _VIDEO, _EMPTY = "tools are used", "video or sound", "turn is empty"
 _IMAGE_PARTS = ("image", "image_url", "input_image", "img")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _CELLS = ("image_url", "image", "url", "path", "base64", "source", "bytes", "data", "img", "value")
-
-
 _TURN_KEYS = ("role", "from", "speaker", "content", "value", "user", "assistant")
 
 
@@ -128,7 +124,7 @@ def _json(value: Any) -> Any:
 
 
 def _refuse(row: Mapping[str, Any]) -> None:
-    for name in ("video", "videos", "video_path", "audio", "audios"):
+    for name in _SHOWN_OR_HEARD:
         if row.get(name):
             raise Unusable(_VIDEO, f"{name}: {str(row[name])[:60]}")
     if row.get("tools") and str(row["tools"]).strip() not in ("[]", "{}", "null"):
@@ -189,10 +185,10 @@ def _pieces(content: Any) -> tuple[str | Shown, ...]:
     if not isinstance(content, list):
         content = [content]
     pieces: list[str | Shown] = []
-    for part in content:
-        piece = _part(part)
-        if isinstance(piece, str) and pieces and isinstance(pieces[-1], str) and pieces[-1].strip() and piece.strip():
-            piece = piece if pieces[-1][-1].isspace() or piece[0].isspace() else f"\n{piece}"
+    for piece in map(_part, content):
+        before = pieces[-1] if pieces and isinstance(pieces[-1], str) else ""
+        if isinstance(piece, str) and before.strip() and piece.strip():
+            piece = piece if before[-1].isspace() or piece[0].isspace() else f"\n{piece}"
         pieces.append(piece)
     return tuple(pieces)
 
