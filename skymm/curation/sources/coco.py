@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from skymm.curation.record import Facts, Record, Thing
@@ -19,19 +20,9 @@ from skymm.curation.sources.source import (
     key_of,
     refused,
 )
+from skymm.lexicon import vocabulary
 
-VOCABULARY = "coco80"
-_IN_ORDER = (
-    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, "
-    "stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, "
-    "backpack, umbrella, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, "
-    "baseball glove, skateboard, surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, "
-    "bowl, banana, apple, sandwich, orange, broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, "
-    "potted plant, bed, dining table, toilet, tv, laptop, mouse, remote, keyboard, cell phone, microwave, "
-    "oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear, hair drier, toothbrush"
-)
-NAMES = tuple(_IN_ORDER.split(", "))
-"""The 80 categories, in the order of their ids."""
+_OWN = "coco80"  # the vocabulary of the lexicon that has COCO's 80 categories, under their own names
 _NEITHER = ("iscrowd", "difficult", "ignore", "ignored")
 # As Pascal VOC writes them.
 _RUN_TOGETHER = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv"}
@@ -91,8 +82,8 @@ class Source(JoinedSource):
                 counts[name] += 1
         _, absent, difficult = said.get("searched", [(None, None, None)])[0]
         neither.update(difficult or (), counts if difficult is not None else ())
-        vocabulary = sorted(set(self._kinds.values()))
-        sought = vocabulary if self.recipe.complete or vocabulary == sorted(NAMES) else None
+        named_kinds = sorted(set(self._kinds.values()))
+        sought = named_kinds if self.recipe.complete or {*named_kinds} == _own() else None
         return {
             "key": key_of(image),
             "file": files[0][0],
@@ -113,6 +104,12 @@ class Source(JoinedSource):
         return Record(row["key"], named([find(row["file"], self.recipe.images)]), tuple(captions), facts=facts)
 
 
+@cache
+def _own() -> frozenset[str]:
+    """COCO's 80 categories."""
+    return frozenset(word.en for word in vocabulary(_OWN))
+
+
 def boxed(counts: Mapping[str, int], neither: Collection[str], sought: Collection[str] | None) -> Facts:
     """What boxes say. `counts`: of sure boxes, by name; `neither`: names with boxes that are hard to tell or stand for a crowd,
     whose number is not known; `sought`: all that was looked for, None where nobody knows.
@@ -122,8 +119,8 @@ def boxed(counts: Mapping[str, int], neither: Collection[str], sought: Collectio
     )
     if sought is None:
         return Facts(things, absent=())
-    if {*sought} == {*NAMES} and not {*neither} - counts.keys():
-        return Facts(things, complete=VOCABULARY)
+    if {*sought} == _own() and not {*neither} - counts.keys():
+        return Facts(things, complete=_OWN)
     searched = (name for name in sorted(sought) if not name.startswith("_"))  # _background_ is no thing
     return Facts(things, absent=tuple(name for name in searched if name not in counts and name not in neither))
 

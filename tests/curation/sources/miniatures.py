@@ -15,6 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from skymm.lexicon import vocabulary
+
 GOOD = 14
 _ENGLISH = (
     "A brown dog runs across the wet grass.|Two cats sleep on a red sofa.|A man rides a bicycle down the street.|"
@@ -30,6 +32,7 @@ _CHINESE = (
 )
 _THINGS = "dog|cat|bicycle|bus|bird|umbrella|pizza|train|kite|elephant|orange|boat|clock|chair"
 ENGLISH, CHINESE, THINGS = (texts.split("|") for texts in (_ENGLISH, _CHINESE, _THINGS))
+COCO_80 = [word.en for word in vocabulary("coco80")]
 HTML = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
 DRAWING = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 
@@ -274,16 +277,14 @@ def minigpt4(tmp_path: Path, broken: bool = True) -> dict:
 
 def coco(tmp_path: Path, broken: bool = True) -> dict:
     """captions_val2014.json and instances_val2014.json, with the ids of the 80 categories as published (1 to 90)."""
-    from skymm.curation.sources.coco import NAMES
-
     root = tmp_path / "coco"
     ids = [391895 + 11 * index for index in range(GOOD)]
     files = {image: f"COCO_val2014_{image:012d}.jpg" for image in ids}
     _pictures(root / "val2014", list(files.values()))
     unused = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
     numbers = [number for number in range(1, 91) if number not in unused]
-    categories = [{"supercategory": "thing", "id": number, "name": name} for number, name in zip(numbers, NAMES)]
-    category = {name: number for number, name in zip(numbers, NAMES)}
+    categories = [{"supercategory": "thing", "id": number, "name": name} for number, name in zip(numbers, COCO_80)]
+    category = {name: number for number, name in zip(numbers, COCO_80)}
     images = [
         {"license": 3, "file_name": name, "coco_url": f"http://images.cocodataset.org/val2014/{name}", "height": 72}
         | {"width": 96, "date_captured": "2013-11-14 11:18:45", "id": image}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from curation.sources.gathered import gather
-from curation.sources.miniatures import picture
+from curation.sources.miniatures import COCO_80, picture
 
 from skymm.curation.record import Facts, Thing
 
@@ -76,9 +76,9 @@ def test_yolo(tmp_path, names):
 
 
 def test_the_80_of_coco_are_their_vocabulary(tmp_path):
-    from skymm.curation.sources.coco import NAMES
-
-    found = gather(written(tmp_path, {"0.txt": "16 0.5 0.5 0.2 0.2\n"}), names=list(NAMES), complete=True)
+    found = gather(
+        written(tmp_path, {"0.txt": f"{COCO_80.index('dog')} 0.5 0.5 0.2 0.2\n"}), names=COCO_80, complete=True
+    )
     assert found.records[0].facts == Facts(things(("dog", 1)), complete="coco80")
 
 
