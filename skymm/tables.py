@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skymm.text_files import LONGEST_ENTRY, json_values, opened, read_text
+from skymm.text_files import LONGEST_ENTRY, json_entries, opened, read_text
 
 KINDS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet")
 _LONGEST_CELL = 1024 * 1024  # characters; a quotation mark that is missing would make the rest of the file one cell
@@ -87,7 +87,7 @@ def stream_rows(
         with opened(path, encoding, unpack=unpack) as file:
             yield from _json_lines(path, file, packed)
     elif kind == ".json":
-        for entry in json_values(path):
+        for entry in json_entries(path, whole=True):
             yield from _objects(entry.line, entry.value, packed)
     else:
         found = "a parquet file" if kind == ".parquet" else f"{kind or 'no ending'}"

@@ -151,35 +151,28 @@ class Entry:
     value: Any
 
 
-def json_entries(path: str | Path) -> Iterator[Entry]:
+def json_entries(path: str | Path, *, whole: bool = False) -> Iterator[Entry]:
     """The entries of a file that is a list, or of all lists of a file that is one object. Not a number (NaN) is null.
+
+    whole: an object is not looked into, and other values may follow it, as in JSON lines.
 
     Raises ValueError naming file, line and entry: no JSON, cut short, or neither list nor object.
     """
     with opened(path) as file:
         window = _Window(file, Path(path))
         start = window.peek()
-        if start not in ("[", "{"):
+        if start == "[":
+            yield from window.items("")
+        elif whole:
+            while window.peek():
+                window.number += 1
+                yield Entry("", window.number, window.line(), window.value())
+        elif start == "{":
+            yield from window.members()
+        else:
             raise window.mistake(f"found {start or 'nothing'!r}, expected a list or an object")
-        yield from window.items("") if start == "[" else window.members()
         if window.peek():
             raise window.mistake(f"found {window.peek()!r} after the end, expected one list or object")
-
-
-def json_values(path: str | Path) -> Iterator[Entry]:
-    """The entries of a file that is a list, or the values of one that has them one after another (JSON lines).
-
-    Raises ValueError as `json_entries` does.
-    """
-    with opened(path) as file:
-        window = _Window(file, Path(path))
-        if window.peek() == "[":
-            yield from window.items("")
-            if window.peek():
-                raise window.mistake(f"found {window.peek()!r} after the end of the list, expected nothing")
-        while window.peek():
-            window.number += 1
-            yield Entry("", window.number, window.line(), window.value())
 
 
 class _Window:

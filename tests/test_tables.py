@@ -11,7 +11,7 @@ import pytest
 
 from skymm import text_files
 from skymm.tables import column, expect_names, read_json, read_rows, stream_rows, tables_at
-from skymm.text_files import json_entries, json_values
+from skymm.text_files import json_entries
 
 
 def write(tmp_path: Path, name: str, content: str | bytes) -> Path:
@@ -227,7 +227,7 @@ def test_entries_are_whole_wherever_the_file_is_cut(tmp_path, monkeypatch, chunk
     ):
         path = write(tmp_path, "t.json", json.dumps(TRICKY, **options))
         assert [entry.value for entry in json_entries(path)] == TRICKY
-        assert [entry.value for entry in json_values(path)] == TRICKY
+        assert [entry.value for entry in json_entries(path, whole=True)] == TRICKY
         path = write(tmp_path, "t.json", json.dumps(data, **options))
         found = [(entry.name, entry.number, entry.value) for entry in json_entries(path)]
         assert found == [("info", 0, {"year": 2014}), *expected, ("last", 0, 7)], options
@@ -238,7 +238,7 @@ def test_lines_are_counted_and_values_may_follow_each_other(tmp_path, monkeypatc
     path = write(tmp_path, "t.json", '[\n{"a": 1},\r\n\n{"a":\n2}, {"a": 3}\n]\n')
     assert [(entry.line, entry.value["a"]) for entry in json_entries(path)] == [(2, 1), (4, 2), (5, 3)]
     path = write(tmp_path, "t.json", '\ufeff{"a": 1}\n{"a": 2}\n\n{"a": NaN} {"a": 4}')
-    assert [entry.value["a"] for entry in json_values(path)] == [1, 2, None, 4]
+    assert [entry.value["a"] for entry in json_entries(path, whole=True)] == [1, 2, None, 4]
     for encoding in ("utf-8-sig", "utf-16", "utf-32"):
         path = write(tmp_path, "t.json", json.dumps(TRICKY, ensure_ascii=False).encode(encoding))
         assert [entry.value for entry in json_entries(path)] == TRICKY, encoding

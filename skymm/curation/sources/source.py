@@ -25,7 +25,7 @@ from skymm.curation.sources.pictures import Unusable, check_directories
 from skymm.recipe.sources import Source as SourceRecipe
 from skymm.tables import expect_names
 from skymm.text import language_of
-from skymm.text_files import json_entries, json_values
+from skymm.text_files import json_entries
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,96}")
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -178,7 +178,7 @@ def entries_of(path: str, lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[
     Raises ValueError where a list is not there, or its first entry lacks one of the fields that are named for it.
     """
     found: dict[str, None] = {}
-    for entry in json_values(path) if "" in lists else json_entries(path):
+    for entry in json_entries(path, whole="" in lists):
         found.setdefault(entry.name)
         if entry.name in lists:
             said = entry.value if isinstance(entry.value, dict) else {}
