@@ -19,7 +19,7 @@ import transformers
 from skymm.data.batches import pack
 from skymm.encoded import IGNORE, Encoded, pad
 from skymm.model import language
-from skymm.model.attention import on_cuda_possible, register
+from skymm.model.attention import register
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.efficientnet_lite import EfficientNetLite0
 from skymm.model.modeling import SkyMMForConditionalGeneration
@@ -155,6 +155,4 @@ def drawn(tokens: int, image_token_id: int) -> list[Encoded]:
 
 
 if __name__ == "__main__":
-    if torch.cuda.is_available() and not on_cuda_possible():
-        print("this torch has no varlen kernel; packed rows will need flash-attn")
     main()

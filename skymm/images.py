@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -39,6 +41,12 @@ _READERS = {
 FORMATS = tuple(_READERS)
 """As `format_of` names them. Of those with several frames or pages the first is read."""
 EXPECTED = f"expected one of {', '.join(FORMATS)}"
+_BEGINNINGS = {
+    "JPEG": b"\xff\xd8\xff",
+    "PNG": b"\x89PNG\r\n\x1a\n",
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes of the header behind the file's own
 # What PIL raises on damaged data, format by format; anything else is a mistake of ours and must not look like bad data.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
@@ -64,14 +72,8 @@ def read_header(data: bytes, where: str) -> Header:
 
     Raises UnreadableImage.
     """
-    kind = format_of(data)
-    if kind not in _READERS:
-        raise UnreadableImage(f"{where}: found {kind}, {EXPECTED}")
-    try:
-        with _READERS[kind](BytesIO(data)) as image:
-            return Header(kind, *image.size)
-    except (*_DAMAGED, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f"{where}: a {kind} whose header is damaged ({len(data)} bytes; {error})") from error
+    with _opened(data, where, "whose header is damaged") as (kind, image):
+        return Header(kind, *image.size)
 
 
 def open_image(
@@ -93,12 +95,11 @@ def open_image(
     if isinstance(source, str | Path):
         source = Path(source).expanduser().read_bytes()
     elif isinstance(source, Image.Image) and min_side is not None:
-        source = _unread_jpeg(source) or source
+        source = _bytes_of_unread_jpeg(source) or source
     if isinstance(source, bytes):
         return on_white(decode_image(source, where, max_pixels, min_side=min_side))
     try:
-        source.load()
-        return on_white(_as_rgb(_upright(source)))
+        return on_white(_pixels(source))
     except _DAMAGED as error:
         raise UnreadableImage(f"{where}: a picture that cannot be read ({error})") from error
 
@@ -110,14 +111,13 @@ def on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
 
 
-def _unread_jpeg(image: Image.Image) -> bytes | None:
-    stream = getattr(image, "fp", None)
-    if stream is None or not getattr(image, "tile", None) or not isinstance(image, JpegImagePlugin.JpegImageFile):
+def _bytes_of_unread_jpeg(image: Image.Image) -> bytes | None:
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.fp is None or not image.tile:
         return None
-    place = stream.tell()
-    stream.seek(0)
-    data = stream.read()
-    stream.seek(place)
+    place = image.fp.tell()
+    image.fp.seek(0)
+    data = image.fp.read()
+    image.fp.seek(place)
     return data
 
 
@@ -131,58 +131,57 @@ def decode_image(data: bytes, where: str, max_pixels: int = MAX_PIXELS, *, min_s
     `where` names the image in errors. Width x height is compared with `max_pixels` before anything is decompressed.
     Raises UnreadableImage: too large, cut short, damaged, empty, or no image at all.
     """
+    with _opened(data, where, "that cannot be decoded") as (kind, image):
+        width, height = image.size
+        if width * height > max_pixels:
+            raise UnreadableImage(
+                f"{where}: {width} x {height} pixels, the limit is {max_pixels} in all; scale it down "
+                "before packing, or raise max_pixels"
+            )
+        if min_side is not None and kind == "JPEG":
+            image.draft(None, (min_side, min_side))
+        return _pixels(image)
+
+
+@contextmanager
+def _opened(data: bytes, where: str, problem: str) -> Iterator[tuple[str, Image.Image]]:
+    """Its format, and the image before any of its pixels is read; whatever goes wrong inside is an UnreadableImage."""
     kind = format_of(data)
     if kind not in _READERS:
         raise UnreadableImage(f"{where}: found {kind}, {EXPECTED}")
     try:
         with _READERS[kind](BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise UnreadableImage(
-                    f"{where}: {width} x {height} pixels, the limit is {max_pixels} in all; scale it down "
-                    "before packing, or raise max_pixels"
-                )
-            if min_side is not None and kind == "JPEG":
-                image.draft(None, (min_side, min_side))
-            image.load()  # damage must show here, and not in _upright, which forgives
-            return _as_rgb(_upright(image))
+            yield kind, image
     except UnreadableImage:
         raise
     except (*_DAMAGED, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f"{where}: a {kind} that cannot be decoded ({len(data)} bytes; {error})") from error
+        raise UnreadableImage(f"{where}: a {kind} {problem} ({len(data)} bytes; {error})") from error
 
 
 def format_of(data: bytes) -> str:
     """What the first bytes say; names are lies (an error page saved as photo.jpg is the most common one)."""
     if not data:
         return "no bytes"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
+    for kind, beginnings in _BEGINNINGS.items():
+        if data.startswith(beginnings):
+            return kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WebP"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "TIFF"
     if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "an HTML page"
     return f"{len(data)} bytes beginning {data[:8]!r}"
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _pixels(image: Image.Image) -> Image.Image:
+    """Upright, RGB, or RGBA where anything may be transparent."""
+    image.load()  # damage must show here, and not in what follows, which forgives
     try:
-        # It copies all pixels where nothing is to be turned.
-        return ImageOps.exif_transpose(image) if image.getexif().get(ExifTags.Base.Orientation, 1) != 1 else image
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # it copies all pixels where nothing is to be turned
+            image = ImageOps.exif_transpose(image)
     except _DAMAGED:
-        return image  # the pixels are fine, only the note about them is broken
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """RGB, or RGBA where anything may be transparent."""
+        pass  # the pixels are fine, only the note about them is broken
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     if image.mode.startswith("I"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -140,16 +139,6 @@ def test_the_slower_of_two_processes_keeps_the_winners_copy(
     directory = assets.default_llm_dir(cache)
     assert (directory / "mark").read_text() == "winner"
     assert leftovers(cache) == []
-
-
-def test_old_leftovers_of_killed_processes_go_and_young_ones_stay(pip: list[list[str]], tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    for name in ("old", "young"):
-        (cache / f"{assets.PARTIAL}{name}").mkdir(parents=True)
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(cache / f"{assets.PARTIAL}old", (two_days_ago, two_days_ago))
-    assets.default_llm_dir(cache)
-    assert leftovers(cache) == [f"{assets.PARTIAL}young"]
 
 
 def test_cache_dir_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -74,10 +74,13 @@ def ask(
             raise ValueError(f"no image at {image}; give a file, or - to ask without one")
         data = image.read_bytes()
         open_image(data, str(image))
+    from skymm.answering.protocol import Ask
     from skymm.answering.skymm_model import SkyMMAnswerer
 
     answerer = SkyMMAnswerer.from_directory(model, max_new_tokens=max_new_tokens)
-    print(answerer.answer_one(question, *([data] if data is not None else [])))
+    for piece in answerer.stream(Ask(question, () if data is None else (data,))):
+        print(piece, end="", flush=True)
+    print()
 
 
 @app.command()

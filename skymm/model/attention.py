@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.varlen import varlen_attn
 from torch.utils.flop_counter import register_flop_formula
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
@@ -38,31 +39,6 @@ def register() -> None:
 def packs(attention: str) -> bool:
     """Whether this implementation keeps conversations in one row apart without building a mask of the whole row."""
     return attention in _PACKING
-
-
-def boundaries(lengths: list[int], device: torch.device | str | None = None) -> Tensor:
-    """Lengths of the conversations of a row -> where each begins, and where the last ends: (len + 1,) int32."""
-    return torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32).to(device)
-
-
-def packed_arguments(cu_seq_lens: Tensor) -> dict[str, Any]:
-    """What a decoder of transformers is called with for one packed row, whichever attention it has.
-
-    Varlen kernels read the boundaries; SDPA, eager and flex read them off the position ids, which works only because
-    neither a mask nor a cache is there.
-    """
-    starts, lengths = cu_seq_lens[:-1].long(), cu_seq_lens.diff().long()
-    total, longest = int(cu_seq_lens[-1]), int(lengths.max())
-    position_ids = torch.arange(total, device=cu_seq_lens.device) - starts.repeat_interleave(lengths, output_size=total)
-    return {
-        "position_ids": position_ids[None],
-        "attention_mask": None,
-        "use_cache": False,
-        "cu_seq_lens_q": cu_seq_lens,
-        "cu_seq_lens_k": cu_seq_lens,
-        "max_length_q": longest,
-        "max_length_k": longest,
-    }
 
 
 def attention_forward(
@@ -98,31 +74,16 @@ def attention_forward(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     parts = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
     window = -1 if sliding_window is None else sliding_window - 1
+    longest = int(cu_seq_lens_q.diff().max()) if max_length_q is None else int(max_length_q)
     if query.is_cuda:
-        out = _on_cuda(*parts, cu_seq_lens_q, max_length_q, scale, window)
-    else:
-        longest = int(cu_seq_lens_q.diff().max()) if max_length_q is None else int(max_length_q)
-        out, _ = segments_attention(*parts, cu_seq_lens_q, longest, scale, window)
-    return out[None], None
+        return _on_cuda(*parts, cu_seq_lens_q, longest, scale, window)[None], None
+    return segments_attention(*parts, cu_seq_lens_q, longest, scale, window)[0][None], None
 
 
 @cache
-def _cuda_kernel() -> tuple[Any, bool] | None:
-    """torch's variable-length kernel, and whether it shares key heads by itself; None before torch 2.11.
-
-    2.10 had the first public one, which knew no windows.
-    """
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:
-        return None
-    known = inspect.signature(varlen_attn).parameters
-    return (varlen_attn, "enable_gqa" in known) if {"scale", "window_size"} <= set(known) else None
-
-
-def on_cuda_possible() -> bool:
-    """Whether this torch has the kernel (from 2.11 on)."""
-    return _cuda_kernel() is not None
+def _kernel_shares_key_heads() -> bool:
+    """Whether torch's kernel takes fewer key heads than query heads (from 2.12 on)."""
+    return "enable_gqa" in inspect.signature(varlen_attn).parameters
 
 
 def _on_cuda(
@@ -130,21 +91,16 @@ def _on_cuda(
     key_TGD: Tensor,
     value_TGD: Tensor,
     cu_seq_lens: Tensor,
-    longest: int | None,
+    longest: int,
     scale: float,
     window: int,
 ) -> Tensor:
-    kernel = _cuda_kernel()
-    if kernel is None:
-        raise ValueError(f'attention "{NAME}" on CUDA needs torch 2.11, found {torch.__version__}; use "sdpa"')
-    varlen_attn, shares_keys = kernel
     options: dict[str, Any] = {"scale": scale, "window_size": (window, 0)}
     groups = query_THD.shape[1] // key_TGD.shape[1]
-    if groups > 1 and shares_keys:
+    if groups > 1 and _kernel_shares_key_heads():
         options["enable_gqa"] = True
     elif groups > 1:
         key_TGD, value_TGD = key_TGD.repeat_interleave(groups, 1), value_TGD.repeat_interleave(groups, 1)
-    longest = int(cu_seq_lens.diff().max()) if longest is None else int(longest)
     # The kernel wants values as wide as keys (DeepSeek's are narrower): zeros are added, and their sums cut off again.
     width = value_TGD.shape[-1]
     value_TGD = F.pad(value_TGD, (0, key_TGD.shape[-1] - width))

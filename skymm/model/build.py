@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+import transformers
 
 from skymm import assets
 from skymm.model import language
@@ -21,27 +22,19 @@ def build_model(
     recipe: ModelRecipe, *, seed: int = 0, device: str | torch.device = "cpu", attention: str = "auto"
 ) -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
     """Model and processor, on the CPU, trained parts initialised from `seed`; dtype and attention chosen for `device`."""
-    import transformers
-
     dtype = language.pick_dtype(device) if recipe.dtype == "auto" else getattr(torch, recipe.dtype)
     source = assets.resolve_llm(recipe.llm)
+    trusted = {"trust_remote_code": recipe.trust_remote_code}
+    where = {"revision": recipe.llm_revision or "main", **trusted}
     llm = language.load_llm(
-        source,
-        dtype=dtype,
-        attention=attention,
-        device=device,
-        revision=recipe.llm_revision,
-        quantization=recipe.quantization,
-        trust_remote_code=recipe.trust_remote_code,
+        source, dtype=dtype, attention=attention, device=device, quantization=recipe.quantization, **where
     )
-    tokenizer = transformers.AutoTokenizer.from_pretrained(
-        source, revision=recipe.llm_revision or "main", trust_remote_code=recipe.trust_remote_code
-    )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source, **where)
     num_rows = llm.get_input_embeddings().weight.shape[0]
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id >= num_rows:
         tokenizer.pad_token = tokenizer.eos_token  # padding is never read, but it is looked up
     specs = [{"name": tower} if isinstance(tower, str) else tower.model_dump() for tower in recipe.towers]
-    towers = [load_tower(**spec, dtype=dtype, trust_remote_code=recipe.trust_remote_code) for spec in specs]
+    towers = [load_tower(**spec, dtype=dtype, **trusted) for spec in specs]
     config = SkyMMConfig(
         llm=recipe.llm,
         llm_revision=recipe.llm_revision,
@@ -54,26 +47,22 @@ def build_model(
         image_token_id=max(num_rows, first_free_id(tokenizer)),
         scaled_decode=recipe.scaled_decode,
         quantization=recipe.quantization,
-        trust_remote_code=recipe.trust_remote_code,
         dtype=dtype,
+        **trusted,
     )
     torch.manual_seed(seed)
     model = SkyMMForConditionalGeneration(config, towers=towers, language_model=llm)
-    processor = new_processor(config, tokenizer, recipe.system)
-    check_ids(processor.chat, num_rows, recipe.llm)
-    stop_at(model, processor.chat.end_id)
-    return model.eval(), processor
-
-
-def new_processor(config: SkyMMConfig, tokenizer, system: str | None) -> SkyMMProcessor:
-    return SkyMMProcessor(
+    processor = SkyMMProcessor(
         tokenizer,
         towers=config.towers,
         num_latents=config.num_latents,
         image_token_id=config.image_token_id,
-        system=system,
+        system=recipe.system,
         min_side=config.min_side,
     )
+    check_ids(processor.chat, num_rows, recipe.llm)
+    stop_at(model, processor.chat.end_id)
+    return model.eval(), processor
 
 
 def open_model(

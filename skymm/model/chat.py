@@ -17,6 +17,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
+from operator import itemgetter
 from typing import Any
 
 from tokenizers import processors
@@ -38,7 +39,7 @@ class _Answer:
 
     turn: Turn
     start: int
-    end: int
+    end: int = 0
     mark: int | None = None
 
 
@@ -64,6 +65,14 @@ class _Script:
         for place in turn.places or (0,) * len(turn.images):
             self.images.append(start + min(max(place - stripped, 0), len(said)))
 
+    def end_answer(self, ending: str, mark: int) -> None:
+        """After an answer the mark that ends it is part of what is learned: without it a model never stops."""
+        answer = self.answers[-1]
+        if ending and self.text.startswith(ending, answer.end):
+            answer.end += len(ending)
+        else:
+            answer.mark = mark
+
 
 class ChatEncoder:
     """Conversation -> Encoded, for one tokenizer, K latents per image and one chat template.
@@ -79,12 +88,8 @@ class ChatEncoder:
                 f"{type(tokenizer).__name__} does not tell which characters its tokens stand for; give the LLM a tokenizer "
                 "that does, a fast one (with a tokenizer.json)"
             )
-        self.tokenizer, self.num_latents, self.image_token_id, self.system = (
-            tokenizer,
-            num_latents,
-            image_token_id,
-            system,
-        )
+        self.tokenizer, self.system = tokenizer, system
+        self.num_latents, self.image_token_id = num_latents, image_token_id
         self._fast = copy.deepcopy(tokenizer.backend_tokenizer)
         self._fast.no_truncation()
         self._fast.no_padding()
@@ -132,16 +137,15 @@ class ChatEncoder:
         if len(conversation.images) != 1:
             found = f"{conversation.key}: {len(conversation.images)} images; the words objective needs one"
             raise BadSample(found, "not one image")
-        spoken: dict[str, list[Turn]] = {"en": [], "zh": []}
-        for turn in conversation.targets:
-            spoken["zh" if turn.language == "zh" else "en"].append(turn)
-        first = round(0.3 * self.num_latents) if all(spoken.values()) else self.num_latents * bool(spoken["en"])
+        english = [turn for turn in conversation.targets if turn.language != "zh"]
+        chinese = [turn for turn in conversation.targets if turn.language == "zh"]
+        first = round(0.3 * self.num_latents) if english and chinese else self.num_latents * bool(english)
         encoded = Encoded(conversation.key, images=conversation.images)
-        for turns, room in zip(spoken.values(), (first, self.num_latents - first)):
+        # A blank before a word is how most vocabularies spell it inside a sentence, where questions will have it.
+        for turns, blank, room in ((english, " ", first), (chinese, "", self.num_latents - first)):
             if not turns or not room:
                 continue
-            # A blank before a word is how most vocabularies spell it inside a sentence, where questions will have it.
-            ids = [token for turn in turns for token in self._word_ids(_inside_sentence(turn))]
+            ids = [token for turn in turns for token in self._word_ids(blank + turn.text)]
             start = len(encoded.ids)
             encoded.ids += [self.image_token_id] * room
             encoded.labels += [*ids, *[self._word_ids("\n")[-1]] * room][:room]
@@ -151,7 +155,7 @@ class ChatEncoder:
     @property
     def end_id(self) -> int:
         """The id that ends an answer. `generate` has to stop at it, whatever else it stops at."""
-        return self._ending(self.template.answered(("user", "assistant"), (None, None)).ending)[1]
+        return self._ending(self.template.answered(("user", "assistant"), (None, None))[1])[1]
 
     @cached_property
     def opening_ids(self) -> tuple[int, ...]:
@@ -162,7 +166,7 @@ class ChatEncoder:
         """
         runs = []
         for said in ("No", "没有", "A"):
-            script = self._script((Turn("user", "a"), Turn("assistant", said)), prompt=False, open_end=False)
+            script = self._script((Turn("user", "a"), Turn("assistant", said)))
             tokens = self._tokens(script, 0, len(script.text))
             first, last = (_first_at(tokens, place) for place in (script.asked[0], script.contents[-1][0]))
             runs.append([id_ for id_, _, _ in tokens[first:last]])
@@ -177,47 +181,47 @@ class ChatEncoder:
             script = self._script(turns, prompt=prompt, open_end=open_end)
             tokens = self._tokens(script, 0, len(script.text))
         except ValueError as error:
-            without_place = turns[0].role == "system" and not self._has_system_role
+            without_place = turns[0].role == "system" and not self.template.has_system_role
             raise BadSample(
                 f"{conversation.key}: {error}", "system turn" if without_place else "cannot be encoded"
             ) from error
         return self._labelled(Encoded(conversation.key, images=conversation.images), script, tokens)
 
     def _with_system(self, turns: Sequence[Turn]) -> Sequence[Turn]:
-        if self.system is None or turns[0].role == "system" or not (self.system.strip() or self._has_system_role):
+        if (
+            self.system is None
+            or turns[0].role == "system"
+            or not (self.system.strip() or self.template.has_system_role)
+        ):
             return turns
         return (Turn("system", self.system), *turns)
 
-    def _script(self, turns: Sequence[Turn], *, prompt: bool, open_end: bool) -> _Script:
+    def _script(self, turns: Sequence[Turn], *, prompt: bool = False, open_end: bool = False) -> _Script:
         """The text up to where the answer begins (`prompt`), or into it (`open_end`), or all of it."""
         roles = tuple(turn.role for turn in turns)
         blanks = tuple(None if turn.role == "assistant" or turn.text.strip() else turn.text for turn in turns)
-        script = _Script()
-        ending, mark = "", None
-
-        def go_on(until: int, ask: bool = True) -> None:
-            asked = self.template.asked(roles[:until], blanks[:until], ask)
-            for content in asked.contents:
-                script.write(turns[content.number], content, self._markup)
-            script.text += asked.opening
-            if ask:
-                script.asked.append(len(script.text))
-            _end(script, ending, mark)
-
-        for number, turn in enumerate(turns):
-            if turn.role != "assistant":
-                continue
-            go_on(number)
-            answered = self.template.answered(roles[: number + 1], blanks[: number + 1])
-            ending, mark = self._ending(answered.ending)
-            script.answers.append(_Answer(turn, len(script.text), 0))
-            script.write(turn, answered.content, self.special_ids | {mark})
-            script.answers[-1].end = len(script.text)
-        if roles[-1] != "assistant":
-            go_on(len(turns), ask=prompt)
-        elif not open_end:
-            script.text += answered.ending
-            _end(script, ending, mark)
+        script, after, ending, mark = _Script(), "", "", 0
+        for number in [*(number for number, role in enumerate(roles) if role == "assistant"), len(turns)]:
+            at_end = number == len(turns)
+            if at_end and roles[-1] == "assistant":
+                if open_end:
+                    break
+                script.text += after
+            else:
+                asks = prompt or not at_end
+                contents, opening = self.template.asked(roles[:number], blanks[:number], asks)
+                for content in contents:
+                    script.write(turns[content.number], content, self._markup)
+                script.text += opening
+                script.asked += [len(script.text)] * asks
+            if script.answers:
+                script.end_answer(ending, mark)
+            if not at_end:
+                content, after = self.template.answered(roles[: number + 1], blanks[: number + 1])
+                ending, mark = self._ending(after)
+                script.answers.append(_Answer(turns[number], len(script.text)))
+                script.write(turns[number], content, self.special_ids | {mark})
+                script.answers[-1].end = len(script.text)
         return script
 
     def _ending(self, text: str) -> tuple[str, int]:
@@ -233,24 +237,11 @@ class ChatEncoder:
         return "", self.tokenizer.eos_token_id
 
     @cached_property
-    def _has_system_role(self) -> bool:
-        try:
-            self.template.asked(("system", "user"), (None, None))
-        except ValueError:
-            return False
-        return True
-
-    @cached_property
     def written_ids(self) -> frozenset[int]:
         """What the template itself writes around a question and its answer."""
-        asked = self.template.asked(("user",), (None,))
-        answered = self.template.answered(("user", "assistant"), (None, None))
-        texts = (
-            *(content.before for content in asked.contents),
-            asked.opening,
-            answered.content.before,
-            answered.ending,
-        )
+        asked, opening = self.template.asked(("user",), (None,))
+        answer, ending = self.template.answered(("user", "assistant"), (None, None))
+        texts = (*(content.before for content in asked), opening, answer.before, ending)
         return frozenset({id_ for text in texts for id_, _, _ in self._piece(text, 0, len(text))} | {self.end_id})
 
     @cached_property
@@ -320,7 +311,7 @@ class ChatEncoder:
         labels = [IGNORE] * len(ids)
         spans = []
         for answer in script.answers:
-            start, end = _first_at(tokens, answer.start), bisect_left(tokens, answer.end, key=_start)
+            start, end = _first_at(tokens, answer.start), bisect_left(tokens, answer.end, key=itemgetter(1))
             labels[start:end] = ids[start:end]
             if answer.mark is not None:
                 if end == len(ids):
@@ -360,14 +351,6 @@ class ChatEncoder:
             conversation = shorter
 
 
-def _start(token: _Token) -> int:
-    return token[1]
-
-
-def _end_of(token: _Token) -> int:
-    return token[2]
-
-
 def _without_blanks(token: _Token, text: str) -> _Token:
     """Some control tokens take the white space beside them; it stands for nothing then."""
     id_, start, end = token
@@ -380,20 +363,10 @@ def _without_blanks(token: _Token, text: str) -> _Token:
 
 def _first_at(tokens: list[_Token], place: int) -> int:
     """Index of the first token of what stands at `place` or behind it. It may begin before it, see `_straddled`."""
-    index = bisect_right(tokens, place, key=_end_of)
+    index = bisect_right(tokens, place, key=itemgetter(2))
     while index and tokens[index - 1][1] >= place:  # tokens of no characters
         index -= 1
     return index
-
-
-def _end(script: _Script, ending: str, mark: int | None) -> None:
-    """After an answer the mark that ends it is part of what is learned: without it a model never stops."""
-    if script.answers:
-        answer = script.answers[-1]
-        if ending and script.text.startswith(ending, answer.end):
-            answer.end += len(ending)
-        else:
-            answer.mark = mark
 
 
 def _half_a_character(text: str) -> str | None:
@@ -407,10 +380,6 @@ def _half_a_character(text: str) -> str | None:
 def first_free_id(tokenizer: Any) -> int:
     """An id that no text can produce."""
     return 1 + max(tokenizer.get_vocab().values())
-
-
-def _inside_sentence(turn: Turn) -> str:
-    return turn.text if turn.language == "zh" else f" {turn.text}"
 
 
 def _without_oldest_pair(conversation: Conversation) -> Conversation | None:

@@ -10,8 +10,8 @@ asks), what is learned follows what is asked.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 # Words that no template may change: it would be seen that they are not found again between their two marks.
@@ -28,7 +28,7 @@ Blanks = tuple[str | None, ...]  # per turn: its text where that is blank, which
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A turn's place: the template's text before it, its number, and what is stripped from its ends."""
+    """A turn's place: the template's text before it, its number, and what is stripped from its ends (None: any blank)."""
 
     before: str
     number: int
@@ -37,22 +37,6 @@ class Content:
 
     def of(self, text: str) -> str:
         return text.lstrip(self.left).rstrip(self.right)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What follows the last answer (or nothing): the turns after it, and the text with which an answer is asked for."""
-
-    contents: tuple[Content, ...]
-    opening: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """`content.before`: what the model still writes before its answer; `ending`: what follows it at a conversation's end."""
-
-    content: Content
-    ending: str
 
 
 class ChatTemplate:
@@ -67,6 +51,7 @@ class ChatTemplate:
         self.asked = lru_cache(maxsize=1024)(self.asked)
         self.answered = lru_cache(maxsize=1024)(self.answered)
 
+    @cached_property
     def has_system_role(self) -> bool:
         try:
             self.asked(("system", "user"), (None, None))
@@ -74,39 +59,44 @@ class ChatTemplate:
             return False
         return True
 
-    def asked(self, roles: Roles, blanks: Blanks, ask: bool = True) -> Asked:
-        """`roles` of all turns so far. `ask` False: the conversation ends here."""
+    def asked(self, roles: Roles, blanks: Blanks, ask: bool = True) -> tuple[list[Content], str]:
+        """What follows the last answer (or nothing): the turns after it, and the text with which an answer is asked for.
+
+        `roles` of all turns so far. `ask` False: the conversation ends here.
+        """
+        *contents, end = self._contents(roles, blanks, ask)
         last = max((number for number, role in enumerate(roles) if role == "assistant"), default=-1)
-        contents, opening = self._contents(roles, blanks, ask)
         numbers = [content.number for content in contents]
-        wanted = [number for number in range(last + 1, len(roles)) if blanks[number] is None]
         if last in numbers:
-            contents = contents[numbers.index(last) + 1 :]
+            start = numbers.index(last) + 1
+            contents, numbers = contents[start:], numbers[start:]
         elif last >= 0:
             raise _unprinted("assistant", roles)
-        numbers = [content.number for content in contents]
-        for number in wanted:
-            if numbers.count(number) != 1:
+        for number in range(last + 1, len(roles)):
+            if blanks[number] is None and numbers.count(number) != 1:
                 raise _unprinted(roles[number], roles)
         if any(number <= last and roles[number] != "system" for number in numbers):
             raise ValueError(f"the LLM's chat template repeats turns of {list(roles)}; give another template")
-        stripped = [self._stripped(roles, blanks, ask, content) for content in contents]
-        return Asked(tuple(stripped), opening)
+        return [self._stripped(roles, blanks, ask, content) for content in contents], end.before
 
-    def answered(self, roles: Roles, blanks: Blanks) -> Answered:
-        """`roles` up to an answer, which is the last of them."""
+    def answered(self, roles: Roles, blanks: Blanks) -> tuple[Content, str]:
+        """Of an answer, the last of `roles`: what the model still writes before it (`before`), and what follows it at the
+        end of a conversation.
+        """
         last = len(roles) - 1
-        contents, ending = self._contents(roles, blanks, False)
+        *contents, end = self._contents(roles, blanks, False)
         found = next((content for content in contents if content.number == last), None)
         if found is None:
             raise _unprinted("assistant", roles)
-        found = self._stripped(roles, blanks, False, found)
-        opening = self.asked(roles[:-1], blanks[:-1]).opening
+        opening = self.asked(roles[:-1], blanks[:-1])[1]
         before = found.before[len(opening) :] if found.before.startswith(opening) else ""
-        return Answered(Content(before, last, found.left, found.right), ending)
+        return replace(self._stripped(roles, blanks, False, found), before=before), end.before
 
-    def _contents(self, roles: Roles, blanks: Blanks, ask: bool, wide: int = -1) -> tuple[list[Content], str]:
-        """The rendering, cut at its contents; the one numbered `wide` has white space at both ends."""
+    def _contents(self, roles: Roles, blanks: Blanks, ask: bool, wide: int = -1) -> list[Content]:
+        """The rendering, cut at its contents, and what follows the last as one without a number.
+
+        The content numbered `wide` has white space at both ends.
+        """
         messages = []
         for number, (role, blank) in enumerate(zip(roles, blanks)):
             said = f"{chr(_FIRST_MARK + 2 * number)}{_WORDS}{chr(_FIRST_MARK + 2 * number + 1)}"
@@ -122,19 +112,17 @@ class ChatTemplate:
         pieces = _STAND_IN.split(text)
         if any(_MARK.search(piece) for piece in pieces[::2]):
             raise ValueError("the LLM's chat template changes what is said inside a turn; give another template")
-        contents = [Content(before, (ord(mark) - _FIRST_MARK) // 2) for before, mark in zip(pieces[0::2], pieces[1::2])]
-        return contents, pieces[-1]
+        numbers = [(ord(mark) - _FIRST_MARK) // 2 for mark in pieces[1::2]]
+        return [Content(before, number) for before, number in zip(pieces[::2], [*numbers, -1])]
 
     def _stripped(self, roles: Roles, blanks: Blanks, ask: bool, content: Content) -> Content:
         """The content with what the template strips from its ends, found by giving it some."""
-        plain, end = self._contents(roles, blanks, ask)
-        wide, wide_end = self._contents(roles, blanks, ask, wide=content.number)
+        plain = self._contents(roles, blanks, ask)
+        wide = self._contents(roles, blanks, ask, wide=content.number)
         place = [one.number for one in plain].index(content.number)
-        after = [*(one.before for one in plain[place + 1 :]), end][0]
-        wide_after = [*(one.before for one in wide[place + 1 :]), wide_end][0]
         left = wide[place].before.removeprefix(plain[place].before)
-        right = wide_after.removesuffix(after)
-        return Content(content.before, content.number, _LEFT.get(left, ""), _RIGHT.get(right, ""))
+        right = wide[place + 1].before.removesuffix(plain[place + 1].before)
+        return replace(content, left=_LEFT.get(left, ""), right=_RIGHT.get(right, ""))
 
 
 def _listed(roles: Roles) -> str:

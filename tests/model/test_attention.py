@@ -1,8 +1,11 @@
 """Packed rows: no conversation sees another, on any attention path, forward and backward."""
 
+from itertools import accumulate
+
 import pytest
 import torch
 import torch.nn.functional as F
+from accelerate.utils import send_to_device
 from PIL import Image
 from tiny_parts import save_tiny_llm
 from torch.utils.flop_counter import FlopCounterMode
@@ -11,7 +14,7 @@ from skymm.conversation import Conversation, Turn, ask
 from skymm.data.batches import pack
 from skymm.encoded import pad
 from skymm.model import attention
-from skymm.model.attention import attention_forward, boundaries, packed_arguments, segments_attention
+from skymm.model.attention import attention_forward, segments_attention
 from skymm.model.build import build_model
 
 # (query heads, key heads, window): alike, grouped, one for all; with and without a limit to looking back.
@@ -24,10 +27,14 @@ TEXTS = [
 ]
 
 
+def boundaries(lengths):
+    return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
+
+
 def rows(heads, key_heads, lengths=(5, 1, 11), dtype=torch.float64):
     torch.manual_seed(0)
     shapes = [(sum(lengths), count, 8) for count in (heads, key_heads, key_heads)]
-    return [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes], boundaries(list(lengths))
+    return [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes], boundaries(lengths)
 
 
 def one_by_one(parts, cu_seq_lens, scale, window):
@@ -90,12 +97,7 @@ def losses(model, processor, encoded, implementation, *, packing):
     pictures = [Image.new("RGB", (30, 30), colour) for one in encoded for colour in ["red"] * len(one.images)]
     if pictures:
         inputs["pixel_values"] = processor.pixels(pictures)
-    device = next(model.parameters()).device
-    inputs = {
-        name: [one.to(device) for one in value] if isinstance(value, list) else value.to(device)
-        for name, value in inputs.items()
-    }
-    return model(**inputs)
+    return model(**send_to_device(inputs, next(model.parameters()).device))
 
 
 def gradients(model, loss):
@@ -142,13 +144,6 @@ def test_packed_equals_one_by_one_on_cuda(tmp_path, tiny_model_recipe, attention
     compare(model.cuda(), processor, attention, 1e-5 if kind == "float32" else 3e-2)
 
 
-def test_a_mask_beside_the_boundaries_is_never_there():
-    """transformers tells packed rows by position ids alone, and only where there is neither a mask nor a cache."""
-    arguments = packed_arguments(boundaries([3, 2]))
-    assert arguments["attention_mask"] is None and arguments["use_cache"] is False
-    assert arguments["position_ids"].tolist() == [[0, 1, 2, 0, 1]] and arguments["max_length_q"] == 3
-
-
 def test_the_first_label_of_a_conversation_is_not_learned_from_the_one_before(tiny_model):
     _, processor = tiny_model
     encoded = [processor.chat.encode(conversation) for conversation in conversations()[:2]]
@@ -185,32 +180,17 @@ def test_what_it_does_not_do_is_refused(changes, packed, message):
         attention_forward(None, *parts, changes.get("mask"), **packing, **options)
 
 
-@pytest.mark.parametrize(
-    ("names", "possible", "shared"),
-    [
-        ("query, key, value, *, is_causal=False", False, None),  # torch 2.10
-        ("query, key, value, *, scale=None, window_size=(-1, -1)", True, False),
-        ("query, key, value, *, scale=None, window_size=(-1, -1), enable_gqa=False", True, True),
-    ],
-)
-def test_torchs_kernel_is_taken_by_what_it_can(monkeypatch, names, possible, shared):
-    import torch.nn.attention.varlen as theirs
-
-    monkeypatch.setattr(theirs, "varlen_attn", eval(f"lambda {names}: None"))
-    attention._cuda_kernel.cache_clear()
-    assert attention.on_cuda_possible() is possible
-    assert shared is None or attention._cuda_kernel()[1] is shared
-    attention._cuda_kernel.cache_clear()
-
-
-def test_values_narrower_than_keys_are_filled_up_for_the_cuda_kernel(monkeypatch):
-    """DeepSeek's; the kernel itself is a stand-in here, with the rule of the real one."""
+@pytest.mark.parametrize("shares_key_heads", [True, False])
+def test_torchs_kernel_gets_values_as_wide_as_keys_and_the_heads_that_it_wants(monkeypatch, shares_key_heads):
+    """DeepSeek's values are narrower; the kernel itself is a stand-in here, with the rules of the real one."""
 
     def kernel(query, key, value, starts, _, longest, __, *, scale, window_size, enable_gqa=False):
-        assert query.shape[-1] == key.shape[-1] == value.shape[-1] and enable_gqa
+        assert query.shape[-1] == key.shape[-1] == value.shape[-1]
+        assert enable_gqa == shares_key_heads and (enable_gqa or query.shape[1] == key.shape[1])
         return segments_attention(query, key, value, starts, longest, scale, window_size[0])[0]
 
-    monkeypatch.setattr(attention, "_cuda_kernel", lambda: (kernel, True))
+    monkeypatch.setattr(attention, "varlen_attn", kernel)
+    monkeypatch.setattr(attention, "_kernel_shares_key_heads", lambda: shares_key_heads)
     (query, key, value), starts = rows(6, 2)
     found = attention._on_cuda(query, key, value[..., :5], starts, 11, 0.3, -1)
     torch.testing.assert_close(found, one_by_one((query, key, value), starts, 0.3, -1)[..., :5])
