@@ -141,7 +141,12 @@ def data_audit(
     paths = expand(shards)
     with tempfile.TemporaryDirectory() as directory, progress() as bar:
         task = bar.add_task("reading shards", total=len(paths), note="")
-        plan = Plan(samples, decode, *_checks(similar, leakage or [], Path(directory)))
+        index = None
+        if leakage:
+            from skymm.evaluation.run import write_leakage_index
+
+            index = str(write_leakage_index(leakage, Path(directory) / "leakage.npz"))
+        plan = Plan(samples, decode, similar, index)
         audited = audit_shards(
             paths, out, plan=plan, workers=workers, language=language, advance=lambda n: bar.advance(task, n)
         )
@@ -151,17 +156,3 @@ def data_audit(
     from skymm.curation.audit.table import print_audit
 
     print_audit(audited.audit, audited.findings, audited.page, language=language)
-
-
-def _checks(similar: bool, leakage: list[str], directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Checks and likenesses of an audit's plan; what they need is loaded only where they are asked for."""
-    if not similar and not leakage:
-        return {}, {}
-    from skymm.curation.audit.likeness import Leakage, likenesses
-
-    checks = {}
-    if leakage:
-        from skymm.evaluation.run import write_leakage_index
-
-        checks["leakage"] = Leakage(str(write_leakage_index(leakage, directory / "leakage.npz")))
-    return checks, likenesses() if similar else {}

@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
-from functools import partial
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skymm.curation.audit.counts import Counts
 from skymm.curation.audit.reading import clean
@@ -19,35 +20,24 @@ from skymm.curation.record import Candidate, Facts, Picture, Record
 from skymm.data.shards import CARD, BadSample, Sample, conversation_of, expand, read_shard
 from skymm.images import Header, UnreadableImage, decode_image, read_header
 
+if TYPE_CHECKING:
+    from skymm.curation.filters.leakage import LeakageIndex
+
 _CANDIDATES_AT_A_TIME = 64
-Check = Callable[[Sequence[Candidate]], list[str | None]]
-"""A filter: for each candidate the reason why it is kept out (a short name, the same for every sample), or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """How to find samples that are nearly the same. `signature` gives bytes of one length for a sample, b"" for none;
-    `alike` takes those of all samples, in order, and says of each whether an earlier one is like it.
-
-    Both travel to other processes, so they are functions of a module, or objects of a class of one.
-    """
-
-    signature: Callable[[Candidate], bytes]
-    alike: Callable[[Sequence[bytes]], Sequence[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is done with each sample besides counting. `decode` reads all pixels: slower, and damage behind headers is found.
 
-    `checks` are filters by name, whose reasons are counted: what may not be trained on, since it is evaluated on, or
-    anything else. They get readable samples, as records with their turns and facts.
+    `similar`: all are compared with all. `leakage`: an index of evaluation sets on disk, whose pictures and questions may not
+    be trained on.
     """
 
     num_shown: int = 24
     decode: bool = False
-    checks: Mapping[str, Check] = field(default_factory=dict)
-    likenesses: Mapping[str, Likeness] = field(default_factory=dict)
+    similar: bool = False
+    leakage: str | None = None
 
 
 def count_shards(
@@ -70,19 +60,12 @@ def count_shards(
         raise ValueError(f"found workers = {workers}, expected at least 1")
     workers = min(workers or os.cpu_count() or 1, len(paths))
     counts, count = Counts(plan.num_shown), partial(count_shard, plan=plan)
-
-    def add(part: Counts) -> None:
-        counts.merge(part)
-        advance(1)
-
-    if workers == 1:
-        for part in map(count, paths):
-            add(part)
-        return counts
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else nullcontext()
+    with pool:
         try:
-            for part in pool.map(count, paths):
-                add(part)
+            for part in (pool.map if workers > 1 else map)(count, paths):
+                counts.merge(part)
+                advance(1)
         except BrokenProcessPool as error:
             raise ValueError(
                 f"one of {workers} processes that counted shards was ended from outside, mostly for lack of memory; "
@@ -108,17 +91,11 @@ def count_shard(path: Path, plan: Plan) -> Counts:
                 counts.example(error.reason, clean(str(error)))
                 continue
             facts = counts.add(sample, conversation, headers, card)
-            if plan.checks or plan.likenesses:
+            if plan.similar or plan.leakage:
                 encoded = {name: sample.members[name] for name in headers}
                 pictures = {name: Picture(data=data) for name, data in encoded.items()}
-                record = Record(
-                    conversation.key,
-                    pictures,
-                    turns=conversation.turns,
-                    facts=facts or Facts(),
-                    extra=conversation.extra,
-                )
-                waiting.append(Candidate(record, encoded))
+                told = {"turns": conversation.turns, "facts": facts or Facts(), "extra": conversation.extra}
+                waiting.append(Candidate(Record(conversation.key, pictures, **told), encoded))
             if len(waiting) == _CANDIDATES_AT_A_TIME:
                 _examine(waiting, plan, counts)
     except (ValueError, OSError) as error:
@@ -157,12 +134,21 @@ def _card(directory: Path, counts: Counts) -> Mapping[str, Any]:
 
 
 def _examine(waiting: list[Candidate], plan: Plan, counts: Counts) -> None:
-    """Pass the waiting samples through checks and signatures; after it none is waiting."""
-    for name, check in plan.checks.items():
-        for candidate, reason in zip(waiting, check(waiting), strict=True):
-            if reason is not None:
-                counts.checked[f"{name}: {reason}"] += 1
-                counts.example(f"{name}: {reason}", clean(candidate.record.key))
-    for name, likeness in plan.likenesses.items():
-        counts.signatures.setdefault(name, []).extend(likeness.signature(one) for one in waiting)
+    """Pass the waiting samples through the filters of a build; after it none is waiting."""
+    for candidate in waiting if plan.leakage else ():
+        reason = _index(plan.leakage).reason(candidate)
+        if reason is not None:
+            counts.checked[f"leakage: {reason}"] += 1
+            counts.example(f"leakage: {reason}", clean(candidate.record.key))
+    if plan.similar:
+        from skymm.curation.filters.duplicates import signatures
+
+        counts.signatures.extend(signatures([one]).tobytes() for one in waiting)
     waiting.clear()
+
+
+@lru_cache(maxsize=1)
+def _index(path: str) -> LeakageIndex:
+    from skymm.curation.filters.leakage import LeakageIndex
+
+    return LeakageIndex.load(path)

@@ -167,7 +167,8 @@ class Counts:
     shards: list[str] = field(default_factory=list)
     prints: dict[str, list[Prints]] = field(default_factory=dict)
     """Of "pictures", "texts" (words), "wholes" (words and pictures) and "keys": of each shard its own."""
-    signatures: dict[str, list[bytes]] = field(default_factory=dict)
+    signatures: list[bytes] = field(default_factory=list)
+    """Of the filter that finds near copies, where that is asked for."""
     shown: Lowest[Reference] = field(init=False)
 
     def __post_init__(self) -> None:

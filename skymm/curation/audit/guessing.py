@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -73,18 +73,18 @@ def guess(kind: str, language: str, questions: Sequence[Question]) -> Guess | No
     halves = [[one for one in tried if one.half == half] for half in (0, 1)]
     if len(tried) < MIN_QUESTIONS or not all(halves):
         return None
-    right = 0
-    for learned, asked in (halves, halves[::-1]):
-        common = _most(Counter(_label(one, yes_no) for one in learned))
-        answers = _bayes(learned, asked) if yes_no else _repeated(learned, asked, common)
-        right += sum(_label(one, yes_no) == answer for one, answer in zip(asked, answers))
-    counts = Counter(_label(one, yes_no) for one in tried)
-    label = _most(counts)
-    answer = next(one.said if yes_no else one.answer for one in tried if _label(one, yes_no) == label)
-    return Guess(
-        *(kind, language, yes_no, len(tried), answer or UNKNOWN, counts[label] / len(tried)),
-        *(right / len(tried), _telling(tried) if yes_no else ()),
-    )
+    if yes_no:
+        answers = Counter(one.said or UNKNOWN for one in tried)
+        right = _told_by_words(*halves) + _told_by_words(*reversed(halves))
+        answer, telling = _most(answers), _telling(tried)
+        share = answers[answer] / len(tried)
+    else:
+        labels = Counter(f"{one.label:016x}" for one in tried)
+        asked = Counter((one.half, normalise(one.question).lower(), f"{one.label:016x}") for one in tried)
+        right, telling = _told_by_context(asked), ()
+        share = labels[_most(labels)] / len(tried)
+        answer = next(one.answer for one in tried if f"{one.label:016x}" == _most(labels))
+    return Guess(kind, language, yes_no, len(tried), answer or UNKNOWN, share, right / len(tried), telling)
 
 
 def guess_before(
@@ -95,22 +95,9 @@ def guess_before(
     `before` counts (half, last yes or no, how many more yes than no, what came). None for too few.
     """
     total = sum(before.values())
-    right = 0
-    for half in (0, 1):
-        learned: dict[tuple[str, int], Counter[str]] = {}
-        overall: Counter[str] = Counter()
-        for (where, last, more, said), count in before.items():
-            if where == half:
-                learned.setdefault((last, more), Counter())[said] += count
-                overall[said] += count
-        if not overall:
-            return None
-        common = _most(overall)
-        for (where, last, more, said), count in before.items():
-            if where != half:
-                right += count * (said == (_most(learned[last, more]) if (last, more) in learned else common))
-    if total < MIN_QUESTIONS:
+    if total < MIN_QUESTIONS or len({half for half, *_ in before}) < 2:
         return None
+    right = _told_by_context({(half, (last, more), said): count for (half, last, more, said), count in before.items()})
     counts: Counter[str] = Counter()
     for (*_, said), count in before.items():
         counts[said] += count
@@ -118,51 +105,47 @@ def guess_before(
     return Guess(kind, language, True, total, answer, counts[answer] / total, right / total)
 
 
-def _label(one: Question, yes_no: bool) -> str:
-    return one.said or UNKNOWN if yes_no else f"{one.label:016x}"
-
-
 def _most(counts: Counter[str]) -> str:
     """The most frequent; of equals the first of the alphabet."""
     return min(counts, key=lambda name: (-counts[name], name))
 
 
-def _features(question: str) -> list[str]:
-    """Words and pairs of neighbours, each once."""
-    found = words(question)
-    return list(dict.fromkeys([*found, *(f"{first} {second}" for first, second in pairwise(found))]))
+def _told_by_context(counts: Mapping[tuple[int, Hashable, str], int]) -> int:
+    """How many of (half, context, answer) are the most frequent answer to the same context in the other half, else to any."""
+    right = 0
+    for half in (0, 1):
+        learned: dict[Hashable, Counter[str]] = {}
+        overall: Counter[str] = Counter()
+        for (where, context, answer), count in counts.items():
+            if where == half:
+                learned.setdefault(context, Counter())[answer] += count
+                overall[answer] += count
+        for (where, context, answer), count in counts.items():
+            if where != half and answer == _most(learned.get(context, overall)):
+                right += count
+    return right
 
 
-def _bayes(learned: Sequence[Question], asked: Sequence[Question]) -> list[str]:
+def _told_by_words(learned: Sequence[Question], asked: Sequence[Question]) -> int:
+    """How many of `asked` naive Bayes over the words of `learned` gets right."""
     priors = Counter(one.said for one in learned)
-    seen = {
-        said: Counter(feature for one in learned if one.said == said for feature in _features(one.question))
-        for said in (YES, NO)
-    }
-
-    def surplus(feature: str) -> float:
-        """How much more a question with this feature is one for yes."""
-        shares = [(seen[said][feature] + 1) / (priors[said] + 2) for said in (YES, NO)]
-        return math.log(shares[0] / shares[1])
-
-    known: dict[str, float] = {}
-    answers = []
+    seen = {said: Counter(word for one in learned if one.said == said for word in _words(one)) for said in (YES, NO)}
+    right, known = 0, {}
     for one in asked:
         score = math.log((priors[YES] + 1) / (priors[NO] + 1))
-        for feature in _features(one.question):
-            if feature not in known:
-                known[feature] = surplus(feature)
-            score += known[feature]
-        answers.append(YES if score > 0 else NO)
-    return answers
+        for word in _words(one):
+            if word not in known:  # how much more a question with it is one for yes
+                shares = [(seen[said][word] + 1) / (priors[said] + 2) for said in (YES, NO)]
+                known[word] = math.log(shares[0] / shares[1])
+            score += known[word]
+        right += one.said == (YES if score > 0 else NO)
+    return right
 
 
-def _repeated(learned: Sequence[Question], asked: Sequence[Question], common: str) -> list[str]:
-    """What the same question was answered with most often, else what any was."""
-    known: dict[str, Counter[str]] = {}
-    for one in learned:
-        known.setdefault(normalise(one.question).lower(), Counter())[_label(one, False)] += 1
-    return [_most(known.get(normalise(one.question).lower(), Counter([common]))) for one in asked]
+def _words(one: Question) -> list[str]:
+    """Words and pairs of neighbours, each once."""
+    found = words(one.question)
+    return list(dict.fromkeys([*found, *(f"{first} {second}" for first, second in pairwise(found))]))
 
 
 def _telling(tried: Sequence[Question]) -> tuple[Telling, ...]:
@@ -170,31 +153,18 @@ def _telling(tried: Sequence[Question]) -> tuple[Telling, ...]:
     share = sum(one.said == YES for one in tried) / len(tried)
     if not 0 < share < 1:
         return ()
-    totals: Counter[str] = Counter()
-    yes: Counter[str] = Counter()
-    for one in tried:
-        for feature in _features(one.question):
-            totals[feature] += 1
-            yes[feature] += one.said == YES
+    totals = Counter(word for one in tried for word in _words(one))
+    yes = Counter(word for one in tried if one.said == YES for word in _words(one))
 
-    def sureness(feature: str) -> float:
-        count = totals[feature]
-        return abs(yes[feature] - count * share) / math.sqrt(count * share * (1 - share))
+    def sureness(word: str) -> float:
+        count = totals[word]
+        return abs(yes[word] - count * share) / math.sqrt(count * share * (1 - share))
 
-    often = [feature for feature, count in totals.items() if count >= _MIN_TELLING and sureness(feature) > _SURE]
+    often = [word for word, count in totals.items() if count >= _MIN_TELLING and sureness(word) > _SURE]
     chosen: list[str] = []
-    known: set[tuple[int, int]] = set()
-    for feature in sorted(often, key=lambda one: (-round(sureness(one), 6), " " in one, -len(one), one)):
-        same_questions = (totals[feature], yes[feature])
-        if (
-            len(chosen) < _NUM_TELLING
-            and same_questions not in known
-            and not _words_of(chosen) & set(feature.split(" "))
-        ):
-            chosen.append(feature)
-            known.add(same_questions)
-    return tuple(Telling(feature, totals[feature], yes[feature] / totals[feature]) for feature in chosen)
-
-
-def _words_of(features: Iterable[str]) -> set[str]:
-    return {word for feature in features for word in feature.split(" ")}
+    for word in sorted(often, key=lambda one: (-round(sureness(one), 6), " " in one, -len(one), one)):
+        shared = {part for other in chosen for part in other.split(" ")} & set(word.split(" "))
+        same_questions = (totals[word], yes[word]) in {(totals[other], yes[other]) for other in chosen}
+        if len(chosen) < _NUM_TELLING and not shared and not same_questions:
+            chosen.append(word)
+    return tuple(Telling(word, totals[word], yes[word] / totals[word]) for word in chosen)

@@ -91,7 +91,7 @@ def audit_shards(
     words = audit_words(language)
     plan = plan or Plan()
     counts = count_shards(shards, plan, workers, advance)
-    audit = summarise(counts, plan)
+    audit = summarise(counts, plan.similar)
     found = findings(audit)
     if out is None:
         out = Path(os.path.commonpath([Path(shard).absolute().parent for shard in counts.shards])) / PAGE

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from skymm.conversation import LANGUAGES
-from skymm.curation.audit.count import Plan
 from skymm.curation.audit.counts import NUM_EXAMPLES, Counts, Prints
 from skymm.curation.audit.guessing import Guess, guess, guess_before
 from skymm.curation.audit.reading import clean
@@ -134,8 +133,8 @@ class Audit:
         return asdict(self) | {"shards": len(self.shards)}
 
 
-def summarise(counts: Counts, plan: Plan | None = None) -> Audit:
-    """The audit of what was counted by a plan."""
+def summarise(counts: Counts, similar: bool = False) -> Audit:
+    """The audit of what was counted; `similar`: also how many samples are nearly the same as earlier ones."""
     kinds = sorted((str(name), kind) for name, kind in counts.kinds.items() if kind.answers)
     rows = [
         _balance(name, language, {key: count for key, count in kind.answers.items() if language in ("", key[0])})
@@ -149,7 +148,6 @@ def summarise(counts: Counts, plan: Plan | None = None) -> Audit:
     before = [
         guess_before(told, name, language) for name, kind in kinds for language, told in sorted(kind.before.items())
     ]
-    likenesses = sorted(plan.likenesses.items()) if plan else []
     histograms = [
         "rounds",
         "sides",
@@ -174,7 +172,7 @@ def summarise(counts: Counts, plan: Plan | None = None) -> Audit:
         histograms={name: dict(sorted(counts.histograms.get(name, {}).items())) for name in histograms},
         formats=dict(sorted(counts.formats.items())),
         repeats={name: repeats(counts.prints.get(name, ())) for name in ("pictures", "texts", "wholes", "keys")},
-        alike={name: sum(one.alike(counts.signatures.get(name, []))) for name, one in likenesses},
+        alike=_alike(counts.signatures) if similar else {},
         sources=_sources(counts),
         num_sources=counts.sources.num_names,
         unreadable=_wrong(counts.unreadable, counts),
@@ -237,6 +235,16 @@ def repeats(shards: Sequence[Prints], most: int = 6) -> Repeats:
         sample = shards[shard].samples[place - int(ends[shard]) + lengths[shard]]
         found.append(Repeat(f"{int(ordered[one]):016x}", int(counts[one]), shard, sample))
     return Repeats(len(values), len(values) - len(ordered), within, tuple(found))
+
+
+def _alike(signatures: Sequence[bytes]) -> dict[str, int]:
+    """By pictures (perceptual hashes), and by pictures with their words (MinHash) together."""
+    from skymm.curation.filters.duplicates import SIGNATURE, repeated
+    from skymm.recipe.data import DuplicatesRecipe
+
+    rows = np.frombuffer(b"".join(signatures), SIGNATURE)
+    ways = {"picture": "images", "picture and words": "both"}
+    return {name: int(repeated(rows, DuplicatesRecipe(match=match)).sum()) for name, match in ways.items()}
 
 
 def _sources(counts: Counts) -> tuple[SourceRow, ...]:

@@ -1,18 +1,21 @@
 """Every number is what was put in, whoever counts; what cannot be read is told."""
 
+import io
 import json
 import pickle
 import random
 
 import pytest
-from audit_parts import last_bytes, no_pandas, same
+from PIL import Image
 
 from skymm.conversation import parse
-from skymm.curation.audit.count import Likeness, Plan, count_shards
+from skymm.curation.audit.count import Plan, count_shards
 from skymm.curation.audit.counts import Counts
+from skymm.curation.audit.findings import findings
 from skymm.curation.audit.reading import asked_thing
 from skymm.curation.audit.summary import summarise
 from skymm.curation.facts.known import know
+from skymm.curation.filters.leakage import LeakageIndex
 from skymm.curation.negatives.balance import Asked
 from skymm.curation.negatives.questions import exchange
 from skymm.curation.record import Caption, Picture, Record
@@ -21,7 +24,7 @@ from skymm.data.shards import Sample
 
 def audited(directory, **options):
     plan = options.pop("plan", None)
-    return summarise(count_shards(directory, plan, workers=1, **options), plan)
+    return summarise(count_shards(directory, plan, workers=1, **options))
 
 
 @pytest.fixture
@@ -238,14 +241,35 @@ def test_images_whose_features_alone_are_left(shards):
     assert totals["pictures"] == totals["pictures_left_out"] == 1 and not totals.get("picture_bytes")
 
 
-def test_checks_and_likenesses_are_plugged_in(shared):
-    plan = Plan(checks={"leakage": no_pandas}, likenesses={"tails": Likeness(last_bytes, same)})
-    counts = count_shards(shared.biased_dir, plan, workers=2)
-    audit = summarise(counts, plan)
-    assert [(wrong.name, wrong.count) for wrong in audit.checked] == [("leakage: in the test set", 270)]
-    assert audit.checked[0].examples == ("000001", "000002", "000003")
-    assert audit.alike == {"tails": 299}, "every PNG ends alike"
-    assert counts == count_shards(shared.biased_dir, plan, workers=1)
+def textured(seed, quality=90):
+    """A picture with enough in it for perceptual hashes."""
+    chance = random.Random(seed)
+    patches = Image.new("RGB", (8, 8))
+    patches.putdata([tuple(chance.randrange(256) for _ in range(3)) for _ in range(64)])
+    stored = io.BytesIO()
+    patches.resize((96, 96), Image.Resampling.BICUBIC).save(stored, "JPEG", quality=quality)
+    return stored.getvalue()
+
+
+def test_near_copies_and_leaks_are_counted_by_any_number_of_processes(shards, tmp_path):
+    texts = [f"number {n} stands on a plate of copper" for n in range(6)]
+    pictures = [textured(n) for n in range(6)]
+    texts += [texts[0], "quite another sentence about it"]
+    pictures += [textured(0, 95), textured(1, 95)]  # the same, saved again
+    samples = [
+        shards.sample(f"{n}", [("What is this?", text, "name", "positive", "en")], {"jpg": picture})
+        for n, (text, picture) in enumerate(zip(texts, pictures))
+    ]
+    directory = shards.write("near", samples, 4)
+    index = str(tmp_path / "index.npz")
+    LeakageIndex.build([("What is in it?", [textured(3, 95)])]).save(index)
+    serial, parallel = (count_shards(directory, Plan(similar=True, leakage=index), workers) for workers in (1, 2))
+    assert serial == parallel
+    audit = summarise(serial, similar=True)
+    assert audit.alike == {"picture": 2, "picture and words": 1} and summarise(serial).alike == {}
+    (leaked,) = audit.checked
+    assert (leaked.name, leaked.count) == ("leakage: picture of an evaluation set", 1) and leaked.examples == ("3",)
+    assert findings(audit)[0].name == "checked", "what may not be trained on is told first"
 
 
 def test_memory_grows_by_36_bytes_a_sample(monkeypatch):

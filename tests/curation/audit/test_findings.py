@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from skymm.curation.audit.count import Plan, count_shards
+from skymm.curation.audit.count import count_shards
 from skymm.curation.audit.findings import KNOW, LOOK, MEND, findings, one_sided
 from skymm.curation.audit.page import audit_words
 from skymm.curation.audit.summary import Thing, summarise
 
 
-def told(directory, language="en", plan=None):
+def told(directory, language="en"):
     """name -> (level, sentence), in order."""
-    audit = summarise(count_shards(directory, plan, workers=1), plan)
+    audit = summarise(count_shards(directory, workers=1))
     return {one.name: (one.level, one.sentence(audit_words(language))) for one in findings(audit)}
 
 
@@ -182,11 +182,3 @@ def test_a_thing_is_one_sided_only_beyond_chance():
     crowd = [Thing(f"thing {index}", 0, 5, 5) for index in range(1000)]
     assert one_sided([*things, *crowd], "positive") == [], "of a thousand, one in a hundred is so by chance"
     assert one_sided([replace(things[1], positive=20), *crowd], "positive")
-
-
-def test_leaks_are_told_first(shared):
-    def check(candidates):
-        return ["in mme" if one.record.key == "000007" else None for one in candidates]
-
-    found = told(shared.balanced_dir, plan=Plan(checks={"leakage": check}))
-    assert found == {"checked": (MEND, "Leakage: in mme: 1 samples (0.5%) may not be trained on.")}
