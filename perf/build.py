@@ -221,7 +221,7 @@ def largest_process() -> Iterator[list[int]]:
 
 def filters(root: Path, pictures: Path, arguments: argparse.Namespace) -> None:
     """Milliseconds per sample of each step that looks at single samples, in one process, on the first 200 pictures."""
-    from skymm.curation.facts.caption_facts import caption_facts
+    from skymm.curation.facts.picture_facts import caption_facts
     from skymm.curation.filters.duplicates import signatures
     from skymm.curation.filters.leakage import LeakageIndex
     from skymm.curation.filters.pictures import header_reason, pixel_reason

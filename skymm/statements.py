@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from skymm.describing import chinese_colours, english_colours, english_numbers
-from skymm.lexicon import Form, kinds_of, load
+from skymm.lexicon import ENGLISH_NUMBERS, Form, forms_of, kinds_of, load
 from skymm.text import words
 
 
@@ -395,7 +394,7 @@ def _english(said: Sequence[str]) -> list[str]:
     while place < len(said):
         for length in (4, 3, 2, 1):
             those = forms.get(tuple(said[place : place + length]), ()) if place + length <= len(said) else ()
-            if those and not (length == 1 and (said[place] in english_colours() or said[place] in _FRAME)):
+            if those and not (length == 1 and (said[place] in forms_of("colours", "en") or said[place] in _FRAME)):
                 found.append(_one_of(those, " ".join(said[place : place + length])))
                 place += length
                 break
@@ -420,10 +419,10 @@ def _word(word: str) -> list[str]:
         return [OR]
     if word in _ABOUT:
         return [ABOUT]
-    if word in english_colours():
-        return [english_colours()[word]]
-    if word in english_numbers():
-        return [str(english_numbers()[word])]
+    if word in forms_of("colours", "en"):
+        return [forms_of("colours", "en")[word]]
+    if word in ENGLISH_NUMBERS:
+        return [str(ENGLISH_NUMBERS[word])]
     word = word.removesuffix("'s")
     if word in _FRAME:
         return []
@@ -469,8 +468,8 @@ def _nouns(run: str) -> list[str]:
 
 
 def _noun(word: str) -> list[str]:
-    if word in chinese_colours():
-        return [chinese_colours()[word]]
+    if word in forms_of("colours", "zh"):
+        return [forms_of("colours", "zh")[word]]
     forms = load().chinese
     for start in range(len(word)):  # words end with their head: a 大黑狗 is a 狗
         if word[start:] in forms:

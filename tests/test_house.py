@@ -21,7 +21,6 @@ FLOORS = [
             "statements",
             "thoughts",
             "lexicon",
-            "describing",
             "recipe",
             "assets",
             "endpoint",

@@ -2,8 +2,7 @@
 
 import pytest
 
-from skymm.describing import COLOURS, EXCLUDES, RELATIONS, chinese_colours, confusable
-from skymm.lexicon import akin, find, kinds_of, load, part_of, plural_of, vocabulary
+from skymm.lexicon import akin, confusable, descriptions, find, forms_of, kinds_of, load, part_of, plural_of, vocabulary
 
 COCO = """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
 parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, handbag, tie,
@@ -67,11 +66,12 @@ def test_plurals():
 
 
 def test_colors_and_relations_are_sound():
-    assert all(near in COLOURS for colour in COLOURS.values() for near in colour.near)
+    colours, relations = descriptions("colours"), descriptions("relations")
+    assert all(near in colours for colour in colours.values() for near in colour.near)
     for pair in (("orange", "brown"), ("gray", "silver"), ("gray", "white"), ("navy", "blue"), ("navy", "black")):
         assert confusable(*pair) and confusable(*reversed(pair))
     assert not confusable("red", "blue") and not confusable("black", "white")
-    assert chinese_colours()["红"] == chinese_colours()["红色"] == "red" and "米" not in chinese_colours()
-    for relation in RELATIONS.values():
-        assert not relation.opposite or RELATIONS[relation.opposite].opposite == relation.en or relation.en in EXCLUDES
-        assert bool(relation.opposite) == (relation.en in EXCLUDES)
+    chinese = forms_of("colours", "zh")
+    assert chinese["红"] == chinese["红色"] == "red" and "米" not in chinese
+    for name, relation in relations.items():
+        assert not relation.excludes or relations[relation.excludes[0]].excludes[0] == name

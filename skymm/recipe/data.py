@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from skymm.recipe.loading import FilePath, Strict, parse, read
 from skymm.recipe.sources import Source
 
 
+@lru_cache(maxsize=1)
+def question_kinds() -> Mapping[str, int]:
+    """The kinds of questions that can be made, and how many of each if nothing else is said: the tables of questions.toml."""
+    table = tomllib.loads((files("skymm") / "questions.toml").read_text("utf-8"))
+    return {kind: sentences["pairs"] for kind, sentences in table.items()}
+
+
+def _question_kind(name: str) -> str:
+    if name not in question_kinds():
+        *others, last = map(repr, question_kinds())
+        raise PydanticCustomError("question_kind", f"input should be {', '.join(others)} or {last}")
+    return name
+
+
 class NegativesRecipe(Strict):
     """Questions about what is not there, each with a twin at another picture that has it. `kinds`: pairs per sample at most."""
 
-    kinds: dict[Literal["existence", "color", "attribute", "count", "position", "OCR", "false_premise"], int] = Field(
-        {"existence": 3, "color": 1, "attribute": 1, "count": 1, "position": 1, "OCR": 1, "false_premise": 1}
+    kinds: dict[Annotated[str, AfterValidator(_question_kind)], int] = Field(
+        default_factory=lambda: dict(question_kinds())
     )
     strategies: list[Literal["random", "popular", "adversarial"]] = Field(
         ["random", "popular", "adversarial"],

@@ -13,8 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from skymm.conversation import Turn
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.known import know
-from skymm.curation.negatives import candidates, questions
+from skymm.curation.facts.picture_facts import facts_about
+from skymm.curation.negatives import kinds
 from skymm.curation.negatives.balance import Askable, Asked, Key, Rules, Unless
 from skymm.curation.record import Record
 from skymm.curation.sources.source import open_source
@@ -54,7 +54,7 @@ def askable_of(
 ) -> Askable:
     found: dict[str, Any] = {}
     if "negatives" in tasks:
-        found.update(candidates.askable(record, recipe.negatives, statistics))
+        found.update(kinds.askable(record, recipe.negatives, statistics))
     if source is not None and "turns" in tasks:
         found.update({OWN + label: both for label, both in source.askable(record).items()})
     return found
@@ -63,7 +63,7 @@ def askable_of(
 def rules_of(recipe: DataRecipe) -> Rules:
     """For all that is asked in a build."""
     chinese, negative = (0.5 if share is None else share for share in (recipe.chinese_share, recipe.negative_share))
-    common = candidates.rules(recipe.negatives, chinese, negative)
+    common = kinds.rules(recipe.negatives, chinese, negative)
     sources = [source_of(source.model_dump_json()) for source in recipe.sources.values() if "turns" in source.tasks]
     own = next((source.rules() for source in sources if source is not None), None)
     if own is None:
@@ -82,14 +82,14 @@ def rules_of(recipe: DataRecipe) -> Rules:
 def exchanges(
     record: Record, asked: Sequence[Asked], source: Asking | None, explained_share: float
 ) -> list[tuple[Turn, Turn]]:
-    known = know(record) if any(not one.label.startswith(OWN) for one in asked) else None
+    known = facts_about(record) if any(not one.label.startswith(OWN) for one in asked) else None
     found = []
     for number, one in enumerate(asked):
         if known is None or one.label.startswith(OWN):
             assert source is not None
             found.append(source.exchange(record, replace(one, label=one.label.removeprefix(OWN))))
             continue
-        found.append(questions.exchange(one, known, number == len(asked) - 1, explained_share))
+        found.append(kinds.exchange(one, known, number == len(asked) - 1, explained_share))
     return found
 
 

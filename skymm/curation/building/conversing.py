@@ -22,7 +22,7 @@ from skymm.curation.building.pieces import Piece, Workshop
 from skymm.curation.building.stored import record_from_json, turn_to_json
 from skymm.curation.building.tasks import Made, converse
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.known import known_facts
+from skymm.curation.facts.picture_facts import stated_facts
 from skymm.curation.record import Record
 from skymm.files import whole_file
 from skymm.recipe import DataRecipe, parse
@@ -139,7 +139,7 @@ def _sort(made: Made) -> tuple[int, ...]:
 
 def _line(made: Made, record: Record, pictures: Mapping[str, Any], job: Job) -> dict[str, Any]:
     asked = any(task in FACT_TASKS for task in job["tasks"])
-    facts = (known_facts(record) if asked else record.facts).to_json()
+    facts = (stated_facts(record) if asked else record.facts).to_json()
     extra = {"source": job["name"], "licence": job["licence"], **({"facts": facts} if facts else {}), **record.extra}
     return {
         "key": f"{job['name']}_{record.key}{made.suffix}",

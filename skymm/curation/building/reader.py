@@ -19,7 +19,7 @@ from skymm.curation.building.jsonl import read_lines, write_lines
 from skymm.curation.building.manifest import entries
 from skymm.curation.building.stored import PictureStore, record_to_json
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.known import known_facts
+from skymm.curation.facts.picture_facts import stated_facts
 from skymm.curation.filters import Filters
 from skymm.curation.filters.duplicates import SIGNATURE, signatures
 from skymm.curation.filters.leakage import LeakageIndex
@@ -143,7 +143,7 @@ class Reader:
     def _line(self, candidate: Candidate, store: PictureStore) -> dict[str, Any]:
         record = candidate.record
         if self.job["needs_facts"]:
-            self.statistics.add(known_facts(record))
+            self.statistics.add(stated_facts(record))
         self.signatures.append(signatures([candidate]))
         self.keys.append(int.from_bytes(hashlib.sha256(record.key.encode()).digest()[:8], "little"))
         pictures = {name: store.keep(record.pictures[name], candidate.encoded[name]) for name in record.pictures}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from skymm.describing import COLOURS, NUMBERS
-from skymm.lexicon import Word
+from skymm.lexicon import NUMBERS, Word, descriptions
 
 # Names that a sentence says otherwise than the vocabulary that they come from.
 _SPOKEN = {
@@ -28,8 +27,13 @@ def article(phrase: str) -> str:
     return "an" if _AN.match(phrase) and not _A.match(phrase) else "a"
 
 
-def singular(word: Word) -> str:
-    return _SPOKEN.get(word.en, (word.en, ""))[0]
+def is_plural(word: Word, many: bool) -> bool:
+    """Whether English speaks of it in the plural."""
+    return word.form == "plural" or (many and word.form == "count")
+
+
+def noun(word: Word, many: bool = False) -> str:
+    return plural(word) if is_plural(word, many) else _SPOKEN.get(word.en, (word.en,))[0]
 
 
 def plural(word: Word) -> str:
@@ -37,67 +41,59 @@ def plural(word: Word) -> str:
     return _SPOKEN.get(word.en, ("", word.plural))[1]
 
 
-def is_plural(word: Word, many: bool) -> bool:
-    """Whether English speaks of it in the plural."""
-    return word.form == "plural" or (many and word.form == "count")
-
-
-def noun(word: Word, many: bool = False) -> str:
-    return plural(word) if is_plural(word, many) else singular(word)
-
-
-def verb(word: Word, many: bool = False) -> str:
-    """ "is" or "are" """
-    return "are" if is_plural(word, many) else "is"
-
-
-def some(word: Word, many: bool = False, number: int | None = None, described: str = "") -> str:
-    """What is first spoken of: a dog, two dogs, some dogs, some rice, scissors; `described` stands before the noun."""
+def some(word: Word, many: bool = False, number: int | None = None) -> str:
+    """What is first spoken of: a dog, two dogs, some dogs, some rice, scissors."""
     if word.form == "count" and number is not None and 1 < number <= max(NUMBERS):
-        return " ".join(filter(None, (NUMBERS[number][0], described, plural(word))))
-    phrase = " ".join(filter(None, (described, noun(word, many))))
-    if is_plural(word, many) or word.form == "mass":
-        return f"some {phrase}"
-    return f"{article(phrase)} {phrase}"
+        return f"{NUMBERS[number][0]} {plural(word)}"
+    phrase = noun(word, many)
+    return f"some {phrase}" if is_plural(word, many) or word.form == "mass" else f"{article(phrase)} {phrase}"
 
 
-def any_(word: Word, many: bool = False) -> str:
-    """In a question or denial: a dog, any dogs, any rice."""
-    if is_plural(word, many) or word.form == "mass":
-        return f"any {noun(word, many)}"
-    return f"{article(singular(word))} {singular(word)}"
+def counted(word: Word, number: int, language: str) -> str:
+    """ "two dogs" / 两只狗; `number` is 1 to 10. In Chinese also of what is not counted: 一些米饭."""
+    if language == "en":
+        return f"{NUMBERS[number][0]} {noun(word, number > 1)}"
+    return f"一些{word.zh}" if word.form == "mass" else f"{NUMBERS[number][1]}{word.measure}{word.zh}"
 
 
-def counted(word: Word, number: int) -> str:
-    """ "two dogs"; `number` is 1 to 10 and the word a count noun."""
-    return f"{NUMBERS[number][0]} {singular(word) if number == 1 else plural(word)}"
-
-
-def zh_counted(word: Word, number: int = 1, described: str = "") -> str:
-    """一只狗, 两只狗; of what is not counted, 一些."""
-    if word.form == "mass":
-        return f"一些{described}{word.zh}"
-    return f"{NUMBERS[number][1]}{word.measure}{described}{word.zh}"
-
-
-def zh_some(word: Word, many: bool = False, number: int | None = None) -> str:
-    """What is first spoken of: 一只狗, 两只狗, 几只狗, 一些米饭."""
-    if number is not None and number in NUMBERS:
-        return zh_counted(word, number)
-    if many and word.form == "count":
+def spoken_of(word: Word, many: bool, single: bool, number: int | None, language: str) -> str:
+    """ "a dog", "two dogs" / 一只狗, 两只狗, 几只狗, 狗: no number is said that is not known."""
+    if language == "en":
+        return some(word, many, number)
+    if not many and not single:
+        return word.zh
+    if not number and many and word.form == "count":
         return f"几{word.measure}{word.zh}"
-    return zh_counted(word)
+    return counted(word, number or 1, "zh")
+
+
+def thing_fields(word: Word, many: bool, language: str) -> dict[str, str]:
+    """What every sentence of questions.toml may say of a thing, whether it is there or not."""
+    if language == "zh":
+        return {"noun": word.zh, "measure": word.measure}
+    several, phrase = is_plural(word, many), noun(word, many)
+    return {
+        "noun": phrase,
+        "nouns": plural(word),
+        "verb": "are" if several else "is",
+        "Verb": "Are" if several else "Is",
+        "Do": "Do" if several else "Does",
+        "any": f"any {phrase}" if several or word.form == "mass" else f"{article(phrase)} {phrase}",
+        "they": "they" if several else "it",
+        "They": "They" if several else "It",
+    }
 
 
 def colour_phrase(colours: Sequence[str], language: str) -> str:
     """ "brown and white" / 棕色和白色相间的; one colour: "red" / 红色的."""
     if language == "en":
         return colours[0] if len(colours) == 1 else f"{', '.join(colours[:-1])} and {colours[-1]}"
-    if len(colours) == 1:
-        return f"{COLOURS[colours[0]].zh_noun}的"
+    names = [f"{descriptions('colours')[one].zh}色" for one in colours]
+    if len(names) == 1:
+        return f"{names[0]}的"
     if set(colours) == {"black", "white"}:
         return "黑白相间的"
-    return f"{'、'.join(COLOURS[one].zh_noun for one in colours[:-1])}和{COLOURS[colours[-1]].zh_noun}相间的"
+    return f"{'、'.join(names[:-1])}和{names[-1]}相间的"
 
 
 def listed(phrases: Sequence[str], language: str) -> str:

@@ -14,10 +14,10 @@ from skymm.curation.audit.counts import Counts
 from skymm.curation.audit.findings import findings
 from skymm.curation.audit.reading import asked_thing
 from skymm.curation.audit.summary import summarise
-from skymm.curation.facts.known import know
+from skymm.curation.facts.picture_facts import facts_about
 from skymm.curation.filters.leakage import LeakageIndex
 from skymm.curation.negatives.balance import Asked
-from skymm.curation.negatives.questions import exchange
+from skymm.curation.negatives.kinds import exchange
 from skymm.curation.record import Caption, Picture, Record
 from skymm.data.shards import Sample
 
@@ -326,7 +326,7 @@ def test_every_question_of_the_builder_is_read(language):
     for seed in range(40):
         for thing in ("dog", "cat", "grass"):
             asked = Asked("existence/random", (thing,), "positive", language, seed)
-            question, answer = exchange(asked, know(record), True, 0.5)
+            question, answer = exchange(asked, facts_about(record), True, 0.5)
             assert asked_thing(question.text, answer.kind), question.text
             named.add(asked_thing(question.text, answer.kind))
     assert {"en": {"dog", "cats"}, "zh": {"狗", "猫"}}[language] <= named

@@ -6,9 +6,8 @@ from caption_tables import CHINESE, ENGLISH
 from hypothesis import strategies as st
 
 from skymm.conversation import Turn
-from skymm.curation.facts.caption_facts import merge
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.known import known_facts
+from skymm.curation.facts.picture_facts import merge, stated_facts
 from skymm.curation.record import Caption, Facts, Picture, Record, Thing
 
 PICTURE = {"jpg": Picture(data=b"encoded")}
@@ -41,8 +40,8 @@ def records(draw) -> Record:
 def statistics() -> Statistics:
     counted = Statistics()
     for caption in CAPTIONS:
-        counted.add(known_facts(record(caption.text)))
-    counted.add(merge(*(known_facts(record(caption.text)) for caption in CAPTIONS[:5])))
+        counted.add(stated_facts(record(caption.text)))
+    counted.add(merge(*(stated_facts(record(caption.text)) for caption in CAPTIONS[:5])))
     return counted
 
 

@@ -3,7 +3,7 @@
 import pytest
 from caption_tables import CHINESE, ENGLISH
 
-from skymm.curation.facts.caption_facts import caption_facts, mentioned, merge, read
+from skymm.curation.facts.picture_facts import caption_facts, mentioned, merge, parse_caption
 from skymm.curation.record import Facts, Thing
 from skymm.lexicon import related
 
@@ -38,7 +38,7 @@ def test_there_are_sixty_of_each_language():
 )
 def test_what_is_there_is_mentioned_and_spans_lie_in_the_text(language, text, things, more):
     assert set(things) <= mentioned([text])
-    reading = read(text, language)
+    reading = parse_caption(text, language)
     for mention in reading.mentions:
         assert 0 <= mention.phrase[0] <= mention.span[0] < mention.span[1] == mention.phrase[1] <= len(text)
         for span in (mention.number_span, mention.colour_span):

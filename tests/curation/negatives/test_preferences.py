@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 from known_records import STATISTICS, coco, record, records
 from naive_lexicon import line, says
 
-from skymm.curation.facts.caption_facts import caption_facts, read
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.known import know
-from skymm.curation.negatives.errors import mistakes
-from skymm.curation.negatives.preferences import preference
+from skymm.curation.facts.picture_facts import caption_facts, facts_about, parse_caption
+from skymm.curation.negatives.preferences import mistakes, preference
 from skymm.curation.record import Record, Thing
 from skymm.lexicon import find
 
@@ -77,7 +75,7 @@ def test_every_mistake_in_every_caption_is_one(language):
         if caption.language != language:
             continue
         one = record(caption.text)
-        for kind, text in mistakes(read(caption.text, language), know(one), STATISTICS):
+        for kind, text in mistakes(parse_caption(caption.text, language), facts_about(one), STATISTICS):
             kinds.add(kind)
             assert_wrong(one, kind, caption.text, text, language)
     assert kinds == {"object", "added_object", "color", "count", "position"}
@@ -85,7 +83,9 @@ def test_every_mistake_in_every_caption_is_one(language):
 
 def told(text: str, kind: str, language: str) -> list[str]:
     one = record(text)
-    found = mistakes(read(text, language), know(one), Statistics())  # without statistics all rivals are tried
+    found = mistakes(
+        parse_caption(text, language), facts_about(one), Statistics()
+    )  # without statistics all rivals are tried
     return [mistake.text for mistake in found if mistake.kind == kind]
 
 

@@ -11,15 +11,12 @@ from known_records import STATISTICS, coco, record, records
 from naive_lexicon import line, rows, says
 
 from skymm.conversation import Turn
-from skymm.curation.facts.known import know
+from skymm.curation.facts.picture_facts import facts_about
 from skymm.curation.negatives.balance import Asked, Unless, kind_of
-from skymm.curation.negatives.candidates import askable
-from skymm.curation.negatives.questions import exchange
-from skymm.curation.negatives.templates import QUESTIONS
-from skymm.curation.negatives.wording import noun, plural, some, zh_counted
+from skymm.curation.negatives.kinds import KINDS, askable, exchange
+from skymm.curation.negatives.wording import counted, noun, plural, some
 from skymm.curation.record import Facts, Picture, Record, Thing
-from skymm.describing import NUMBERS
-from skymm.lexicon import load
+from skymm.lexicon import NUMBERS, load
 from skymm.recipe.data import NegativesRecipe
 from skymm.verdict import yes_no
 
@@ -45,7 +42,7 @@ class Said:
 def may_be_asked(one: Record, *kinds: str, language: str = "en", seed: int = 0, **options) -> list[Said]:
     """Everything, with answer yes and with answer no. Of writing, what is there and some that is not."""
     recipe = NegativesRecipe(kinds=dict.fromkeys(kinds, 1)) if kinds else RECIPE
-    known, found = know(one), []
+    known, found = facts_about(one), []
     for label, (yes, no) in askable(one, recipe, STATISTICS).items():
         wrong = [key for key in (("EXIT",), ("Route 43",)) if key in no] if isinstance(no, Unless) else no
         for polarity, keys in (("positive", yes), ("negative", wrong)):
@@ -104,7 +101,7 @@ def test_what_is_asked_as_absent_is_named_nowhere(one, language, seed):
 @EVERY
 @given(records(), languages, st.integers(0, 10**6), st.booleans())
 def test_questions_are_right_sentences_and_answers_read_as_they_are_meant(one, language, seed, last):
-    there = {seen.word.en: seen for seen in know(one).seen}
+    there = {seen.word.en: seen for seen in facts_about(one).present}
     for said in may_be_asked(one, language=language, seed=seed, last=last):
         answer, polarity = said.answer, said.asked.polarity
         assert (said.question.role, answer.role) == ("user", "assistant")
@@ -123,7 +120,7 @@ def test_questions_are_right_sentences_and_answers_read_as_they_are_meant(one, l
 def test_twins_have_the_same_words_and_are_explained_alike(one, other, language, seed):
     """What is asked with yes at one picture is asked with no at another, word for word."""
     mine = {(said.asked.label, said.asked.key): said for said in may_be_asked(one, language=language)}
-    known = know(one), know(other)
+    known = facts_about(one), facts_about(other)
     for said in may_be_asked(other, language=language):
         twin = mine.get((said.asked.label, said.asked.key))
         if twin is None or twin.asked.polarity == said.asked.polarity:
@@ -181,12 +178,12 @@ def any_number(text: str, word: str, language: str) -> bool:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_thing_can_be_asked_for_and_denied_in_right_sentences(language):
-    cat = know(record(facts=Facts((Thing("cat", 1),))))
+    cat = facts_about(record(facts=Facts((Thing("cat", 1),))))
     for word in load().words.values():
         if not word.askable:
             continue
         for count in (None, 1, 3):
-            known = know(record(facts=Facts((Thing(word.en, count),))))
+            known = facts_about(record(facts=Facts((Thing(word.en, count),))))
             for seed in range(6):
                 for polarity, knows in (("positive", known), ("negative", cat)):
                     if polarity == "negative" and word.en == "cat":
@@ -203,7 +200,7 @@ def test_some_sentences_are_as_people_say_them():
     person, mouse, knife = (load().words[name] for name in ("person", "mouse", "knife"))
     assert [some(umbrella), some(scissors), some(rice)] == ["an umbrella", "some scissors", "some rice"]
     assert [plural(person), plural(mouse), plural(knife)] == ["people", "computer mice", "knives"]
-    assert zh_counted(load().words["dog"], 2) == "两只狗" and zh_counted(load().words["bus"]) == "一辆公交车"
+    assert counted(load().words["dog"], 2, "zh") == "两只狗" and counted(load().words["bus"], 1, "zh") == "一辆公交车"
 
 
 # --- strict rules -----------------------------------------------------------------------------------------------------
@@ -216,7 +213,7 @@ def test_without_a_complete_list_nothing_that_goes_without_saying_is_denied():
 
 @pytest.mark.parametrize("listed", [coco(Thing("cat", 1)), Facts((Thing("cat"),), absent=("oven", "bus", "kitten"))])
 def test_with_one_only_its_words_are_asked_and_a_kitchen_may_lack_an_oven(listed):
-    words = {word.en for word in know(record("A cat in a kitchen.", facts=listed)).absent}
+    words = {word.en for word in facts_about(record("A cat in a kitchen.", facts=listed)).absent}
     assert "oven" in words and words <= {word.en for word in load().words.values() if "coco80" in word.flags}
     assert words == {"oven", "bus"} or listed.complete
 
@@ -317,9 +314,13 @@ def test_the_recipe_says_how_many_are_explained(share, short):
 def test_strategies_follow_the_statistics():
     one = record(facts=coco(Thing("cup", 1)))
     labels = askable(one, NegativesRecipe(kinds={"existence": 1}, strategies=["popular"]), STATISTICS)
-    best = STATISTICS.popular(word.en for word in know(one).absent)
+    best = STATISTICS.popular(word.en for word in facts_about(one).absent)
     assert list(labels) == ["existence/popular"] and [name for (name,) in labels["existence/popular"][1]] == best[:10]
 
 
 def test_there_are_several_phrases_for_everything():
-    assert all(len(templates) >= 3 for kinds in QUESTIONS.values() for templates in kinds.values())
+    assert all(
+        len(kind.sentences(("color",), language)["questions"]) >= 2 + (kind.name != "false_premise")
+        for kind in KINDS.values()
+        for language in ("en", "zh")
+    )

@@ -13,7 +13,7 @@ from curation.sources.miniatures import CHINESE, ENGLISH, GOOD
 from PIL import Image
 
 from skymm.conversation import Turn
-from skymm.curation.facts.known import know
+from skymm.curation.facts.picture_facts import facts_about
 from skymm.curation.record import Caption, Facts, Thing
 
 
@@ -254,7 +254,7 @@ def test_absent_is_only_what_was_looked_for(tmp_path):
         (one,) = gather({"format": "coco", **paths, **recipe}).records
         assert one.facts == Facts(tuple(Thing(*thing) for thing in things), absent=absent), (image, boxes)
         assert Facts.from_json(json.loads(json.dumps(one.facts.to_json()))) == one.facts
-        assert {word.en for word in know(one).absent} == set(absent)
+        assert {word.en for word in facts_about(one).absent} == set(absent)
 
 
 def test_coco(tmp_path):
