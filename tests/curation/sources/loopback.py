@@ -15,42 +15,6 @@ from pathlib import Path
 
 from PIL import Image
 
-CAPTIONS = {
-    "/red.jpg": "a red square",
-    "/green.png": "一个绿色的方块",
-    "/blue.webp": "a blue square, seen from the front",
-    "/moved": "红色方块",
-    "/wide.jpg": "a picture too long and narrow",
-    "/tiny.png": "a picture too small",
-    "/huge.png": "a picture of very many pixels",
-    "/gone.jpg": "答案是404",
-    "/broken.jpg": "the server has an error",
-    "/slow.jpg": "a server that takes its time",
-    "/page.jpg": "an error page saved as a picture",
-    "/empty.jpg": "no bytes at all",
-    "/garbage.jpg": "bytes that are no picture",
-    "/short.jpg": "a body that ends before its length",
-    "/noai.jpg": "a picture whose publisher says no",
-    "/cut.jpg": "half a picture, as somebody uploaded it",
-    "/heavy.jpg": "a picture with 8 MB of comments",
-    "/turned.jpg": "a camera was held upright",
-}
-GOOD = ("/red.jpg", "/green.png", "/blue.webp", "/moved", "/heavy.jpg", "/turned.jpg")
-REASONS = {
-    "/wide.jpg": "too long and narrow",
-    "/tiny.png": "too small",
-    "/huge.png": "too many pixels",
-    "/gone.jpg": "address answers 404",
-    "/broken.jpg": "address answers 500",
-    "/slow.jpg": "no answer in time",
-    "/page.jpg": "no picture there",
-    "/empty.jpg": "no picture there",
-    "/garbage.jpg": "no picture there",
-    "/cut.jpg": "no picture there",
-    "/short.jpg": "broken off",
-    "/noai.jpg": "publisher does not allow it",
-}
-
 
 def picture(colour: str, size: tuple[int, int], kind: str = "JPEG", orientation: int | None = None) -> bytes:
     buffer = io.BytesIO()
@@ -62,22 +26,28 @@ def picture(colour: str, size: tuple[int, int], kind: str = "JPEG", orientation:
 
 
 RED = picture("red", (600, 400))
-BODIES = {
-    "/red.jpg": RED,
-    "/noai.jpg": RED,
-    "/green.png": picture("green", (100, 120), "PNG"),
-    "/blue.webp": picture("blue", (64, 64), "WEBP"),
-    "/wide.jpg": picture("gray", (900, 60)),
-    "/tiny.png": picture("gray", (8, 8), "PNG"),
-    "/huge.png": picture("gray", (3000, 3000), "PNG"),
-    "/page.jpg": b"<!doctype html><html><body>Not found</body></html>",
-    "/empty.jpg": b"",
-    "/garbage.jpg": bytes(range(256)) * 8,
-    "/short.jpg": RED,
-    "/cut.jpg": RED[: len(RED) // 2],
-    "/turned.jpg": picture("blue", (200, 100), orientation=6),
-    # 128 comment segments of 64 kB behind the first two bytes
-    "/heavy.jpg": RED[:2] + (b"\xff\xfe\xff\xff" + bytes(65533)) * 128 + RED[2:],
+COMMENTS = (b"\xff\xfe\xff\xff" + bytes(65533)) * 128  # 8 MB of segments, behind the first two bytes
+PAGE = b"<!doctype html><html><body>Not found</body></html>"
+# Path: what is said of it, the bytes that are answered, and why they give no record ("" where they do).
+ANSWERS: dict[str, tuple[str, bytes | None, str]] = {
+    "/red.jpg": ("a red square", RED, ""),
+    "/green.png": ("一个绿色的方块", picture("green", (100, 120), "PNG"), ""),
+    "/blue.webp": ("a blue square, seen from the front", picture("blue", (64, 64), "WEBP"), ""),
+    "/moved": ("红色方块", None, ""),
+    "/wide.jpg": ("a picture too long and narrow", picture("gray", (900, 60)), "too long and narrow"),
+    "/tiny.png": ("a picture too small", picture("gray", (8, 8), "PNG"), "too small"),
+    "/huge.png": ("a picture of very many pixels", picture("gray", (3000, 3000), "PNG"), "too many pixels"),
+    "/gone.jpg": ("答案是404", None, "address answers 404"),
+    "/broken.jpg": ("the server has an error", None, "address answers 500"),
+    "/slow.jpg": ("a server that takes its time", RED, "no answer in time"),
+    "/page.jpg": ("an error page saved as a picture", PAGE, "no picture there"),
+    "/empty.jpg": ("no bytes at all", b"", "no picture there"),
+    "/garbage.jpg": ("bytes that are no picture", bytes(range(256)) * 8, "no picture there"),
+    "/short.jpg": ("a body that ends before its length", RED, "broken off"),
+    "/noai.jpg": ("a picture whose publisher says no", RED, "publisher does not allow it"),
+    "/cut.jpg": ("half a picture, as somebody uploaded it", RED[: len(RED) // 2], "no picture there"),
+    "/heavy.jpg": ("a picture with 8 MB of comments", RED[:2] + COMMENTS + RED[2:], ""),
+    "/turned.jpg": ("a camera was held upright", picture("blue", (200, 100), orientation=6), ""),
 }
 
 
@@ -121,10 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if path == "/slow.jpg":
             time.sleep(2.5)
-        if path not in BODIES and path != "/slow.jpg":
+        _, body, _ = ANSWERS.get(path, ("", None, ""))
+        if body is None:
             self.send_error(404)
             return
-        body = BODIES.get(path, RED)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body) + (1000 if path == "/short.jpg" else 0)))
         if path == "/noai.jpg":
@@ -151,7 +121,7 @@ def serving() -> Iterator[Web]:
 
 def rows(web: Web) -> list[tuple[str, str]]:
     """(address, caption) of everything that the server has or fails to have."""
-    return [(web.url(path), caption) for path, caption in CAPTIONS.items()]
+    return [(web.url(path), caption) for path, (caption, _, _) in ANSWERS.items()]
 
 
 def write_table(path: Path, lines: list[tuple[str, str]]) -> Path:

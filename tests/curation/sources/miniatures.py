@@ -78,13 +78,8 @@ def pairs(tmp_path: Path, broken: bool = True, encoding: str = "utf-8") -> dict:
         (tmp_path / "outside.jpg").write_bytes(picture(99))
     with (root / "table.csv").open("w", encoding=encoding, newline="") as file:
         csv.writer(file).writerows(rows)
-    return {
-        "format": "pairs",
-        "table": str(root / "table.csv"),
-        "images": str(root),
-        "caption_column": {"en": "title", "zh": "title_zh"},
-        "encoding": encoding,
-    }
+    columns = {"caption_column": {"en": "title", "zh": "title_zh"}, "encoding": encoding}
+    return {"format": "pairs", "table": str(root / "table.csv"), "images": str(root), **columns}
 
 
 def pairs_folder(tmp_path: Path, broken: bool = True) -> dict:
@@ -232,34 +227,27 @@ def lrv(tmp_path: Path, broken: bool = True) -> dict:
     root = tmp_path / "lrv"
     ids = [str(2300000 + 7 * index) for index in range(GOOD)]
     _pictures(root / "image", [f"{image}.jpg" for image in ids])
-    positive: list = [
-        {"image_id": image, "question": "Describe the scene in one sentence.", "answer": ENGLISH[index]}
-        for index, image in enumerate(ids)
-    ]
-    positive += [
-        {
-            "image_id": image,
-            "question": f"Is the {THINGS[index]} made of gold?",
-            "answer": "It is not.",
-            "task": "negative",
-        }
-        for index, image in enumerate(ids)
-    ]
-    negative: list = [
-        {"image_id": image, "question": "What is the penguin doing?", "answer": "There is no penguin in the image."}
-        for image in ids
-    ]
+
+    def asked(image: str, question: str, answer: str, **more: str) -> dict:
+        return {"image_id": image, "question": question, "answer": answer, **more}
+
+    positive = [asked(image, "Describe the scene in one sentence.", said) for image, said in zip(ids, ENGLISH)]
+    gold = [f"Is the {thing} made of gold?" for thing in THINGS]
+    positive += [asked(image, question, "It is not.", task="negative") for image, question in zip(ids, gold)]
+    negative = [asked(image, "What is the penguin doing?", "There is no penguin in the image.") for image in ids]
     if broken:
         (root / "image" / "9.jpg").write_bytes(HTML)
-        positive += [{"image_id": "8", "question": "Where?", "answer": "Gone."}, {"question": "Whose?", "answer": "?"}]
-        positive += [{"image_id": "9", "question": "What?", "answer": "A page."}]
-        negative += [{"image_id": ids[0], "question": "Why?", "answer": ""}, {"image_id": ids[0], "answer": "Because."}]
-    return {
-        "format": "lrv",
+        positive += [
+            asked("8", "Where?", "Gone."),
+            {"question": "Whose?", "answer": "?"},
+            asked("9", "What?", "A page."),
+        ]
+        negative += [asked(ids[0], "Why?", ""), {"image_id": ids[0], "answer": "Because."}]
+    files = {
         "positive": [_json(root / "filter_cap1.json", positive)],
         "negative": [_json(root / "negative.json", negative)],
-        "images": str(root / "image"),
     }
+    return {"format": "lrv", "images": str(root / "image"), **files}
 
 
 def minigpt4(tmp_path: Path, broken: bool = True) -> dict:
@@ -295,11 +283,8 @@ def coco(tmp_path: Path, broken: bool = True) -> dict:
 
     def box(image: int, name: str, iscrowd: int = 0) -> dict:
         polygon = {"size": [72, 96], "counts": [1, 2]} if iscrowd else [[1.5, 2.0, 3.0, 4.0, 5.0, 6.0]]
-        return {"segmentation": polygon, "area": 702.1, "iscrowd": iscrowd, "image_id": image} | {
-            "bbox": [1.5, 2.0, 3.0, 4.0],
-            "category_id": category[name],
-            "id": 1768,
-        }
+        about = {"segmentation": polygon, "area": 702.1, "iscrowd": iscrowd, "image_id": image}
+        return about | {"bbox": [1.5, 2.0, 3.0, 4.0], "category_id": category[name], "id": 1768}
 
     boxes = [box(image, THINGS[index]) for index, image in enumerate(ids[:-1])]  # none of the 80 in the last picture
     boxes += [box(ids[0], "dog"), box(ids[0], "person"), box(ids[1], "person"), box(ids[1], "person", 1)]
@@ -326,11 +311,8 @@ def chinese_captions(tmp_path: Path, broken: bool = True) -> dict:
     root = tmp_path / "chinese_captions"
     coco_names = [f"COCO_{('train', 'val')[index % 2]}2014_{203564 + index:012d}" for index in range(GOOD // 2)]
     flickr_names = [f"{1000268201 + index}_693b08cb0e" for index in range(GOOD - len(coco_names))]
-    for index, name in enumerate([*coco_names, *flickr_names]):
-        folder = f"coco/{name.split('_')[1]}" if name.startswith("COCO") else "flickr8k"
-        path = root / folder / f"{name}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(index, "PNG" if index % 3 == 2 else "JPEG"))
+    places = [f"coco/{name.split('_')[1]}/{name}.jpg" for name in coco_names]
+    _pictures(root, places + [f"flickr8k/{name}.jpg" for name in flickr_names])
     written = [f"{name}#0\t{CHINESE[index]}" for index, name in enumerate(coco_names)]
     written += [f"{coco_names[0]}#1\t草地上有狗"]  # not beside the first
     machine = [f"{name}#zhbDec#0 一:m 只:q Hello:nx Kitty:nx" for name in coco_names[:2]]
@@ -355,20 +337,14 @@ def visual_genome(tmp_path: Path, broken: bool = True) -> dict:
     """Version 1.4's relationships (`name` or `names`), region_descriptions with `id` in the place of image_id."""
     root = tmp_path / "vg"
     ids = [2315000 + 3 * index for index in range(GOOD)]
-    for index, image in enumerate(ids):
-        path = root / ("VG_100K", "VG_100K_2")[index % 2] / f"{image}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(index, "PNG" if index % 3 == 2 else "JPEG"))
+    _pictures(root, [f"{('VG_100K', 'VG_100K_2')[index % 2]}/{image}.jpg" for index, image in enumerate(ids)])
     box = {"x": 4, "y": 5, "w": 30, "h": 20}
 
     def thing(number: int, *names: str, **fields: object) -> dict:
         synsets = [f"{names[0]}.n.01"]
         return {"object_id": number, "merged_object_ids": [], "synsets": synsets, "names": list(names), **box} | fields
 
-    objects: list = []
-    attributes: list = []
-    relationships: list = []
-    regions: list = []
+    objects, attributes, relationships, regions = ([] for _ in range(4))
     for index, image in enumerate(ids):
         name, number = THINGS[index], 1058000 + 10 * index
         found = [thing(number, name), thing(number + 1, name), thing(number + 2, "Monitor", "computer")]
@@ -381,31 +357,16 @@ def visual_genome(tmp_path: Path, broken: bool = True) -> dict:
         relation = {"predicate": "ON", "object": thing(number + 3, "table"), "relationship_id": 15927 + index}
         again = relation | {"predicate": "on", "subject": subject, "relationship_id": 1}
         relationships.append({"image_id": image, "relationships": [relation | {"subject": subject}, again]})
-        sizes = (
-            (10, 10, "a small spot"),
-            (90, 60, ENGLISH[index]),
-            (91, 60, ENGLISH[index].lower()),
-            (50, 40, f"a {name}"),
-        )
+        sizes = [(10, 10, "a small spot"), (90, 60, ENGLISH[index]), (91, 60, ENGLISH[index].lower())]
         described = [
-            {
-                "region_id": 1382 + place,
-                "width": width,
-                "height": height,
-                "image_id": image,
-                "phrase": phrase,
-                "x": 1,
-                "y": 2,
-            }
-            for place, (width, height, phrase) in enumerate(sizes)
+            {"region_id": 1382 + place, "width": width, "height": height, "image_id": image, "phrase": phrase}
+            | {"x": 1, "y": 2}
+            for place, (width, height, phrase) in enumerate([*sizes, (50, 40, f"a {name}")])
         ]
         regions.append({"regions": described, "id": image})
     if broken:
-        objects += [
-            {"image_id": 5, "objects": [thing(1, "ghost")]},
-            {"objects": []},
-            {"image_id": ids[0], "objects": None},
-        ]
+        objects += [{"image_id": 5, "objects": [thing(1, "ghost")]}, {"objects": []}]
+        objects += [{"image_id": ids[0], "objects": None}]
         regions += ["nothing"]
     _json(root / "objects.json", objects)
     _json(root / "attributes.json", attributes)
