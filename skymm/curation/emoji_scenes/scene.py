@@ -9,11 +9,11 @@ import io
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from skymm.curation.drawing import fitting_font, font
 from skymm.curation.sources import emoji
 
 SIZE = 320
@@ -165,21 +165,13 @@ def _ground(scene: Scene) -> Image.Image:
     return image
 
 
-@lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    from pylopdf_fonts_zh_cn import sans_path
-
-    return ImageFont.truetype(str(sans_path()), size)
-
-
 def _write(image: Image.Image, text: str, rng: random.Random) -> None:
-    size = 120
-    while size > 24 and _font(size).getlength(text) > SIZE - 48:
-        size -= 4
-    size = max(24, size - rng.randint(0, 12))
-    left, top, right, bottom = _font(size).getbbox(text)
+    # Shaped, unlike all other text that is drawn here: pictures of this sort were made before the others.
+    largest = fitting_font(text, "sans", 120, 24, SIZE - 48, 4, shaped=True).size
+    letters = font("sans", max(24, largest - rng.randint(0, 12)), shaped=True)
+    left, top, right, bottom = letters.getbbox(text)
     x = (SIZE - (right - left)) // 2 + rng.randint(-8, 8)
     y = (SIZE - (bottom - top)) // 2 + rng.randint(-40, 40)
     draw = ImageDraw.Draw(image)
     draw.rounded_rectangle((x - 14, y - 14, x + right - left + 14, y + bottom - top + 14), 12, fill=(255, 255, 255))
-    draw.text((x - left, y - top), text, font=_font(size), fill=(20, 20, 20))
+    draw.text((x - left, y - top), text, font=letters, fill=(20, 20, 20))

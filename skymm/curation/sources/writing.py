@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from skymm.conversation import Turn
+from skymm.curation.drawing import Layout, draw_text, layouts
 from skymm.curation.emoji_scenes.scene import encode
 from skymm.curation.record import Caption, Facts, Picture, Record, Rejected
 from skymm.curation.sources import emoji
-from skymm.curation.sources.lettering import LAYOUTS, Layout, draw
 from skymm.curation.sources.translations import is_translation, sentences
 from skymm.recipe.sources import WritingSource
 from skymm.text import language_of
@@ -47,7 +47,7 @@ class Source:
     def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
         text, language = row["text"], language_of(row["text"])
         rng = random.Random(f"writing/{self.recipe.seed}/{row['index']}/picture")
-        possible = [layout for layout in LAYOUTS if layout.carries(text)]
+        possible = [layout for layout in layouts() if layout.carries(text)]
         # Few texts can go from top to bottom; half of those that can do.
         layout = rng.choice(possible[-1:] if possible[-1].vertical and rng.random() < 0.5 else possible)
         asked = rng.choice(("en", "zh"))
@@ -57,7 +57,7 @@ class Source:
         )
         yield Record(
             f"{row['index']:08d}",
-            {"jpg": Picture(data=encode(draw(rng, layout, text)))},
+            {"jpg": Picture(data=encode(draw_text(rng, layout, text)))},
             captions(layout, text),
             turns,
             Facts(texts=(text,)),

@@ -8,8 +8,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from skymm.curation.sources import lettering, translations
-from skymm.curation.sources.lettering import LAYOUTS, draw
+from skymm.curation import drawing
+from skymm.curation.drawing import draw_text, layouts
+from skymm.curation.sources import translations
 from skymm.curation.sources.writing import Source, captions, texts
 from skymm.images import decode_image
 from skymm.recipe.sources import WritingSource
@@ -27,8 +28,8 @@ def many():
 
 
 def test_records_say_what_is_drawn(many):
-    layouts = Counter(record.extra["layout"] for record in many)
-    assert set(layouts) == {layout.name for layout in LAYOUTS} and max(layouts.values()) < 30
+    found = Counter(record.extra["layout"] for record in many)
+    assert set(found) == {layout.name for layout in layouts()} and max(found.values()) < 30
     for record in many:
         (text,) = record.facts.texts
         assert all(f"“{text}”" in caption.text for caption in record.captions)
@@ -45,7 +46,7 @@ def test_the_same_row_gives_the_same_record(many):
     assert next(source(seed=1).rows()) != next(made.rows())
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", layouts(), ids=lambda layout: layout.name)
 @pytest.mark.parametrize(
     "text",
     [
@@ -69,16 +70,16 @@ def test_every_letter_is_drawn_inside_of_the_picture(layout, text, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr("PIL.ImageDraw.ImageDraw.text", note)
-            image = draw(random.Random(seed), layout, text)
+            image = draw_text(random.Random(seed), layout, text)
         said = "".join(piece for piece, _, _ in drawn) if not text.isascii() else " ".join(p for p, _, _ in drawn)
         assert said == text
         for piece, (left, top, right, bottom), size in drawn:
             assert left >= 0 and top >= 0 and right <= image.width and bottom <= image.height, (piece, seed)
-            assert size >= lettering._MIN_LETTER["en" if text.isascii() else "zh"]
-            assert piece[0] not in lettering._NOT_FIRST
+            assert size >= drawing.MIN_LETTER["en" if text.isascii() else "zh"]
+            assert piece[0] not in drawing.NOT_FIRST
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", layouts(), ids=lambda layout: layout.name)
 def test_ink_stands_out_from_its_plate(layout):
     for _, plate, ink in layout.colours:
         light = [np.dot(colour, (0.299, 0.587, 0.114)) for colour in (plate, ink)]
@@ -111,7 +112,7 @@ def test_what_is_missing_is_told(monkeypatch):
 
 
 def test_captions():
-    assert [caption.text for caption in captions(LAYOUTS[0], "停车")] == [
+    assert [caption.text for caption in captions(layouts()[0], "停车")] == [
         "A sign that says “停车”.",
         "牌子上写着“停车”。",
     ]

@@ -9,24 +9,6 @@ _ONES = (
 )
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
-DIRECTIONS: dict[str, tuple[str, ...]] = {
-    "left": (
-        *("left", "to the left", "turn left", "go left", "on the left"),
-        *("左", "左边", "左邊", "左侧", "左側", "左方", "左面", "左手边", "左转", "左轉", "左拐"),
-        *("向左", "往左", "向左走", "往左走", "向左转", "往左转", "靠左"),
-    ),
-    "right": (
-        *("right", "to the right", "turn right", "go right", "on the right"),
-        *("右", "右边", "右邊", "右侧", "右側", "右方", "右面", "右手边", "右转", "右轉", "右拐"),
-        *("向右", "往右", "向右走", "往右走", "向右转", "往右转", "靠右"),
-    ),
-    "ahead": (
-        *("straight ahead", "straight", "ahead", "straight on", "go straight", "go straight ahead", "forward"),
-        *("直行", "直走", "一直走", "前", "前方", "前面", "向前", "往前", "向前走", "往前走", "一直往前走"),
-        *("往前直走", "往前直行", "向前直行"),
-    ),
-}
-
 
 def han_number(number: int) -> str:
     """A number from 0 to 999 in Chinese, as it is spoken: 10 is 十, 105 is 一百零五."""

@@ -7,23 +7,17 @@ that every letter is right equally often.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from PIL import Image
 
-from skymm.evaluation.kits.chinese_scenes.culture import Text
-from skymm.evaluation.kits.chinese_scenes.life import Word
+from skymm.evaluation.kits.chinese_scenes.words import SCRIPTS, Text, Thing, Word, sentence, sentences
 
 Form = Literal["yes_no", "choice", "short"]
 LANGUAGES = ("zh", "en")
 LETTERS = "ABCD"
-ENDINGS: dict[str, Text] = {
-    "yes_no": ("请回答是或否。", " Please answer yes or no."),
-    "choice": ("\n请只回答选项的字母。", "\nPlease answer with the letter of the option only."),
-    "short": ("请只给出答案。", " Please give the answer only."),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +53,22 @@ class Picture:
     shown: tuple[str, ...] = ()
 
 
-def pair(kind: str, right: Text, wrong: Text) -> tuple[Twin, Twin]:
+def pair(kind: str, claims: Iterable[Text]) -> tuple[Twin, Twin]:
     """The question that is answered with yes, and the one that is answered with no."""
+    right, wrong = claims
     return Twin(kind, "yes_no", right, "yes"), Twin(kind, "yes_no", wrong, "no")
 
 
-def choice(kind: str, question: Text, options: Sequence[Text]) -> Twin:
-    assert len(set(options)) == len(LETTERS), f"{question}: expected four different options, found {options}"
-    return Twin(kind, "choice", question, options=tuple(options))
+def choice(kind: str, question: Text, options: Iterable[str | Text | Word | Thing]) -> Twin:
+    """The first option is right. A text in one language stands for both."""
+    texts = tuple(
+        one if isinstance(one, tuple) else (one, one) if isinstance(one, str) else one.text for one in options
+    )
+    assert len(set(texts)) == len(LETTERS), f"{question}: expected four different options, found {texts}"
+    return Twin(kind, "choice", question, options=texts)
 
 
-def short(kind: str, question: Text, accepted: Sequence[str]) -> Twin:
+def short(kind: str, question: Text, accepted: Iterable[str]) -> Twin:
     return Twin(kind, "short", question, accepted=tuple(dict.fromkeys(accepted)))
 
 
@@ -119,7 +118,7 @@ def _row(
         fields["accepted"] = list(twin.accepted)
     return {
         "id": f"{name}/{number}/{language}",
-        "text": text + ENDINGS[twin.form][position],
+        "text": text + sentences()["endings"][twin.form][position],
         "gold": gold,
         "cluster": f"{picture.family}/{picture.subject}",
         "picture": name,
@@ -128,14 +127,7 @@ def _row(
     }
 
 
-# --- what is asked of any written word ----------------------------------------------------------------------------------
-
-SCRIPTS = ("simplified", "traditional")
-
-
-def scripts_of(word: Word) -> tuple[str, ...]:
-    """The scripts in which a word is drawn: once where both are the same."""
-    return ("both",) if word.same_in_both else SCRIPTS
+# --- what is asked of any written word, where it stands ---------------------------------------------------------------------
 
 
 def rival_of(word: Word, group: Sequence[Word], script: str) -> Word:
@@ -147,59 +139,37 @@ def rival_of(word: Word, group: Sequence[Word], script: str) -> Word:
     return drawn[(drawn.index(word) + 1) % len(drawn)]
 
 
-def reading(word: Word, rival: Word, script: str, where: Text) -> tuple[Twin, Twin]:
+def reading(word: Word, rival: Word, script: str, where: str) -> tuple[Twin, Twin]:
     """Does it say this? In the script of the picture."""
-    return pair("reading", *(_says(other.written(script), where) for other in (word, rival)))
+    place = sentence(f"where.{where}")
+    return pair("reading", (sentence("words.says", where=place, text=one.written(script)) for one in (word, rival)))
 
 
-def _says(text: str, where: Text) -> Text:
-    return f"{where[0]}写的是“{text}”吗？", f'Does {where[1]} say "{text}"?'
-
-
-def copied(word: Word, where: Text) -> Twin:
+def copied(word: Word, where: str) -> Twin:
     """What does it say? Answered in the characters of either script."""
-    question = (f"{where[0]}写的是什么字？", f"Which Chinese characters are on {where[1]}?")
+    question = sentence("words.copied", where=sentence(f"where.{where}"))
     return short("reading", question, (word.simplified, word.traditional))
 
 
-def translated(word: Word, others: Sequence[Word], where: Text) -> Twin:
-    question = (f"{where[0]}的字翻译成英语是哪一个？", f"What do the characters on {where[1]} mean?")
-    return choice("translation", question, [(other.english, other.english) for other in (word, *others)])
+def translated(word: Word, group: Sequence[Word], where: str, rng: random.Random) -> Twin:
+    """What does it mean? The wrong options are others of its group."""
+    others = rng.sample([other for other in group if other != word], 3)
+    question = sentence("words.translated", where=sentence(f"where.{where}"))
+    return choice("translation", question, (one.english for one in (word, *others)))
 
 
-def rewritten(word: Word, others: Sequence[Word], script: str, where: Text) -> Twin:
-    """How is it written in the other script?"""
-    other = SCRIPTS[1 - SCRIPTS.index(script)]
-    name = {"simplified": "简体字", "traditional": "繁体字"}[other]
-    question = (
-        f"{where[0]}的字用{name}怎么写？",
-        f"How are the characters on {where[1]} written in {other} characters?",
-    )
-    return choice("script", question, [(one.written(other),) * 2 for one in (word, *others)])
-
-
-def paired(word: Word, rival: Word, where: Text) -> tuple[Twin, Twin]:
-    """It is written in traditional characters: is it this in simplified ones?"""
-    questions = (
-        (
-            f"{where[0]}的繁体字，写成简体字是“{other.simplified}”吗？",
-            f'The characters on {where[1]} are traditional. In simplified characters, are they "{other.simplified}"?',
-        )
-        for other in (word, rival)
-    )
-    return pair("script", *questions)
-
-
-def written_facts(word: Word, group: Sequence[Word], script: str, where: Text, rng: random.Random) -> list[Twin]:
+def written_facts(word: Word, group: Sequence[Word], script: str, where: str, rng: random.Random) -> list[Twin]:
     """The questions that a sign with one word on it is good for, whatever kind of sign."""
-    others = [other for other in group if other != word]
-    rival = rival_of(word, group, script)
-    twins = [*reading(word, rival, script, where), translated(word, rng.sample(others, 3), where)]
+    rival, place = rival_of(word, group, script), sentence(f"where.{where}")
+    twins = [*reading(word, rival, script, where), translated(word, group, where, rng)]
     if script == "traditional":
-        return [*twins, *paired(word, rival, where)]
+        claims = (sentence("words.paired", where=place, text=one.simplified) for one in (word, rival))
+        return [*twins, *pair("script", claims)]
     if script == "simplified":
+        others = [other for other in group if other != word]
         differing = [other for other in others if not other.same_in_both]
         wrong = rng.sample(differing, min(3, len(differing)))
         wrong += rng.sample([other for other in others if other not in wrong], 3 - len(wrong))
-        twins.append(rewritten(word, wrong, script, where))
+        question = sentence("words.rewritten", where=place)
+        twins.append(choice("script", question, (one.traditional for one in (word, *wrong))))
     return [*twins, copied(word, where)]

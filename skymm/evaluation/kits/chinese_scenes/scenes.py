@@ -20,26 +20,25 @@ from typing import Any
 from PIL import Image
 
 from skymm.curation.sources import emoji
-from skymm.evaluation.kits.chinese_scenes import occasions as occasions
-from skymm.evaluation.kits.chinese_scenes import streets as streets
-from skymm.evaluation.kits.chinese_scenes.emoji import things
+from skymm.evaluation.kits.chinese_scenes import families
 from skymm.evaluation.kits.chinese_scenes.questions import Picture, rows
+from skymm.evaluation.kits.chinese_scenes.things import things
 
 VERSION = 1  # raise it when anything that is drawn or asked changes
 SEED = 0
 MANIFEST, QUESTIONS, PICTURES = "manifest.json", "questions.jsonl", "pictures"
 LICENCES = {**emoji.LICENCES, "fonts": "Noto Sans SC and Noto Serif SC, SIL Open Font License 1.1"}
 FAMILIES: Mapping[str, Callable[[int], Iterator[Picture]]] = {
-    "signs": streets.signs,
-    "shops": streets.shops,
-    "directions": streets.directions,
-    "doors": streets.doors,
-    "menus": occasions.menus,
-    "couplets": occasions.couplets,
-    "banners": occasions.banners,
-    "cards": occasions.cards,
-    "tickets": occasions.tickets,
-    "notices": occasions.notices,
+    "signs": families.signs,
+    "shops": families.shops,
+    "directions": families.directions,
+    "doors": families.doors,
+    "menus": families.menus,
+    "couplets": families.couplets,
+    "banners": families.banners,
+    "cards": families.cards,
+    "tickets": families.tickets,
+    "notices": families.notices,
     "things": things,
 }
 

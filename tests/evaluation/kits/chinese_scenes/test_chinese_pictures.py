@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skymm.evaluation.kits.chinese_scenes import boards, canvas, emoji
+from skymm.curation import drawing
+from skymm.evaluation.kits.chinese_scenes import pictures, things
 from skymm.evaluation.kits.chinese_scenes import scenes as kit
-from skymm.evaluation.kits.chinese_scenes.questions import ENDINGS, LETTERS, Picture
+from skymm.evaluation.kits.chinese_scenes.questions import LETTERS, Picture
+from skymm.evaluation.kits.chinese_scenes.words import sentences
 from skymm.text import language_of
 
 SEEDS = range(4)
@@ -85,12 +87,12 @@ def test_the_same_word_in_both_scripts_is_one_cluster(rows):
 def test_languages_and_endings(rows):
     for row in rows:
         language, form = row["fields"]["language"], row["fields"]["form"]
-        assert row["text"].endswith(ENDINGS[form][language == "en"].strip())
+        assert row["text"].endswith(sentences()["endings"][form][language == "en"].strip())
         bare = re.sub(r'"[^"]*"|“[^”]*”|\n[A-D]\. .*', "", row["text"])
         assert language_of(bare) == language, row["text"]
         if language == "en":
             assert not re.search("[\u3000-\u9fff]", bare), row["text"]
-    assert ENDINGS["yes_no"] == ("请回答是或否。", " Please answer yes or no.")
+    assert sentences()["endings"]["yes_no"] == ["请回答是或否。", " Please answer yes or no."]
 
 
 # --- balance ------------------------------------------------------------------------------------------------------------
@@ -143,6 +145,17 @@ def test_what_is_known_about_one_thing_is_a_wrong_option_of_others(rows):
     assert wrong <= right and len(right - wrong) <= 0.1 * len(right)
 
 
+def missing_glyphs(text: str, face: drawing.Face) -> list[str]:
+    """Characters that the font has no glyph for: they look like a code point that is never assigned."""
+
+    def drawn(character: str) -> tuple[tuple[int, int], bytes]:
+        mask = drawing.font(face, 40).getmask(character)
+        return mask.size, bytes(mask)
+
+    nothing = drawn("\U0010ffff")
+    return sorted(one for one in set(text) if not one.isspace() and drawn(one) == nothing)
+
+
 # --- words and glyphs ------------------------------------------------------------------------------------------------------
 
 
@@ -150,27 +163,27 @@ def test_every_glyph_is_there(known):
     text = "".join(sorted({character for picture in known.values() for one in picture.shown for character in one}))
     assert len(re.findall("[\u4e00-\u9fff]", text)) > 300
     for face in ("sans", "serif"):
-        assert canvas.missing_glyphs(text, face) == []
-        assert canvas.missing_glyphs("面\ue123麵\U0001f37c", face) == ["\ue123", "\U0001f37c"]
+        assert missing_glyphs(text, face) == []
+        assert missing_glyphs("面\ue123麵\U0001f37c", face) == ["\ue123", "\U0001f37c"]
 
 
 def test_what_is_drawn_is_what_is_said_to_be_shown(known, monkeypatch):
     """And no character is smaller than it may be."""
     drawn: list[tuple[str, int]] = []
-    original = canvas.ImageDraw.ImageDraw.text
+    original = drawing.ImageDraw.ImageDraw.text
 
     def text(self, at, text, *arguments, font, **options):
         drawn.append((text, font.size))
         return original(self, at, text, *arguments, font=font, **options)
 
-    monkeypatch.setattr(canvas.ImageDraw.ImageDraw, "text", text)
+    monkeypatch.setattr(drawing.ImageDraw.ImageDraw, "text", text)
     by_family = {picture.family: picture for picture in known.values() if picture.script == "traditional"}
     assert len(by_family) == 10
     for family, picture in by_family.items():
         drawn.clear()
         image = picture.draw()
-        assert image.size == (canvas.SIZE, canvas.SIZE) and image.mode == "RGB"
-        assert min(size for _, size in drawn) >= canvas.SMALLEST
+        assert image.size == (drawing.SIZE, drawing.SIZE) and image.mode == "RGB"
+        assert min(size for _, size in drawn) >= drawing.SMALLEST
         labels = {"開車", "票價"} if family == "tickets" else set()
         whole = "".join(text for text, _ in drawn if text not in labels)
         assert sorted(whole) == sorted("".join(one for one in picture.shown if one not in labels)), family
@@ -179,7 +192,7 @@ def test_what_is_drawn_is_what_is_said_to_be_shown(known, monkeypatch):
 @pytest.mark.parametrize(("way", "turns"), [("left", 0), ("ahead", 3), ("right", 2)])
 def test_arrows_point_where_they_lead(way, turns):
     """Turned to the left, the head of the arrow is the broad half."""
-    image = boards.directions([("机场", way)] * 3, random.Random(0))
+    image = pictures.directions([("机场", way)] * 3, random.Random(0))
     arrow = np.rot90((np.asarray(image.crop((56, 56, 124, 124))) > 240).all(-1), -turns)
     heights = arrow.sum(0)
     assert heights[:34].max() > 50 > 2 * heights[36:].max() > 30
@@ -187,7 +200,7 @@ def test_arrows_point_where_they_lead(way, turns):
 
 def test_text_that_does_not_fit_is_an_error():
     with pytest.raises(AssertionError, match="too long"):
-        canvas.Sheet(canvas.WHITE).text("字" * 13, (0, 0), 100, canvas.INK)
+        drawing.Sheet(pictures.WHITE).text("字" * 13, (0, 0), 100, pictures.INK)
 
 
 def test_characters_stay_apart_when_a_model_looks_at_224_pixels(known):
@@ -226,7 +239,7 @@ def test_another_seed_asks_something_else_about_the_same_words(rows):
 
 
 def test_questions_do_not_hang_on_how_emoji_are_drawn(rows, monkeypatch):
-    monkeypatch.setattr(emoji, "_share_seen", lambda char, style, colour: float(colour == "pink"))
+    monkeypatch.setattr(things, "_share_seen", lambda char, style, colour: float(colour == "pink"))
     assert kit.questions() == rows
 
 

@@ -15,23 +15,14 @@ from skymm.evaluation.kits.chinese_scenes.answers import (
     price_forms,
     time_forms,
 )
-from skymm.evaluation.kits.chinese_scenes.culture import COUPLETS, FESTIVALS, WISHES
-from skymm.evaluation.kits.chinese_scenes.life import (
-    CITIES,
-    MENUS,
-    PLACES,
-    ROOMS,
-    SHOPS,
-    SIGNS,
-    STREETS,
-    WEEKDAYS,
-    Word,
-)
 from skymm.evaluation.kits.chinese_scenes.questions import LETTERS, Picture
-from skymm.evaluation.kits.chinese_scenes.things import LORE, SAYINGS, THINGS, ZODIAC
+from skymm.evaluation.kits.chinese_scenes.words import Word, words
 
-GROUPS = [*SIGNS.values(), *SHOPS.values(), ROOMS, STREETS, PLACES, CITIES, WEEKDAYS, *MENUS.values()]
-GROUPS += [tuple(f.word for f in FESTIVALS), tuple(word for word, _ in WISHES), *COUPLETS, tuple(MENUS)]
+WORDS = words()
+THINGS = WORDS.things
+DISHES = [dish for dishes in WORDS.menus.values() for dish in dishes]
+GROUPS = [*WORDS.signs.values(), *WORDS.shops.values(), *WORDS.places.values(), *WORDS.menus.values()]
+GROUPS += [tuple(one.word for one in WORDS.festivals), tuple(WORDS.wishes), *WORDS.couplets, tuple(WORDS.menus)]
 SEEDS = range(4)
 
 
@@ -85,7 +76,7 @@ def test_what_is_asked_for_in_vain_is_not_there(seed):
         elif row["fields"]["kind"] == "presence" and row["fields"]["language"] == "zh":
             chars = known[row["picture"]].draw.args[0].chars
             asked = next(
-                one for one in THINGS.values() if one.chinese == re.fullmatch("图中有(.+)吗？.*", row["text"])[1]
+                one for one in THINGS.values() if one.text[0] == re.fullmatch("图中有(.+)吗？.*", row["text"])[1]
             )
             assert (asked.char in chars) == (row["gold"] == "yes")
             if row["gold"] == "no":
@@ -126,7 +117,7 @@ def test_prices_are_those_on_the_menu(seed):
         lines = known[row["picture"]].shown[1:]
         printed = dict(zip(lines[::2], (int(price.removesuffix("元")) for price in lines[1::2])))
         prices = {}
-        for word in (word for group in MENUS.values() for word in group):
+        for word in DISHES:
             if word.written(fields["script"]) in printed:
                 prices[word.simplified] = prices[word.english] = printed[word.written(fields["script"])]
         assert len(prices) == 10 and len(set(prices.values())) == 5
@@ -155,7 +146,7 @@ def test_directions_are_those_of_the_arrows(seed):
         index = int(fields["language"] == "en")
         drawn = dict(known[row["picture"]].draw.args[2])
         ways = {}
-        for place in PLACES:
+        for place in WORDS.places["places"]:
             if place.written(fields["script"]) in drawn:
                 ways[(place.simplified, place.english)[index]] = drawn[place.written(fields["script"])]
         assert sorted(ways.values()) == ["ahead", "left", "right"]
@@ -175,26 +166,28 @@ def test_directions_are_those_of_the_arrows(seed):
 
 
 def test_the_zodiac_goes_round(rows, known):
-    assert all(animal in THINGS[char].chinese for char, animal in zip(ZODIAC, "鼠牛虎兔龙蛇马羊猴鸡狗猪", strict=True))
+    assert all(
+        animal in THINGS[char].text[0] for char, animal in zip(WORDS.zodiac, "鼠牛虎兔龙蛇马羊猴鸡狗猪", strict=True)
+    )
     seen = 0
     for row in rows:
         picture = known[row["picture"]]
         if picture.subject.startswith("zodiac/") and row["fields"]["form"] == "choice":
             target = picture.subject.removeprefix("zodiac/")
-            following = THINGS[(ZODIAC * 2)[ZODIAC.index(target) + 1]]
+            following = THINGS[(WORDS.zodiac * 2)[WORDS.zodiac.index(target) + 1]]
             said = row["fields"]["options"][row["gold"]]
-            assert said == (following.chinese if row["fields"]["language"] == "zh" else following.english)
+            assert said == (following.text[row["fields"]["language"] == "en"])
             seen += 1
     assert seen == 24
 
 
 def test_a_saying_has_one_gap_and_never_names_its_animal():
-    for char, (chinese, english) in SAYINGS.items():
+    for char, (chinese, english) in WORDS.sayings.items():
         assert chinese.count("＿") == english.count("＿") == 1 and len(chinese) == 4
-        assert THINGS[char].chinese not in chinese and THINGS[char].english.split()[-1] not in english.lower().split()
-    for group in LORE:
+        assert THINGS[char].text[0] not in chinese and THINGS[char].text[1].split()[-1] not in english.lower().split()
+    for group in WORDS.lore:
         for char, (chinese, english) in group.items():
-            assert THINGS[char].chinese not in chinese and THINGS[char].english not in english.lower()
+            assert THINGS[char].text[0] not in chinese and THINGS[char].text[1] not in english.lower()
         assert len(group) >= 5
 
 

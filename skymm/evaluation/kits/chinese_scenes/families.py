@@ -1,0 +1,276 @@
+"""Kinds of pictures with their questions: signs, shops, directions, doors, menus, couplets, banners, cards, tickets, notices.
+
+Each function gets a seed and gives pictures that are not drawn yet. What is asked is computed from what is drawn.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from skymm.evaluation.kits.chinese_scenes import pictures
+from skymm.evaluation.kits.chinese_scenes.answers import number_forms, price_forms, time_forms
+from skymm.evaluation.kits.chinese_scenes.questions import (
+    Picture,
+    Twin,
+    choice,
+    copied,
+    pair,
+    reading,
+    rival_of,
+    short,
+    translated,
+    written_facts,
+)
+from skymm.evaluation.kits.chinese_scenes.words import SCRIPTS, Group, Word, sentence, words
+
+NUM_DIRECTIONS = 6
+NUM_DISHES = 5
+NUM_TICKETS = NUM_NOTICES = 3  # in each script
+
+
+def _picture(
+    family: str,
+    subject: str,
+    script: str,
+    twins: Iterable[Twin],
+    rng: random.Random,
+    draw: Callable,
+    *written: Any,
+    shown: Sequence[str] | None = None,
+) -> Picture:
+    """`written` is what `draw` gets, and all that is shown unless `shown` says otherwise."""
+    twins = tuple(twins)  # before the next random number
+    drawn = partial(_drawn, draw, rng.random(), *written)
+    return Picture(family, subject, script, drawn, twins, tuple(_texts(written) if shown is None else shown))
+
+
+def _drawn(draw: Callable, look: float, *written: Any):
+    """`look` decides colours and small differences: drawing again gives the same picture."""
+    return draw(*written, random.Random(look))
+
+
+def _texts(written: Iterable) -> Iterator[str]:
+    for one in written:
+        yield from [one] if isinstance(one, str) else _texts(one)
+
+
+# --- streets and buildings ------------------------------------------------------------------------------------------------
+
+
+def signs(seed: int) -> Iterator[Picture]:
+    """Every word of every board, in each script."""
+    for board, group in words().signs.items():
+        yield from _one_word(seed, "signs", group, "sign", partial(pictures.sign, board))
+
+
+def shops(seed: int) -> Iterator[Picture]:
+    for group in words().shops.values():
+        yield from _one_word(seed, "shops", group, "board", pictures.shop)
+
+
+def _one_word(seed: int, family: str, group: Group, where: str, draw: Callable) -> Iterator[Picture]:
+    for word in group:
+        for script in word.scripts:
+            rng = random.Random(f"{seed}/{family}/{word.simplified}/{script}")
+            twins = written_facts(word, group, script, where, rng)
+            yield _picture(family, word.simplified, script, twins, rng, draw, word.written(script))
+
+
+def directions(seed: int) -> Iterator[Picture]:
+    """Three places each; every place on the sign is asked about."""
+    for index in range(NUM_DIRECTIONS):
+        rng = random.Random(f"{seed}/directions/{index}")
+        *places, absent = rng.sample(words().places["places"], 4)
+        placed = list(zip(places, rng.sample(("left", "right", "ahead"), 3)))
+        for script in SCRIPTS:
+            drawn = [(place.written(script), way) for place, way in placed]
+            twins, shown = _direction_twins(placed, absent), [place for place, _ in drawn]
+            yield _picture("directions", str(index), script, twins, rng, pictures.directions, drawn, shown=shown)
+            placed = [*placed[1:], placed[0]]  # the same places, asked about and drawn in another order
+
+
+def _direction_twins(placed: Sequence[tuple[Word, str]], absent: Word) -> Iterator[Twin]:
+    (first, way), (second, second_way), (third, third_way) = placed
+    yield short("lookup", sentence("directions.where", place=first), words().directions[way])
+    what = sentence("directions.what", way=sentence(f"directions.{second_way}"))
+    yield choice("lookup", what, (second, first, third, absent))
+    ways = (sentence(f"directions.{one}") for one in (third_way, way))
+    yield from pair("lookup", (sentence("directions.claim", way=one, place=third) for one in ways))
+
+
+def doors(seed: int) -> Iterator[Picture]:
+    """Rooms with their numbers, then houses with theirs."""
+    rooms, streets = words().places["rooms"], words().places["streets"]
+    for word in rooms:
+        for script in word.scripts:
+            rng = random.Random(f"{seed}/rooms/{word.simplified}/{script}")
+            number = str(rng.randint(1, 9)) + "".join(map(str, rng.sample(range(10), 2)))
+            accepted = number_forms(number, "室", "号", "號", "房", "房间", "号房间")
+            twins = (
+                *reading(word, rival_of(word, rooms, script), script, "plate"),
+                short("lookup", sentence("doors.room"), accepted),
+                translated(word, rooms, "plate", rng),
+            )
+            text = word.written(script)
+            yield _picture("doors", word.simplified, script, twins, rng, pictures.room, number, text)
+    for index, street in enumerate(streets):
+        rng = random.Random(f"{seed}/streets/{street.simplified}")
+        script = SCRIPTS[index % 2]
+        number = "".join(map(str, rng.sample(range(1, 10), 2)))
+        plate = number + {"simplified": "号", "traditional": "號"}[script]
+        others = rng.sample([other for other in streets if other != street], 3)
+        options = ((one.written(script), one.english) for one in (street, *others))
+        twins = (
+            *pair("lookup", (sentence("doors.house", number=one) for one in (number, number[::-1]))),
+            choice("reading", sentence("doors.street"), options),
+            copied(street, "plate_street"),
+        )
+        text = street.written(script)
+        yield _picture("doors", street.simplified, script, twins, rng, pictures.house_number, text, plate)
+
+
+# --- menus -------------------------------------------------------------------------------------------------------------
+
+
+def menus(seed: int) -> Iterator[Picture]:
+    """Two menus of each kind, in both scripts. A dish that is asked for with yes on one is asked for with no on the other."""
+    for heading, dishes in words().menus.items():
+        rng = random.Random(f"{seed}/menus/{heading.simplified}")
+        only_first, only_second, *common = rng.sample(dishes, NUM_DISHES + 1)
+        for number, (own, other) in enumerate(((only_first, only_second), (only_second, only_first))):
+            served = rng.sample([own, *common], NUM_DISHES)
+            absent = [other, *(dish for dish in dishes if dish not in (*served, other))]
+            prices = dict(zip(served, rng.sample(range(6, 59), NUM_DISHES)))
+            for script in SCRIPTS:
+                twins = _menu_twins(prices, own, absent, dishes, script, rng)
+                listed = [(dish.written(script), f"{price}元") for dish, price in prices.items()]
+                subject = f"{heading.simplified}/{number}"
+                yield _picture("menus", subject, script, twins, rng, pictures.menu, heading.written(script), listed)
+
+
+def _menu_twins(
+    prices: Mapping[Word, int], own: Word, absent: Sequence[Word], dishes: Group, script: str, rng: random.Random
+) -> Iterator[Twin]:
+    dish, second = rng.sample(list(prices), 2)
+    compared = rng.sample(list(prices), 4)
+    end, asked = (max, "menus.dearest") if rng.random() < 0.5 else (min, "menus.cheapest")
+    best = end(compared, key=lambda one: prices[one])
+    yield short("price", sentence("menus.price", dish=dish), price_forms(prices[dish]))
+    yield choice("price", sentence(asked), (best, *(one for one in compared if one != best)))
+    # Three that are not on the menu may be more than its kind has: other menus help out.
+    strangers = [one for group in words().menus.values() for one in group if one not in dishes]
+    missing = [*absent, *rng.sample(strangers, 3)][:3]
+    if script == "simplified":
+        yield choice("translation", sentence("menus.listed"), (one.english for one in (own, *missing)))
+        yield from pair("reading", (sentence("menus.claim", dish=one.simplified) for one in (own, absent[0])))
+    else:
+        yield choice("script", sentence("menus.rewritten"), (one.simplified for one in (own, *missing)))
+        amounts = (prices[second], prices[dish])
+        yield from pair("price", (sentence("menus.costs", dish=second, price=price) for price in amounts))
+
+
+# --- festivals ------------------------------------------------------------------------------------------------------------
+
+
+def couplets(seed: int) -> Iterator[Picture]:
+    """A door with two lines, and four characters over it."""
+    overs = tuple(over for *_, over in words().couplets)
+    for first, second, over in words().couplets:
+        others = [line for *lines, _ in words().couplets for line in lines if line not in (first, second)]
+        for script in SCRIPTS:
+            rng = random.Random(f"{seed}/couplets/{over.simplified}/{script}")
+            lines = [line.written(script) for line in (first, second, *rng.sample(others, 2))]
+            side = "right"
+            if rng.random() < 0.5:
+                side = "left"
+                lines[:2] = lines[1::-1]
+            asked = sentence("couplets.line", side=sentence(f"couplets.{side}"))
+            twins = (
+                *reading(over, overs[(overs.index(over) + 1) % len(overs)], script, "over"),
+                choice("reading", asked, lines),
+                translated(over, overs, "over", rng),
+                copied(over, "over"),
+            )
+            written = (line.written(script) for line in (first, second, over))
+            yield _picture("couplets", over.simplified, script, twins, rng, pictures.couplet, *written)
+
+
+def banners(seed: int) -> Iterator[Picture]:
+    festivals = words().festivals
+    group = tuple(festival.word for festival in festivals)
+    for festival in festivals:
+        word = festival.word
+        for script in SCRIPTS:
+            rng = random.Random(f"{seed}/banners/{word.simplified}/{script}")
+            others = [other for other in festivals if other != festival]
+            twins = (
+                *reading(word, rival_of(word, group, script), script, "banner"),
+                choice("culture", sentence("banners.date"), (one.date for one in (festival, *rng.sample(others, 3)))),
+                choice(
+                    "culture", sentence("banners.custom"), (one.custom for one in (festival, *rng.sample(others, 3)))
+                ),
+                copied(word, "banner"),
+            )
+            yield _picture("banners", word.simplified, script, twins, rng, pictures.banner, word.written(script))
+
+
+def cards(seed: int) -> Iterator[Picture]:
+    wishes = words().wishes
+    for word, occasion in wishes.items():
+        for script in word.scripts:
+            rng = random.Random(f"{seed}/cards/{word.simplified}/{script}")
+            wrong = rng.sample([other for other in wishes.values() if other != occasion], 3)
+            twins = (
+                *reading(word, rival_of(word, list(wishes), script), script, "card"),
+                choice("culture", sentence("cards.occasion"), [occasion, *wrong]),
+                translated(word, list(wishes), "card", rng),
+            )
+            yield _picture("cards", word.simplified, script, twins, rng, pictures.card, word.written(script))
+
+
+# --- journeys -------------------------------------------------------------------------------------------------------------
+
+
+def tickets(seed: int) -> Iterator[Picture]:
+    labels = {"simplified": ("火车票", "开车", "票价"), "traditional": ("火車票", "開車", "票價")}
+    for index in range(NUM_TICKETS * len(SCRIPTS)):
+        script = SCRIPTS[index % 2]
+        rng = random.Random(f"{seed}/tickets/{index}")
+        origin, goal, *others = rng.sample(words().places["cities"], 4)
+        hour, minute, price = rng.randint(6, 21), rng.choice((10, 20, 30, 40, 50)), rng.randint(60, 600)
+        title, leaves, costs = labels[script]
+        lines = ((leaves, f"{hour:02}:{minute:02}"), (costs, f"{price}元"))
+        twins = (
+            *pair("lookup", (sentence("tickets.goal", city=city) for city in (goal, origin))),
+            choice("lookup", sentence("tickets.origin"), (origin, goal, *others)),
+            short("lookup", sentence("tickets.time"), time_forms(hour, minute)),
+            short("price", sentence("tickets.price"), price_forms(price)),
+        )
+        cities = (city.written(script) for city in (origin, goal))
+        yield _picture("tickets", str(index), script, twins, rng, pictures.ticket, title, *cities, lines)
+
+
+def notices(seed: int) -> Iterator[Picture]:
+    """A day that one place is closed on is a day that the next one is open on."""
+    rng = random.Random(f"{seed}/notices")
+    weekdays = words().places["weekdays"]
+    places = rng.sample(words().shops["hall"], NUM_NOTICES)
+    days = rng.sample(weekdays, NUM_NOTICES)
+    for index, (place, closed) in enumerate(zip(places, days)):
+        opened = days[(index + 1) % len(days)]
+        for script in SCRIPTS:
+            first, last = rng.randint(7, 10), rng.randint(16, 21)
+            hours = "开放时间" if script == "simplified" else "開放時間"
+            lines = (hours, f"{first}:00–{last}:00", f"{closed.simplified}休息")
+            others = rng.sample([day for day in weekdays if day != closed], 3)
+            twins = (
+                *pair("lookup", (sentence("notices.open", day=day) for day in (opened, closed))),
+                choice("lookup", sentence("notices.closed"), (closed, *others)),
+                short("lookup", sentence("notices.closes"), time_forms(last, 0)),
+                copied(place, "notice"),
+            )
+            title = place.written(script)
+            yield _picture("notices", place.simplified, script, twins, rng, pictures.notice, title, lines)

@@ -1,0 +1,139 @@
+"""The words that are drawn and the sentences that are asked: words.toml and sentences.toml, read."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+Text = tuple[str, str]  # Chinese, English
+SCRIPTS = ("simplified", "traditional")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What is written, in simplified and in traditional characters, and what it means."""
+
+    simplified: str
+    traditional: str
+    english: str
+
+    def written(self, script: str) -> str:
+        return self.traditional if script == "traditional" else self.simplified
+
+    @property
+    def same_in_both(self) -> bool:
+        return self.simplified == self.traditional
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """The scripts in which it is drawn: once where both are the same."""
+        return ("both",) if self.same_in_both else SCRIPTS
+
+    @property
+    def text(self) -> Text:
+        return self.simplified, self.english
+
+
+Group = tuple[Word, ...]
+
+
+class Festival(NamedTuple):
+    word: Word
+    date: Text
+    custom: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that has an emoji. The English of its `text` has its article, if any; `also` are other right names for it.
+
+    Things of one `kin` could be taken for each other: they never stand in one picture, and none is asked for in vain
+    where another one is.
+    """
+
+    char: str
+    text: Text
+    also: tuple[str, ...]
+    kin: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        bare = self.text[1].removeprefix("a ").removeprefix("an ")
+        return (*self.text, bare, *self.also)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All that words.toml holds; what each table is for is said there."""
+
+    signs: dict[str, Group]
+    shops: dict[str, Group]
+    places: dict[str, Group]
+    menus: dict[Word, Group]
+    festivals: tuple[Festival, ...]
+    wishes: dict[Word, Text]
+    couplets: tuple[Group, ...]
+    zodiac: str
+    no_zodiac: str
+    unclear: dict[str, str]
+    sayings: dict[str, Text]
+    lore: tuple[dict[str, Text], ...]
+    things: dict[str, Thing]
+    directions: dict[str, list[str]]
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("skymm.evaluation.kits.chinese_scenes").joinpath(name).read_text("utf-8"))
+
+
+@cache
+def words() -> Words:
+    table = _table("words.toml")
+
+    def groups(name: str) -> dict[str, Group]:
+        return {name: tuple(Word(*one) for one in group) for name, group in table[name].items()}
+
+    def texts(rows: dict[str, list[str]]) -> dict[str, Text]:
+        return {char: tuple(text) for char, text in rows.items()}
+
+    return Words(
+        signs=groups("signs"),
+        shops=groups("shops"),
+        places=groups("places"),
+        menus={Word(*menu["heading"]): tuple(Word(*one) for one in menu["dishes"]) for menu in table["menus"]},
+        festivals=tuple(
+            Festival(Word(*one["word"]), tuple(one["date"]), tuple(one["custom"])) for one in table["festivals"]
+        ),
+        wishes={Word(*one["word"]): tuple(one["occasion"]) for one in table["wishes"]},
+        couplets=tuple(tuple(Word(*one[name]) for name in ("first", "second", "over")) for one in table["couplets"]),
+        zodiac=table["animals"]["zodiac"],
+        no_zodiac=table["animals"]["others"],
+        unclear=table["unclear"],
+        sayings=texts(table["sayings"]),
+        lore=tuple(texts(group) for group in table["lore"]),
+        things={
+            char: Thing(char, tuple(row["names"]), tuple(row["also"]), row.get("kin", char))
+            for char, row in table["things"].items()
+        },
+        directions=table["directions"],
+    )
+
+
+@cache
+def sentences() -> dict[str, dict[str, list[str]]]:
+    return _table("sentences.toml")
+
+
+def sentence(name: str, **fields: str | int | Text | Word | Thing) -> Text:
+    """A sentence of the table (`menus.price`) in both languages, with a word or a text in the language of each."""
+    part, key = name.split(".")
+    chinese, english = sentences()[part][key]
+
+    def said(index: int) -> dict[str, str | int]:
+        texts = {name: value if isinstance(value, str | int | tuple) else value.text for name, value in fields.items()}
+        return {name: value[index] if isinstance(value, tuple) else value for name, value in texts.items()}
+
+    return chinese.format(**said(0)), english.format(**said(1))
