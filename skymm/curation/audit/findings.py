@@ -62,21 +62,12 @@ def _written(value: Any, words: Words) -> str:
 
 def findings(audit: Audit) -> list[Finding]:
     """All that the numbers give cause for; none, where there is nothing to say."""
-    found = [
-        *_about_reading(audit),
-        *_about_polarity(audit),
-        *_about_yes(audit),
-        *_about_guessing(audit),
-        *_about_things(audit),
-        *_about_repeats(audit),
-        *_about_languages(audit),
-        *_about_pictures(audit),
-        *_about_sources(audit),
-    ]
+    abouts = (_reading, _polarity, _yes, _guessing, _things, _repeats, _languages, _pictures, _sources)
+    found = [one for about in abouts for one in about(audit)]
     return sorted(found, key=lambda one: (-one.level, -one.size, one.name, str(one.values)))
 
 
-def _about_reading(audit: Audit) -> Iterator[Finding]:
+def _reading(audit: Audit) -> Iterator[Finding]:
     samples, lost = audit.totals.get("samples", 0), sum(wrong.count for wrong in audit.unreadable)
     if not samples:
         yield Finding("nothing", MEND, 1.0, {})
@@ -85,93 +76,84 @@ def _about_reading(audit: Audit) -> Iterator[Finding]:
         values = {"count": len(audit.bad_shards), "total": len(audit.shards), "path": path, "message": message}
         yield Finding("bad_shards", MEND, len(audit.bad_shards) / len(audit.shards), values)
     if lost:
-        part = lost / (samples + lost)
-        reasons = [(wrong.name, wrong.count) for wrong in audit.unreadable]
-        yield Finding(
-            "unreadable", MEND if part > 0.01 else LOOK, part, {"count": lost, "part": part, "reasons": reasons}
-        )
+        part, reasons = lost / (samples + lost), [(wrong.name, wrong.count) for wrong in audit.unreadable]
+        values = {"count": lost, "part": part, "reasons": reasons}
+        yield Finding("unreadable", MEND if part > 0.01 else LOOK, part, values)
     for wrong in audit.checked:
         values = {"count": wrong.count, "reason": wrong.name, "part": wrong.count / samples}
         yield Finding("checked", MEND, wrong.count / samples, values)
     for name, level in (("bad_facts", LOOK), ("pictures_not_shown", KNOW)):
-        count = audit.totals.get(name, 0)
-        if count:
+        if count := audit.totals.get(name, 0):
             yield Finding(name, level, count / max(samples, audit.totals["pictures"]), {"count": count})
     if "card" in audit.details:
         yield Finding("card", LOOK, 0.0, {"message": audit.details["card"][0]})
 
 
-def _about_polarity(audit: Audit) -> Iterator[Finding]:
+def _polarity(audit: Audit) -> Iterator[Finding]:
     """Captions say what is there and are left out, unless there is nothing else."""
     asked = [row for row in audit.kinds if row.name not in CAPTION_KINDS]
     positive, negative = (sum(getattr(row, name) for row in asked) for name in ("positive", "negative"))
-    total = sum(row.total for row in asked)
+    total, said = sum(row.total for row in asked), positive + negative
     if not asked and audit.overall.total:
         yield Finding("captions_only", KNOW, 0.0, {"count": audit.overall.total})
-    elif positive + negative >= ENOUGH:
+    elif said >= ENOUGH:
         most, count = max(("positive", positive), ("negative", negative), key=lambda one: one[1])
-        part = count / (positive + negative)
+        part = count / said
         if part == 1:
             yield Finding(f"all_{most}", MEND, 1.0, {"count": count})
         elif part > _LEANS:
-            values = {"part": part, "count": count, "total": positive + negative}
+            values = {"part": part, "count": count, "total": said}
             yield Finding(f"mostly_{most}", MEND if part > _FAR else LOOK, part, values)
         else:
-            yield from _about_kinds(asked, audit)
-    if total and positive + negative < 0.9 * total:
-        unknown = total - positive - negative
+            yield from _leaning_kinds(asked, audit)
+    if total and said < 0.9 * total:
+        unknown = total - said
         yield Finding("no_polarity", LOOK, unknown / total, {"part": unknown / total, "count": unknown})
-    against = audit.totals.get("polarity_against_answer", 0)
-    read = audit.overall.yes + audit.overall.no
+    against, read = audit.totals.get("polarity_against_answer", 0), audit.overall.yes + audit.overall.no
     if read and against / read > 0.02:
         yield Finding("polarity_against_answer", LOOK, against / read, {"count": against, "part": against / read})
 
 
-def _about_kinds(asked: Sequence[Balance], audit: Audit) -> Iterator[Finding]:
+def _leaning_kinds(asked: Sequence[Balance], audit: Audit) -> Iterator[Finding]:
     """Kinds and languages that lean where the whole does not."""
-    names = {row.name for row in asked}
-    rows = [row for row in (*audit.languages, *audit.kinds_by_language) if row.name in names or not row.name]
+    names = {"", *(row.name for row in asked)}
     leaning = [
         (abs(part - 0.5), row, part)
-        for row in rows
-        if (part := row.positive_share) is not None and row.positive + row.negative >= ENOUGH
+        for row in (*audit.languages, *audit.kinds_by_language)
+        if row.name in names and (part := row.positive_share) is not None and row.positive + row.negative >= ENOUGH
     ]
     leaning = sorted((one for one in leaning if one[0] > _LEANS - 0.5), key=lambda one: (-one[0], one[1].name))
     for far, row, part in leaning[:_MOST]:
         values = {"kind": row.name or "all_kinds", "language": row.language, "part": part}
-        values["count"] = row.positive + row.negative
-        yield Finding("kind_leans", LOOK, far, values)
+        yield Finding("kind_leans", LOOK, far, {**values, "count": row.positive + row.negative})
 
 
-def _about_yes(audit: Audit) -> Iterator[Finding]:
+def _yes(audit: Audit) -> Iterator[Finding]:
+    """One sentence is enough: the languages follow the whole."""
     for row in (audit.overall, *audit.languages):
-        part = row.yes_share
-        if part is None or row.yes + row.no < ENOUGH or 1 - _LEANS <= part <= _LEANS:
-            continue
-        said = "yes" if part > 0.5 else "no"
-        part = max(part, 1 - part)
-        values = {"part": part, "answer": said, "count": row.yes + row.no, "language": row.language or "both_languages"}
-        yield Finding("yes_leans", MEND if part > _FAR else LOOK, part, values)
-        return  # one sentence is enough: the languages follow the whole
+        share, count = row.yes_share, row.yes + row.no
+        if share is not None and count >= ENOUGH and not 1 - _LEANS <= share <= _LEANS:
+            part, said = max((share, "yes"), (1 - share, "no"))
+            values = {"part": part, "answer": said, "count": count, "language": row.language or "both_languages"}
+            yield Finding("yes_leans", MEND if part > _FAR else LOOK, part, values)
+            return
 
 
-def _about_guessing(audit: Audit) -> Iterator[Finding]:
+def _guessing(audit: Audit) -> Iterator[Finding]:
     for one in audit.guesses:
         if one.kind in CAPTION_KINDS:
             continue
         values = {"kind": one.kind, "language": one.language, "part": one.guessed, "count": one.count}
+        values |= {"answer": one.answer, "same": one.answer_share}
         if one.yes_no and one.gain >= max(_GAIN, 3 * one.error):
             told = [(clue.word, clue.yes_share) for clue in one.telling]
-            values |= {"same": one.answer_share, "answer": one.answer, "words": told}
             much = one.gain >= _MUCH or one.closed >= _MOST_OF_IT
-            yield Finding("guessed", MEND if much else LOOK, one.gain, values)
+            yield Finding("guessed", MEND if much else LOOK, one.gain, {**values, "words": told})
         elif not one.yes_no and one.guessed >= _OPEN_GUESSED + 3 * one.error:
-            values |= {"answer": one.answer, "same": one.answer_share}
             yield Finding("guessed_open", LOOK, one.guessed - _OPEN_GUESSED, values)
     before = audit.before
     if before and before.gain >= max(_GAIN, 3 * before.error):
-        values = {"part": before.guessed, "same": before.answer_share}
-        yield Finding("guessed_before", LOOK, before.gain, values)
+        yield Finding("guessed_before", LOOK, before.gain, {"part": before.guessed, "same": before.answer_share})
 
 
 def one_sided(things: Sequence[Thing], polarity: str) -> list[Thing]:
@@ -189,7 +171,7 @@ def one_sided(things: Sequence[Thing], polarity: str) -> list[Thing]:
     ]
 
 
-def _about_things(audit: Audit) -> Iterator[Finding]:
+def _things(audit: Audit) -> Iterator[Finding]:
     total = audit.totals.get("existence_questions", 0)
     for polarity in ("positive", "negative"):
         found = one_sided(audit.things, polarity)
@@ -198,13 +180,12 @@ def _about_things(audit: Audit) -> Iterator[Finding]:
             values = {"name": found[0].name, "asked": found[0].asked, "count": len(found), "part": part}
             name = f"only_{polarity}" if len(found) > 1 else f"only_{polarity}_one"
             yield Finding(name, MEND if part > 0.1 else LOOK, part, values)
-    denied = audit.totals.get("denied_facts", 0)
-    if denied:
-        example = audit.details["denied facts"][0]
-        yield Finding("denied_facts", MEND, denied / total, {"count": denied, "example": example})
+    if denied := audit.totals.get("denied_facts", 0):
+        values = {"count": denied, "example": audit.details["denied facts"][0]}
+        yield Finding("denied_facts", MEND, denied / total, values)
 
 
-def _about_repeats(audit: Audit) -> Iterator[Finding]:
+def _repeats(audit: Audit) -> Iterator[Finding]:
     wholes, pictures, texts, keys = (audit.repeats[name] for name in ("wholes", "pictures", "texts", "keys"))
     if keys.copies:
         yield Finding("keys", LOOK, keys.copies / keys.total, {"count": keys.copies})
@@ -212,20 +193,20 @@ def _about_repeats(audit: Audit) -> Iterator[Finding]:
         part = wholes.copies / wholes.total
         values = {"count": wholes.copies, "part": part, "within": wholes.within, "across": wholes.across}
         yield Finding("wholes", MEND if part > 0.05 else LOOK, part, values)
-    for name, found, copies in (
-        ("texts", texts, texts.copies),
-        ("pictures", pictures, pictures.copies - wholes.copies),
+    for name, total, copies in (
+        ("texts", texts.total, texts.copies),
+        ("pictures", pictures.total, pictures.copies - wholes.copies),
     ):
-        if copies > 0.02 * found.total:
-            part = copies / found.total
-            yield Finding(f"repeated_{name}", KNOW if part < 0.2 else LOOK, part, {"count": copies, "part": part})
+        if copies > 0.02 * total:
+            values = {"count": copies, "part": copies / total}
+            yield Finding(f"repeated_{name}", KNOW if copies < 0.2 * total else LOOK, copies / total, values)
     for name, count in audit.alike.items():
         if count:
             part = count / audit.totals["samples"]
             yield Finding("alike", LOOK, part, {"count": count, "part": part, "name": name})
 
 
-def _about_languages(audit: Audit) -> Iterator[Finding]:
+def _languages(audit: Audit) -> Iterator[Finding]:
     total = sum(row.total for row in audit.languages)
     for row, other in zip(audit.languages, reversed(audit.languages)):
         if total and row.total < _FEW * total:
@@ -245,24 +226,17 @@ def _about_languages(audit: Audit) -> Iterator[Finding]:
         yield Finding("no_kinds", KNOW, 0.0, {})
 
 
-def _about_pictures(audit: Audit) -> Iterator[Finding]:
+def _pictures(audit: Audit) -> Iterator[Finding]:
     sides, aspects = audit.histograms["sides"], audit.histograms["aspects"]
-    for name, found, total, values in (
-        ("small", sum(count for side, count in sides.items() if side < _SMALL_SIDE), sides, {"side": _SMALL_SIDE}),
-        (
-            "long",
-            sum(count for aspect, count in aspects.items() if not 100 / _LONG <= aspect <= 100 * _LONG),
-            aspects,
-            {"aspect": _LONG},
-        ),
-    ):
-        part = found / sum(total.values()) if total else 0.0
+    small = sum(count for side, count in sides.items() if side < _SMALL_SIDE)
+    long = sum(count for aspect, count in aspects.items() if not 100 / _LONG <= aspect <= 100 * _LONG)
+    for name, found, value in (("small", small, {"side": _SMALL_SIDE}), ("long", long, {"aspect": _LONG})):
+        part = found / max(1, sum(sides.values()))
         if part > 0.01:
-            yield Finding(name, LOOK if part > 0.05 else KNOW, part, {"part": part, "count": found, **values})
+            yield Finding(name, LOOK if part > 0.05 else KNOW, part, {"part": part, "count": found, **value})
 
 
-def _about_sources(audit: Audit) -> Iterator[Finding]:
+def _sources(audit: Audit) -> Iterator[Finding]:
     for name, level in (("no_licence", LOOK), ("no_source", KNOW)):
-        count = audit.totals.get(name, 0)
-        if count:
+        if count := audit.totals.get(name, 0):
             yield Finding(name, level, count / audit.totals["samples"], {"count": count})

@@ -136,11 +136,7 @@ class Audit:
 def summarise(counts: Counts, similar: bool = False) -> Audit:
     """The audit of what was counted; `similar`: also how many samples are nearly the same as earlier ones."""
     kinds = sorted((str(name), kind) for name, kind in counts.kinds.items() if kind.answers)
-    rows = [
-        _balance(name, language, {key: count for key, count in kind.answers.items() if language in ("", key[0])})
-        for name, kind in kinds
-        for language in ("", *LANGUAGES)
-    ]
+    rows = [_balance(name, language, kind.answers) for name, kind in kinds for language in ("", *LANGUAGES)]
     rows.sort(key=lambda row: (-row.total, row.name))
     guesses = [
         guess(name, language, few.lowest()) for name, kind in kinds for language, few in sorted(kind.questions.items())
@@ -148,19 +144,11 @@ def summarise(counts: Counts, similar: bool = False) -> Audit:
     before = [
         guess_before(told, name, language) for name, kind in kinds for language, told in sorted(kind.before.items())
     ]
-    histograms = [
-        "rounds",
-        "sides",
-        "aspects",
-        *(f"{role}_{one}" for role in ("question", "answer") for one in LANGUAGES),
-    ]
+    lengths = [f"{role}_{language}" for role in ("question", "answer") for language in LANGUAGES]
     return Audit(
         totals=dict(sorted(counts.totals.items())),
         overall=_balance("", "", counts.answers),
-        languages=tuple(
-            _balance("", language, {key: count for key, count in counts.answers.items() if key[0] == language})
-            for language in LANGUAGES
-        ),
+        languages=tuple(_balance("", language, counts.answers) for language in LANGUAGES),
         kinds=tuple(row for row in rows if not row.language),
         kinds_by_language=tuple(row for row in rows if row.language and row.total),
         num_kinds=max(len(kinds), counts.kinds.num_names if counts.kinds.full else 0),
@@ -169,7 +157,10 @@ def summarise(counts: Counts, similar: bool = False) -> Audit:
         before_kinds=tuple(one for one in before if one),
         things=_things(counts),
         num_things=counts.objects.num_names,
-        histograms={name: dict(sorted(counts.histograms.get(name, {}).items())) for name in histograms},
+        histograms={
+            name: dict(sorted(counts.histograms.get(name, {}).items()))
+            for name in ("rounds", "sides", "aspects", *lengths)
+        },
         formats=dict(sorted(counts.formats.items())),
         repeats={name: repeats(counts.prints.get(name, ())) for name in ("pictures", "texts", "wholes", "keys")},
         alike=_alike(counts.signatures) if similar else {},
@@ -198,16 +189,13 @@ def middle(histogram: Mapping[int, int], part: float = 0.5) -> int | None:
     return None
 
 
-def _balance(name: str, language: str, answers: Mapping[tuple[str, ...], int]) -> Balance:
-    polarities: Counter[str] = Counter()
-    sayings: Counter[str] = Counter()
-    for (_, polarity, said), count in answers.items():
-        polarities[polarity] += count
-        sayings[said] += count
-    return Balance(
-        *(name, language, polarities["positive"], polarities["negative"], polarities[UNKNOWN]),
-        *(sayings["yes"], sayings["no"]),
-    )
+def _balance(name: str, language: str, answers: Mapping[tuple[str, str, str], int]) -> Balance:
+    found: Counter[str] = Counter()
+    for (spoken, polarity, said), count in answers.items():
+        if language in ("", spoken):
+            found.update({polarity: count, f"says {said}": count})
+    counts = (found[one] for one in ("positive", "negative", UNKNOWN, "says yes", "says no"))
+    return Balance(name, language, *counts)
 
 
 def _things(counts: Counts) -> tuple[Thing, ...]:

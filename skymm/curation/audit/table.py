@@ -13,7 +13,6 @@ from skymm.curation.audit.findings import KNOW, LEVELS, LOOK, MEND, Finding, kin
 from skymm.curation.audit.page import audit_words, headline, message_of
 from skymm.curation.audit.reading import clean
 from skymm.curation.audit.summary import Audit
-from skymm.page.document import Words
 from skymm.page.numbers import percent
 
 _COLOURS = {MEND: "bold red", LOOK: "yellow", KNOW: "dim"}
@@ -39,47 +38,36 @@ def print_audit(
     if not found:
         console.print(Text(words["none_found"], style="green"))
     console.print()
-    _balance(audit, words, console)
-    _guessing(audit, words, console)
-    _unreadable(audit, words, console)
-    console.print(Text(str(page)), soft_wrap=True)
 
-
-def _balance(audit: Audit, words: Words, console: Console) -> None:
-    table = Table(title=words["balance"])
-    table.add_column(words["kind"], overflow="fold")
+    balance = Table(title=words["balance"])
+    balance.add_column(words["kind"], overflow="fold")
     for name in ("answers", "positive", "negative", "unknown", "yes", "no"):
-        table.add_column(words[name], justify="right")
-    rows = [(kind_name(row.language, words), row) for row in audit.languages if row.total]
-    rows += [(kind_name(row.name, words), row) for row in audit.kinds[:_MOST]]
-    for place, (name, row) in enumerate(rows):
+        balance.add_column(words[name], justify="right")
+    languages = [row for row in audit.languages if row.total]
+    for place, row in enumerate([*languages, *audit.kinds[:_MOST]], start=1):
         counts = (row.total, row.positive, row.negative, row.unknown, row.yes, row.no)
-        last = place + 1 == sum(row.total > 0 for row in audit.languages)
-        table.add_row(Text(name), *(f"{count:,}" for count in counts), end_section=last)
-    console.print(table)
+        name = Text(kind_name(row.name or row.language, words))
+        balance.add_row(name, *(f"{count:,}" for count in counts), end_section=place == len(languages))
+    console.print(balance)
     if len(audit.kinds) > _MOST:
         console.print(words["more_rows"].format(count=len(audit.kinds) - _MOST), style="dim")
 
-
-def _guessing(audit: Audit, words: Words, console: Console) -> None:
-    if not audit.guesses:
-        return
-    table = Table(title=words["guessing"])
-    table.add_column(words["kind"], overflow="fold")
-    table.add_column(words["language"])
-    table.add_column(words["most_frequent"], overflow="fold", max_width=24)
+    guessing = Table(title=words["guessing"])
+    guessing.add_column(words["kind"], overflow="fold")
+    guessing.add_column(words["language"])
+    guessing.add_column(words["most_frequent"], overflow="fold", max_width=24)
     for name in ("always_it", "from_words"):
-        table.add_column(words[name], justify="right")
+        guessing.add_column(words[name], justify="right")
     for one in audit.guesses[:_MOST]:
         names = (kind_name(one.kind, words), words[one.language], kind_name(one.answer, words))
-        table.add_row(*map(Text, names), percent(one.answer_share), percent(one.guessed))
-    console.print(table)
+        guessing.add_row(*map(Text, names), percent(one.answer_share), percent(one.guessed))
+    if audit.guesses:
+        console.print(guessing)
 
-
-def _unreadable(audit: Audit, words: Words, console: Console) -> None:
     for wrong in audit.unreadable:
         console.print(Text(f"{wrong.name}: {wrong.count:,}", style="red"))
         for example in wrong.examples:
             console.print(Text(f"  {example}", style="dim"))
     for path, message in audit.bad_shards[:_MOST]:
         console.print(Text(message_of(path, message), style="red"))
+    console.print(Text(str(page)), soft_wrap=True)

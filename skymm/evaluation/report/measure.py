@@ -11,8 +11,10 @@ Twins are the same question in Chinese and in English: they carry the same `fiel
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -102,30 +104,27 @@ def is_yes_no(answer: Answer) -> bool:
 
 # Where yes is right, where no is right, with options; for each: how many, and how many of them say what.
 _KINDS = ("yes", "no", "option")
-_COUNTED = ("asked", "yes", "no", "unknown", "right", "chance")
-_PLACES = {name: place for place, name in enumerate([f"{kind}.{what}" for kind in _KINDS for what in _COUNTED])}
-_PLACES |= {"pairs": len(_PLACES), "same": len(_PLACES) + 1}
+_COUNTED = [f"{kind}.{what}" for kind in _KINDS for what in ("asked", "yes", "no", "unknown", "right", "chance")]
+_COUNTED += ["pairs", "same"]
 
 
 def seeing_counts(answers: Sequence[Answer], benchmark: Benchmark) -> np.ndarray:
     """The counts of one cluster that `seeing_rates` needs, (20,): they add up over clusters."""
-    counts = np.zeros(len(_PLACES))
+    counts: Counter[str] = Counter()
     said_to: dict[str, list[str]] = {kind: [] for kind in _KINDS}
     for answer in answers:
         choice = said(answer, benchmark)
-        if choice is None:
-            continue
-        kind = answer.question.gold if is_yes_no(answer) else "option"
-        said_to[kind].append(choice)
-        counts[_PLACES[f"{kind}.asked"]] += 1
-        counts[_PLACES[f"{kind}.right"]] += bool(is_right(answer, benchmark))
-        counts[_PLACES[f"{kind}.chance"]] += 1 / len(answer.question.choices)
-        if choice in ("yes", "no", UNKNOWN):
-            counts[_PLACES[f"{kind}.{choice}"]] += 1
+        if choice is not None:
+            kind = answer.question.gold if is_yes_no(answer) else "option"
+            said_to[kind].append(choice)
+            counts[f"{kind}.asked"] += 1
+            counts[f"{kind}.{choice}"] += choice in ("yes", "no", UNKNOWN)  # not an option that is called "right"
+            counts[f"{kind}.right"] += bool(is_right(answer, benchmark))
+            counts[f"{kind}.chance"] += 1 / len(answer.question.choices)
     if len(said_to["yes"]) == len(said_to["no"]) == 1:
-        counts[_PLACES["pairs"]] = 1
-        counts[_PLACES["same"]] = said_to["yes"] == said_to["no"] != [UNKNOWN]
-    return counts
+        counts["pairs"] = 1
+        counts["same"] = said_to["yes"] == said_to["no"] != [UNKNOWN]
+    return np.array([counts[name] for name in _COUNTED], float)
 
 
 def seeing_rates(counts: np.ndarray) -> dict[str, float | None]:
@@ -137,7 +136,7 @@ def seeing_rates(counts: np.ndarray) -> dict[str, float | None]:
     with options: `right`, `chance`, and `looks` = (right - chance) / (1 - chance). Mixed benchmarks: `looks` is that of
     the yes/no questions where there are any.
     """
-    of = {name: float(counts[place]) for name, place in _PLACES.items()}
+    of = dict(zip(_COUNTED, map(float, counts)))
     asked = of["yes.asked"] + of["no.asked"]
     found: dict[str, float | None] = {
         "unknown": _share(sum(of[f"{kind}.unknown"] for kind in _KINDS), asked + of["option.asked"]),
@@ -227,13 +226,12 @@ def measure(run: Run, label: str, n: int = RESAMPLES, seed: int = SEED) -> Measu
     try:
         scores = benchmark.score(run.answers, files)
     except ValueError as reason:
-        error = str(reason)
-    else:
-        for table in benchmark.tables:
-            entries = value_of(scores, table)
-            field = _field(entries, benchmark) if isinstance(entries, Mapping) else None
-            if field is not None:
-                fields[table], units[table] = field, _unit(entries, field, benchmark)
+        scores, error = {}, str(reason)
+    for table in benchmark.tables:
+        entries = value_of(scores, table)
+        field = _field(entries, benchmark) if isinstance(entries, Mapping) else None
+        if field is not None:
+            fields[table], units[table] = field, _unit(entries, field, benchmark)
 
     def statistics(answers: Sequence[Answer]) -> dict[str, float | None]:
         return _official(benchmark.score(answers, files), benchmark, fields)
@@ -311,36 +309,30 @@ class Twins:
     test: McNemar
 
 
-def language_gaps(runs: Sequence[Run], labels: Sequence[str], n: int = RESAMPLES, seed: int = SEED) -> list[Twins]:
+def language_gaps(runs: Sequence[Run], labels: Sequence[str]) -> list[Twins]:
     """Gaps of the runs that have twins in themselves, then of pairs of runs by one model that have them between them.
 
     The runs are of one benchmark; `labels` are their names on the page.
     """
-    found, between = [], []
-    for run, label in zip(runs, labels, strict=True):
-        twins = _pairs(run.answers, run.answers, run.benchmark)
+    within = [(run, label, _pairs(run, run)) for run, label in zip(runs, labels, strict=True)]
+    found = [_gap(label, run.benchmark, twins) for run, label, twins in within if twins]
+    others = [(run, label) for run, label, twins in within if not twins]
+    for (first, chinese), (second, english) in permutations(others, 2):
+        twins = _pairs(first, second) if first.model == second.model else []
         if twins:
-            found.append(_gap(label, run.benchmark, twins, n, seed))
-        else:
-            between.append((run, label))
-    for first, chinese in between:
-        for second, english in between:
-            if first is not second and first.model == second.model:
-                twins = _pairs(first.answers, second.answers, first.benchmark)
-                if twins:
-                    found.append(_gap(f"{chinese} + {english}", first.benchmark, twins, n, seed))
+            found.append(_gap(f"{chinese} + {english}", first.benchmark, twins))
     return found
 
 
-def _pairs(chinese: Sequence[Answer], english: Sequence[Answer], benchmark: Benchmark) -> list[tuple[Answer, Answer]]:
+def _pairs(chinese: Run, english: Run) -> list[tuple[Answer, Answer]]:
     """Twins with a verdict on both. A twin that is asked twice in one language is no twin: which one would it be?"""
     by_language = []
-    for language, answers in zip(LANGUAGES, (chinese, english)):
+    for language, run in zip(LANGUAGES, (chinese, english)):
         known: dict[str, list[Answer]] = {}
-        for answer in answers:
+        for answer in run.answers:
             fields = answer.question.fields
             is_twin = fields.get("twin") not in (None, "") and _language(answer) == language
-            if is_twin and is_right(answer, benchmark) is not None:
+            if is_twin and is_right(answer, run.benchmark) is not None:
                 known.setdefault(str(fields["twin"]), []).append(answer)
         by_language.append({twin: found[0] for twin, found in known.items() if len(found) == 1})
     return [(answer, by_language[1][twin]) for twin, answer in by_language[0].items() if twin in by_language[1]]
@@ -350,7 +342,7 @@ def _language(answer: Answer) -> str:
     return str(answer.question.fields.get("language"))
 
 
-def _gap(label: str, benchmark: Benchmark, twins: list[tuple[Answer, Answer]], n: int, seed: int) -> Twins:
+def _gap(label: str, benchmark: Benchmark, twins: list[tuple[Answer, Answer]]) -> Twins:
     # Both twins go into the cluster of the English one, so that they are drawn together.
     both = [
         replace(answer, question=replace(answer.question, cluster=english.question.cluster))
@@ -367,7 +359,7 @@ def _gap(label: str, benchmark: Benchmark, twins: list[tuple[Answer, Answer]], n
         zh, en = float(counts[0] / counts[1]), float(counts[2] / counts[3])
         return {"zh": zh, "en": en, "gap": zh - en}
 
-    drawn = cluster_bootstrap(both, None, None, n, seed, Rates(count, numbers))
+    drawn = cluster_bootstrap(both, None, None, RESAMPLES, SEED, Rates(count, numbers))
     zh, en, gap = (drawn.interval(name) for name in ("zh", "en", "gap"))
     verdicts = [tuple(bool(is_right(answer, benchmark)) for answer in pair) for pair in twins]
     alike = sum(one == other for one, other in verdicts) / len(verdicts)

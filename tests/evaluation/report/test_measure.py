@@ -87,6 +87,8 @@ def test_options_are_measured_against_guessing():
     two = [Answer(ask("1", "A", choices=("A", "B")), "A"), Answer(ask("2", "A", choices=LETTERS), "?")]
     found = rates(two, lettered())
     assert found["chance"] == pytest.approx(0.375) and found["unknown"] == 0.5
+    sides = [Answer(ask(str(index), "left", choices=("left", "right")), "right") for index in range(4)]
+    assert rates(sides, lettered(strict=lambda answer: answer.response))["right"] == 0.0, "an option may be called right"
 
 
 def test_captions_have_no_rates():
