@@ -48,7 +48,7 @@ HOMES = {
     "resvg_py": "curation/sources/emoji.py",
     "ray": "curation/building/ray_engine.py",
     "imagehash": "curation/filters/pictures.py",
-    "nltk": "evaluation/reading/lemmas.py",
+    "nltk": "evaluation/reading/english.py",
     "datasketch": "curation/filters/duplicates.py",
     "opencc": "curation/script.py",
 }

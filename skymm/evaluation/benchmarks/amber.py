@@ -1,8 +1,8 @@
-"""AMBER: does it exist, what state is it in, how many, what does it do, do these two touch? And what do descriptions make up?
+"""AMBER: does it exist, what state is it in, how many, what does it do, do these two touch?
 
 Wang et al., arXiv 2311.07397; the rules are those of the official inference.py: an answer has to be exactly Yes or No, and
-the positive class of precision and recall is No, the finding that something is not there. The generative part needs a
-tagger, a lemmatiser and word vectors officially; `amber_nouns` says what stands in for them.
+the positive class of precision and recall is No, the finding that something is not there. AMBER's other part, descriptions,
+is neither asked nor scored: its official numbers need a tagger, a lemmatiser and word vectors.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question, find_image
-from skymm.evaluation.reading.amber_nouns import COUNTED_FROM, description_scores
-from skymm.evaluation.reading.answer_files import join, read_answers
+from skymm.evaluation.reading.rows import join, read_answers, together
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
-from skymm.thoughts import without_thoughts
 from skymm.verdict import yes_no
 
+_DESCRIPTION = "generative"
 # What the official annotations call a kind of question; they have two names for relations.
 _KINDS = {
-    "generative": "generative",
+    _DESCRIPTION: _DESCRIPTION,
     "discriminative-hallucination": "existence",
     "discriminative-attribute-state": "state",
     "discriminative-attribute-number": "number",
@@ -30,8 +29,9 @@ _KINDS = {
     "discriminative-relation": "relation",
     "relation": "relation",
 }
-# The rows of the official printout: what each pools, and what its F1 adds to the denominator.
-_TYPES: dict[str, tuple[tuple[str, ...], float]] = {
+# The rows of the official printout, the first at its top: what each pools, and what its F1 adds to the denominator.
+_TYPES: Mapping[str, tuple[tuple[str, ...], float]] = {
+    "": (("existence", "state", "number", "action", "relation"), 0.0001),
     "existence": (("existence",), 0.001),
     "attribute": (("state", "number", "action"), 0.0001),
     "state": (("state",), 0.0001),
@@ -39,12 +39,12 @@ _TYPES: dict[str, tuple[tuple[str, ...], float]] = {
     "action": (("action",), 0.0001),
     "relation": (("relation",), 0.0001),
 }
-_ALL = (("existence", "state", "number", "action", "relation"), 0.0001)
+_FROM = 0.001  # where the official counts begin that something is divided by, so that nothing is divided by zero
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
     """The questions of a query_*.json, root or in it (query_all.json), with annotations.json beside it, below root or
-    named by files.labels. `split` is generative, discriminative, or one of the kinds. Questions about one picture stand
+    named by files.labels. `split` is one of the kinds, or "discriminative" for all. Questions about one picture stand
     together. Raises ValueError.
     """
     root = Path(recipe.root)
@@ -52,18 +52,19 @@ def load(recipe: EvalRecipe) -> list[Question]:
     labels = Path(recipe.files["labels"]) if "labels" in recipe.files else _found(queries.parent, "annotations.json", 2)
     pictures = Path(recipe.images) if recipe.images else root / "image" if (root / "image").is_dir() else root
     annotations = _annotations(labels)
+    wanted = None if recipe.split == "discriminative" else recipe.split
     questions = []
     for number, row in enumerate(read_rows(queries), 1):
         name, file, text = (str(column(row, f"{queries}, query {number}", key)) for key in ("id", "image", "query"))
-        kind = _annotation(annotations, name, labels)["kind"]
-        part = "generative" if kind == "generative" else "discriminative"
-        if recipe.split in (None, part, kind) or (recipe.split == "attribute" and kind in _TYPES["attribute"][0]):
-            image = find_image(pictures, file, "amber")
-            questions.append(_question(name, text, file, annotations[name], (image,)))
+        if name not in annotations:
+            raise ValueError(f"{labels}: found no annotation of question {name}; are both files of one version?")
+        kind, truth = annotations[name]
+        if kind != _DESCRIPTION and (wanted is None or kind in _TYPES.get(wanted, ((),))[0]):
+            questions.append(_question(name, text, file, kind, truth, find_image(pictures, file, "amber")))
     if not questions:
-        raise ValueError(f"{queries}: found no questions of split {recipe.split!r}, expected one of {sorted(_TYPES)}")
-    first_seen = {question.cluster: place for place, question in reversed(list(enumerate(questions)))}
-    return sorted(questions, key=lambda question: first_seen[question.cluster])
+        expected = sorted(filter(None, _TYPES))
+        raise ValueError(f"{queries}: found no questions of split {recipe.split!r}, expected one of {expected}")
+    return together(questions)
 
 
 def _found(directory: Path, name: str, up: int = 0) -> Path:
@@ -79,56 +80,45 @@ def _below(directory: Path, name: str) -> Path | None:
     return next((path for depth in ("", "*/", "*/*/") for path in sorted(directory.glob(depth + name))), None)
 
 
-def _annotations(path: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Id -> kind, truth, hallu (what a description is likely to make up)."""
-    found: dict[str, Mapping[str, Any]] = {}
+def _annotations(path: Path) -> Mapping[str, tuple[str, str]]:
+    """Id -> kind of question, right answer."""
+    found: dict[str, tuple[str, str]] = {}
     for number, row in enumerate(read_rows(path), 1):
         where = f"{path}, entry {number}"
         name, kind, truth = (column(row, where, key) for key in ("id", "type", "truth"))
-        if kind not in _KINDS or (_KINDS[kind] != "generative" and truth not in YES_NO):
+        if kind not in _KINDS or (kind != _DESCRIPTION and truth not in YES_NO):
             raise ValueError(
                 f"{where}: found type {kind!r} with truth {str(truth)[:40]!r}, expected one of {sorted(_KINDS)}"
             )
         if str(name) in found:
             raise ValueError(f"{where}: id {name} stands there twice")
-        found[str(name)] = {"kind": _KINDS[kind], "truth": truth, "hallu": row.get("hallu", [])}
+        found[str(name)] = (_KINDS[kind], truth)
     return found
 
 
-def _annotation(annotations: Mapping[str, Mapping[str, Any]], name: str, labels: Path) -> Mapping[str, Any]:
-    if name not in annotations:
-        raise ValueError(f"{labels}: found no annotation of question {name}; are both files of one version?")
-    return annotations[name]
-
-
-def _question(
-    name: str, text: str, image: str, annotation: Mapping[str, Any], images: tuple[Path, ...] = ()
-) -> Question:
-    kind = annotation["kind"]
-    if kind == "generative":
-        return Question(name, text, "", image, images, (), dict(annotation))
-    return Question(name, text, annotation["truth"], image, images, YES_NO, {"kind": kind})
+def _question(name: str, text: str, image: str, kind: str, truth: str, *pictures: Path) -> Question:
+    return Question(name, text, truth, image, pictures, YES_NO, {"kind": kind})
 
 
 def read(paths: Sequence[Path], files: Files) -> Answers:
     """Official answer files, [{id, response}], or those of a kit; `labels` is annotations.json. Questions and pictures are
-    known where query_all.json lies near it; else only ids are, and every question is its own cluster. Raises ValueError.
+    known where query_all.json lies near it; else only ids are, and every question is its own cluster. Descriptions are
+    passed over. Raises ValueError.
     """
     if "labels" not in files:
         raise ValueError("amber: answers need the annotations; give --labels data/annotations.json")
     labels = Path(files["labels"])
     queries = _below(labels.parent, "query_all.json")
     known = {str(row["id"]): row for row in read_rows(queries)} if queries else {}
+    annotations = _annotations(labels)
     asked = []
-    for name, annotation in _annotations(labels).items():
+    for name, (kind, truth) in annotations.items():
         query = known.get(name, {"query": "", "image": name})
         row = {"id": name, "image": query["image"], "question": query["query"]}
-        asked.append((row, _question(name, query["query"], query["image"], annotation)))
-    return join(read_answers(paths, files), asked, [("id",), ("image", "question")], labels, files, part=_part)
-
-
-def _part(question: Question) -> str:
-    return "discriminative" if question.gold else "generative"
+        if kind != _DESCRIPTION:
+            asked.append((row, _question(name, query["query"], query["image"], kind, truth)))
+    given = [one for one in read_answers(paths, files) if annotations.get(one.key("id"), ("",))[0] != _DESCRIPTION]
+    return join(given, asked, [("id",), ("image", "question")], labels, files)
 
 
 def parse_official(response: str) -> str:
@@ -137,48 +127,39 @@ def parse_official(response: str) -> str:
 
 
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
-    """`acc`, `precision`, `recall` and `f1` of the yes/no questions, the positive class being No, and the same of `types`
-    as in the official printout: 100 times a number, rounded to one decimal, is what it prints. It counts from 0.001, so
-    that all right is a hair below 1, and its F1 is made of rounded precision and recall; `strict` does neither, reads
-    answers freely in Chinese and English, and has the share of `unknown`, which are wrong and missed.
-
-    `generative` is there when descriptions are, see `description_scores`; it needs relation.json and safe_words.txt, which
-    lie beside `labels`.
+    """`acc`, `precision`, `recall` and `f1`, the positive class being No, and the same of `types` as in the official
+    printout: 100 times a number, rounded to one decimal, is what it prints. It counts from 0.001, so that all right is a
+    hair below 1, and its F1 is made of rounded precision and recall; `strict` does neither, reads answers freely in Chinese
+    and English, and has the share of `unknown`, which are wrong and missed.
     """
-    asked = [answer for answer in answers if answer.question.gold]
-    official = Counter((*_facts(answer), parse_official(answer.response)) for answer in asked)
-    strictly = Counter((*_facts(answer), yes_no(answer.response, answer.question.text)) for answer in asked)
-    described = [answer for answer in answers if not answer.question.gold]
-    generative = _generative(described, files) if described else {}
+    official: Said = Counter()
+    strictly: Said = Counter()
+    for answer in answers:
+        question, response = answer.question, answer.response
+        official[question.fields["kind"], question.gold, parse_official(response)] += 1
+        strictly[question.fields["kind"], question.gold, yes_no(response, question.text)] += 1
+    types = {name: _official(official, *parts) for name, parts in _TYPES.items()}
+    *_, other, total = _counts(official, _TYPES[""][0])
+    strict_types = {name: _strict(strictly, kinds) for name, (kinds, _) in _TYPES.items()}
     return {
-        **_official(official, *_ALL),
-        "types": {name: _official(official, *parts) for name, parts in _TYPES.items()},
-        "other": sum(number for (*_, said), number in official.items() if said == "other") / max(1, len(asked)),
-        **({"note": generative.pop("note")} if "note" in generative else {}),
-        **({"generative": generative} if generative else {}),
-        "strict": {
-            **_strict(strictly, _ALL[0]),
-            "types": {name: _strict(strictly, kinds) for name, (kinds, _) in _TYPES.items()},
-        },
+        **types.pop(""),
+        "types": types,
+        "other": other / max(1, total),
+        "strict": {**strict_types.pop(""), "types": strict_types},
     }
 
 
 Said = Counter[tuple[str, str, str]]  # kind of question, truth, answer -> how often
 
 
-def _facts(answer: Answer) -> tuple[str, str]:
-    return answer.question.fields["kind"], answer.question.gold
-
-
 def _official(rows: Said, kinds: Sequence[str], in_denominator: float) -> dict[str, Any]:
     right, found, said_no, truly_no, _, total = _counts(rows, kinds)
-    if not total:  # only descriptions were asked for
+    if not total:
         return {**dict.fromkeys(("acc", "precision", "recall", "f1")), "num_questions": 0}
-    precision, recall = found / (said_no + COUNTED_FROM), found / (truly_no + COUNTED_FROM)
+    precision, recall = found / (said_no + _FROM), found / (truly_no + _FROM)
     p, r = round(precision * 100, 1) / 100, round(recall * 100, 1) / 100
     f1 = 2 * p * r / (p + r + in_denominator)
-    acc = right / (total + COUNTED_FROM)
-    return {"acc": acc, "precision": precision, "recall": recall, "f1": f1, "num_questions": total}
+    return {"acc": right / (total + _FROM), "precision": precision, "recall": recall, "f1": f1, "num_questions": total}
 
 
 def _strict(rows: Said, kinds: Sequence[str]) -> dict[str, Any]:
@@ -206,22 +187,10 @@ def _counts(rows: Said, kinds: Sequence[str]) -> tuple[int, int, int, int, int, 
     )
 
 
-def _generative(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
-    directory = Path(files["labels"]).parent if "labels" in files else Path()
-    lists = [directory / name for name in ("relation.json", "safe_words.txt")]
-    if "labels" not in files or not all(path.is_file() for path in lists):
-        return {
-            "note": f"not scored: {len(answers)} descriptions need relation.json and safe_words.txt beside --labels"
-        }
-    return description_scores(
-        [(without_thoughts(answer.response), answer.question.fields) for answer in answers], *lists
-    )
-
-
 BENCHMARK = Benchmark(
     name="amber",
-    title="AMBER: existence, attributes and relations, asked about and described",
-    size="14216 yes/no questions and 1004 descriptions, 1004 images",
+    title="AMBER: existence, attributes and relations",
+    size="14216 yes/no questions, 1004 images",
     licence="Apache-2.0, images as their sources have it",
     download="github.com/junyangwang0410/AMBER: data/, and the images from the link in its README",
     layout="the repository: data/query/query_all.json, data/annotations.json, image/AMBER_1.jpg ...",
@@ -234,10 +203,9 @@ BENCHMARK = Benchmark(
         Metric("precision", "precision of No"),
         Metric("recall", "recall of No"),
     ),
-    right=lambda answer: parse_official(answer.response) == answer.question.gold if answer.question.gold else None,
-    strict=lambda answer: yes_no(answer.response, answer.question.text) if answer.question.gold else None,
-    tables=("types", "generative"),
-    sizes={"discriminative": 14216, "generative": 1004},
-    part=_part,
+    right=lambda answer: parse_official(answer.response) == answer.question.gold,
+    strict=lambda answer: yes_no(answer.response, answer.question.text),
+    tables=("types",),
+    sizes={"": 14216},
     strata="kind",
 )

@@ -9,8 +9,7 @@ has right singulars too, and reads Chinese.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,14 @@ from typing import Any
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question
 from skymm.evaluation.reading.captions import (
     RULES,
-    Counts,
     count,
     load_questions,
     read_captions,
     share,
+    silent,
     vocabulary_of,
 )
-from skymm.evaluation.reading.lemmas import INSTALL, nltk_lemmas
+from skymm.evaluation.reading.english import INSTALL, nltk_lemmas
 from skymm.recipe import EvalRecipe
 
 
@@ -59,27 +58,24 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     rules = {rule: _scores(counts[rule]) for rule in ("2018", "2023")}
     lemmas, exact = nltk_lemmas()
     notes = [] if exact else [f"the rule of 2023 by a table of lemmas, near the printed numbers; exact with {INSTALL}"]
-    if not counts["2018"].mentions:
+    if not counts["2018"]["mentions"]:
         notes.append("no object is mentioned: the official scorer divides by zero, chair_i is 0 here")
-    strict = counts["strict"]
-    silent = share(strict.captions - strict.captions_with_objects, strict.captions)
     return {
         **rules["2018"],
         "rules": rules,
         "lemmas": lemmas,
         **({"note": "; ".join(notes)} if notes else {}),
-        "strict": {**_scores(strict), "unknown": silent},
+        "strict": {**_scores(counts["strict"]), "unknown": silent(counts["strict"])},
     }
 
 
-def _scores(counts: Counts) -> dict[str, Any]:
-    kept = ("hallucinated_mentions", "mentions", "hallucinated_captions", "captions")
+def _scores(counts: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "chair_i": share(counts.hallucinated_mentions, counts.mentions),
-        "chair_s": share(counts.hallucinated_captions, counts.captions),
-        "recall": share(counts.recalled, counts.present),
-        "len": counts.length,
-        **{name: value for name, value in asdict(counts).items() if name in kept},
+        "chair_i": share(counts["hallucinated_mentions"], counts["mentions"]),
+        "chair_s": share(counts["hallucinated_captions"], counts["captions"]),
+        "recall": counts["recall"],
+        "len": counts["len"],
+        **{name: value for name, value in counts.items() if name != "captions_with_objects"},
     }
 
 

@@ -7,14 +7,23 @@ what everybody does to answers first: lower-case, no spaces around, no full stop
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question, find_image
-from skymm.evaluation.reading.answer_files import join, read_answers
-from skymm.evaluation.reading.rows import tables_below, tallies, tally, together
+from skymm.evaluation.benchmark import (
+    YES_NO,
+    Answer,
+    Answers,
+    Benchmark,
+    Files,
+    Metric,
+    Question,
+    find_image,
+    scored_twice,
+)
+from skymm.evaluation.reading.rows import join, read_answers, tables_below, tallies, together, totals
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_entries
 from skymm.text import normalise
@@ -74,12 +83,17 @@ def read(paths: Sequence[Path], files: Files) -> Answers:
     return join(given, asked, [("id",)], files["labels"], files)
 
 
-def matches(gold: str, response: str) -> bool:
-    return response.strip().rstrip(".").lower() == gold
+def official(answer: Answer) -> str:
+    return answer.response.strip().rstrip(".").lower()
 
 
-def strict(answer: Answer) -> str | None:
-    return yes_no(answer.response, answer.question.text) if answer.question.gold in YES_NO else None
+def strict(answer: Answer) -> str:
+    """Yes and no as they are read in both languages; other answers normalised, and the right one where they are it."""
+    gold = answer.question.gold
+    if gold in YES_NO:
+        return yes_no(answer.response, answer.question.text)
+    text = _plain(answer.response)
+    return gold if text == _plain(gold) else "" if text else "unknown"
 
 
 @lru_cache(maxsize=1 << 16)
@@ -87,42 +101,24 @@ def _plain(text: str) -> str:
     return _AROUND.sub("", normalise(without_thoughts(text)).lower())
 
 
-def _strict_verdict(answer: Answer) -> tuple[bool, bool]:
-    """(right, unknown): yes and no as they are read in both languages, other answers normalised and compared."""
-    said, gold = strict(answer), answer.question.gold
-    if said is not None:
-        return said == gold, said == "unknown"
-    text = _plain(answer.response)
-    return text == _plain(gold), not text
-
-
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     """`accuracy`, `correct`, `total`; where the official fields are there, `binary` and `open` accuracy (open: structural
     type "query"), and `structural` and `semantic` types with correct, total and acc each.
     """
-    official = [matches(answer.question.gold, answer.response) for answer in answers]
-    strictly = [_strict_verdict(answer) for answer in answers]
-    unknown = sum(one for _, one in strictly) / max(1, len(answers))
-    return {
-        **_score(answers, official),
-        "strict": {**_score(answers, [right for right, _ in strictly]), "unknown": unknown},
-    }
+    return scored_twice(answers, _score, official, strict)
 
 
-def _score(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, Any]:
-    counted = tally(right)
-    fields: list[Mapping[str, Any]] = [answer.question.fields for answer in answers]
+def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
+    rows = [(answer.question.fields, one == answer.question.gold) for answer, one in zip(answers, said)]
+    structural = tallies((of["structural"], right) for of, right in rows)
     kinds = tallies(
-        ("open" if one["structural"] == "query" else "binary" if one["structural"] else "", each)
-        for one, each in zip(fields, right)
+        ("open" if of["structural"] == "query" else "binary" if of["structural"] else "", right) for of, right in rows
     )
     return {
-        "accuracy": counted["acc"],
-        "correct": counted["correct"],
-        "total": counted["total"],
+        **totals([right for _, right in rows]),
         **{kind: counts["acc"] for kind, counts in kinds.items()},
-        "structural": tallies((one["structural"], each) for one, each in zip(fields, right)),
-        "semantic": tallies((one["semantic"], each) for one, each in zip(fields, right)),
+        "structural": structural,
+        "semantic": tallies((of["semantic"], right) for of, right in rows),
     }
 
 
@@ -137,8 +133,8 @@ BENCHMARK = Benchmark(
     score=score,
     read=read,
     metrics=(Metric("accuracy", "accuracy"), Metric("binary", "yes/no and choices"), Metric("open", "open")),
-    right=lambda answer: matches(answer.question.gold, answer.response),
-    strict=strict,
+    right=lambda answer: official(answer) == answer.question.gold,
+    strict=lambda answer: strict(answer) if answer.question.gold in YES_NO else None,
     tables=("structural", "semantic"),
     sizes={"": 12578},
 )

@@ -24,9 +24,9 @@ from skymm.evaluation.benchmark import (
     Question,
     find_image,
     once_each,
+    scored_twice,
 )
-from skymm.evaluation.reading.answer_files import ENDINGS, Given, given_of, join, refuse_labels
-from skymm.evaluation.reading.rows import rows_of, tables_below
+from skymm.evaluation.reading.rows import ENDINGS, Given, given_of, join, refuse_labels, rows_of, tables_below
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
 from skymm.verdict import yes_no
@@ -130,17 +130,21 @@ def strict(answer: Answer) -> str:
     return parse(bare) if bare in ("0", "1", "2") else yes_no(answer.response, answer.question.text)
 
 
-def verdict(answer: Answer, reading: Callable[[Answer], str]) -> str:
-    """The judge's "0", "1" or "2"; by the reading where no judge was asked."""
-    if "verdict" in answer.question.fields:
-        return answer.question.fields["verdict"]
-    said = reading(answer)
-    return "2" if said == "unknown" else str(int(said == answer.question.gold))
+def official(answer: Answer) -> str:
+    """ "yes", "no" or "unknown", as the judge's verdict has it; by the rule where no judge was asked."""
+    gold = answer.question.gold
+    judged = {"1": gold, "0": "no" if gold == "yes" else "yes", "2": "unknown"}
+    verdict = answer.question.fields.get("verdict")
+    return judged[verdict] if verdict else parse(answer.response)
 
 
 def _right(question: Question, said: str) -> bool:
-    without_figure = question.fields["category"] == "VS" and question.fields["figure_id"] == "0"
-    return said == "1" or (said == "2" and without_figure)
+    """Unclear is right about a visual-supplement question without its figure."""
+    return said == question.gold or (said == "unknown" and _without_figure(question))
+
+
+def _without_figure(question: Question) -> bool:
+    return question.fields["category"] == "VS" and question.fields["figure_id"] == "0"
 
 
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
@@ -153,26 +157,18 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     `yes_diff` follows the official rule, by which a wrong answer is the opposite of the truth: an unclear one too.
     `strict` reads the answers themselves, in Chinese too, whatever a judge said; `unknown` is the share of unclear ones.
     """
-    official = [verdict(answer, lambda one: parse(one.response)) for answer in answers]
-    read_strictly = [strict(answer) for answer in answers]
-    strictly = [
-        "2" if said == "unknown" else str(int(said == answer.question.gold))
-        for said, answer in zip(read_strictly, answers)
-    ]
     judged = sum("verdict" in answer.question.fields for answer in answers)
+    all_judged = judged == len(answers) > 0
     return {
-        **_score(answers, official),
-        "unclear": official.count("2") / max(1, len(answers)),
+        **scored_twice(answers, _score, official, strict),
+        "unclear": list(map(official, answers)).count("unknown") / max(1, len(answers)),
         "judged": judged,
-        "note": "verdicts of a judge"
-        if judged == len(answers) and answers
-        else "read by rule where no judge was asked",
-        "strict": {**_score(answers, strictly), "unknown": read_strictly.count("unknown") / max(1, len(answers))},
+        "note": "verdicts of a judge" if all_judged else "read by rule where no judge was asked",
     }
 
 
-def _score(answers: Sequence[Answer], verdicts: Sequence[str]) -> dict[str, Any]:
-    rows = [(answer.question, _right(answer.question, said)) for answer, said in zip(answers, verdicts)]
+def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
+    rows = [(answer.question, _right(answer.question, one)) for answer, one in zip(answers, said)]
     categories = sorted({question.fields["category"] for question, _ in rows})
     return {
         **_rates(rows),
@@ -186,7 +182,7 @@ def _rates(rows: Sequence[tuple[Question, bool]]) -> dict[str, Any]:
         return _grouped(chosen, lambda question: (question.cluster, question.fields["question_id"]))
 
     figures = _grouped(
-        (row for row in rows if not (row[0].fields["category"] == "VS" and row[0].fields["figure_id"] == "0")),
+        (row for row in rows if not _without_figure(row[0])),
         lambda question: (question.cluster, question.fields["figure_id"]),
     )
     wrong = [question for question, right in rows if not right]
@@ -237,7 +233,7 @@ BENCHMARK = Benchmark(
         Metric("q_acc", "question pairs"),
         Metric("f_acc", "figures"),
     ),
-    right=lambda answer: _right(answer.question, verdict(answer, lambda one: parse(one.response))),
+    right=lambda answer: _right(answer.question, official(answer)),
     strict=strict,
     tables=("categories",),
     sizes={"": 1129},

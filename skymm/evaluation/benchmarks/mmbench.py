@@ -6,12 +6,11 @@ which it finds no letter is wrong. CCBench has the same table without rotations,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question
-from skymm.evaluation.reading.answer_files import join, read_answers, with_own_labels
+from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question, scored_twice
 from skymm.evaluation.reading.letters import official_mmbench, option_letter
 from skymm.evaluation.reading.rows import (
     Row,
@@ -20,6 +19,8 @@ from skymm.evaluation.reading.rows import (
     option_lines,
     options_of,
     pictures_of,
+    read_answers,
+    read_by_id,
     rows_of,
     tables_below,
     together,
@@ -84,13 +85,10 @@ def read(paths: Sequence[Path], files: Files) -> Answers:
         raise ValueError(
             f"{rounds.where}: found round {rounds.key('round_id')}, expected rotations as rows of the table"
         )
-    if "labels" in files:
-        labels = Path(files["labels"])
-        asked = [(row, _question(row, f"{labels}, row {number}")) for number, row in enumerate(rows_of(labels), 1)]
-        return join(given, asked, [("id",)], labels, files)
-    questions = [_question({**one.row, "answer": one.gold}, one.where) for one in given]
-    answers = with_own_labels(given, questions, files)
-    answers.expected = sum({question.cluster: rotations(question) for question in questions}.values())
+    answers = read_by_id(paths, files, _question)
+    if "labels" not in files:
+        questions = (answer.question for answer in answers)
+        answers.expected = sum({question.cluster: rotations(question) for question in questions}.values())
     return answers
 
 
@@ -120,17 +118,13 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
             f"{len(hidden)} questions ({hidden[0]} first) have no right answer in their table, expected one for each; "
             "score the dev split, submit the test split to the server, or give the answers with --labels"
         )
-    scores = _score(answers, official)
-    read_strictly = [strict(answer) for answer in answers]
-    unknown = read_strictly.count("unknown") / max(1, len(answers))
-    return {**scores, "strict": {**_score(answers, strict), "unknown": unknown}}
+    return scored_twice(answers, _score, official, strict)
 
 
-def _score(answers: Sequence[Answer], reading: Callable[[Answer], str]) -> dict[str, Any]:
+def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     groups: dict[str, list[tuple[Answer, bool]]] = {}
-    for answer in answers:
-        right = reading(answer) == answer.question.gold
-        groups.setdefault(answer.question.cluster, []).append((answer, right))
+    for answer, one in zip(answers, said):
+        groups.setdefault(answer.question.cluster, []).append((answer, one == answer.question.gold))
     return {
         **_shares(groups.values()),
         "categories": _by(groups.values(), "category"),

@@ -13,23 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question
-from skymm.evaluation.reading.answer_files import Given, join, read_answers, refuse_labels, with_own_labels
+from skymm.evaluation.reading.rows import Given, join, read_answers, refuse_labels, with_own_labels
 from skymm.recipe import EvalRecipe
 from skymm.tables import read_text
 from skymm.verdict import yes_no
 
-PERCEPTION = (
-    "existence",
-    "count",
-    "position",
-    "color",
-    "posters",
-    "celebrity",
-    "scene",
-    "landmark",
-    "artwork",
-    "OCR",
-)
+PERCEPTION = ("existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR")
 COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
 SUBTASKS = PERCEPTION + COGNITION
 
@@ -166,13 +155,13 @@ def read(paths: Sequence[Path], files: Files) -> Answers:
 
 
 def _read_kit(paths: Sequence[Path], files: Files) -> Answers:
-    given = read_answers(paths, files)
-    rows = [replace(one, row={**one.row, "subtask": _subtask(one), "image": _picture(one)}) for one in given]
+    rows = []
+    for one in read_answers(paths, files):
+        places = [str(one.row.get(name) or "") for name in _PLACES]
+        picture = next((place for place in places if "." in place), "")
+        rows.append(replace(one, row={**one.row, "subtask": _subtask(one, places), "image": picture}))
     if "labels" in files:
-        asked = [
-            ({"subtask": one.fields["subtask"], "image": one.fields["image"], "question": one.text}, one)
-            for one in _label_questions(Path(files["labels"]))
-        ]
+        asked = [({**one.fields, "question": one.text}, one) for one in _label_questions(Path(files["labels"]))]
         return join(rows, asked, [("subtask", "image", "question")], Path(files["labels"]), files)
     questions = []
     for one in rows:
@@ -181,24 +170,19 @@ def _read_kit(paths: Sequence[Path], files: Files) -> Answers:
                 f"{one.where}: found no right answer beside the model's ({one.gold!r}); give --labels, the release of MME or "
                 "a directory of result files"
             )
-        cluster, image = f"{one.row['subtask']}/{one.key('image')}", one.key("image")
-        known = {"subtask": one.row["subtask"], "image": image}
-        text = one.key("question")
-        questions.append(Question(f"{cluster}/{text}", text, one.gold.lower(), cluster, (), YES_NO, known))
+        fields, text = {name: one.key(name) for name in ("subtask", "image")}, one.key("question")
+        cluster = "/".join(fields.values())
+        questions.append(Question(f"{cluster}/{text}", text, one.gold.lower(), cluster, (), YES_NO, fields))
     return with_own_labels(rows, questions, files)
 
 
-def _subtask(one: Given) -> str:
+def _subtask(one: Given, places: Sequence[str]) -> str:
     """By the category of a row, or the folder that its picture or id begins with."""
-    named = [str(one.row.get("category") or ""), *(str(one.row.get(name) or "").split("/")[0] for name in _PLACES)]
+    named = [str(one.row.get("category") or ""), *(place.split("/")[0] for place in places)]
     found = next((subtask for name in named for subtask in SUBTASKS if name.lower() == subtask.lower()), None)
     if found is None:
         raise ValueError(f"{one.where}: found {named}, expected a category or folder that is a subtask of MME")
     return found
-
-
-def _picture(one: Given) -> str:
-    return next((name for name in (str(one.row.get(place) or "") for place in _PLACES) if "." in name), "")
 
 
 def _label_questions(directory: Path) -> list[Question]:

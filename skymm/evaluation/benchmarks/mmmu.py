@@ -14,10 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
-from skymm.evaluation.reading.answer_files import Given, given_of, refuse_labels
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.mmmu_parsing import open_right, parse_multi_choice, strict_open
-from skymm.evaluation.reading.rows import option_lines, picture_of, rows_of, tables_below, tallies, tally
+from skymm.evaluation.reading.rows import (
+    Given,
+    given_of,
+    option_lines,
+    picture_of,
+    refuse_labels,
+    rows_of,
+    tables_below,
+    tallies,
+    tally,
+    totals,
+)
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_json, text_of
 
@@ -207,11 +217,9 @@ def _score(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, Any]:
     kinds: Mapping[bool, list[bool]] = {True: [], False: []}
     for answer, one in zip(answers, right):
         kinds[bool(answer.question.fields["options"])].append(one)
-    counted, fields = tally(right), [answer.question.fields for answer in answers]
+    fields = [answer.question.fields for answer in answers]
     return {
-        "correct": counted["correct"],
-        "total": counted["total"],
-        "accuracy": counted["acc"],
+        **totals(right),
         "multi_choice": tally(kinds[True]),
         "open": tally(kinds[False]),
         "subjects": tallies((one["subject"], each) for one, each in zip(fields, right)),

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question
-from skymm.evaluation.reading.answer_files import join, read_answers, with_own_labels
+from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question, scored_twice
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.rows import (
     Row,
@@ -23,11 +22,12 @@ from skymm.evaluation.reading.rows import (
     options_in,
     options_of,
     pictures_of,
+    read_by_id,
     rows_of,
     tables_below,
     tallies,
-    tally,
     together,
+    totals,
 )
 from skymm.recipe import EvalRecipe
 from skymm.tables import column
@@ -47,7 +47,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
         if not all("index" in row for row in rows):
             raise ValueError(f"{path}: found fields {sorted(rows[0])}, expected index among them")
         for number, (row, picture) in enumerate(zip(rows, pictures_of(rows, str(path))), 1):
-            question = _question(row, f"{path}, row {number}", digest(picture), (picture,))
+            question = _question(row, f"{path}, row {number}", picture)
             if recipe.split in (None, question.fields["category"]):
                 questions.append(question)
     if not questions:
@@ -57,7 +57,8 @@ def load(recipe: EvalRecipe) -> list[Question]:
     return together(questions)
 
 
-def _question(row: Row, where: str, cluster: str, images: tuple[bytes, ...] = ()) -> Question:
+def _question(row: Row, where: str, *images: bytes) -> Question:
+    index = str(number_of(row, where))
     asked = str(row.get("question", "")).strip()
     in_columns = options_of(row)
     gold = str(column(dict(row), where, "answer")).strip().upper()
@@ -71,23 +72,15 @@ def _question(row: Row, where: str, cluster: str, images: tuple[bytes, ...] = ()
         fields["bench"] = fields["bench"] or str(row["meta_info"].get("source", ""))
     text = "\n".join(filter(None, [asked, option_lines(in_columns), INSTRUCTION]))
     choices = tuple(options or _LETTERS)
-    return Question(str(row["index"]), text, gold, cluster, images, choices, {**fields, "options": options})
+    cluster = digest(images[0]) if images else index
+    return Question(index, text, gold, cluster, images, choices, {**fields, "options": options})
 
 
 def read(paths: Sequence[Path], files: Files) -> Answers:
     """Result tables of VLMEvalKit and other kits: index, prediction; answer and category too, or from the questions as
     `files["labels"]`.
     """
-    given = read_answers(paths, files)
-    if "labels" in files:
-        labels = Path(files["labels"])
-        asked = [(row, _question(row, str(labels), str(row["index"]))) for row in rows_of(labels)]
-        return join(given, asked, [("id",)], labels, files)
-    questions = [
-        _question({**one.row, "answer": one.gold, "index": number_of(one.row, one.where)}, one.where, one.key("id"))
-        for one in given
-    ]
-    return with_own_labels(given, questions, files)
+    return read_by_id(paths, files, _question)
 
 
 def matches(gold: str, response: str) -> bool:
@@ -95,6 +88,10 @@ def matches(gold: str, response: str) -> bool:
     gold, response = (text.lower().strip().replace("\n", " ") for text in (gold, response))
     places = [0] + [len(start) for start in ("(", "option ", "the answer is ") if response.startswith(start)]
     return bool(gold) and any(response[place : place + 1] == gold for place in places)
+
+
+def official(answer: Answer) -> str:
+    return answer.question.gold if matches(answer.question.gold, answer.response) else "other"
 
 
 def strict(answer: Answer) -> str:
@@ -107,22 +104,16 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
 
     The official scorer divides by 1500 and 250 whatever the file holds; here by what it holds, the same for a whole file.
     """
-    official = _score(answers, [matches(answer.question.gold, answer.response) for answer in answers])
-    read_strictly = [strict(answer) for answer in answers]
-    strictly = _score(answers, [said == answer.question.gold for said, answer in zip(read_strictly, answers)])
-    return {**official, "strict": {**strictly, "unknown": read_strictly.count("unknown") / max(1, len(answers))}}
+    return scored_twice(answers, _score, official, strict)
 
 
-def _score(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, Any]:
-    counted = tally(right)
-    fields = [answer.question.fields for answer in answers]
-    axes = [f"{one['category']}({one['l2_category']})" if one["l2_category"] else "" for one in fields]
+def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
+    rows = [(answer.question.fields, answer.question.gold == one) for answer, one in zip(answers, said)]
+    axes = [(f"{of['category']}({of['l2_category']})" if of["l2_category"] else "", right) for of, right in rows]
     return {
-        "correct": counted["correct"],
-        "total": counted["total"],
-        "accuracy": counted["acc"],
-        "capabilities": tallies((one["category"], each) for one, each in zip(fields, right)),
-        "axes": tallies(zip(axes, right)),
+        **totals([right for _, right in rows]),
+        "capabilities": tallies((of["category"], right) for of, right in rows),
+        "axes": tallies(axes),
     }
 
 
@@ -137,7 +128,7 @@ BENCHMARK = Benchmark(
     score=score,
     read=read,
     metrics=(Metric("accuracy", "accuracy"),),
-    right=lambda answer: matches(answer.question.gold, answer.response),
+    right=lambda answer: official(answer) == answer.question.gold,
     strict=strict,
     tables=("capabilities", "axes"),
     sizes={"": 1500},

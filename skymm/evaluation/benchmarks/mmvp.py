@@ -13,10 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question, find_image
-from skymm.evaluation.reading.answer_files import read_answers, with_own_labels
+from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question, find_image, scored_twice
 from skymm.evaluation.reading.letters import option_letter
-from skymm.evaluation.reading.rows import tables_below
+from skymm.evaluation.reading.rows import read_answers, tables_below, with_own_labels
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
 
@@ -86,27 +85,27 @@ def official_letter(response: str) -> str | None:
     return leading[1] if leading else None
 
 
+def official(answer: Answer) -> str:
+    return official_letter(answer.response) or "other"
+
+
 def strict(answer: Answer) -> str:
     return option_letter(answer.response, answer.question.fields["options"])
 
 
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     """`pair_acc`: share of pairs with both answers right (random: 0.25); `acc`: share of right answers; `num_pairs`."""
-    official = [official_letter(answer.response) == answer.question.gold for answer in answers]
-    read_strictly = [strict(answer) for answer in answers]
-    strictly = [letter == answer.question.gold for letter, answer in zip(read_strictly, answers)]
-    unknown = read_strictly.count("unknown") / max(1, len(answers))
-    return {**_score(answers, official), "strict": {**_score(answers, strictly), "unknown": unknown}}
+    return scored_twice(answers, _score, official, strict)
 
 
-def _score(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, Any]:
+def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     pairs: dict[str, list[bool]] = {}
-    for answer, one in zip(answers, right):
-        pairs.setdefault(answer.question.cluster, []).append(one)
+    for answer, one in zip(answers, said):
+        pairs.setdefault(answer.question.cluster, []).append(one == answer.question.gold)
     both = [all(pair) for pair in pairs.values() if len(pair) == 2]  # half a pair, in a run that was cut off, is none
     return {
         "pair_acc": sum(both) / max(1, len(both)),
-        "acc": sum(right) / max(1, len(right)),
+        "acc": sum(map(sum, pairs.values())) / max(1, len(answers)),
         "num_pairs": len(both),
     }
 
@@ -122,7 +121,7 @@ BENCHMARK = Benchmark(
     score=score,
     read=read,
     metrics=(Metric("pair_acc", "pairs right"), Metric("acc", "answers right")),
-    right=lambda answer: official_letter(answer.response) == answer.question.gold,
+    right=lambda answer: official(answer) == answer.question.gold,
     strict=strict,
     sizes={"": 300},
 )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each
+from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each, scored_twice
 from skymm.evaluation.reading.rows import tables_below
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
@@ -108,7 +108,10 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
 
     `strict` is the same, since nothing is parsed; its `unknown` are answers that choose no picture.
     """
-    said = [chosen(answer) for answer in answers]
+    return scored_twice(answers, _score, chosen, chosen)
+
+
+def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     pairs: dict[tuple[str, str], list[bool]] = {}
     for answer, choice in zip(answers, said):
         key = (answer.question.fields["pattern"], answer.question.cluster)
@@ -116,10 +119,9 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     found: dict[str, list[bool]] = {}
     for (pattern, _), pair in pairs.items():
         found.setdefault(pattern, []).append(len(pair) == 2 and all(pair))
-    order = [*PATTERNS, *found]
-    patterns = {name: sum(found[name]) / len(found[name]) for name in dict.fromkeys(order) if name in found}
-    scores = {"average": sum(patterns.values()) / max(1, len(patterns)), "patterns": patterns}
-    return {**scores, "strict": {**scores, "unknown": said.count("unknown") / max(1, len(said))}}
+    order = [name for name in dict.fromkeys([*PATTERNS, *found]) if name in found]
+    patterns = {name: sum(found[name]) / len(found[name]) for name in order}
+    return {"average": sum(patterns.values()) / max(1, len(patterns)), "patterns": patterns}
 
 
 BENCHMARK = Benchmark(

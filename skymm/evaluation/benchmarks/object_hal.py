@@ -8,13 +8,12 @@ tables, in which a repeated object counts again. So rates compare with each othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question
-from skymm.evaluation.reading.captions import Counts, count, load_questions, read_captions, share, vocabulary_of
+from skymm.evaluation.reading.captions import count, load_questions, read_captions, share, silent, vocabulary_of
 from skymm.recipe import EvalRecipe
 
 NOTE = "objects are found by CHAIR's tables; published rates have them listed by a language model"
@@ -39,18 +38,16 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     """
     vocabulary = vocabulary_of(files, "object_hal")
     official, strict = (count(answers, vocabulary, rule) for rule in ("2018", "strict"))
-    silent = share(strict.captions - strict.captions_with_objects, strict.captions)
-    return {**_scores(official), "note": NOTE, "strict": {**_scores(strict), "unknown": silent}}
+    return {**_scores(official), "note": NOTE, "strict": {**_scores(strict), "unknown": silent(strict)}}
 
 
-def _scores(counts: Counts) -> dict[str, Any]:
-    kept = ("hallucinated_mentions", "mentions", "hallucinated_captions", "captions_with_objects", "captions")
+def _scores(counts: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "response_rate": share(counts.hallucinated_captions, counts.captions_with_objects),
-        "object_rate": share(counts.hallucinated_mentions, counts.mentions),
-        "recall": share(counts.recalled, counts.present),
-        "len": counts.length,
-        **{name: value for name, value in asdict(counts).items() if name in kept},
+        "response_rate": share(counts["hallucinated_captions"], counts["captions_with_objects"]),
+        "object_rate": share(counts["hallucinated_mentions"], counts["mentions"]),
+        "recall": counts["recall"],
+        "len": counts["len"],
+        **counts,
     }
 
 

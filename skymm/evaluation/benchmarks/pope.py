@@ -25,8 +25,7 @@ from skymm.evaluation.benchmark import (
     find_image,
     once_each,
 )
-from skymm.evaluation.reading.answer_files import ENDINGS, Given, given_of, join, with_own_labels
-from skymm.evaluation.reading.rows import rows_of, tables_below
+from skymm.evaluation.reading.rows import ENDINGS, Given, given_of, join, rows_of, tables_below, with_own_labels
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
 from skymm.verdict import yes_no
@@ -55,12 +54,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
             pictures, name, "pope"
         )
 
-    return [
-        question
-        for path in chosen
-        for row in _label_rows(path)
-        for question in [_question(path, row, (picture(str(row["image"])),))]
-    ]
+    return [replace(one, images=(picture(one.cluster),)) for path in chosen for _, one in _asked(path)]
 
 
 def _question_files(root: Path) -> list[Path]:
@@ -81,22 +75,24 @@ def _source(path: Path) -> str:
     return re.split("(?:re)?pope", path.stem.lower())[0].strip("_-. ") or path.stem.lower()
 
 
-def _label_rows(path: Path) -> list[Row]:
-    rows = []
+def _asked(path: Path) -> list[tuple[Row, Question]]:
+    """The rows of a question file, with what they ask."""
+    found = []
     for number, row in enumerate(read_rows(path), 1):
         where = f"{path}, question {number}"
         label = str(column(row, where, "label")).strip().lower()
         if label not in YES_NO:
             raise ValueError(f"{where}: the label is {row['label']!r}, expected yes or no")
-        text = str(column(row, where, "text", "question"))
-        name = row.get("question_id", number)
-        rows.append({"id": str(name), "text": text, "label": label, "image": column(row, where, "image")})
-    return rows
+        text, image = str(column(row, where, "text", "question")), column(row, where, "image")
+        name = str(row.get("question_id", number))
+        known = {"id": name, "text": text, "image": image}
+        found.append((known, _question(path, f"{path.stem}/{name}", text, label, image)))
+    return found
 
 
-def _question(path: Path, row: Row, images: tuple[Path, ...] = ()) -> Question:
-    fields = {"split": _split(path), "source": _source(path), "image": row["image"]}
-    return Question(f"{path.stem}/{row['id']}", row["text"], row["label"], str(row["image"]), images, YES_NO, fields)
+def _question(path: Path, name: str, text: str, label: str, image: Any, split: str = "") -> Question:
+    fields = {"split": split or _split(path), "source": _source(path), "image": image}
+    return Question(name, text, label, str(image), (), YES_NO, fields)
 
 
 def read(paths: Sequence[Path], files: Files) -> Answers:
@@ -126,10 +122,7 @@ def read(paths: Sequence[Path], files: Files) -> Answers:
                 parts += [(mine, path)] if mine else []
         else:
             parts.append((rows, _labels_of(file, labels, len(answer_files))))
-    joined = [
-        join(rows, [(row, _question(path, row)) for row in _label_rows(path)], _WAYS, path, files)
-        for rows, path in parts
-    ]
+    joined = [join(rows, _asked(path), _WAYS, path, files) for rows, path in parts]
     if not joined:
         raise ValueError(f"{answer_files[0]}: found no answers to {[path.name for path in labels]}")
     return Answers(
@@ -155,8 +148,7 @@ def _own_labels(given: Mapping[Path, Sequence[Given]], files: Files) -> Answers:
             split = _category(one) or _split(file)
             name = f"{_source(file)}_pope_{split}/{one.key('id') or number}"
             image = str(one.row.get("image") or one.key("image") or number)
-            fields = {"split": split, "source": _source(file), "image": image}
-            questions.append(Question(name, one.key("question"), label, image, (), YES_NO, fields))
+            questions.append(_question(file, name, one.key("question"), label, image, split))
             rows.append(one)
     return with_own_labels(rows, questions, files)
 
@@ -217,48 +209,35 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     Where the official script divides by zero the number is 0, and `note` says so. In `strict` an answer that says neither
     is `unknown`: wrong in `acc`, missed in `recall`, and in none of the four counts.
     """
-    official = _score(answers, lambda answer: parse_official(answer.response))
     strictly = _score(answers, strict)
-    for one in (official, *official["splits"].values(), *official.get("sources", {}).values()):
+    scores = _score(answers, lambda answer: parse_official(answer.response))
+    for one in (scores, *scores["splits"].values(), *scores.get("sources", {}).values()):
         del one["unknown"]
-    return {**official, "strict": strictly}
+    return {**scores, "strict": strictly}
 
 
-Said = Counter[tuple[str, str, str, str]]  # source, split, label, answer (yes, no or unknown) -> how often
+Said = Counter[tuple[str, str]]  # label, answer (yes, no or unknown) -> how often
 
 
 def _score(answers: Sequence[Answer], reading: Callable[[Answer], str]) -> dict[str, Any]:
-    rows: Said = Counter(
-        (
-            answer.question.fields["source"],
-            answer.question.fields["split"],
-            answer.question.gold,
-            _said(answer, reading),
-        )
-        for answer in answers
-    )
-    splits = sorted({split for _, split, *_ in rows}, key=lambda split: (*SPLITS, split).index(split))
-    sources = sorted({source for source, *_ in rows})
-    scores = _rates(rows)
-    scores["splits"] = {name: _rates(_part(rows, 1, name)) for name in splits}
-    if len(sources) > 1:
-        scores["sources"] = {name: _rates(_part(rows, 0, name)) for name in sources}
-    return scores
+    everything: Said = Counter()
+    parts: dict[str, dict[str, Said]] = {"split": {}, "source": {}}
+    for answer in answers:
+        # The official rule takes an empty answer for a yes, but where there is no answer there is none to take.
+        pair = answer.question.gold, "unknown" if answer.failed else reading(answer)
+        everything[pair] += 1
+        for part, found in parts.items():
+            found.setdefault(answer.question.fields[part], Counter())[pair] += 1
+    splits = sorted(parts["split"], key=lambda split: (*SPLITS, split).index(split))
+    sources = sorted(parts["source"])
+    return {
+        **_rates(everything),
+        "splits": {name: _rates(parts["split"][name]) for name in splits},
+        **({"sources": {name: _rates(parts["source"][name]) for name in sources}} if len(sources) > 1 else {}),
+    }
 
 
-def _said(answer: Answer, reading: Callable[[Answer], str]) -> str:
-    """The official rule takes an empty answer for a yes, but where there is no answer there is none to take."""
-    return "unknown" if answer.failed else reading(answer)
-
-
-def _part(rows: Said, place: int, name: str) -> Said:
-    return Counter({row: number for row, number in rows.items() if row[place] == name})
-
-
-def _rates(rows: Said) -> dict[str, Any]:
-    counts: Counter[tuple[str, str]] = Counter()
-    for (*_, label, said), number in rows.items():
-        counts[label, said] += number
+def _rates(counts: Said) -> dict[str, Any]:
     total = counts.total()
     tp, fp, tn, fn = (counts[pair] for pair in (("yes", "yes"), ("no", "yes"), ("no", "no"), ("yes", "no")))
     labelled_yes = sum(number for (label, _), number in counts.items() if label == "yes")

@@ -9,13 +9,12 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Files, Picture, Question, once_each
-from skymm.evaluation.reading.answer_files import given_of
 from skymm.evaluation.reading.mentions import (
     Mention,
     Vocabulary,
@@ -25,6 +24,7 @@ from skymm.evaluation.reading.mentions import (
     read_vocabulary,
     strict_mentions,
 )
+from skymm.evaluation.reading.rows import given_of
 from skymm.progress import say
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_json, read_rows
@@ -41,7 +41,16 @@ RULES: Mapping[str, Callable[[Vocabulary, str], tuple[Mention, ...]]] = {
     "2023": lemma_mentions,
     "strict": strict_mentions,
 }
+# By the rule of 2018 words lie between single spaces, by that of 2023 marks are words: neither knows Chinese.
+_LENGTHS: Mapping[str, Callable[[Vocabulary, str], int]] = {
+    "2018": lambda vocabulary, caption: len(caption.split(" ")),
+    "2023": lambda vocabulary, caption: len(lemma_words(vocabulary, caption)),
+    "strict": lambda vocabulary, caption: len(words(caption)),
+}
 Objects = Mapping[int, tuple[str, ...]]  # COCO's number of an image -> the classes that are in it
+
+
+# --- what is in the images ----------------------------------------------------------------------------------------------
 
 
 def vocabulary_of(files: Files, benchmark: str) -> Vocabulary:
@@ -62,33 +71,25 @@ def objects_of(files: Files, benchmark: str, rule: str = "2018") -> Objects:
         )
     path = Path(files["objects"])
     if path.is_dir():
-        return _coco_objects(path, vocabulary_of(files, benchmark), RULES[rule])
-    return _objects_table(path)
-
-
-def _objects_table(path: Path) -> Objects:
+        return _coco_objects(path, vocabulary_of(files, benchmark), rule)
     values = read_json(path)
     if len(values) != 1 or not isinstance(values[0], dict) or not values[0]:
         raise ValueError(f"{path}: expected one JSON object, image number -> list of classes")
-    table = {}
-    for number, classes in values[0].items():
-        if not isinstance(classes, list):
-            raise ValueError(f"{path}: image {number} has {str(classes)[:40]!r}, expected a list of classes")
-        table[image_number(number, str(path))] = tuple(classes)
-    return table
+    wrong = next((item for item in values[0].items() if not isinstance(item[1], list)), None)
+    if wrong:
+        raise ValueError(f"{path}: image {wrong[0]} has {str(wrong[1])[:40]!r}, expected a list of classes")
+    return {image_number(name, str(path)): tuple(classes) for name, classes in values[0].items()}
 
 
-def _coco_objects(
-    directory: Path, vocabulary: Vocabulary, mentioned: Callable[[Vocabulary, str], tuple[Mention, ...]]
-) -> Objects:
+def _coco_objects(directory: Path, vocabulary: Vocabulary, rule: str) -> Objects:
     found: dict[int, set[str]] = {}
-    kinds = {kind: sorted(directory.glob(f"{kind}_*.json")) for kind in ("instances", "captions")}
-    for kind, paths in kinds.items():
-        if not paths:
+    paths = {kind: sorted(directory.glob(f"{kind}_*.json")) for kind in ("instances", "captions")}
+    for kind, there in paths.items():
+        if not there:
             raise ValueError(
                 f"{directory}: found no {kind}_*.json, expected COCO's instances_* and captions_*2014.json"
             )
-    for path in kinds["instances"]:
+    for path in paths["instances"]:
         (table,) = read_json(path)
         names = {category["id"]: category["name"] for category in table["categories"]}
         for image in table["images"]:
@@ -98,10 +99,10 @@ def _coco_objects(
             if name not in vocabulary.classes:
                 raise ValueError(f"{path}: the class {name!r} is not among the synonyms; is --vocab CHAIR's?")
             found.setdefault(segment["image_id"], set()).add(vocabulary.classes[name])
-    for path in kinds["captions"]:
+    for path in paths["captions"]:
         (table,) = read_json(path)
         for caption in table["annotations"]:
-            mentions = mentioned(vocabulary, caption["caption"])
+            mentions = RULES[rule](vocabulary, caption["caption"])
             found.setdefault(caption["image_id"], set()).update(kind for _, (kind,) in mentions)
     return {number: tuple(sorted(classes)) for number, classes in found.items()}
 
@@ -112,6 +113,33 @@ def image_number(name: Any, where: str) -> int:
     if not match:
         raise ValueError(f"{where}: {str(name)[:60]!r} has no number of a COCO image in it")
     return int(match[1])
+
+
+class _Asked:
+    """Makes the questions about images, with what is in them."""
+
+    def __init__(self, files: Files, benchmark: str):
+        self.tables = {"objects": objects_of(files, benchmark)}
+        # A table of objects is that of every rule; from COCO's annotations CHAIR's two rules make two.
+        if benchmark == "chair" and Path(files["objects"]).is_dir():
+            self.tables["objects_2023"] = objects_of(files, benchmark, "2023")
+        self.times: dict[int, int] = {}
+
+    def question(
+        self, number: int, row: Mapping[str, Any], where: Path, pictures: tuple[Picture, ...] = ()
+    ) -> Question:
+        """A second question about an image is NUMBER/2."""
+        if number not in self.tables["objects"]:
+            total = len(self.tables["objects"])
+            raise ValueError(f"{where}: image {number} is not in the table of objects ({total} images)")
+        present = {name: list(table[number]) for name, table in self.tables.items()}
+        count = self.times[number] = self.times.get(number, 0) + 1
+        name = str(number) if count == 1 else f"{number}/{count}"
+        text = row.get("question") or row.get("prompt") or PROMPT
+        return Question(name, text, "", str(number), pictures, (), {"image_id": number, **present})
+
+
+# --- questions and published captions -----------------------------------------------------------------------------------
 
 
 def load_questions(recipe: EvalRecipe, benchmark: str) -> list[Question]:
@@ -126,60 +154,32 @@ def load_questions(recipe: EvalRecipe, benchmark: str) -> list[Question]:
     is_table = len(rows) == 1 and not any(name in rows[0] for name in _IMAGE)
     if is_table:
         files["objects"] = root
-    objects = _objects_by_rule(files, benchmark)
+    asked = _Asked(files, benchmark)
     if is_table or not rows:
-        rows = [{"image_id": number} for number in sorted(objects["objects"])]
+        rows = [{"image_id": number} for number in sorted(asked.tables["objects"])]
     if root.is_dir():
         # COCO's annotations of train and val come together; asked is about the pictures that are there.
-        there = [row for row in rows if _has_picture(pictures, row["image_id"])]
+        there = [row for row in rows if _picture(pictures, row["image_id"])]
         if there and len(there) < len(rows):
             say(
                 f"{benchmark}: {len(there)} of the {len(rows)} annotated images lie in {pictures}; these are asked about"
             )
         rows = there or rows
-    asked: dict[int, int] = {}
     questions = []
     for row in rows:
         number = image_number(column(row, str(root), *_IMAGE), str(root))
-        asked[number] = asked.get(number, 0) + 1
-        text = row.get("question") or row.get("prompt") or PROMPT
-        present = _objects_in(objects, number, root)
-        picture = _embedded(row) or _picture(pictures, number, benchmark)
-        questions.append(_question(number, asked[number], text, present, (picture,)))
+        question = asked.question(number, row, root)
+        picture = _embedded(row) or _picture(pictures, number)
+        if picture is None:
+            names = " or ".join(name.format(number) for name in _PICTURES[:2])
+            raise ValueError(f"{benchmark}: no picture of image {number} in {pictures}, expected {names}")
+        questions.append(replace(question, images=(picture,)))
     return sorted(questions, key=lambda question: question.fields["image_id"])
 
 
-def _question(
-    number: int, count: int, text: str, objects: Mapping[str, list[str]], pictures: tuple[Picture, ...]
-) -> Question:
-    name = str(number) if count == 1 else f"{number}/{count}"
-    return Question(name, text, "", str(number), pictures, (), {"image_id": number, **objects})
-
-
-def _objects_by_rule(files: Files, benchmark: str) -> dict[str, Objects]:
-    """A table of objects is that of every rule; from COCO's annotations CHAIR's two rules make two."""
-    tables = {"objects": objects_of(files, benchmark)}
-    if benchmark == "chair" and Path(files["objects"]).is_dir():
-        tables["objects_2023"] = objects_of(files, benchmark, "2023")
-    return tables
-
-
-def _objects_in(tables: Mapping[str, Objects], number: int, where: Path) -> dict[str, list[str]]:
-    if number not in tables["objects"]:
-        raise ValueError(f"{where}: image {number} is not in the table of objects ({len(tables['objects'])} images)")
-    return {name: list(table[number]) for name, table in tables.items()}
-
-
-def _has_picture(directory: Path, number: int) -> bool:
-    return any((directory / name.format(number)).is_file() for name in _PICTURES)
-
-
-def _picture(directory: Path, number: int, benchmark: str) -> Path:
-    names = [name.format(number) for name in _PICTURES]
-    for name in names:
-        if (directory / name).is_file():
-            return directory / name
-    raise ValueError(f"{benchmark}: no picture of image {number} in {directory}, expected {' or '.join(names[:2])}")
+def _picture(directory: Path, number: int) -> Path | None:
+    paths = (directory / name.format(number) for name in _PICTURES)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _embedded(row: Mapping[str, Any]) -> bytes | None:
@@ -198,16 +198,14 @@ def read_captions(paths: Sequence[Path], files: Files, benchmark: str, repeats: 
     the array under "sentences" (or "imgToEval"). Where the rows do not say which image, `labels` are the questions that
     they answer, in the same order. With `repeats` an image may have several. Raises ValueError.
     """
-    objects = _objects_by_rule(files, benchmark)
-    counts: dict[int, int] = {}
+    asked = _Asked(files, benchmark)
     answers = []
     for path in _each_file(paths):
         for one in given_of(path, _with_images(_caption_rows(path), path, files), files):
             number = image_number(column(dict(one.row), one.where, *_IMAGE), one.where)
-            counts[number] = counts.get(number, 0) + 1 if repeats else 1
-            text = one.row.get("prompt") or one.row.get("question") or PROMPT
-            question = _question(number, counts[number], text, _objects_in(objects, number, path), ())
-            answers.append(Answer(question, one.said))
+            if not repeats:
+                asked.times.clear()
+            answers.append(Answer(asked.question(number, one.row, path), one.said))
     return once_each(answers, str(paths[0]))
 
 
@@ -233,67 +231,53 @@ def _each_file(paths: Sequence[Path]) -> list[Path]:
 
 def _caption_rows(path: Path) -> list[dict[str, Any]]:
     rows = read_rows(path)
-    if len(rows) == 1:
-        for name in ("sentences", "imgToEval"):
-            if name in rows[0]:
-                inner = rows[0][name]
-                return list(inner.values()) if isinstance(inner, dict) else inner
-    return rows
+    name = next((name for name in ("sentences", "imgToEval") if len(rows) == 1 and name in rows[0]), None)
+    if name is None:
+        return rows
+    inner = rows[0][name]
+    return list(inner.values()) if isinstance(inner, dict) else inner
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What all captions together mention. `recalled` of `present`: classes in the images that are mentioned."""
-
-    captions: int
-    captions_with_objects: int
-    hallucinated_captions: int
-    mentions: int
-    hallucinated_mentions: int
-    recalled: int
-    present: int
-    length: float  # words per caption
+# --- counting -----------------------------------------------------------------------------------------------------------
 
 
-def count(answers: Sequence[Answer], vocabulary: Vocabulary, rule: str) -> Counts:
-    """A mention is hallucinated where none of the classes that it may be is in the image. Repeated mentions count,
+def count(answers: Sequence[Answer], vocabulary: Vocabulary, rule: str) -> dict[str, Any]:
+    """What all captions together mention: `captions`, `captions_with_objects`, `hallucinated_captions`; `mentions` and
+    `hallucinated_mentions`; `recall`, the share of the classes in the images that are mentioned; `len`, words per caption.
+
+    A mention is hallucinated where none of the classes that it may be is in the image. Repeated mentions count,
     thoughts do not: they are no part of a caption, by either rule.
     """
+    # Where objects come from people's captions, these are read by the rule that the answers are read by.
+    fields = [(answer, answer.question.fields) for answer in answers]
     rows = [
-        _counted(vocabulary, rule, without_thoughts(answer.response), _present(answer.question, rule))
-        for answer in answers
+        _counted(vocabulary, rule, without_thoughts(one.response), tuple(of.get(f"objects_{rule}", of["objects"])))
+        for one, of in fields
     ]
     made_up, mentions, recalled, present, lengths = zip(*rows, strict=True) if rows else [()] * 5
-    return Counts(
-        captions=len(rows),
-        captions_with_objects=sum(number > 0 for number in mentions),
-        hallucinated_captions=sum(number > 0 for number in made_up),
-        mentions=sum(mentions),
-        hallucinated_mentions=sum(made_up),
-        recalled=sum(recalled),
-        present=sum(present),
-        length=sum(lengths) / max(1, len(rows)),
-    )
-
-
-def _present(question: Question, rule: str) -> tuple[str, ...]:
-    """Where objects come from people's captions, these are read by the rule that the answers are read by."""
-    return tuple(question.fields.get(f"objects_{rule}", question.fields["objects"]))
+    return {
+        "captions": len(rows),
+        "captions_with_objects": sum(number > 0 for number in mentions),
+        "hallucinated_captions": sum(number > 0 for number in made_up),
+        "mentions": sum(mentions),
+        "hallucinated_mentions": sum(made_up),
+        "recall": share(sum(recalled), sum(present)),
+        "len": sum(lengths) / max(1, len(rows)),
+    }
 
 
 @lru_cache(maxsize=1 << 17)
 def _counted(vocabulary: Vocabulary, rule: str, caption: str, objects: tuple[str, ...]) -> tuple[int, ...]:
     present = frozenset(objects)
-    mentions = RULES[rule](vocabulary, caption)
-    seen = [present.intersection(classes) for _, classes in mentions]
-    # By the rule of 2018 words lie between single spaces, by that of 2023 marks are words: neither knows Chinese.
-    length = {
-        "2018": lambda: len(caption.split(" ")),
-        "2023": lambda: len(lemma_words(vocabulary, caption)),
-        "strict": lambda: len(words(caption)),
-    }[rule]()
+    seen = [present.intersection(classes) for _, classes in RULES[rule](vocabulary, caption)]
+    length = _LENGTHS[rule](vocabulary, caption)
     return sum(not classes for classes in seen), len(seen), len(frozenset().union(*seen)), len(present), length
 
 
 def share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
+
+
+def silent(counts: Mapping[str, Any]) -> float:
+    """The share of captions that name none of the 80 classes, in which nothing can be wrong."""
+    return share(counts["captions"] - counts["captions_with_objects"], counts["captions"])

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.reading.coco_objects import chinese_objects
-from skymm.evaluation.reading.lemmas import lemmas
-from skymm.evaluation.reading.singular import singular, singular_as_published
-from skymm.evaluation.reading.tokens import tokens
+from skymm.evaluation.reading.english import lemmas, singular, singular_as_published, tokens
 from skymm.tables import read_json, read_text
 from skymm.text import normalise, words
 
@@ -50,12 +48,11 @@ def read_vocabulary(vocab: Path, singulars: Path | None = None) -> Vocabulary:
     """From synonyms.txt (a line for each class, its name first, then synonyms) or JSON with inverse_synonym_dict and
     double_word_dict; `singulars` is JSON, word -> singular. Raises ValueError saying what is missing.
     """
-    return _vocabulary(vocab, singulars, state_of(vocab, singulars))
-
-
-def state_of(*paths: Path | None) -> tuple[int, ...]:
-    """When files were last written: what was read from them is kept until they change."""
-    return tuple(path.stat().st_mtime_ns if path and path.is_file() else 0 for path in paths)
+    # What was read from the files is kept until they change.
+    paths = (vocab, singulars)
+    return _vocabulary(
+        vocab, singulars, tuple(path.stat().st_mtime_ns if path and path.is_file() else 0 for path in paths)
+    )
 
 
 @lru_cache(maxsize=8)
@@ -89,11 +86,11 @@ def _table(path: Path) -> dict[str, Any]:
 def official_mentions(vocabulary: Vocabulary, caption: str) -> tuple[Mention, ...]:
     """The mentions that the official scorer of 2018 counts, repeated ones too."""
     table = vocabulary.singulars
-    if table is None:
-        plain = [singular_as_published(word, vocabulary.parts) for word in tokens(caption.lower())]
-    else:
-        plain = [table.get(word, word) for word in tokens(caption.lower())]
-    return tuple(_english_objects(plain, vocabulary.classes, vocabulary.pairs))
+    plain = [
+        singular_as_published(word, vocabulary.parts) if table is None else table.get(word, word)
+        for word in tokens(caption.lower())
+    ]
+    return tuple(_objects(_joined(plain, vocabulary.pairs), vocabulary.classes))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -117,7 +114,7 @@ def strict_mentions(vocabulary: Vocabulary, caption: str) -> tuple[Mention, ...]
     for clause in _CLAUSE_END.split(normalise(caption)):
         cut = words(clause)
         found += chinese_objects(cut)
-        found += _english_objects(_english_words(cut, vocabulary), classes, vocabulary.pairs)
+        found += _objects(_joined(_english_words(cut, vocabulary), vocabulary.pairs), classes)
     return tuple(found)
 
 
@@ -139,10 +136,6 @@ def _english_words(cut: list[str], vocabulary: Vocabulary) -> list[str]:
         # "hot-dog" is a hot dog, but "dog-friendly" is no dog.
         found += plain.split() if len(apart) == 2 and plain in vocabulary.pairs else [singular(whole, vocabulary.parts)]
     return found
-
-
-def _english_objects(plain: list[str], classes: Mapping[str, str], pairs: Mapping[str, str]) -> list[Mention]:
-    return _objects(_joined(plain, pairs), classes)
 
 
 def _joined(plain: list[str], pairs: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""CHAIR: the official numbers of 4000 captions, and the columns by hand."""
+"""CHAIR and Object HalBench: the official numbers of 4000 captions, and the columns by hand."""
 
 from __future__ import annotations
 
@@ -8,39 +8,48 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from benchmark_tables import write_json, write_lines
 from official import oracle
 
 from skymm.evaluation.benchmark import Answer, Question
-from skymm.evaluation.benchmarks import chair
+from skymm.evaluation.benchmarks import chair, object_hal
 from skymm.recipe import EvalRecipe
 
-SYNONYMS = "person, man, people\ndog, puppy\nbus, minibus\ncar, taxi\ntennis racket, racket\n"
+SYNONYMS = "person, man, people\ndog, puppy\nbus, minibus\ncar, taxi\ntennis racket, racket\ncat\n"
+ORACLE = {"objects": "coco_objects_for_these_images", "vocab": "chair_vocab", "singular": "singularize_table"}
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     (tmp_path / "synonyms.txt").write_text(SYNONYMS, "utf-8")
-    (tmp_path / "objects.json").write_text(json.dumps({"1": ["dog"], "2": ["bus", "person"]}), "utf-8")
-    return {"vocab": tmp_path / "synonyms.txt", "objects": tmp_path / "objects.json"}
+    objects = write_json(tmp_path / "objects.json", {"1": ["dog"], "2": ["bus", "person"]})
+    return {"vocab": tmp_path / "synonyms.txt", "objects": objects}
 
 
 def answer(number: int, objects: list[str], text: str) -> Answer:
     return Answer(Question(str(number), "", "", str(number), fields={"objects": objects}), text)
 
 
-def test_questions_load(tmp_path, files):
+def test_questions_load_and_only_object_hal_asks_twice_about_an_image(tmp_path, files):
     for number in (1, 2):
         (tmp_path / f"COCO_val2014_{number:012d}.jpg").write_text("pixels")
-    named = {name: str(path) for name, path in files.items()}
-    recipe = EvalRecipe(benchmark="chair", root=str(tmp_path), files=named)
+    recipe = EvalRecipe(benchmark="chair", root=str(tmp_path), files={name: str(path) for name, path in files.items()})
     assert [one.id for one in chair.load(recipe)] == ["1", "2"]
-    listed = tmp_path / "list.jsonl"
-    listed.write_text('{"image_id": 1}\n{"image_id": 1}')
+    rows = [{"image_id": 1, "question": text} for text in ("What is there?", "Describe it.")]
+    twice = recipe.model_copy(update={"root": str(write_lines(tmp_path / "list.jsonl", rows))})
     with pytest.raises(ValueError, match="image 1 is asked about twice, expected one caption each"):
-        chair.load(recipe.model_copy(update={"root": str(listed)}))
+        chair.load(twice)
+    assert [(one.id, one.cluster, one.text) for one in object_hal.load(twice)] == [
+        ("1", "1", "What is there?"),
+        ("1/2", "1", "Describe it."),
+    ]
+    answers = write_lines(tmp_path / "answers.jsonl", [{**row, "answer": "A cat."} for row in rows])
+    assert [one.question.id for one in object_hal.read([answers], files)] == ["1", "1/2"]
+    with pytest.raises(ValueError, match="question 1 is answered twice"):
+        chair.read([answers], files)
 
 
-def test_rates_by_hand(files):
+def test_chair_by_hand(files):
     answers = [
         answer(1, ["dog"], "Two dogs and a man."),
         answer(2, ["bus", "person"], "People in a bus, and a taxi"),
@@ -58,87 +67,89 @@ def test_rates_by_hand(files):
     assert "by a table" in scores.get("note", "") or scores["lemmas"].startswith("nltk")
     both = scores["rules"]
     assert both["2018"]["mentions"] == 4 and both["2023"]["mentions"] == 5  # the bus
+    # An image that is drawn twice counts twice.
+    again = replace(answers[0], question=replace(answers[0].question, cluster="1#2"))
+    assert chair.score([*answers, again], files)["chair_s"] == 3 / 5
 
 
-def test_thoughts_are_no_part_of_a_caption(files):
+def test_thoughts_are_no_part_of_a_caption_and_nothing_is_divided_by(files):
     said = chair.score([answer(1, ["dog"], "A bus, a car? No.</think>A dog.")], files)
     plain = chair.score([answer(1, ["dog"], "A dog.")], files)
-    assert said == plain and plain["chair_i"] == 0
-
-
-def test_captions_without_objects(files):
+    assert said == plain and plain["chair_i"] == 0 and "divides by zero" not in plain.get("note", "")
     scores = chair.score([answer(1, ["dog"], "Nothing.")], files)
     assert scores["chair_i"] == scores["chair_s"] == 0 and "divides by zero" in scores["note"]
-    assert scores["strict"]["unknown"] == 1
-    assert chair.score([], files)["chair_s"] == 0
-
-
-def test_scoring_needs_the_synonyms():
+    assert scores["strict"]["unknown"] == 1 and chair.score([], files)["chair_s"] == 0
     with pytest.raises(ValueError, match=r"chair: needs the synonyms.*--vocab synonyms\.txt"):
         chair.score([], {})
 
 
-def test_an_image_drawn_twice_counts_twice(files):
-    answers = [answer(1, ["dog"], "A man."), answer(2, ["dog"], "A dog.")]
-    again = replace(answers[0], question=replace(answers[0].question, cluster="1#2"))
-    assert chair.score(answers, files)["chair_s"] == 1 / 2
-    assert chair.score([*answers, again], files)["chair_s"] == 2 / 3
+def test_object_hal_by_hand(files):
+    """Of four, one names no object and is left out; one of the others makes a cat up."""
+    answers = [
+        answer(1, ["dog"], "A dog and a cat. The dog runs."),
+        answer(1, ["dog"], "A puppy."),
+        answer(1, ["bus"], "A bus."),
+        answer(1, ["dog"], "一只狗和两个人"),
+    ]
+    scores = object_hal.score(answers, files)
+    assert (scores["response_rate"], scores["object_rate"]) == (1 / 2, 1 / 4)
+    assert (scores["captions"], scores["captions_with_objects"], scores["hallucinated_captions"]) == (4, 2, 1)
+    strict = scores["strict"]
+    assert (strict["response_rate"], strict["object_rate"], strict["unknown"]) == (2 / 4, 2 / 7, 0)
+    assert "by a language model" in scores["note"]
+    assert object_hal.score(answers[2:3], files)["response_rate"] == 0  # officially nothing is found in it
+    assert object_hal.score([], files)["object_rate"] == 0
 
 
-@pytest.mark.parametrize("model", ["Instruction2_instructblip.json", "Instruction2_llava.json"])
-def test_the_official_numbers_come_out_to_the_digit(model):
-    expected = json.loads(oracle("chair/expected.json").read_text())[model]
-    files = {
-        "objects": oracle("chair/coco_objects_for_these_images.json"),
-        "vocab": oracle("chair/chair_vocab.json"),
-        "singular": oracle("chair/singularize_table.json"),
-    }
-    scores = chair.score(chair.read([oracle(f"chair/captions/{model}")], files), files)
-    assert 100 * scores["chair_s"] == pytest.approx(expected["CHAIRs"], abs=1e-12)
-    assert 100 * scores["chair_i"] == pytest.approx(expected["CHAIRi"], abs=1e-12)
-    assert 100 * scores["recall"] == pytest.approx(expected["Recall"], abs=1e-12)
-    assert scores["hallucinated_mentions"] == expected["hall_words"] and scores["mentions"] == expected["coco_words"]
-    assert scores["hallucinated_captions"] == expected["hall_caps"] and scores["captions"] == expected["n"]
-    assert scores["len"] == expected["Len_split_space"]
-    # What the official singulariser misses ("bus", "ties") is found in the strict column, of the same captions.
-    assert scores["strict"]["mentions"] > scores["mentions"]
+def test_the_official_numbers_come_out_to_the_digit():
+    files = {option: oracle(f"chair/{name}.json") for option, name in ORACLE.items()}
+    for model, expected in json.loads(oracle("chair/expected.json").read_text()).items():
+        answers = chair.read([oracle(f"chair/captions/{model}")], files)
+        scores = chair.score(answers, files)
+        for key, name in (("chair_s", "CHAIRs"), ("chair_i", "CHAIRi"), ("recall", "Recall")):
+            assert 100 * scores[key] == pytest.approx(expected[name], abs=1e-12), (model, key)
+        counts = {"hallucinated_mentions": "hall_words", "mentions": "coco_words", "hallucinated_captions": "hall_caps"}
+        for key, name in {**counts, "captions": "n", "len": "Len_split_space"}.items():
+            assert scores[key] == expected[name], (model, key)
+        # What the official singulariser misses ("bus", "ties") is found in the strict column, of the same captions.
+        assert scores["strict"]["mentions"] > scores["mentions"]
+    # Object HalBench has CHAIR's rates, over captions that name an object.
+    same = object_hal.score(answers, files)
+    assert model == "Instruction2_llava.json" and same["object_rate"] == scores["chair_i"] == 1050 / 9955
+    assert same["response_rate"] == 654 / same["captions_with_objects"] > scores["chair_s"]
 
 
 def test_objects_of_annotations_are_found_by_the_rule_that_captions_are(tmp_path, files):
     """People's captions say what is there: by the rule of 2018 they never say "bus"."""
-    instances = {"images": [{"id": 7}], "categories": [], "annotations": []}
-    captions = {"annotations": [{"image_id": 7, "caption": "A bus."}]}
-    (tmp_path / "coco").mkdir()
-    for name, table in (("instances", instances), ("captions", captions)):
-        (tmp_path / "coco" / f"{name}_val2014.json").write_text(json.dumps(table))
-    (tmp_path / "c.jsonl").write_text('{"image_id": 7, "caption": "A bus is tied to a man."}')
+    write_json(tmp_path / "coco/instances_val2014.json", {"images": [{"id": 7}], "categories": [], "annotations": []})
+    said = {"annotations": [{"image_id": 7, "caption": "A bus."}]}
+    write_json(tmp_path / "coco/captions_val2014.json", said)
+    captions = write_lines(tmp_path / "c.jsonl", [{"image_id": 7, "caption": "A bus is tied to a man."}])
     files["objects"] = tmp_path / "coco"
-    scores = chair.score(chair.read([tmp_path / "c.jsonl"], files), files)
+    scores = chair.score(chair.read([captions], files), files)
     counted = {rule: (one["hallucinated_mentions"], one["mentions"]) for rule, one in scores["rules"].items()}
     assert counted == {"2018": (1, 1), "2023": (1, 2)}
 
 
-PRINTED = ["lessismore/r1-llava1.5-7b", "lessismore/r2-vcd", "lessismore/r3-opera"]
-PRINTED += ["official_outputs/paint", "official_outputs/vdh_test_llava-1.5_deco"]
-
-
-@pytest.mark.parametrize("age", ["opera_2023", "newer"])
-@pytest.mark.parametrize("name", PRINTED)
-def test_the_rule_of_2023_gives_what_its_script_prints(tmp_path, name, age):
+def test_the_rule_of_2023_gives_what_its_script_prints(tmp_path):
     """To the digit with NLTK and its data; by the table CHAIRs within a caption of 500, CHAIRi within a tenth of a point."""
-    expected = json.loads(oracle("chair_wordnet/expected.json").read_text())[f"{name}.jsonl"][age]
-    for source, target in ((f"{name}.jsonl.gz", "c.jsonl"), (f"objects_{age}.json.gz", "objects.json")):
-        (tmp_path / target).write_bytes(gzip.decompress(oracle(f"chair_wordnet/{source}").read_bytes()))
-    files = {"objects": tmp_path / "objects.json", "vocab": oracle("chair/synonyms.txt")}
-    scores = chair.score(chair.read([tmp_path / "c.jsonl"], files), files)
-    mine = scores["rules"]["2023"]
-    assert mine["len"] == pytest.approx(expected["len"], abs=0.05)
-    if scores["lemmas"] == "table":
-        assert abs(mine["hallucinated_captions"] - expected["hs"]) <= 1
-        assert mine["chair_i"] == pytest.approx(expected["chair_i"], abs=0.001)
-        assert mine["recall"] == pytest.approx(expected["recall"], abs=0.005)
-    else:
-        assert (mine["hallucinated_mentions"], mine["mentions"]) == (expected["h"], expected["m"])
-        assert mine["hallucinated_captions"] == expected["hs"] and mine["recall"] == expected["recall"]
-    # The rule of 2018 is another one: it finds fewer of the same objects.
-    assert scores["mentions"] < expected["m"]
+    printed = json.loads(oracle("chair_wordnet/expected.json").read_text())
+    models = ["lessismore/r1-llava1.5-7b", "lessismore/r2-vcd", "lessismore/r3-opera"]
+    for name in (*models, "official_outputs/paint", "official_outputs/vdh_test_llava-1.5_deco"):
+        for age in ("opera_2023", "newer"):
+            expected = printed[f"{name}.jsonl"][age]
+            for source, target in ((f"{name}.jsonl.gz", "c.jsonl"), (f"objects_{age}.json.gz", "objects.json")):
+                (tmp_path / target).write_bytes(gzip.decompress(oracle(f"chair_wordnet/{source}").read_bytes()))
+            files = {"objects": tmp_path / "objects.json", "vocab": oracle("chair/synonyms.txt")}
+            scores = chair.score(chair.read([tmp_path / "c.jsonl"], files), files)
+            mine = scores["rules"]["2023"]
+            assert mine["len"] == pytest.approx(expected["len"], abs=0.05), (name, age)
+            if scores["lemmas"] == "table":
+                assert abs(mine["hallucinated_captions"] - expected["hs"]) <= 1, (name, age)
+                assert mine["chair_i"] == pytest.approx(expected["chair_i"], abs=0.001), (name, age)
+                assert mine["recall"] == pytest.approx(expected["recall"], abs=0.005), (name, age)
+            else:
+                assert (mine["hallucinated_mentions"], mine["mentions"]) == (expected["h"], expected["m"]), (name, age)
+                assert mine["hallucinated_captions"] == expected["hs"] and mine["recall"] == expected["recall"]
+            # The rule of 2018 is another one: it finds fewer of the same objects.
+            assert scores["mentions"] < expected["m"]

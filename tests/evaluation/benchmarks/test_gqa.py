@@ -9,7 +9,7 @@ import pytest
 from benchmark_tables import doubled, write_json, write_lines
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Question, covered_scores
-from skymm.evaluation.benchmarks.gqa import BENCHMARK, load, matches, read, score
+from skymm.evaluation.benchmarks.gqa import BENCHMARK, load, read, score
 from skymm.recipe import EvalRecipe
 
 
@@ -82,7 +82,7 @@ def test_bad_releases_are_named(tmp_path):
     ],
 )
 def test_the_official_match(gold, response, right):
-    assert matches(gold, response) is right
+    assert BENCHMARK.right(answer("1", gold, response)) is right
 
 
 def answer(name: str, gold: str, response: str, structural: str = "query", cluster: str = "n1") -> Answer:

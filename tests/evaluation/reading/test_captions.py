@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 
 import pytest
+from benchmark_tables import write_json, write_lines
 
 from skymm.evaluation.benchmark import Answer, Question
 from skymm.evaluation.reading.captions import (
+    PROMPT,
     count,
     image_number,
     load_questions,
@@ -21,18 +22,21 @@ from skymm.recipe import EvalRecipe
 
 SYNONYMS = "person, man, woman, people\ndog, puppy\nbus, minibus\ncar, taxi\nhot dog\nbed\n"
 OBJECTS = {"42": ["dog", "person"], "7": ["bus"], "9": []}
+PICTURES = ("000000000007.jpg", "COCO_train2014_000000000009.jpg", "COCO_val2014_000000000042.jpg")
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     (tmp_path / "synonyms.txt").write_text(SYNONYMS, "utf-8")
-    return {"vocab": tmp_path / "synonyms.txt", "objects": write(tmp_path / "objects.json", OBJECTS)}
+    return {"vocab": tmp_path / "synonyms.txt", "objects": write_json(tmp_path / "objects.json", OBJECTS)}
 
 
-def write(path: Path, *values: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(map(json.dumps, values)), "utf-8")
-    return path
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    (tmp_path / "val2014").mkdir()
+    for name in PICTURES:
+        (tmp_path / "val2014" / name).write_text("pixels")
+    return tmp_path / "val2014"
 
 
 def load(root: Path, files: dict[str, Path], **given) -> list[Question]:
@@ -40,167 +44,118 @@ def load(root: Path, files: dict[str, Path], **given) -> list[Question]:
     return load_questions(EvalRecipe(benchmark="chair", root=str(root), files=named, **given), "chair")
 
 
-def pictures(directory: Path) -> Path:
-    directory.mkdir()
-    for name in ("COCO_val2014_000000000042.jpg", "000000000007.jpg", "COCO_train2014_000000000009.jpg"):
-        (directory / name).write_text("pixels")
-    return directory
-
-
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [(42, 42), ("42", 42), ("000000000042.jpg", 42), ("COCO_val2014_000000000042.jpg", 42), ("val/0042.png", 42)],
-)
-def test_numbers_of_images(name, number):
-    assert image_number(name, "here") == number
-
-
-def test_a_name_without_a_number():
+def test_numbers_of_images():
+    names = (42, "42", "000000000042.jpg", "COCO_val2014_000000000042.jpg", "val/0042.png")
+    assert {image_number(name, "here") for name in names} == {42}
     with pytest.raises(ValueError, match=r"here: 'cat\.jpg' has no number of a COCO image in it"):
         image_number("cat.jpg", "here")
 
 
-def test_one_question_for_each_image_of_the_table(tmp_path, files):
-    root = pictures(tmp_path / "val2014")
-    questions = load(root, files)
+def test_one_question_for_each_image_of_the_table(files, pictures, capsys):
+    questions = load(pictures, files)
     assert [(one.id, one.cluster, one.fields["objects"]) for one in questions] == [
         ("7", "7", ["bus"]),
         ("9", "9", []),
         ("42", "42", ["dog", "person"]),
     ]
-    first = questions[0]
-    assert first.text == "Please describe this image in detail." and first.gold == "" and first.choices == ()
-    assert [one.images[0].name for one in questions] == [
-        "000000000007.jpg",
-        "COCO_train2014_000000000009.jpg",
-        "COCO_val2014_000000000042.jpg",
-    ]
+    assert [one.images[0].name for one in questions] == list(PICTURES)
+    assert (questions[0].text, questions[0].gold, questions[0].choices) == (PROMPT, "", ())
     # The table itself as root, and the pictures beside it or where the recipe says.
-    assert load(files["objects"], {"vocab": files["vocab"]}, images=str(root)) == questions
+    assert load(files["objects"], {"vocab": files["vocab"]}, images=str(pictures)) == questions
+    (pictures / PICTURES[0]).unlink()
+    assert load(pictures, files) == questions[1:] and "2 of the 3 annotated images" in capsys.readouterr().err
 
 
-def test_questions_of_a_list(tmp_path, files):
-    root = pictures(tmp_path / "val2014")
+def test_questions_of_a_list(tmp_path, files, pictures):
     rows = [{"image_id": 42, "question": "What do you see?"}, {"image_id": "000000000007.jpg"}, {"image_id": 42}]
-    questions = load(write(tmp_path / "list.jsonl", *rows), files, images=str(root))
+    questions = load(write_lines(tmp_path / "list.jsonl", rows), files, images=str(pictures))
     assert [(one.id, one.cluster, one.text) for one in questions] == [
-        ("7", "7", "Please describe this image in detail."),
+        ("7", "7", PROMPT),
         ("42", "42", "What do you see?"),
-        ("42/2", "42", "Please describe this image in detail."),
+        ("42/2", "42", PROMPT),
     ]
+    travels = {"image_id": 42, "question": "?", "image": base64.b64encode(bytes(range(256))).decode()}
+    (question,) = load(write_lines(tmp_path / "list.jsonl", [travels]), files)
+    assert question.images == (bytes(range(256)),)
 
 
-def test_a_picture_may_travel_in_its_row(tmp_path, files):
-    picture = bytes(range(256))
-    row = {"image_id": 42, "question": "?", "image": base64.b64encode(picture).decode()}
-    (question,) = load(write(tmp_path / "list.jsonl", row), files)
-    assert question.images == (picture,)
-    with pytest.raises(ValueError, match="image 42: its picture is not base64"):
-        load(write(tmp_path / "list.jsonl", {**row, "image": "?" * 300}), files)
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
+def test_what_is_missing_or_wrong_is_named(tmp_path, files):
+    for row, message in (
         ({"image_id": 42}, "chair: no picture of image 42 in .*expected COCO_val2014_000000000042.jpg"),
         ({"image_id": 43}, r"image 43 is not in the table of objects \(3 images\)"),
         ({"image_id": "cat"}, "'cat' has no number"),
-    ],
-)
-def test_what_is_missing_is_named(tmp_path, files, row, message):
-    with pytest.raises(ValueError, match=message):
-        load(write(tmp_path / "list.jsonl", row), files, images=str(tmp_path))
-
-
-def test_there_is_no_split(tmp_path, files):
+        ({"image_id": 42, "image": "?" * 300}, "image 42: its picture is not base64"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load(write_lines(tmp_path / "list.jsonl", [row]), files, images=str(tmp_path))
     with pytest.raises(ValueError, match="found split 'val', expected none"):
         load(tmp_path, files, split="val")
-
-
-@pytest.mark.parametrize(
-    ("missing", "message"), [("objects", "give --objects a JSON table"), ("vocab", "give --vocab synonyms.txt")]
-)
-def test_tables_that_are_needed(files, missing, message):
-    del files[missing]
-    with pytest.raises(ValueError, match=message):
-        objects_of(files, "chair")
-        vocabulary_of(files, "chair")
-
-
-@pytest.mark.parametrize("table", [{"42": "dog"}, [], [["dog"]], {}])
-def test_wrong_tables_are_refused(tmp_path, files, table):
-    with pytest.raises(ValueError, match="expected"):
-        objects_of({**files, "objects": write(tmp_path / "wrong.json", table)}, "chair")
-
-
-def annotations(directory: Path, name: str = "hot dog") -> Path:
-    """COCO's own, of three images: what is segmented, and what five people said (here one)."""
-    instances = {
-        "images": [{"id": number} for number in (7, 9, 42)],
-        "categories": [{"id": 6, "name": "bus"}, {"id": 58, "name": name}],
-        "annotations": [{"image_id": 7, "category_id": 6}] * 2 + [{"image_id": 42, "category_id": 58}],
-    }
-    captions = {"annotations": [{"image_id": 42, "caption": "Two men eat."}, {"image_id": 7, "caption": "Taxis."}]}
-    write(directory / "instances_val2014.json", instances)
-    write(directory / "captions_val2014.json", captions)
-    return directory
+    with pytest.raises(ValueError, match="give --objects a JSON table"):
+        objects_of({"vocab": files["vocab"]}, "chair")
+    with pytest.raises(ValueError, match=r"give --vocab synonyms\.txt"):
+        vocabulary_of({}, "chair")
+    for table in ({"42": "dog"}, [], [["dog"]], {}):
+        with pytest.raises(ValueError, match="expected"):
+            objects_of({**files, "objects": write_json(tmp_path / "wrong.json", table)}, "chair")
 
 
 def test_objects_come_from_segments_and_captions(tmp_path, files):
-    table = objects_of({**files, "objects": annotations(tmp_path / "annotations")}, "chair")
-    assert table == {7: ("bus", "car"), 9: (), 42: ("hot dog", "person")}
-
-
-def test_annotations_that_do_not_fit(tmp_path, files):
-    directory = annotations(tmp_path / "annotations", name="unicorn")
+    """COCO's own annotations, of three images: what is segmented, and what five people said (here one)."""
+    directory = tmp_path / "annotations"
+    instances = {
+        "images": [{"id": number} for number in (7, 9, 42)],
+        "categories": [{"id": 6, "name": "bus"}, {"id": 58, "name": "hot dog"}],
+        "annotations": [{"image_id": 7, "category_id": 6}] * 2 + [{"image_id": 42, "category_id": 58}],
+    }
+    said = [{"image_id": 42, "caption": "Two men eat."}, {"image_id": 7, "caption": "Taxis."}]
+    write_json(directory / "instances_val2014.json", instances)
+    captions = write_json(directory / "captions_val2014.json", {"annotations": said})
+    files["objects"] = directory
+    assert objects_of(files, "chair") == {7: ("bus", "car"), 9: (), 42: ("hot dog", "person")}
+    instances["categories"][1]["name"] = "unicorn"
+    write_json(directory / "instances_val2014.json", instances)
     with pytest.raises(ValueError, match="the class 'unicorn' is not among the synonyms"):
-        objects_of({**files, "objects": directory}, "chair")
-    (directory / "captions_val2014.json").unlink()
+        objects_of(files, "chair")
+    captions.unlink()
     with pytest.raises(ValueError, match=r"found no captions_\*.json"):
-        objects_of({**files, "objects": directory}, "chair")
+        objects_of(files, "chair")
 
 
 ROWS = [{"image_id": 42, "caption": "A dog."}, {"image_id": 7, "caption": "A taxi."}]
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        [{"question_id": 0, "image_id": row["image_id"], "prompt": "Say.", "text": row["caption"]} for row in ROWS],
-        [ROWS],
-        [{"overall": {}, "sentences": ROWS}],
-        [{"overall": {}, "imgToEval": {str(row["image_id"]): row for row in ROWS}}],
-        [{"image": "COCO_val2014_000000000042.jpg", "answer": "A dog."}, {"image": "7.jpg", "answer": "A taxi."}],
-    ],
-    ids=["JSON lines", "an array", "sentences", "imgToEval", "names of files"],
-)
-def test_every_published_form_is_read(tmp_path, files, values):
-    answers = read_captions([write(tmp_path / "captions.json", *values)], files, "chair")
-    assert [(one.question.id, one.response, one.question.fields["objects"]) for one in answers] == [
-        ("42", "A dog.", ["dog", "person"]),
-        ("7", "A taxi.", ["bus"]),
-    ]
+def test_every_published_form_is_read(tmp_path, files):
+    lines = [{"question_id": 0, "image_id": row["image_id"], "prompt": "Say.", "text": row["caption"]} for row in ROWS]
+    names = [{"image": f"COCO_val2014_{row['image_id']:012d}.jpg", "answer": row["caption"]} for row in ROWS]
+    by_image = {str(row["image_id"]): row for row in ROWS}
+    for values in (lines, [ROWS], [{"overall": {}, "sentences": ROWS}], [{"imgToEval": by_image}], names):
+        answers = read_captions([write_lines(tmp_path / "captions.json", values)], files, "chair")
+        assert [(one.question.id, one.response, one.question.fields["objects"]) for one in answers] == [
+            ("42", "A dog.", ["dog", "person"]),
+            ("7", "A taxi.", ["bus"]),
+        ]
 
 
 def test_answers_that_name_no_image_follow_their_questions(tmp_path, files):
-    rows = [{"prompt": "Say.", "text": text} for text in ("A bus.", None, "A man.")]
-    labels = write(tmp_path / "list.jsonl", {"image_id": 7}, {"image_id": 42}, {"image_id": 42})
-    path = write(tmp_path / "captions.jsonl", *rows)
+    path = write_lines(tmp_path / "c.jsonl", [{"prompt": "Say.", "text": text} for text in ("A bus.", None, "A man.")])
+    labels = write_lines(tmp_path / "list.jsonl", [{"image_id": name} for name in (7, 42, 42)])
     with pytest.raises(ValueError, match="expected image_id"):
         read_captions([path], files, "object_hal")
     answers = read_captions([path], {**files, "labels": labels}, "object_hal", repeats=True)
     assert [(one.question.id, one.response) for one in answers] == [("7", "A bus."), ("42", ""), ("42/2", "A man.")]
     with pytest.raises(ValueError, match="found 3 captions, expected 1 as in"):
-        read_captions([path], {**files, "labels": write(tmp_path / "list.jsonl", {"image_id": 7})}, "object_hal")
+        short = write_lines(tmp_path / "list.jsonl", [{"image_id": 7}])
+        read_captions([path], {**files, "labels": short}, "object_hal")
 
 
 def test_captions_that_do_not_fit_are_refused(tmp_path, files):
-    with pytest.raises(ValueError, match="question 42 is answered twice"):
-        read_captions([write(tmp_path / "captions.json", ROWS[0], ROWS[0])], files, "chair")
-    with pytest.raises(ValueError, match="image 43 is not in the table"):
-        read_captions([write(tmp_path / "captions.json", {"image_id": 43, "caption": ""})], files, "chair")
-    with pytest.raises(ValueError, match="none that is known to be the model's words"):
-        read_captions([write(tmp_path / "captions.json", {"image_id": 42})], files, "chair")
+    for rows, message in (
+        ([ROWS[0]] * 2, "question 42 is answered twice"),
+        ([{"image_id": 43, "caption": ""}], "image 43 is not in the table"),
+        ([{"image_id": 42}], "none that is known to be the model's words"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_captions([write_lines(tmp_path / "captions.json", rows)], files, "chair")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"found no \.json or \.jsonl file"):
         read_captions([tmp_path / "empty"], files, "chair")
@@ -208,26 +163,20 @@ def test_captions_that_do_not_fit_are_refused(tmp_path, files):
 
 def test_counts_by_hand(files):
     vocabulary = vocabulary_of(files, "chair")
+
+    def counted(rule: str, *said: tuple[str, list[str]]) -> dict:
+        named = [(Question(text, "", "", text, fields={"objects": objects}), text) for text, objects in said]
+        return count([Answer(*one) for one in named], vocabulary, rule)
+
     said = [("A dog, a dog and  a bus", ["dog", "person"]), ("People on a bed", ["person"]), ("Nothing", ["dog"])]
-    answers = [
-        Answer(Question(str(n), "", "", str(n), fields={"objects": o}), text) for n, (text, o) in enumerate(said)
-    ]
-    counts = count(answers, vocabulary, "2018")
-    assert (counts.mentions, counts.hallucinated_mentions) == (4, 1)  # "bus" is not found officially
-    assert (counts.captions, counts.hallucinated_captions, counts.captions_with_objects) == (3, 1, 2)
-    assert (counts.recalled, counts.present) == (2, 4)
-    assert counts.length == (8 + 4 + 1) / 3  # two spaces have an empty word between them
-    strict = count(answers, vocabulary, "strict")
-    assert (strict.mentions, strict.hallucinated_mentions, strict.hallucinated_captions) == (5, 2, 2)
-    assert strict.length == (7 + 4 + 1) / 3
-    assert count([], vocabulary, "strict").length == 0
-
-
-def test_a_wide_name_is_made_up_only_where_none_of_its_classes_is(files):
-    vocabulary = vocabulary_of(files, "chair")
-
-    def made_up(objects: list[str]) -> int:
-        question = Question("1", "", "", "1", fields={"objects": objects})
-        return count([Answer(question, "他穿着滑雪板")], vocabulary, "strict").hallucinated_mentions
-
-    assert [made_up(["skis"]), made_up(["snowboard"]), made_up(["surfboard"])] == [0, 0, 1]
+    assert counted("2018", *said) == {
+        **{"mentions": 4, "hallucinated_mentions": 1},  # "bus" is not found officially
+        **{"captions": 3, "hallucinated_captions": 1, "captions_with_objects": 2, "recall": 2 / 4},
+        "len": (8 + 4 + 1) / 3,  # two spaces have an empty word between them
+    }
+    strict = counted("strict", *said)
+    assert (strict["mentions"], strict["hallucinated_mentions"], strict["hallucinated_captions"]) == (5, 2, 2)
+    assert strict["len"] == (7 + 4 + 1) / 3 and counted("strict")["len"] == 0
+    # A wide name is made up only where none of its classes is there.
+    skis = [counted("strict", ("他穿着滑雪板", [name])) for name in ("skis", "snowboard", "surfboard")]
+    assert [one["hallucinated_mentions"] for one in skis] == [0, 0, 1]
