@@ -40,20 +40,23 @@ class Endpoint:
                     endpoint.under_way += 1
                     endpoint.most_under_way = max(endpoint.most_under_way, endpoint.under_way)
                 try:
-                    self._reply(endpoint.rule(request))
+                    self._reply(endpoint.rule(request), bool(request.get("stream")))
                 finally:
                     with lock:
                         endpoint.under_way -= 1
 
-            def _reply(self, said: Any) -> None:
+            def _reply(self, said: Any, streamed: bool) -> None:
                 if said is None:
                     self.close_connection = True
                     self.connection.close()
                     return
                 status, body = (200, completion(said)) if isinstance(said, str) else said
+                kind = "application/json" if not isinstance(body, bytes) else "text/html"
+                if streamed and isinstance(said, str):
+                    body, kind = events(said), "text/event-stream"
                 data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json" if not isinstance(body, bytes) else "text/html")
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -83,6 +86,18 @@ def completion(text: Any, top: list[tuple[str, float]] | None = None) -> dict[st
     return {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
 
 
+def events(text: str) -> bytes:
+    """The completion of a text, word by word, as server-sent events."""
+    pieces = [f" {word}" for word in text.split(" ")]
+    choices = [{"index": 0, "finish_reason": None, "delta": {"content": piece}} for piece in ("", *pieces)]
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+    lines = [json.dumps(chunk | {"choices": [choice]}) for choice in choices] + [
+        json.dumps(chunk | {"choices": []}),
+        "[DONE]",
+    ]
+    return "".join(f"data: {line}\n\n" for line in lines).encode()
+
+
 def prompt_of(request: dict[str, Any]) -> str:
-    content = request["messages"][0]["content"]
+    content = request["messages"][-1]["content"]
     return content if isinstance(content, str) else content[-1]["text"]

@@ -50,21 +50,15 @@ def test_a_token_that_several_choices_begin_with_decides_nothing():
     assert not set(branches[common]["yes"]) & set(branches[common]["no"])
 
 
-def test_letters_in_brackets_are_told_after_the_bracket():
+def test_letters_are_told_as_capitals_and_after_a_bracket():
     tokenizer = byte_tokenizer()
     branches = Choices(tokenizer).branches(("A", "B"))
     bracket, a, b = (tokenizer.encode(text, add_special_tokens=False)[0] for text in "(AB")
     assert branches == {(): {"A": [a], "B": [b]}, (bracket,): {"A": [a], "B": [b]}}
-
-
-def test_a_small_letter_alone_chooses_nothing():
-    assert forms_of("A") == ("A", "(A") and forms_of("a") == ("A", "(a", "(A")
+    assert forms_of("A") == ("A", "(A") and forms_of("a") == ("A", "(a", "(A"), "a small letter alone begins a word"
     assert forms_of("first") == ("first",)
-
-
-def test_choices_that_are_one_are_refused():
     with pytest.raises(ValueError, match=r"cannot tell .*'AB'"):
-        Choices(byte_tokenizer()).branches(("AB", "ABC", "AB "))
+        Choices(tokenizer).branches(("AB", "ABC", "AB "))
 
 
 def test_comparing_is_the_sum_over_all_answers_that_begin_so():

@@ -2,16 +2,19 @@
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+import transformers
 from PIL import Image
 
-from skymm.answering.local import FORMS
+from skymm.answering.local import FORMS, fingerprint
 from skymm.answering.opening import open_answerer
-from skymm.answering.protocol import Ask, chosen
-from skymm.answering.skymm_model import SkyMMAnswerer
+from skymm.answering.protocol import Ask, Sampling, chosen
+from skymm.answering.skymm_model import SkyMMAnswerer, common_start
 from skymm.answering.transformers_model import TowerAnswerer, TransformersAnswerer
+from skymm.conversation import Conversation, Turn
 
 YES_NO = ("yes", "no")
 
@@ -49,26 +52,62 @@ def replies(answerer, asks, mode):
     return [reply for _, reply in sorted(answerer.answer(asks, mode), key=lambda one: one[0])]
 
 
-@pytest.mark.parametrize("mode", ["generate", "logits"])
-def test_together_as_one_by_one(answerer, mode):
-    together = replies(answerer, ASKS, mode)
-    alone = [replies(answerer, [ask], mode)[0] for ask in ASKS]
-    assert [one.text for one in together] == [one.text for one in alone]
-    for ask, one, other in zip(ASKS, together, alone):
-        if not ask.choices:
-            assert one.logits is None
-            continue
-        assert set(one.logits) == set(ask.choices)
-        assert one.logits == pytest.approx(other.logits, abs=1e-4)
-        assert mode == "generate" or one.text == chosen(one.logits)
-    assert len({one.text for one in together}) > 1
+def test_together_as_one_by_one_and_both_modes_say_the_same_about_choices(answerer):
+    found = {}
+    for mode in ("generate", "logits"):
+        together = found[mode] = replies(answerer, ASKS, mode)
+        alone = [replies(answerer, [ask], mode)[0] for ask in ASKS]
+        assert [one.text for one in together] == [one.text for one in alone] and len({one.text for one in together}) > 1
+        for ask, one, other in zip(ASKS, together, alone):
+            assert (one.logits is None) == (not ask.choices)
+            if ask.choices:
+                assert set(one.logits) == set(ask.choices)
+                assert one.logits == pytest.approx(other.logits, abs=1e-4)
+                assert mode == "generate" or one.text == chosen(one.logits)
+    for written, compared in zip(found["generate"], found["logits"]):
+        assert written.logits is None or written.logits == pytest.approx(compared.logits, abs=1e-4)
 
 
-def test_both_modes_say_the_same_about_the_choices(answerer):
-    written, compared = (replies(answerer, ASKS, mode) for mode in ("generate", "logits"))
-    for ask, one, other in zip(ASKS, written, compared):
-        if ask.choices:
-            assert one.logits == pytest.approx(other.logits, abs=1e-4)
+def test_what_comes_piece_by_piece_is_the_reply(answerer):
+    for ask in ASKS:
+        pieces = list(answerer.stream(ask))
+        assert "".join(pieces) == replies(answerer, [ask], "generate")[0].text
+    answerer.max_new_tokens = 200
+    pieces = answerer.stream(ASKS[0])
+    next(pieces)
+    seen = []
+    hook = answerer.model.get_output_embeddings().register_forward_hook(lambda *_: seen.append(1))
+    pieces.close()  # who goes away does not let it write on
+    hook.remove()
+    assert len(seen) < 100
+    with pytest.raises(ValueError, match="image of the question"):
+        list(answerer.stream(Ask("?", (RED[:40],))))
+
+
+def test_earlier_turns_and_their_pictures_are_read_before_the_prompt(answerer):
+    history = (Turn("system", "Be brief."), Turn("user", "Is it?", ("first",)), Turn("assistant", "No."))
+    ask = Ask("And this?", (RED, BLUE), history=history)
+    with_history = answerer.inputs([ask])["input_ids"][0].tolist()
+    if isinstance(answerer, SkyMMAnswerer):
+        talk = Conversation("k", (*history, Turn("user", "And this?", ("second",))))
+        assert with_history == answerer.processor.chat.encode_prompt(talk).ids
+    else:
+        text = answerer.tokenizer.decode(with_history)
+        marks = [text.index(words) for words in ("Be brief.", "<image>", "Is it?", "No.")]
+        assert marks == sorted(marks) and text.index("No.") < text.rindex("<image>") < text.index("And this?")
+    with pytest.raises(ValueError, match="the turns before it show 1 images, found 0"):
+        answerer.inputs([Ask("?", history=history)])
+
+
+def test_sampling_is_each_asks_own(answerer):
+    greedy, short = ASKS[0], replace(ASKS[0], sampling=Sampling(max_new_tokens=2))
+    cold, hot = (replace(ASKS[0], sampling=Sampling(temperature=one, top_p=0.99)) for one in (1e-4, 50.0))
+    torch.manual_seed(0)
+    texts = [reply.text for reply in replies(answerer, [greedy, hot, short, cold], "generate")]
+    assert texts[0] == texts[3] != texts[1] and texts[0].startswith(texts[2]) and len(texts[2]) < len(texts[0])
+    torch.manual_seed(0)
+    again, other = (replies(answerer, [hot], "generate")[0].text for _ in range(2))
+    assert again != other
 
 
 def test_the_choices_probabilities_are_those_of_every_way_to_write_them(answerer):
@@ -123,6 +162,10 @@ def test_the_vlm_is_left_as_it_was(tiny_vlm):
     before = answerer.model.model.get_image_features
     replies(answerer, ASKS[:2], "logits")
     assert answerer.model.model.get_image_features == before and "get_image_features" not in vars(answerer.model.model)
+    processor = transformers.AutoProcessor.from_pretrained(tiny_vlm)
+    processor.chat_template = processor.tokenizer.chat_template = None
+    with pytest.raises(ValueError, match="somebody has no chat template"):
+        TransformersAnswerer(answerer.model, processor, name="somebody")
 
 
 def test_a_broken_picture_is_named(answerer):
@@ -177,19 +220,7 @@ def test_what_stands_behind_model(tiny_vlm, tiny_model, tiny_matcher, tmp_path):
             open_answerer(wrong, max_new_tokens=1)
 
 
-def test_a_model_without_chat_template_says_so(tiny_vlm):
-    import transformers
-
-    processor = transformers.AutoProcessor.from_pretrained(tiny_vlm)
-    processor.chat_template = processor.tokenizer.chat_template = None
-    model = transformers.AutoModelForImageTextToText.from_pretrained(tiny_vlm)
-    with pytest.raises(ValueError, match="somebody has no chat template"):
-        TransformersAnswerer(model, processor, name="somebody")
-
-
-def test_a_tower_chooses_by_its_own_similarity(tiny_matcher):
-    import transformers
-
+def test_a_tower_chooses_by_its_own_similarity(tiny_matcher, tiny_tower):
     answerer = TowerAnswerer.from_pretrained(str(tiny_matcher))
     asks = [
         Ask(text, images, ("first", "second"))
@@ -209,12 +240,7 @@ def test_a_tower_chooses_by_its_own_similarity(tiny_matcher):
         assert reply.text == ("first" if expected[0] > expected[1] else "second")
     with pytest.raises(ValueError, match="a tower chooses an image"):
         replies(answerer, [Ask("x", (RED,), ("first", "second"))], "logits")
-
-
-def test_only_a_tower_with_texts_can_choose(tiny_tower):
     with pytest.raises(ValueError, match="expected a model of texts and images"):
-        import transformers
-
         TowerAnswerer(transformers.AutoModel.from_pretrained(tiny_tower), None, name="a tower")
 
 
@@ -229,8 +255,6 @@ def test_a_model_with_a_penalty_on_words_answers_without_it(answerer):
 
 
 def test_weights_have_a_fingerprint_that_training_changes(answerer):
-    from skymm.answering.local import fingerprint
-
     before = answerer.weights
     assert before == fingerprint(answerer.model) and len(before) == 16
     next(parameter for parameter in answerer.model.parameters() if parameter.ndim == 2).data[0, 0] += 1
@@ -246,3 +270,50 @@ def test_an_answer_that_was_cut_is_known_from_one_that_ends(answerer):
     expected = ["stop" if int(full[0, -1]) in row.tolist() else "length" for row in again]
     assert [reply.finish_reason for reply in replies(answerer, asks, "generate")] == expected and expected[0] == "stop"
     answerer.model.generation_config.eos_token_id = None
+
+
+# --- what is shared is read once -----------------------------------------------------------------------------------------
+
+PATCH = 99
+
+
+@pytest.mark.parametrize(
+    ("prompts", "groups", "shared"),
+    [
+        ([[1, PATCH, 2, 3], [1, PATCH, 2, 4, 5]], "aa", 3),
+        ([[1, PATCH, 2, 3], [1, PATCH, 2]], "aa", 2),  # the last token is never shared: its logits are wanted
+        ([[1, PATCH, 2, 3], [1, PATCH, 2, 3]], "aa", 3),
+        ([[1, PATCH, 2, 3], [1, PATCH, 2, 4]], "ab", 0),  # nobody to share with
+        ([[1, PATCH, 2, 3], [1, PATCH, 2, 4], [7, PATCH, 8, 9]], "aab", 3),  # within groups, not between them
+        ([[1, PATCH, PATCH, 2], [1, PATCH, 3, 4]], "aa", 0),  # an image would be cut off
+    ],
+)
+def test_how_much_is_shared(prompts, groups, shared):
+    assert common_start(prompts, groups, PATCH) == shared
+
+
+@pytest.mark.parametrize("said", [(), (5,), (5, 7)])
+def test_the_logits_are_those_of_reading_everything(tiny_model, monkeypatch, said):
+    answerer = SkyMMAnswerer(*tiny_model)
+    asks = [
+        Ask("Is it red?", (RED,)),
+        Ask("是一个很长很长的问题吗？", (RED,)),
+        Ask("a", (GREEN,)),
+        Ask("Is it blue or green?", (BLUE,)),
+        Ask("Is it red?", (BLUE,)),
+    ]
+    rows, language_model = [], answerer.model.language_model
+    hook = language_model.register_forward_hook(
+        lambda module, args, kwargs, output: rows.append(tuple(kwargs["inputs_embeds"].shape[:2])), with_kwargs=True
+    )
+    plain = [Ask("Is it red?"), Ask("Was it?")]  # these share their system turn
+    with torch.inference_mode():
+        shared, shared_plain = (answerer.next_logits(some, [said] * len(some)) for some in (asks, plain))
+        monkeypatch.setattr("skymm.answering.skymm_model.common_start", lambda *arguments: 0)
+        whole, whole_plain = (answerer.next_logits(some, [said] * len(some)) for some in (asks, plain))
+    hook.remove()
+    torch.testing.assert_close(shared, whole, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(shared_plain, whole_plain, rtol=1e-4, atol=1e-4)
+    (starts, start_length), (rests, rest_length), _, _, (everything, length), _ = rows
+    assert (starts, rests, everything) == (3, 5, 5) and start_length + rest_length == length
+    assert start_length > answerer.model.config.num_latents

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 import time
 
 import pytest
@@ -10,7 +11,9 @@ from endpoint import Endpoint, completion, prompt_of
 from PIL import Image
 
 from skymm.answering.openai_endpoint import EndpointFailed, OpenAIAnswerer, data_url
-from skymm.answering.protocol import Ask, Reply
+from skymm.answering.protocol import Ask, Reply, Sampling
+from skymm.conversation import Turn
+from skymm.endpoint import Refused, Unanswered
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +55,35 @@ def test_every_question_gets_its_own_answer_and_its_pictures(monkeypatch):
     assert urls[0].startswith("data:image/png;base64,") and urls[1].startswith("data:image/jpeg;base64,")
 
 
-def test_without_pictures_the_content_is_text():
+def test_earlier_turns_and_sampling_are_sent_along():
+    history = (Turn("system", "Be brief."), Turn("user", "Is it ?", ("a",), places=(6,)), Turn("assistant", "No."))
+    asks = [
+        Ask("hello", sampling=Sampling(0.5, 0.9, 3)),
+        Ask("And this?", (picture(), picture("JPEG")), history=history),
+    ]
     with Endpoint() as server:
-        replies(OpenAIAnswerer(server.url, "m"), [Ask("hello")])
-    assert server.requests[0]["messages"] == [{"role": "user", "content": "hello"}]
+        replies(OpenAIAnswerer(server.url, "m", concurrency=1), asks)
+    first, second = server.requests
+    assert first["messages"] == [{"role": "user", "content": "hello"}], "without pictures the content is text"
+    assert (first["temperature"], first["top_p"], first["max_tokens"]) == (0.5, 0.9, 3) and "top_p" not in second
+    shown = {"png": {"type": "image_url", "image_url": {"url": data_url(picture(), "a")}}}
+    shown["jpeg"] = {"type": "image_url", "image_url": {"url": data_url(picture("JPEG"), "a")}}
+    text = [{"type": "text", "text": words} for words in ("Is it ", "?", "And this?")]
+    assert second["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [text[0], shown["png"], text[1]]},
+        {"role": "assistant", "content": "No."},
+        {"role": "user", "content": [shown["jpeg"], text[2]]},
+    ]
+
+
+def test_text_comes_piece_by_piece():
+    with Endpoint(lambda request: " Yes, it is \n") as server:
+        pieces = list(OpenAIAnswerer(server.url, "m").stream(Ask("?")))
+    assert len(pieces) > 2 and "".join(pieces).split() == ["Yes,", "it", "is"] and pieces[0][0] == "Y"
+    for status, kind in ((400, Refused), (401, EndpointFailed), (503, Unanswered)):
+        with Endpoint(lambda request: (status, {"error": {"message": "no"}})) as server, pytest.raises(kind):  # noqa: B023
+            list(OpenAIAnswerer(server.url, "m", retries=0).stream(Ask("?")))
 
 
 @pytest.mark.parametrize("trouble", [(429, {}), (500, {}), (503, b"<html>"), None, (200, b"<html>nonsense"), (200, {})])
@@ -87,8 +115,6 @@ def test_one_question_without_an_answer_does_not_stop_the_others(trouble, words)
     with Endpoint(lambda request: trouble if prompt_of(request) == "bad" else "fine") as server:
         found = replies(OpenAIAnswerer(server.url, "m", retries=1), [Ask("a"), Ask("bad"), Ask("b")])
     assert [reply.text for reply in found] == ["fine", "", "fine"]
-    import re
-
     assert re.search(words, found[1].error) and found[0].error is None
 
 
@@ -102,76 +128,57 @@ def test_an_endpoint_that_dies_gives_what_it_answered_and_stops():
     assert len(server.requests) < 12, "the other forty are not tried"
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [(401, "refuses the key in OPENAI_API_KEY"), (403, "refuses the key"), (404, "no such model or path")],
-)
-def test_a_wrong_key_or_model_is_told_at_once(status, words):
-    with Endpoint(lambda request: (status, {"error": {"message": "no"}})) as server:
-        answerer = OpenAIAnswerer(server.url, "m", concurrency=1)
-        with pytest.raises(EndpointFailed, match=words):
-            list(answerer.answer([Ask("a")] * 9, "generate"))
-    assert len(server.requests) == 1
+def test_a_wrong_key_or_model_is_told_at_once():
+    for status, words in (
+        (401, "refuses the key in OPENAI_API_KEY"),
+        (403, "refuses the key"),
+        (404, "no such model or"),
+    ):
+        with Endpoint(lambda request: (status, {"error": {"message": "no"}})) as server:  # noqa: B023
+            answerer = OpenAIAnswerer(server.url, "m", concurrency=1)
+            with pytest.raises(EndpointFailed, match=words):
+                list(answerer.answer([Ask("a")] * 9, "generate"))
+        assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
+def test_bad_addresses_are_refused_without_repeating_a_secret():
+    for url, words in (
         ("localhost:8000", r"expected http\(s\)://HOST/v1"),
         ("http://me:secret@host/v1", "must not carry a key"),
         ("http://host/v1?api_key=secret", "must not carry a key"),
-    ],
-)
-def test_bad_addresses_are_refused_without_repeating_a_secret(url, words):
-    with pytest.raises(ValueError, match=words) as caught:
-        OpenAIAnswerer(url, "m")
-    assert "secret" not in str(caught.value)
+    ):
+        with pytest.raises(ValueError, match=words) as caught:
+            OpenAIAnswerer(url, "m")
+        assert "secret" not in str(caught.value)
 
 
-def test_choices_are_summed_over_the_tokens_that_the_endpoint_lists():
+def test_choices_are_compared_by_the_tokens_that_the_endpoint_lists():
+    def compared(top, *choices):
+        with Endpoint(lambda request: (200, completion("x", top))) as server:
+            [reply] = replies(OpenAIAnswerer(server.url, "m"), [Ask("?", (), choices)], "logits")
+        assert (server.requests[0]["logprobs"], server.requests[0]["max_tokens"]) == (True, 1)
+        return reply
+
     top = [("Yes", math.log(0.3)), (" yes", math.log(0.1)), ("没有", math.log(0.25)), ("Maybe", math.log(0.05))]
-    with Endpoint(lambda request: (200, completion("Yes", top))) as server:
-        [reply] = replies(OpenAIAnswerer(server.url, "m"), [Ask("?", (), ("yes", "no"))], "logits")
+    reply = compared(top, "yes", "no")
     assert reply.text == "Yes"
     assert reply.logits == {"yes": pytest.approx(math.log(0.4)), "no": pytest.approx(math.log(0.25))}
-    assert (server.requests[0]["logprobs"], server.requests[0]["max_tokens"]) == (True, 1)
+    reply = compared([("(B", math.log(0.5)), ("b", math.log(0.3)), ("C", math.log(0.2))], "A", "B", "C")
+    assert reply.logits["A"] == pytest.approx(math.log(0.2)), "what is not listed is no likelier than the last that is"
+    assert reply.text == "B" and reply.logits["B"] == pytest.approx(math.log(0.5)), "a small b is no B"
+    # A model that thinks first would else be taken to say yes to everything; and "a" begins "a cat".
+    thinks = [("<think>", math.log(0.9)), ("The", math.log(0.05)), ("a", math.log(0.01))]
+    for choices in (("yes", "no"), ("a", "b")):
+        reply = compared(thinks, *choices)
+        assert reply == Reply("", error=f"none of {', '.join(choices)} is among the 20 likeliest tokens")
 
 
-def test_a_letter_that_is_not_listed_is_no_likelier_than_the_last_that_is():
-    top = [("(B", math.log(0.5)), ("b", math.log(0.3)), ("C", math.log(0.2))]
-    with Endpoint(lambda request: (200, completion("B", top))) as server:
-        [reply] = replies(OpenAIAnswerer(server.url, "m"), [Ask("?", (), ("A", "B", "C"))], "logits")
-    assert reply.text == "B" and reply.logits["A"] == pytest.approx(math.log(0.2))
-    assert reply.logits["B"] == pytest.approx(math.log(0.5)), "a small b is no B"
-
-
-def test_an_endpoint_without_logprobs_says_what_to_do():
-    with Endpoint() as server, pytest.raises(EndpointFailed, match="sends no logprobs; use --mode generate"):
-        replies(OpenAIAnswerer(server.url, "m"), [Ask("?", (), ("yes", "no"))], "logits")
-
-
-def test_free_text_is_written_in_logits_mode_too():
+def test_without_logprobs_choices_are_refused_and_free_text_is_written():
     with Endpoint(lambda request: "a dog") as server:
+        with pytest.raises(EndpointFailed, match="sends no logprobs; use --mode generate"):
+            replies(OpenAIAnswerer(server.url, "m"), [Ask("?", (), ("yes", "no"))], "logits")
         [reply] = replies(OpenAIAnswerer(server.url, "m"), [Ask("What?")], "logits")
-    assert reply.text == "a dog" and "logprobs" not in server.requests[0]
-
-
-def test_what_is_no_picture_is_not_sent():
-    with pytest.raises(ValueError, match="image of question 3: found an HTML page"):
-        data_url(b"<html>", "question 3")
-
-
-def test_no_choice_among_the_likeliest_tokens_is_no_answer():
-    """A model that thinks first would else be taken to say yes to everything."""
-    top = [("<think>", math.log(0.9)), ("The", math.log(0.05)), ("a", math.log(0.01))]
-    with Endpoint(lambda request: (200, completion("<think>", top))) as server:
-        asks = [Ask("?", (), ("yes", "no")), Ask("?", (), ("a", "b"))]
-        found = replies(OpenAIAnswerer(server.url, "m"), asks, "logits")
-    assert [reply.error for reply in found] == [
-        "none of yes, no is among the 20 likeliest tokens",
-        "none of a, b is among the 20 likeliest tokens",  # "a" begins "a cat"
-    ]
-    assert all(reply.logits is None and reply.text == "" for reply in found)
+    assert reply.text == "a dog" and "logprobs" not in server.requests[-1]
 
 
 def test_a_request_that_is_wrong_for_every_question_stops_the_run():
@@ -183,16 +190,14 @@ def test_a_request_that_is_wrong_for_every_question_stops_the_run():
         assert len(server.requests) < 20
 
 
-def test_a_picture_that_is_none_costs_one_question():
-    asks = [Ask("a"), Ask("b", (b"<html>",)), Ask("c")]
+def test_pictures_are_sent_as_all_endpoints_take_them():
+    for kind in ("GIF", "BMP", "TIFF"):
+        assert data_url(picture(kind), "a").startswith("data:image/png;base64,"), kind
+    with pytest.raises(ValueError, match="image of question 3: found an HTML page"):
+        data_url(b"<html>", "question 3")
     with Endpoint() as server:
-        found = replies(OpenAIAnswerer(server.url, "m", concurrency=3), asks)
+        found = replies(OpenAIAnswerer(server.url, "m"), [Ask("a"), Ask("b", (b"<html>",)), Ask("c")])
     assert [reply.text for reply in found] == ["Yes", "", "Yes"] and "an HTML page" in found[1].error
-
-
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
-def test_formats_that_not_all_endpoints_take_are_sent_as_png(kind):
-    assert data_url(picture(kind), "a").startswith("data:image/png;base64,")
 
 
 def told(message: dict, finish: str = "stop") -> tuple[int, dict]:
