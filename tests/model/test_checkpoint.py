@@ -40,35 +40,24 @@ def saved(tiny_model, tmp_path):
     return model, processor, tmp_path / "model", tmp_path / "picture.png"
 
 
-def test_it_is_a_delta(saved):
-    _, _, directory, _ = saved
-    files = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
-    assert {
-        "config.json",
-        "resampler.safetensors",
-        "lora/adapter_model.safetensors",
-        "lora/adapter_config.json",
-    } <= files
-    assert not any(name in files for name in ("model.safetensors", "pytorch_model.bin"))
-
-
-def test_loaded_is_equal_in_every_weight_and_answer(saved):
+def test_it_is_a_delta_and_comes_back_equal_in_every_weight_and_answer(saved):
     model, processor, directory, picture = saved
-    again = load_model(str(directory))
+    files = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    parts = {"config.json", "resampler.safetensors", "lora/adapter_model.safetensors", "lora/adapter_config.json"}
+    assert parts <= files and not {"model.safetensors", "pytorch_model.bin"} & files
+    again, shown = load_model(str(directory)), picture.read_bytes()
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
-    picture_bytes = picture.read_bytes()
-    expected = SkyMMAnswerer(model.eval(), processor).answer_one(QUESTION, picture_bytes)
-    assert SkyMMAnswerer.from_directory(directory).answer_one(QUESTION, picture_bytes) == expected
+    expected = SkyMMAnswerer(model.eval(), processor).answer_one(QUESTION, shown)
+    assert SkyMMAnswerer.from_directory(directory).answer_one(QUESTION, shown) == expected
+    with model.lora_off():
+        expected = SkyMMAnswerer(model, processor).answer_one(QUESTION, shown)
+    assert SkyMMAnswerer(load_model(str(directory), lora=False), processor).answer_one(QUESTION, shown) == expected
 
 
 def test_transformers_auto_classes_and_pipeline_answer_as_skymm_ask_does(saved):
     _, _, directory, picture = saved
-    ours = subprocess.run(
-        [sys.executable, "-m", "skymm.cli", "ask", str(directory), str(picture), QUESTION, "--max-new-tokens", "12"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    command = ["ask", str(directory), str(picture), QUESTION, "--max-new-tokens", "12"]
+    ours = CliRunner().invoke(app, command, catch_exceptions=False).stdout.strip()
     image = Image.open(picture)
     messages = [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": QUESTION}]}]
     model = AutoModelForImageTextToText.from_pretrained(directory)
@@ -83,27 +72,21 @@ def test_transformers_auto_classes_and_pipeline_answer_as_skymm_ask_does(saved):
     assert by_auto == by_chat == by_question == ours != ""
 
 
-@pytest.mark.parametrize("order", ["import skymm, transformers", "import transformers, skymm"])
+@pytest.mark.parametrize("order", ["import transformers, skymm", "import skymm.model.modeling, transformers"])
 def test_auto_classes_know_skymm_whichever_is_imported_first(saved, order):
-    _, _, directory, _ = saved
+    """After skymm alone they do so in every other test."""
+    directory = str(saved[2])
     code = (
         f"{order}\n"
-        f"model = transformers.AutoModelForImageTextToText.from_pretrained({str(directory)!r})\n"
-        f"processor = transformers.AutoProcessor.from_pretrained({str(directory)!r})\n"
-        f"config = transformers.AutoConfig.from_pretrained({str(directory)!r})\n"
-        "print(type(model).__name__, type(processor).__name__, type(config).__name__)"
+        f"model = transformers.AutoModelForImageTextToText.from_pretrained({directory!r})\n"
+        f"processor = transformers.AutoProcessor.from_pretrained({directory!r})\n"
+        f"config = transformers.AutoConfig.from_pretrained({directory!r})\n"
+        "from transformers.pipelines import PIPELINE_REGISTRY as R\n"
+        "pipe = R.supported_tasks['image-text-to-text']['impl']\n"
+        "print(type(model).__name__, type(processor).__name__, type(config).__name__, pipe.__name__)"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert printed == ["SkyMMForConditionalGeneration", "SkyMMProcessor", "SkyMMConfig"]
-
-
-def test_lora_can_be_left_out(saved):
-    model, processor, directory, picture = saved
-    picture_bytes = picture.read_bytes()
-    with model.lora_off():
-        expected = SkyMMAnswerer(model.eval(), processor).answer_one(QUESTION, picture_bytes)
-    bare = load_model(str(directory), lora=False)
-    assert SkyMMAnswerer(bare, processor).answer_one(QUESTION, picture_bytes) == expected
+    assert printed == ["SkyMMForConditionalGeneration", "SkyMMProcessor", "SkyMMConfig", "OpeningPipeline"]
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft asks transformers by an old name
@@ -118,37 +101,36 @@ def test_the_adapter_is_one_that_peft_can_read(saved, tiny_llm):
         assert torch.allclose(adapted(ids).logits, model.eval()(input_ids=ids).logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("missing", ["config.json", "resampler.safetensors", "lora/adapter_model.safetensors"])
-def test_what_is_missing_is_named(saved, missing):
-    _, _, directory, _ = saved
-    (directory / missing).unlink()
-    with pytest.raises(ValueError, match=missing.rsplit("/", 1)[-1]):
-        load_model(str(directory))
+def test_what_is_missing_damaged_or_another_is_named(saved, tiny_llm):
+    directory = saved[2]
 
+    def refused(words, **options):
+        with pytest.raises(ValueError, match=words):
+            load_model(str(directory), **options)
 
-def test_a_damaged_file_is_named(saved):
-    _, _, directory, _ = saved
+    for missing in ("config.json", "resampler.safetensors", "lora/adapter_model.safetensors"):
+        (directory / missing).rename(directory / "aside")
+        refused(missing.rsplit("/", 1)[-1])
+        (directory / "aside").rename(directory / missing)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | {"tower_fingerprints": ["0" * 16]}))
+    refused("this model was trained with 0000000000000000")
+    (directory / "config.json").write_text(json.dumps(config | {"trust_remote_code": True}))
+    refused("open the model with trust_remote_code=True")
+    load_model(str(directory), trust_remote_code=True)
     path = directory / "resampler.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"resampler.safetensors is damaged"):
-        load_model(str(directory))
-
-
-def test_other_eyes_are_refused(saved):
-    _, _, directory, _ = saved
-    config = json.loads((directory / "config.json").read_text())
-    config["tower_fingerprints"] = ["0" * 16]
-    (directory / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="this model was trained with 0000000000000000"):
-        load_model(str(directory))
+    refused("resampler.safetensors is damaged", trust_remote_code=True)
+    with pytest.raises(ValueError, match="another kind of model"):
+        load_model(str(tiny_llm))
 
 
 @pytest.mark.parametrize("saved_in", ["float32", "bfloat16"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_eyes_and_llm_are_known_in_every_width(tmp_path, tiny_model_recipe, saved_in, dtype):
+def test_eyes_and_llm_are_known_in_every_width(tmp_path, tiny_model_recipe, saved_in):
     model, _ = build_model(tiny_model_recipe.model_copy(update={"dtype": saved_in}))
     model.save_pretrained(tmp_path)
-    assert load_model(str(tmp_path), dtype=dtype).dtype == getattr(torch, dtype)
+    for dtype in ("float32", "bfloat16", "float16"):
+        assert load_model(str(tmp_path), dtype=dtype).dtype == getattr(torch, dtype)
     config = json.loads((tmp_path / "config.json").read_text())
     config["tower_fingerprints"] = [model.towers[0].fingerprint_as_cast()]  # as it was written down before
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -179,21 +161,20 @@ def test_what_was_moved_can_be_named_anew(moved):
         load_model(directory)
 
 
-@pytest.mark.parametrize("change", ["other", "one value", "retrained"])
-def test_an_llm_with_other_weights_is_told(moved, change):
+def test_an_llm_with_other_weights_is_told(moved):
     path = moved / "new/llm/model.safetensors"
-    weights = load_file(path)
-    for tensor in weights.values():
-        if change == "other":
-            tensor.normal_()
-        elif change == "retrained":
-            tensor += 1e-3
-    if change == "one value":
-        next(iter(weights.values())).view(-1)[100] += 1
-    save_file(weights, path, metadata={"format": "pt"})
-    for act in (load_model, relocate):
-        with pytest.raises(ValueError, match=r"the weights of llm .* have fingerprint .*trained with .*replaced"):
-            act(str(moved / "run"), llm=str(moved / "new/llm"), towers=[str(moved / "new/tower")])
+    changes = {
+        "one value": lambda weights: next(iter(weights.values())).view(-1)[100].add_(1),
+        "retrained": lambda weights: [tensor.add_(1e-3) for tensor in weights.values()],
+        "other": lambda weights: [tensor.normal_() for tensor in weights.values()],
+    }
+    for change in changes.values():
+        weights = load_file(path)
+        change(weights)
+        save_file(weights, path, metadata={"format": "pt"})
+        for act in (load_model, relocate):
+            with pytest.raises(ValueError, match=r"the weights of llm .* have fingerprint .*trained with .*replaced"):
+                act(str(moved / "run"), llm=str(moved / "new/llm"), towers=[str(moved / "new/tower")])
 
 
 def test_an_llms_fingerprint_is_of_its_tensors_however_they_are_stored(tmp_path, tiny_llm, monkeypatch):
@@ -210,20 +191,6 @@ def test_an_llms_fingerprint_is_of_its_tensors_however_they_are_stored(tmp_path,
     assert llm_fingerprint(str(tmp_path)) != sampled
 
 
-def test_code_from_elsewhere_runs_only_when_whoever_opens_it_says_so(saved):
-    _, _, directory, _ = saved
-    config = json.loads((directory / "config.json").read_text())
-    (directory / "config.json").write_text(json.dumps(config | {"trust_remote_code": True}))
-    with pytest.raises(ValueError, match="open the model with trust_remote_code=True"):
-        load_model(str(directory))
-    load_model(str(directory), trust_remote_code=True)
-
-
-def test_another_kind_of_model_is_refused(tiny_llm):
-    with pytest.raises(ValueError, match="another kind of model"):
-        load_model(str(tiny_llm))
-
-
 def test_the_same_seed_builds_the_same_model(tiny_model_recipe):
     one, two = (build_model(tiny_model_recipe, seed=5)[0].state_dict() for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
@@ -231,25 +198,20 @@ def test_the_same_seed_builds_the_same_model(tiny_model_recipe):
     assert not torch.equal(one["resampler.latents"], other["resampler.latents"])
 
 
-def test_attention_is_the_one_that_was_asked_for(saved):
-    model = AutoModelForImageTextToText.from_pretrained(saved[2], attn_implementation="eager", dtype="auto")
+def test_loading_heeds_what_it_is_given_and_refuses_the_rest(saved):
+    directory = str(saved[2])
+    model = AutoModelForImageTextToText.from_pretrained(directory, attn_implementation="eager", dtype="auto")
     assert model.config._attn_implementation == model.language_model.config._attn_implementation == "eager"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+    for options, message in (
         ({"quantization_config": {"load_in_4bit": True}}, "does nothing with quantization_config="),
         ({"state_dict": {}}, "does nothing with state_dict="),
         ({"device_map": {"towers": "cpu", "language_model": "cpu"}}, "loaded onto one device"),
         ({"device_map": "balanced"}, "loaded onto one device"),
         ({"trust_remote_code": True, "output_loading_info": True}, "does nothing with"),
-    ],
-)
-@pytest.mark.parametrize("load", [load_model, AutoModelForImageTextToText.from_pretrained])
-def test_what_loading_would_not_heed_is_refused(saved, load, options, message):
-    with pytest.raises(ValueError, match=message):
-        load(str(saved[2]), **options)
+    ):
+        for load in (load_model, AutoModelForImageTextToText.from_pretrained):
+            with pytest.raises(ValueError, match=message):
+                load(directory, **options)
 
 
 def test_saving_heeds_what_it_is_given(saved, tmp_path):
@@ -261,23 +223,6 @@ def test_saving_heeds_what_it_is_given(saved, tmp_path):
     assert not (tmp_path / "nothing").exists()
     with pytest.raises(ValueError, match="does nothing with push_to_hub=True"):
         model.save_pretrained(tmp_path / "nothing", push_to_hub=True)
-
-
-MODULES = ("modeling",)  # the one that the Auto classes name
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_any_module_of_ours_may_be_imported_first(module):
-    code = (
-        f"import skymm.model.{module}\n"
-        "from transformers import AutoModelForImageTextToText as A, AutoProcessor\n"
-        "from transformers.models.auto.processing_auto import PROCESSOR_MAPPING as P\n"
-        "from transformers.pipelines import PIPELINE_REGISTRY as R\n"
-        "from skymm.model.configuration import SkyMMConfig as C\n"
-        "print(C in A._model_mapping, C in P, R.supported_tasks['image-text-to-text']['impl'].__name__)"
-    )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert printed == ["True", "True", "OpeningPipeline"]
 
 
 def test_answers_end_where_they_learned_to_and_padding_is_no_image(tiny_model_recipe, tmp_path):

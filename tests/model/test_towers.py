@@ -109,9 +109,7 @@ def test_features_are_the_models_own(saved):
             expected = (hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden)[:, before:]
             features = tower(shown)
             assert features.shape == (2, tower.num_patches, tower.width) == expected.shape, (kind, layer)
-            torch.testing.assert_close(
-                features, expected, atol=1e-5, rtol=1e-5, msg=f"{kind}, layer {layer}"
-            )
+            torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-5, msg=f"{kind}, layer {layer}")
         half = load_tower(directory, dtype=torch.bfloat16)
         assert half(shown).dtype == half.dtype == half.blank_features().dtype == torch.bfloat16
         torch.testing.assert_close(half(shown).float(), load_tower(directory)(shown), rtol=0.1, atol=0.1)
