@@ -160,13 +160,15 @@ def _unquoted(cell: str) -> str:
     return cell
 
 
-def expect_names(found: Collection[str], wanted: Collection[str], where: str, what: str = "column") -> None:
+def expect_names(
+    found: Collection[str], wanted: Collection[str], where: str, what: str = "column", advice: str = ""
+) -> None:
     """Raises ValueError for the first wanted name that is not among those found, with the one that may be meant."""
     for name in wanted:
         if name not in found:
             close = difflib.get_close_matches(name, [str(other) for other in found], 1, 0.5)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"{where}: no {what} {name!r}{hint} Found: {', '.join(map(str, found)) or 'none'}")
+            raise ValueError(f"{where}: no {what} {name!r}{hint} Found: {', '.join(map(str, found)) or 'none'}{advice}")
 
 
 # --- parquet: rows without their pictures, and later each picture from where it lies --------------------------------------

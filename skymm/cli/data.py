@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; without it: as many as processors. The result is the same.")
+]
 app = typer.Typer(no_args_is_help=True, help="Write shards and caches, and look what is in them.")
 
 
@@ -20,9 +23,7 @@ def data_build(
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="Processes of this machine, or ray (a cluster: RAY_ADDRESS).")
     ] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; without it: as many as processors. The result is the same.")
-    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Write the shards that a data recipe describes."""
     from skymm.recipe import EmojiScenesRecipe, load_data
@@ -113,9 +114,7 @@ def data_audit(
         Path | None, typer.Option(help="The page; without it: audit.html in the directory that all shards share.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; without it: as many as processors. The result is the same.")
-    ] = None,
+    workers: Workers = None,
     samples: Annotated[int, typer.Option(min=0, help="How many samples the page shows.")] = 24,
     language: Annotated[Literal["en", "zh"], typer.Option(help="Of the page and the table.")] = "en",
     decode: Annotated[

@@ -36,8 +36,8 @@ class Source(source.Source):
         if not root.exists():
             raise ValueError(f"no annotations at {root}")
         below, root = ([root], root.parent) if root.is_file() else (sorted(root.rglob("*")), root)
+        below = [path for path in below if path.name.lower() not in _NO_LABELS]
         files = [path for path in below if path.suffix.lower() in (".xml", ".txt") and path.is_file()]
-        files = [path for path in files if path.name.lower() not in _NO_LABELS]
         kinds = {path.suffix.lower() for path in files}
         if len(kinds) != 1:
             found = "both .xml and .txt" if kinds else "neither .xml nor .txt"

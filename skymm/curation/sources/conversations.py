@@ -125,13 +125,11 @@ class Source(source.Source):
         entry = self._renamed({name: cells[name] for name in self._columns() if cells.get(name) is not None})
         form = form_of(self._renamed({**entry, **dict.fromkeys(inside, True)}))
         if not form and not self.forms:
-            try:
-                expect_names(found, ["conversations"], where, "field")
-            except ValueError as error:
-                raise ValueError(
-                    f"{error}; expected {', '.join(TURNS)}, or one of {', '.join(ASKED)} with an answer; what is called "
-                    "otherwise is named in turns_column"
-                ) from error
+            advice = (
+                f"; expected {', '.join(TURNS)}, or one of {', '.join(ASKED)} with an answer; what is called otherwise is "
+                "named in turns_column"
+            )
+            expect_names(found, ["conversations"], where, "field", advice)
         self.forms[form or "none"] += 1
         # Columns that nobody looks at and that seem to have a picture or a film; a row of words alone has none.
         elsewhere = [name for name in cells if name not in entry and any(map(_seems_shown, _listed(cells[name])))]

@@ -67,6 +67,8 @@ class Source(source.Source):
 
 # Marks that mean something in an address stay; all else that ASCII has no place for is percent-encoded.
 _KEPT = "!#$%&'()*+,/:;=?@[]~"
+_ADVICE = "; name them in the recipe (url_column, caption_column, columns), or all of them in column_names where the file "
+    "has no header"
 _BATCH = 10_000  # rows that are held at a time
 _ROWS_PER_FILE = 1_000_000  # img2dataset holds a file whole
 
@@ -127,28 +129,18 @@ def _rows(path: Path, recipe: UrlsSource) -> Iterator[dict[str, Any] | None]:
     wanted = list(dict.fromkeys([recipe.url_column, recipe.caption_column, *recipe.columns]))
     kind = kind_of(path)
     if kind == ".parquet":
-        _expect(path, list(parquet_types(path)), wanted)
+        expect_names(parquet_types(path), wanted, str(path), advice=_ADVICE)
         yield from (cells for _, _, cells in parquet_rows(path, wanted))
         return
-    # Nothing is quoted in a tsv of addresses: quotation marks are the caption's own.
-    rows = stream_rows(path, recipe.encoding, names=recipe.column_names, unquote=False)
     checked = False
-    for row in rows:
+    # Nothing is quoted in a tsv of addresses: quotation marks are the caption's own.
+    for row in stream_rows(path, recipe.encoding, names=recipe.column_names, unquote=False):
         if not row.problem and not checked:
             # Further columns may be missing in some rows of JSON.
-            _expect(path, list(row.cells), wanted[:2] if kind.startswith(".jsonl") else wanted)
+            needed = wanted[:2] if kind.startswith(".jsonl") else wanted
+            expect_names([name[:40] for name in row.cells][:20], needed, str(path), advice=_ADVICE)
             checked = True
         yield None if row.problem else row.cells
-
-
-def _expect(path: Path, found: list[str], wanted: list[str]) -> None:
-    try:
-        expect_names([name[:40] for name in found[:20]], wanted, str(path))
-    except ValueError as error:
-        raise ValueError(
-            f"{error}; expected {', '.join(map(repr, wanted))}: name them in the recipe (url_column, caption_column, columns), "
-            "or all of them in column_names where the file has no header"
-        ) from error
 
 
 def _line(row: dict[str, Any] | None, recipe: UrlsSource) -> dict[str, str]:
