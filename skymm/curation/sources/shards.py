@@ -19,7 +19,7 @@ from skymm.curation.record import Facts, Picture, Record, Rejected
 from skymm.curation.sources import source
 from skymm.curation.sources.pictures import MISSING, Unusable, suffix_of
 from skymm.curation.sources.source import captions_of, is_unicode, key_of
-from skymm.data.shards import Member, ShardError, expand, is_image_name, members
+from skymm.data.shards import ShardError, expand, is_image_name, members
 
 _LARGEST = 16 * 1024 * 1024  # bytes of a text member
 _NUMBERED = re.compile(r"\d+\.")
@@ -46,42 +46,40 @@ class Source(source.Source):
                 continue
             given.add(name)
             try:
-                yield self._record(key, name, group, shard)
+                yield self._record(key, shard, name, group)
             except Unusable as error:
                 yield Rejected(key, error.reason, error.detail)
         if damage:
             yield Rejected(row["key"], "shard is damaged", f"{shard}: {damage}; {len(given)} keys before it")
 
-    def _record(self, key: str, name: str, group: Mapping[str, Member], shard: str) -> Record:
-        data = _json(group["json"], shard) if "json" in group else {}
+    def _record(self, key: str, shard: str, name: str, group: Mapping[str, Picture]) -> Record:
+        """The record of a sample that has these members by suffix."""
+        place = f"{shard}: {name}"
+        data = _json(group["json"], f"{place}.json") if "json" in group else {}
         if "turns" in data:
-            pictures = {suffix: _picture(member, shard) for suffix, member in group.items() if is_image_name(suffix)}
-            return _ours(key, name, data, pictures)
-        captions = captions_of(self._caption(group, data, shard), self.recipe.language)
+            return _ours(key, name, data, {suffix: group[suffix] for suffix in group if is_image_name(suffix)})
+        captions = captions_of(self._caption(group, data, shard, name), self.recipe.language)
         if not captions:
-            raise Unusable("caption is missing", f"{shard}: {name} has {', '.join(group)}")
-        pictures = {suffix: _picture(group[suffix], shard) for suffix in self._shown(group)}
+            raise Unusable("caption is missing", f"{place} has {', '.join(group)}")
+        pictures = {suffix: group[suffix] for suffix in self._shown(group)}
         if not pictures:
-            raise Unusable(MISSING, f"{shard}: {name} has {', '.join(group)}")
+            raise Unusable(MISSING, f"{place} has {', '.join(group)}")
         names = _names(pictures)
         return Record(key, {names[old]: pictures[old] for old in pictures}, tuple(captions), extra=data)
 
-    def _caption(self, group: Mapping[str, Member], data: Mapping[str, Any], shard: str) -> Any:
-        member, _, place = self.recipe.caption_member.partition(".")
-        if member == "json" and place:
+    def _caption(self, group: Mapping[str, Picture], data: Mapping[str, Any], shard: str, name: str) -> Any:
+        wanted = self.recipe.caption_member
+        if wanted.startswith("json."):
             value: Any = data
-            for field in place.split("."):
+            for field in wanted.split(".")[1:]:
                 value = value.get(field) if isinstance(value, Mapping) else None
             return value
-        if self.recipe.caption_member not in group:
-            return None
-        content = _read(group[self.recipe.caption_member], shard)
         try:
-            return content.decode("utf-8-sig")
+            return _read(group[wanted], f"{shard}: {name}.{wanted}").decode("utf-8-sig") if wanted in group else None
         except UnicodeDecodeError as error:
             raise Unusable("caption cannot be read", f"{shard}: {error}") from error
 
-    def _shown(self, group: Mapping[str, Member]) -> list[str]:
+    def _shown(self, group: Mapping[str, Picture]) -> list[str]:
         """The first of the image members that is there, or all that have its name and a number."""
         for suffix in self.recipe.image_members:
             if suffix in group:
@@ -89,9 +87,9 @@ class Source(source.Source):
         return [suffix for suffix in group if _NUMBERED.sub("", suffix, count=1) in self.recipe.image_members]
 
 
-def _samples(path: Path) -> tuple[list[tuple[str, dict[str, Member]]], str]:
+def _samples(path: Path) -> tuple[list[tuple[str, dict[str, Picture]]], str]:
     """(key, members by suffix) of all whole samples in file order, and what is damaged. Reads headers only."""
-    found: list[tuple[str, dict[str, Member]]] = []
+    found: list[tuple[str, dict[str, Picture]]] = []
     damage = ""
     try:
         with path.open("rb") as file:
@@ -101,7 +99,7 @@ def _samples(path: Path) -> tuple[list[tuple[str, dict[str, Member]]], str]:
             for member in members(file, path, "members like KEY.jpg, KEY.txt, KEY.json"):
                 if not found or found[-1][0] != member.key or member.suffix in found[-1][1]:
                     found.append((member.key, {}))
-                found[-1][1][member.suffix] = member
+                found[-1][1][member.suffix] = Picture(str(path), member.offset, member.size)
     except (tarfile.TarError, EOFError) as error:
         damage = str(error)
         del found[-1:]  # nobody knows what of it is lost
@@ -137,24 +135,20 @@ def _names(pictures: Mapping[str, Picture]) -> dict[str, str]:
     return {old: f"{numbers[old]}{suffix_of(picture)}" for old, picture in pictures.items()}
 
 
-def _picture(member: Member, shard: str) -> Picture:
-    return Picture(shard, member.offset, member.size)
-
-
-def _json(member: Member, shard: str) -> dict[str, Any]:
-    content = _read(member, shard)
+def _json(member: Picture, place: str) -> dict[str, Any]:
+    content = _read(member, place)
     try:
         data = json.loads(content, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
-        raise Unusable("bad json", f"{shard}: {member.name}: {error}") from error
+        raise Unusable("bad json", f"{place}: {error}") from error
     if not isinstance(data, dict):
-        raise Unusable("bad json", f"{shard}: {member.name}: found {type(data).__name__}, expected an object")
+        raise Unusable("bad json", f"{place}: found {type(data).__name__}, expected an object")
     if not is_unicode(json.dumps(data, ensure_ascii=False)):
-        raise Unusable("text is not Unicode", f"{shard}: {member.name}")
+        raise Unusable("text is not Unicode", place)
     return data
 
 
-def _read(member: Member, shard: str) -> bytes:
-    if member.size > _LARGEST:
-        raise Unusable("text is too long", f"{shard}: {member.name} has {member.size} bytes")
-    return Picture(shard, member.offset, member.size).read()
+def _read(member: Picture, place: str) -> bytes:
+    if member.size is not None and member.size > _LARGEST:
+        raise Unusable("text is too long", f"{place} has {member.size} bytes")
+    return member.read()

@@ -67,8 +67,10 @@ class Source(source.Source):
 
 # Marks that mean something in an address stay; all else that ASCII has no place for is percent-encoded.
 _KEPT = "!#$%&'()*+,/:;=?@[]~"
-_ADVICE = "; name them in the recipe (url_column, caption_column, columns), or all of them in column_names where the file "
+_ADVICE = (
+    "; name them in the recipe (url_column, caption_column, columns), or all of them in column_names where the file "
     "has no header"
+)
 _BATCH = 10_000  # rows that are held at a time
 _ROWS_PER_FILE = 1_000_000  # img2dataset holds a file whole
 
