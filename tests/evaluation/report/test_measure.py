@@ -88,7 +88,9 @@ def test_options_are_measured_against_guessing():
     found = rates(two, lettered())
     assert found["chance"] == pytest.approx(0.375) and found["unknown"] == 0.5
     sides = [Answer(ask(str(index), "left", choices=("left", "right")), "right") for index in range(4)]
-    assert rates(sides, lettered(strict=lambda answer: answer.response))["right"] == 0.0, "an option may be called right"
+    assert rates(sides, lettered(strict=lambda answer: answer.response))["right"] == 0.0, (
+        "an option may be called right"
+    )
 
 
 def test_captions_have_no_rates():

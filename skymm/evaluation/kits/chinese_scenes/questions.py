@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from skymm.evaluation.kits.chinese_scenes.words import SCRIPTS, Text, Thing, Word, sentence, sentences
+from skymm.evaluation.kits.chinese_scenes.words import Text, Thing, Word, sentence, sentences
 
 Form = Literal["yes_no", "choice", "short"]
 LANGUAGES = ("zh", "en")
