@@ -35,7 +35,7 @@ BENCHMARKS = ("bench", "bench_new_style", "bench_new_concept")
 def quickstart(out: Path, *, minutes: float = 10) -> None:
     """Run the story in OUT. Whatever is finished there is reused; another `minutes` needs another OUT."""
     from skymm import assets
-    from skymm.curation.building.engines import Local
+    from skymm.curation.building.workers import Local
     from skymm.curation.emoji_scenes.build import build
 
     begin = time.monotonic()

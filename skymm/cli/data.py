@@ -61,10 +61,10 @@ def _engine(name: str, workers: int | None) -> Any:
     import os
 
     if name == "ray":
-        from skymm.curation.building.ray_engine import Ray
+        from skymm.curation.building.workers import Ray
 
         return Ray(workers)
-    from skymm.curation.building.engines import Local
+    from skymm.curation.building.workers import Local
 
     return Local(workers or os.cpu_count() or 1)
 

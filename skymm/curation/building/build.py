@@ -9,20 +9,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from skymm.curation.audit.leaks import find_leaks
-from skymm.curation.building.choosing import choose
-from skymm.curation.building.comparing import find_repeated, gather_statistics
-from skymm.curation.building.conversing import make_conversations
-from skymm.curation.building.engines import Engine, Local
-from skymm.curation.building.listing import list_rows
+from skymm.curation.building.choose import choose
+from skymm.curation.building.compare import find_repeated, gather_statistics
+from skymm.curation.building.converse import make_conversations
 from skymm.curation.building.manifest import NAME, Manifest
-from skymm.curation.building.pieces import Workshop
-from skymm.curation.building.reading import read_records, rejections
-from skymm.curation.building.writing import write_all
+from skymm.curation.building.read import list_rows, read_records, rejections
+from skymm.curation.building.workers import Engine, Local
+from skymm.curation.building.write import write_all
 from skymm.data.shard_writing import write_card
 from skymm.data.shards import CARD
 from skymm.recipe import DataRecipe, differences, parse
@@ -35,23 +33,24 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
     Raises ValueError where OUT holds shards of another recipe, where too much of a source is lost, where shares cannot be
     met, and where the disk is full: then, as after a kill, the same call goes on.
     """
-    out = Path(out)
+    out, engine = Path(out), engine or Local()
     if finished(out):
         _check_same(out, recipe)
         _tidy(out)
         return out
     (out / ".build").mkdir(parents=True, exist_ok=True)
-    shop = Workshop(out, Manifest(out), engine or Local())
-    rows, licences, forms = list_rows(shop, recipe)
-    records = read_records(shop, recipe, rows, leakage)
-    repeated, reasons = find_repeated(shop, recipe, records)
-    statistics = gather_statistics(shop, records)
-    conversations = make_conversations(shop, recipe, records, repeated, statistics, licences)
+    manifest = Manifest(out, engine)
+    rows = list_rows(manifest, recipe)
+    records = read_records(manifest, recipe, rows, leakage)
+    repeated, reasons = find_repeated(manifest, recipe, records)
+    statistics = gather_statistics(manifest, records)
+    conversations = make_conversations(manifest, recipe, records, repeated, statistics)
     choice = choose(out, recipe, conversations)
-    shards = write_all(shop, recipe, choice.shards, conversations)
-    leaks = find_leaks(out, shards, getattr(shop.engine, "workers", 1))
-    card = _card(recipe, licences, forms, records, reasons, conversations, choice.kept)
-    write_card(out, {**card, "guessed without looking": leaks}, shards)
+    licences = {name: line["licence"] for name, line in rows.items()}
+    shards = write_all(manifest, recipe, choice.shards, conversations, licences)
+    told = {name: _told(rows[name], records[name], reasons[name], conversations, choice.kept[name]) for name in rows}
+    card = {"sources": told, "recipe": recipe.model_dump()}
+    write_card(out, {**card, "guessed without looking": find_leaks(out, shards, engine.workers)}, shards)
     _tidy(out)
     return out
 
@@ -66,43 +65,35 @@ def _tidy(out: Path) -> None:
     (out / NAME).unlink(missing_ok=True)
 
 
-def _card(
-    recipe: DataRecipe,
-    licences: dict[str, str],
-    forms: dict[str, dict[str, int]],
-    records: dict[str, list[dict[str, Any]]],
-    reasons: dict[str, Counter[str]],
-    conversations: list[dict[str, Any]],
-    kept: Mapping[str, Mapping[str, int]],
+def _told(
+    rows: Mapping[str, Any],
+    records: Sequence[Mapping[str, Any]],
+    repeated: Counter[str],
+    conversations: Sequence[Mapping[str, Any]],
+    kept: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Where the samples come from and what was left out on the way, per source and reason.
+    """What the card says of a source: where samples come from and what was left out on the way, by reason.
 
     "records" and "left out" together are all that the source gave, and what translation made of it. Of records that stay,
     parts may have gone as well.
     """
-    told = {}
-    for name, licence in licences.items():
-        of_it = [line for line in conversations if line["source"] == name]
-        told[name] = {
-            "licence": licence,
-            **({"forms": forms[name]} if forms[name] else {}),
-            "records": sum(line["records"] for line in records[name]) - reasons[name].total(),
-            "left out": dict((rejections(records[name]) + reasons[name]).most_common()),
-            "captions and conversations left out": _sum(line["dropped"] for line in of_it),
-            "not translated": _sum(line["not translated"] for line in records[name]),
-            "conversations to choose from": sum(line["conversations"] for line in of_it),
-            **_kept(kept[name], of_it),
-        }
-    return {"sources": told, "recipe": recipe.model_dump()}
-
-
-def _kept(kept: Mapping[str, int], of_it: list[dict[str, Any]]) -> dict[str, Any]:
-    silent = {
-        "nothing is known of it": sum(line["silent"] for line in of_it),
-        "no other picture has the other answer": kept["no twin"],
-        "left out for the shares": kept["shares"],
+    made = [line for line in conversations if line["source"] == records[0]["source"]]
+    return {
+        "licence": rows["licence"],
+        **({"forms": rows["forms"]} if rows["forms"] else {}),
+        "records": sum(line["records"] for line in records) - repeated.total(),
+        "left out": dict((rejections(records) + repeated).most_common()),
+        "captions and conversations left out": _sum(line["dropped"] for line in made),
+        "not translated": _sum(line["not translated"] for line in records),
+        "conversations to choose from": sum(line["conversations"] for line in made),
+        "samples": kept["samples"],
+        "questions": kept["questions"],
+        "silent": {
+            "nothing is known of it": sum(line["silent"] for line in made),
+            "no other picture has the other answer": kept["no twin"],
+            "left out for the shares": kept["shares"],
+        },
     }
-    return {"samples": kept["samples"], "questions": kept["questions"], "silent": silent}
 
 
 def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -1,29 +1,44 @@
-"""What of a build is finished: one line per piece, written when its files are whole. What has no line is made again."""
+"""A build in pieces: each is made by one process out of files, into files of its own, and is finished or not there."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skymm.curation.building.workers import Engine, Job, Local
 from skymm.files import Journal
+from skymm.progress import progress
 
 NAME = "manifest.jsonl"
-FORMAT = 3
+FORMAT = 4
 """Part of every fingerprint: one more whenever the lines or files of pieces change, so that no build goes on from old ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`inputs` is the fingerprint of all that it is made of: when the recipe changes, only pieces whose own inputs changed are
+    made anew. `job` tells a worker what to do.
+    """
+
+    name: str
+    inputs: str
+    job: Job
 
 
 class Manifest:
     """`DIRECTORY/manifest.jsonl`, kept by one process. A line: piece, inputs, files (name -> bytes, sha256) and counts.
 
-    `inputs` is a fingerprint of everything that a piece is made of: when the recipe changes, only pieces whose own inputs
-    changed are made anew.
+    A piece has its line when its files are whole; what has no line is made again. Raises ValueError where the file is none.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, engine: Engine | None = None) -> None:
+        self.directory, self.engine = directory, engine or Local()
         try:
             self._journal = Journal(directory / NAME)
             self._lines = {entry["piece"]: entry for entry in self._journal.entries}
@@ -33,28 +48,47 @@ class Manifest:
                 "put the file back"
             ) from error
 
-    def done(self, piece: str, inputs: str) -> dict[str, Any] | None:
+    def make(
+        self,
+        title: str,
+        pieces: Sequence[Piece],
+        work: Callable[[Job], dict[str, Any]],
+        note: Callable[[dict[str, Any]], str] = lambda line: "",
+        engine: Engine | None = None,
+    ) -> list[dict[str, Any]]:
+        """The lines of all pieces, in order; those that are finished already are not made again.
+
+        `work` returns {"files": entries of the files it wrote (`entries`), and whatever is to be counted}. `note` is told of
+        every line once and says what stands beside the bar. `engine`: another one than the build's.
+        """
+        lines = [self.done(piece) for piece in pieces]
+        waiting = [index for index, line in enumerate(lines) if line is None]
+        for index in waiting:
+            self._forget(pieces[index].name)
+        with progress(transient=True) as bar, _full_disk_explained(self.directory):
+            told = [note(line) for line in lines if line is not None]
+            task = bar.add_task(title, total=len(pieces), completed=len(told), note=told[-1] if told else "")
+            for number, result in (engine or self.engine).run(work, [pieces[index].job for index in waiting]):
+                piece = pieces[waiting[number]]
+                line = self._add({"piece": piece.name, "inputs": piece.inputs, **result})
+                lines[waiting[number]] = self._lines[piece.name] = line
+                bar.update(task, advance=1, note=note(line))
+        return [line for line in lines if line is not None]
+
+    def done(self, piece: Piece) -> dict[str, Any] | None:
         """The line of a piece that is finished, made of these inputs, and whose files are still there."""
-        line = self._lines.get(piece)
-        if line is None or line["inputs"] != inputs:
+        line = self._lines.get(piece.name)
+        if line is None or line["inputs"] != piece.inputs:
             return None
-        for name, (size, _) in line["files"].items():
-            path = self.directory / name
-            if not path.is_file() or path.stat().st_size != size:
-                return None
-        return line
+        files = ((self.directory / name, size) for name, (size, _) in line["files"].items())
+        return line if all(path.is_file() and path.stat().st_size == size for path, size in files) else None
 
-    def forget(self, piece: str) -> None:
+    def _forget(self, name: str) -> None:
         """Before a piece is made anew: its files change from now on, and may be of the same size as they were."""
-        if self._lines.pop(piece, None) is not None:
-            self._write({"piece": piece, "inputs": None, "files": {}})
+        if self._lines.pop(name, None) is not None:
+            self._add({"piece": name, "inputs": None, "files": {}})
 
-    def add(self, piece: str, inputs: str, result: dict[str, Any]) -> dict[str, Any]:
-        """`result` has "files" as `entries` gives them."""
-        self._lines[piece] = self._write({"piece": piece, "inputs": inputs, **result})
-        return self._lines[piece]
-
-    def _write(self, line: dict[str, Any]) -> dict[str, Any]:
+    def _add(self, line: dict[str, Any]) -> dict[str, Any]:
         """The line as it will be read back."""
         self._journal.add(line)
         return json.loads(json.dumps(line))
@@ -63,7 +97,7 @@ class Manifest:
 def fingerprint(*parts: Any) -> str:
     """Sixteen hex digits of plain data."""
     text = json.dumps([FORMAT, *parts], sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def entries(directory: Path, paths: Iterable[Path]) -> dict[str, tuple[int, str]]:
@@ -74,3 +108,16 @@ def entries(directory: Path, paths: Iterable[Path]) -> dict[str, tuple[int, str]
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         found[path.relative_to(directory).as_posix()] = (path.stat().st_size, digest)
     return found
+
+
+@contextmanager
+def _full_disk_explained(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise ValueError(
+            f"no space left for {error.filename or directory} ({error.strerror}); what the manifest in {directory} lists is "
+            "complete. Make room and run the same command again: it goes on there"
+        ) from error

@@ -16,10 +16,9 @@ from typing import Any
 
 from skymm.conversation import LANGUAGES, Conversation, Turn
 from skymm.curation.audit.leaks import find_leaks
-from skymm.curation.building.engines import Engine, Local
 from skymm.curation.building.manifest import NAME as MANIFEST
-from skymm.curation.building.manifest import Manifest, entries, fingerprint
-from skymm.curation.building.pieces import Piece, Workshop
+from skymm.curation.building.manifest import Manifest, Piece, entries, fingerprint
+from skymm.curation.building.workers import Engine
 from skymm.curation.emoji_scenes import instructions
 from skymm.curation.emoji_scenes.bench import bench_sizes, remove_leftovers, write_subtask
 from skymm.curation.emoji_scenes.instructions import KINDS, Fact
@@ -47,15 +46,15 @@ def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = No
         (out / MANIFEST).unlink(missing_ok=True)
         return out
     out.mkdir(parents=True, exist_ok=True)
-    shop = Workshop(out, Manifest(out), engine or Local())
+    manifest = Manifest(out, engine)
     pieces = _shards(recipe, out, waiting) + _subtasks(recipe, out)
-    lines = shop.make("drawing scenes", [piece for piece in pieces if piece.job["folder"] in waiting], draw)
+    lines = manifest.make("drawing scenes", [piece for piece in pieces if piece.job["folder"] in waiting], draw)
     for folder in waiting:
         (out / folder).mkdir(exist_ok=True)
         of_it = [line for line in lines if line["folder"] == folder]
         if folder in STAGES:
             shards = [line["shard"] for line in of_it]
-            workers = getattr(shop.engine, "workers", 1)
+            workers = manifest.engine.workers
             leaks = {"guessed without looking": find_leaks(out / folder, shards, workers)} if folder == "stage2" else {}
             write_card(out / folder, {**card, **leaks}, shards)
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from skymm.curation.building.engines import Local
+from skymm.curation.building.workers import Local
 from skymm.curation.emoji_scenes.build import build
 from skymm.curation.emoji_scenes.instructions import pair
 from skymm.curation.emoji_scenes.parts import PARTS, pool

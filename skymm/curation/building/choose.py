@@ -1,0 +1,356 @@
+"""The fourth step: which conversations are kept, what each picture is asked, in which order they lie, and in which shard.
+
+Questions are balanced over all that is kept (negatives/balance.py), so they come after everything that leaves samples out. What
+then has neither questions nor anything else to say goes, and the choice is made again without it.
+
+How many samples of each sort are kept so that the shares that a recipe wants come true, and as many as possible stay, is a
+linear program over sorts of samples (all that have the same source and the same numbers of answers per language and polarity);
+a second one spreads what has to go evenly, so that a share is not met by dropping all long conversations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skymm.curation.building.converse import askable_from_json, rules_of
+from skymm.curation.building.storage import file_of, read_lines
+from skymm.curation.negatives.balance import Askable, Asked, balance
+from skymm.recipe import DataRecipe
+
+Pick = tuple[str, list[int], list[int], list[list[Asked]]]
+"""A part, numbers of its lines, their places within the shard, and what each picture is asked."""
+SOURCE, ANSWERS, CHINESE, DECIDED, NEGATIVE, ROOM = range(6)
+_ROUNDS = 5
+_NEEDS = {
+    "captions": "captions need a source with captions",
+    "turns": "turns need one with conversations",
+    "negatives": "negatives need captions that name things, or boxes of which it is known what was looked for: COCO's own, "
+    "lists of what is absent, or complete = true",
+    "preferences": "preferences need boxes, or captions that name things",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`shards`: what lies in each. `kept`: by source, how many samples and questions, and how many went and why."""
+
+    shards: Iterator[list[Pick]]
+    kept: Mapping[str, Mapping[str, int]]
+
+
+def choose(directory: Path, recipe: DataRecipe, lines: Sequence[Mapping[str, Any]]) -> Choice:
+    """`lines`: the manifest's, of all parts of conversations.
+
+    Raises ValueError where the shares cannot be met, and where nothing is left. Memory: some 50 bytes per conversation, and
+    what may be asked of those that may be asked something.
+    """
+    names = list(recipe.sources)
+    why = f"no sample came out of any source. {'; '.join(_why_none(recipe, name, lines) for name in names)}"
+    if not any(line["conversations"] for line in lines):
+        raise ValueError(why)
+    sorts, askables = _conversations(directory, names, lines)
+    chosen, questions, silent = _Chooser(recipe, sorts, askables).choose()
+    if not len(chosen):
+        raise ValueError(f"{why}; and no two pictures have different answers to the same question")
+    order = shuffled(chosen, f"{recipe.seed}/order")
+    starts = np.cumsum([0, *(line["conversations"] for line in lines)])
+    shards = (
+        _picks(order[first : first + recipe.samples_per_shard], starts, lines, questions)
+        for first in range(0, len(order), recipe.samples_per_shard)
+    )
+    kept = {}
+    for number, name in enumerate(names):
+        all_of_it = sorts[:, SOURCE] == number
+        mine = chosen[all_of_it[chosen]]
+        gone = np.setdiff1d(np.flatnonzero(all_of_it), mine)
+        no_twin = int(np.isin(gone, silent).sum())
+        asked = sum(len(questions.get(int(one), ())) for one in mine)
+        kept[name] = {"samples": len(mine), "questions": asked, "no twin": no_twin, "shares": len(gone) - no_twin}
+    return Choice(shards, kept)
+
+
+def _why_none(recipe: DataRecipe, name: str, lines: Sequence[Mapping[str, Any]]) -> str:
+    """What became of the records of a source that gave no sample."""
+    of_it = [line for line in lines if line["source"] == name]
+    dropped = sum((Counter(line["dropped"]) for line in of_it), Counter())
+    tasks = recipe.sources[name].tasks
+    told = [f"{sum(line['silent'] for line in of_it)} records gave nothing for tasks = {list(tasks)}"]
+    told += [f"{count} captions or conversations were left out: {reason}" for reason, count in dropped.most_common(5)]
+    return f"{name}: {', '.join(told)} ({', '.join(dict.fromkeys(_NEEDS[task] for task in tasks))})"
+
+
+def _conversations(
+    directory: Path, names: Sequence[str], lines: Sequence[Mapping[str, Any]]
+) -> tuple[np.ndarray, list[Askable]]:
+    """[conversations, 6]: source, answers, Chinese ones, those that affirm or deny, negative ones, room for questions; and
+    what each may be asked.
+    """
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    askables: list[Askable] = []
+    tables = []
+    for line in lines:
+        source, sorts = names.index(line["source"]), []
+        for data in read_lines(file_of(directory, line, ".jsonl")):
+            sorts.append((source, *data["sort"]))
+            askables.append(askable_from_json(data["askable"], known))
+        tables.append(np.array(sorts, dtype=np.int64).reshape(-1, 6))
+    return np.concatenate(tables), askables
+
+
+class _Chooser:
+    def __init__(self, recipe: DataRecipe, sorts: np.ndarray, askables: Sequence[Askable]) -> None:
+        self.recipe, self.sorts, self.askables = recipe, sorts, askables
+        self.rules = rules_of(recipe)
+
+    def choose(self) -> tuple[np.ndarray, dict[int, list[Asked]], np.ndarray]:
+        """Numbers of what is kept, in order, the questions of each that has some, and numbers of what has nothing to say."""
+        everything = pool = np.arange(len(self.sorts))
+        for _ in range(_ROUNDS):
+            questions, alive = self._ask(pool)
+            if not len(alive):
+                return alive, {}, everything
+            kept = chosen = self._within_shares(alive, questions)
+            silent = np.setdiff1d(everything, alive)
+            if len(chosen) == len(alive):
+                break
+            questions, kept = self._ask(chosen)
+            gone = np.setdiff1d(chosen, kept)
+            silent = np.union1d(silent, gone)
+            if not len(gone):
+                break
+            pool = np.setdiff1d(pool, gone)
+        return kept, questions, silent
+
+    def _ask(self, those: np.ndarray) -> tuple[dict[int, list[Asked]], np.ndarray]:
+        """The questions of these, and which of them then have anything to say."""
+        able = [int(number) for number in those if self.askables[number]]
+        # Captions and turns count where a share of all answers is wanted; without one, half of the questions are in Chinese.
+        others = self.sorts[those].sum(axis=0) * (self.recipe.chinese_share is not None)
+        asked = balance(
+            [self.askables[number] for number in able],
+            [int(self.sorts[number, ROOM]) for number in able],
+            replace(self.rules, answers=int(others[ANSWERS]), chinese=int(others[CHINESE])),
+            f"{self.recipe.seed}/questions",
+        )
+        questions = {number: those for number, those in zip(able, asked) if those}
+        speaking = [self.sorts[number, ANSWERS] > 0 or int(number) in questions for number in those]
+        return questions, those[np.array(speaking, dtype=bool)]
+
+    def _within_shares(self, those: np.ndarray, questions: Mapping[int, Sequence[Asked]]) -> np.ndarray:
+        recipe, names = self.recipe, list(self.recipe.sources)
+        table = self.sorts[those].copy()
+        table[:, ROOM] = [len(questions.get(int(number), ())) for number in those]
+        kinds, kind_of, counts = np.unique(table, axis=0, return_inverse=True, return_counts=True)
+        sorts = [
+            Sort(names[source], *map(int, (answers, chinese, negative, count, decided, asked)))
+            for (source, answers, chinese, decided, negative, asked), count in zip(kinds, counts)
+        ]
+        wanted_of = {name: source.share for name, source in recipe.sources.items() if source.share is not None}
+        shares = Shares(wanted_of, recipe.chinese_share, recipe.negative_share, recipe.num_samples)
+        # Questions have the share by themselves. Turns of sources that all lean to one side cannot have it: nothing is made up
+        # to even them out, and no source is thrown away for it.
+        decided, denied = table[:, DECIDED].sum(), table[:, NEGATIVE].sum()
+        loose = replace(shares, negative=None)
+        wanted = keep(sorts, shares if not questions or 0 < denied < decided else loose)
+        left = {sort.source for sort, number in zip(sorts, wanted) if number}
+        if questions and left < {sort.source for sort in sorts}:
+            wanted = keep(sorts, loose)
+        return those[_chosen(kind_of.reshape(-1), np.array(wanted), f"{recipe.seed}/keep").astype(np.int64)]
+
+
+def _chosen(kind_of: np.ndarray, wanted: np.ndarray, seed: str) -> np.ndarray:
+    """Numbers of the kept conversations: of each kind as many as wanted, those that the seed puts first."""
+    indices = np.arange(len(kind_of), dtype=np.uint64)
+    order = np.lexsort((scatter(indices, seed), kind_of))
+    begins = np.searchsorted(kind_of[order], np.arange(len(wanted)))
+    rank = np.arange(len(order)) - begins[kind_of[order]]
+    return np.sort(indices[order[rank < wanted[kind_of[order]]]])
+
+
+def _picks(
+    order: np.ndarray, starts: np.ndarray, lines: Sequence[Mapping[str, Any]], questions: Mapping[int, list[Asked]]
+) -> list[Pick]:
+    part_of = np.searchsorted(starts, order, side="right") - 1
+    picks = []
+    for part in np.unique(part_of):
+        places = np.flatnonzero(part_of == part)
+        numbers = order[places].astype(np.int64) - int(starts[part])
+        asked = [questions.get(int(number), []) for number in order[places]]
+        picks.append((lines[part]["part"], numbers.tolist(), places.tolist(), asked))
+    return picks
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------------
+
+
+def scatter(indices: np.ndarray, seed: str) -> np.ndarray:
+    """A pseudo-random uint64 for each uint64 index (splitmix64 of the index plus a hash of the seed).
+
+    Sorting by it shuffles. Two indices never get the same number, so ties cannot happen.
+    """
+    start = np.uint64(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    with np.errstate(over="ignore"):
+        mixed = indices.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + start
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def shuffled(indices: np.ndarray, seed: str) -> np.ndarray:
+    """The indices in an order that the seed decides."""
+    return indices[np.argsort(scatter(indices, seed), kind="stable")]
+
+
+# --- shares -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """`count` samples that are alike for balancing. `answers` are those of one sample, `chinese` and `negative` among them;
+    `decided` affirm or deny (None: all). `questions` come on top, in whichever language is wanted.
+    """
+
+    source: str
+    answers: int
+    chinese: int
+    negative: int
+    count: int
+    decided: int | None = None
+    questions: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.answers + self.questions
+
+    def share_of(self, field: str) -> tuple[float, float] | None:
+        """The least and the most that it can have of "chinese" or "negative"."""
+        if field == "chinese":
+            return (self.chinese / self.total, (self.chinese + self.questions) / self.total) if self.total else None
+        decided = self.answers if self.decided is None else self.decided
+        return (self.negative / decided, self.negative / decided) if decided else None
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What a recipe wants. `sources`: of the samples, for those sources that say so; the others: of all answers."""
+
+    sources: Mapping[str, float]
+    chinese: float | None = None
+    negative: float | None = None
+    num_samples: int | None = None
+
+
+def keep(sorts: Sequence[Sort], shares: Shares) -> list[int]:
+    """How many samples of each sort are kept: whole numbers, which meet the shares but for rounding.
+
+    Raises ValueError, saying what the samples would allow, where no mixture meets them all, or not with `num_samples`.
+    """
+    count = np.array([sort.count for sort in sorts], dtype=float)
+    balance, limits = _balance(sorts, shares)
+    total = _most(count, balance, limits, shares.num_samples)
+    if total is None or total < 1:
+        raise ValueError(_why_impossible(sorts, shares))
+    if shares.num_samples is not None and total < shares.num_samples - 0.5:
+        raise ValueError(
+            f"num_samples is {shares.num_samples}, but with these shares the {int(count.sum())} samples that there are give "
+            f"{int(total)} at most; lower num_samples, change the shares, or add data to what is short"
+        )
+    return _rounded(_even(sorts, count, balance, limits, total))
+
+
+def _balance(sorts: Sequence[Sort], shares: Shares) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose product with the numbers of kept samples is zero when a share is met, and rows where it is at most zero."""
+    rows = [[float(sort.source == name) - share for sort in sorts] for name, share in shares.sources.items()]
+    limits: list[list[float]] = []
+    if shares.chinese is not None:
+        least = [sort.chinese - shares.chinese * sort.total for sort in sorts]
+        if any(sort.questions for sort in sorts):
+            limits = [least, [-low - sort.questions for low, sort in zip(least, sorts)]]
+        else:
+            rows.append(least)
+    if shares.negative is not None:
+        decided = [sort.answers if sort.decided is None else sort.decided for sort in sorts]
+        rows.append([sort.negative - shares.negative * number for sort, number in zip(sorts, decided)])
+    return tuple(np.array(those, dtype=float).reshape(len(those), len(sorts)) for those in (rows, limits))
+
+
+def _most(count: np.ndarray, balance: np.ndarray, limits: np.ndarray, limit: int | None) -> float | None:
+    """The largest number of samples that meets the balance; None: none does."""
+    from scipy.optimize import linprog
+
+    upper = np.vstack([limits, np.ones((int(limit is not None), len(count)))])
+    most = np.append(np.zeros(len(limits)), [] if limit is None else [float(limit)])
+    solved = linprog(
+        -np.ones(len(count)),
+        *((upper, most) if len(upper) else (None, None)),
+        *((balance, np.zeros(len(balance))) if len(balance) else (None, None)),
+        bounds=list(zip(np.zeros(len(count)), count)),
+    )
+    return -solved.fun if solved.status == 0 else None
+
+
+def _even(
+    sorts: Sequence[Sort], count: np.ndarray, balance: np.ndarray, limits: np.ndarray, total: float
+) -> np.ndarray:
+    """Kept numbers x with that total whose mixture within each source differs least, in the worst case, from the source's.
+
+    Variables: x, then y (kept per source), then t; |x - y * count / size of the source| <= t * count.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import bmat, csr_matrix, diags, identity
+
+    names = sorted({sort.source for sort in sorts})
+    member = csr_matrix([[float(sort.source == name) for sort in sorts] for name in names])
+    fair = diags(count) @ member.T @ diags(1 / (member @ count))
+    slack = csr_matrix(-count[:, None])
+    one = identity(len(count))
+
+    def alone(rows: np.ndarray) -> list[csr_matrix]:
+        """Rows about x only."""
+        return [csr_matrix(rows), csr_matrix((len(rows), len(names))), csr_matrix((len(rows), 1))]
+
+    equalities = [alone(np.ones((1, len(count)))), [member, -identity(len(names)), csr_matrix((len(names), 1))]]
+    upper = [[one, -fair, slack], [-one, fair, slack]]
+    solved = linprog(
+        np.append(np.zeros(len(count) + len(names)), 1.0),
+        bmat(upper + ([alone(limits)] if len(limits) else [])).tocsr(),
+        np.zeros(2 * len(count) + len(limits)),
+        bmat(equalities + ([alone(balance)] if len(balance) else [])).tocsr(),
+        np.append(total, np.zeros(len(names) + len(balance))),
+        bounds=[*((0.0, most) for most in count), *((0.0, None) for _ in names), (0.0, None)],
+    )
+    assert solved.status == 0, solved.message  # the first program found a solution
+    return solved.x[: len(count)]
+
+
+def _rounded(kept: np.ndarray) -> list[int]:
+    """Whole numbers whose running sums differ by at most a half from those of the given ones."""
+    sums = np.floor(np.cumsum(np.round(kept, 6)) + 0.5).astype(int)
+    return np.diff(sums, prepend=0).tolist()
+
+
+def _why_impossible(sorts: Sequence[Sort], shares: Shares) -> str:
+    """Each share alone, and what it would have to be."""
+    told = [
+        f"{name} is {share:g} of the samples, and there are none of it"
+        for name, share in shares.sources.items()
+        if not any(sort.source == name for sort in sorts)
+    ]
+    for field in ("chinese", "negative"):
+        wanted = getattr(shares, field)
+        if wanted is None:
+            continue
+        reached = [both for sort in sorts if (both := sort.share_of(field))]
+        low, high = (min(low for low, _ in reached), max(high for _, high in reached)) if reached else (0.0, 0.0)
+        told.append(f"{field}_share is {wanted:g}, single samples have between {low:.2f} and {high:.2f}")
+    return (
+        f"no mixture of the {sum(sort.count for sort in sorts)} samples meets all shares: {'; '.join(told)}. Add data to "
+        "what is short, or change the shares"
+    )
