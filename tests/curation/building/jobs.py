@@ -1,4 +1,4 @@
-"""Work for engines' tests: functions of a module, since worker processes import them by name."""
+"""Work for tests of workers: functions of a module, since worker processes import them by name."""
 
 import os
 import time

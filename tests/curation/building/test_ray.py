@@ -12,7 +12,7 @@ import shipped
 from built import card, conversations, digests
 
 from skymm.curation.building.build import build
-from skymm.curation.building.engines import Local
+from skymm.curation.building.workers import Local, Ray
 from skymm.curation.emoji_scenes.build import build as build_scenes
 from skymm.recipe import DataRecipe
 
@@ -31,8 +31,6 @@ def local_ray():
 
 def test_ray_on_this_machine(local_ray):
     """Real ray, started here: results with fields of their own stay as they are, and mistakes keep their words."""
-    from skymm.curation.building.ray_engine import Ray
-
     results = dict(Ray(2).run(jobs.square, JOBS))
     assert [results[index]["square"] for index in range(6)] == [0, 1, 4, 9, 16, 25]
     assert [sorted(results[index]) for index in (0, 1)] == [["pid", "square"], ["odd", "pid", "square"]]
@@ -47,8 +45,6 @@ def test_ray_on_this_machine(local_ray):
 
 @pytest.mark.parametrize("name", shipped.NAMES)
 def test_every_shipped_recipe_builds_and_gives_the_same_bytes_by_every_way(name, tmp_path, local_ray, monkeypatch):
-    from skymm.curation.building.ray_engine import Ray
-
     (tmp_path / "modules").mkdir()
     stand_in = Path(__file__).with_name("img2dataset_stand_in.py")
     shutil.copy(stand_in, tmp_path / "modules" / "img2dataset.py")

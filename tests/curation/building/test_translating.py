@@ -14,7 +14,7 @@ from photos import COLOURS, THINGS, ZH_COLOURS, ZH_THINGS, pairs_of, photos
 
 from skymm.conversation import Conversation, Turn
 from skymm.curation.building.build import build
-from skymm.curation.building.engines import Local
+from skymm.curation.building.workers import Local
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import expand, read_shard
 from skymm.recipe import DataRecipe, parse

@@ -28,10 +28,10 @@ def fresh(place: Path, count: int, first: int) -> Path:
 @pytest.fixture
 def _unknown_to_others(monkeypatch):
     """Nothing that an earlier test left in this process."""
-    from skymm.curation.building import conversing, reader
+    from skymm.curation.building import converse, read
 
-    conversing._statistics.cache_clear()
-    reader._filters.cache_clear()
+    converse._statistics.cache_clear()
+    read._filters.cache_clear()
 
 
 def test_statistics_are_those_of_the_build(tmp_path, _unknown_to_others):

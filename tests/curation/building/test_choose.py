@@ -1,12 +1,13 @@
-"""Which samples stay: shares come true within a percent, and what has to go is spread evenly."""
+"""Which samples stay: shares come true within a percent, and what has to go is spread evenly; and orders that never change."""
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymm.curation.building.shares import Shares, Sort, keep
+from skymm.curation.building.choose import Shares, Sort, keep, scatter, shuffled
 
 
 def totals(sorts, kept):
@@ -56,22 +57,18 @@ def test_what_goes_is_spread_over_all_sorts():
     assert kept == [100, 200, 300]
 
 
-@pytest.mark.parametrize(
-    ("sorts", "shares", "message"),
-    [
-        (
-            [Sort("a", 1, 0, 0, 9)],
-            Shares({}, chinese=0.5),
-            r"chinese_share is 0.5, single samples have between 0.00 and 0",
-        ),
-        ([Sort("a", 2, 0, 1, 9)], Shares({}, negative=0.7), r"negative_share is 0.7, .* between 0.50 and 0.50"),
-        ([Sort("a", 2, 0, 1, 9)], Shares({"b": 0.5}), r"b is 0.5 of the samples, and there are none of it"),
-        ([Sort("a", 1, 0, 0, 9)], Shares({}, num_samples=10), r"num_samples is 10, .* the 9 samples .* give 9 at most"),
-    ],
-)
-def test_what_cannot_be_is_said(sorts, shares, message):
-    with pytest.raises(ValueError, match=message):
-        keep(sorts, shares)
+REFUSED = [
+    ([Sort("a", 1, 0, 0, 9)], {"chinese": 0.5}, r"chinese_share is 0.5, single samples have between 0.00 and 0"),
+    ([Sort("a", 2, 0, 1, 9)], {"negative": 0.7}, r"negative_share is 0.7, .* between 0.50 and 0.50"),
+    ([Sort("a", 2, 0, 1, 9)], {"sources": {"b": 0.5}}, r"b is 0.5 of the samples, and there are none of it"),
+    ([Sort("a", 1, 0, 0, 9)], {"num_samples": 10}, r"num_samples is 10, .* the 9 samples .* give 9 at most"),
+]
+
+
+def test_what_cannot_be_is_said():
+    for sorts, shares, message in REFUSED:
+        with pytest.raises(ValueError, match=message):
+            keep(sorts, Shares(**{"sources": {}, **shares}))
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -89,3 +86,14 @@ def test_shares_are_met_within_a_percent(seed, chinese, negative):
     )
     assert found["a"] / found["samples"] == pytest.approx(0.6, abs=0.01)
     assert all(0 <= number <= sort.count for sort, number in zip(sorts, kept))
+
+
+def test_an_order_is_for_ever_and_mixes():
+    """Written down: another version of numpy, or of this file, must not shuffle finished data anew."""
+    ten = np.arange(10, dtype=np.uint64)
+    assert shuffled(ten, "0/order").tolist() == [5, 3, 9, 1, 2, 8, 7, 4, 6, 0] != shuffled(ten, "1/order").tolist()
+    order = shuffled(np.arange(100_000, dtype=np.uint64), "seed")
+    assert np.array_equal(np.sort(order), np.arange(100_000))
+    assert abs(np.corrcoef(order, np.arange(100_000))[0, 1]) < 0.01
+    assert abs(np.corrcoef(order[:-1], order[1:])[0, 1]) < 0.01
+    assert scatter(np.array([7], dtype=np.uint64), "s")[0] == scatter(np.arange(20, dtype=np.uint64), "s")[7]

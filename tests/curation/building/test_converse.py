@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import product
+
 import shipped
 from built import conversations
 
 from skymm.conversation import Turn
 from skymm.curation.building.build import build
-from skymm.curation.building.tasks import converse, with_questions
+from skymm.curation.building.converse import converse, with_questions
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.record import Caption, Facts, Picture, Record, Thing
 from skymm.recipe import DataRecipe, parse
@@ -36,23 +37,21 @@ def recipe(**fields) -> DataRecipe:
     return parse({"sources": {"a": source}, **fields}, DataRecipe)
 
 
-@pytest.mark.parametrize(
-    "tasks", [("captions", "turns"), ("turns", "captions", "negatives"), ("captions",), ("turns",)]
-)
-@pytest.mark.parametrize("max_turns", [None, 1])
-@pytest.mark.parametrize("name", SPOKEN)
-def test_the_first_question_shows_all_pictures_and_no_other_does(name, max_turns, tasks):
-    pictures, turns = SPOKEN[name]
-    record = Record("k", pictures, CAPTIONS, turns, Facts((Thing("dog", 1, ("red",)),)))
-    for seed in range(8):
-        (made,) = converse(record, tasks, recipe(max_turns=max_turns), Statistics(), str(seed))
-        assert made.room == ("negatives" in tasks) * (8 if max_turns is None else 0)
-        for questions in ([], [exchange("Is there a cat?", "No.")]):
-            turns = with_questions(made.turns, questions[: len(pictures) == 1], list(pictures))
-            first, *later = [turn for turn in turns if turn.role == "user"]
-            assert first.images == tuple(pictures)
-            assert not any(turn.images for turn in later)
-            assert [turn.role for turn in turns].index("user") == any(turn.role == "system" for turn in turns)
+TASKS = [("captions", "turns"), ("turns", "captions", "negatives"), ("captions",), ("turns",)]
+
+
+def test_the_first_question_shows_all_pictures_and_no_other_does():
+    for (name, (pictures, turns)), tasks, max_turns in product(SPOKEN.items(), TASKS, (None, 1)):
+        record = Record("k", pictures, CAPTIONS, turns, Facts((Thing("dog", 1, ("red",)),)))
+        for seed in range(8):
+            (made,) = converse(record, tasks, recipe(max_turns=max_turns), Statistics(), str(seed))
+            assert made.room == ("negatives" in tasks) * (8 if max_turns is None else 0)
+            for questions in ([], [exchange("Is there a cat?", "No.")]):
+                found = with_questions(made.turns, questions[: len(pictures) == 1], list(pictures))
+                first, *later = [turn for turn in found if turn.role == "user"]
+                assert first.images == tuple(pictures), (name, tasks)
+                assert not any(turn.images for turn in later), (name, tasks)
+                assert [turn.role for turn in found].index("user") == any(turn.role == "system" for turn in found)
 
 
 def test_pictures_that_a_later_question_shows_are_shown_there():
