@@ -139,9 +139,12 @@ def said(answer: Answer) -> str:
     return "right" if short_right(answer.response, tuple(fields["accepted"])) else "wrong"
 
 
+def _gold(question: Question) -> str:
+    return "right" if question.fields["form"] == "short" else question.gold
+
+
 def right(answer: Answer) -> bool:
-    gold = "right" if answer.question.fields["form"] == "short" else answer.question.gold
-    return said(answer) == gold
+    return said(answer) == _gold(answer.question)
 
 
 # --- scores -------------------------------------------------------------------------------------------------------------
@@ -156,25 +159,36 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     `scripts` covers the pictures with characters ("both": the same in simplified and traditional). `strict` has the same
     with `unknown`, the share of answers that say nothing readable.
     """
-    rows = [_Row(answer, said(answer)) for answer in answers]
-    scores: dict[str, Any] = {"acc": _share(row.right for row in rows), "num_questions": len(rows)}
-    scores["unknown"] = _share(row.unknown for row in rows)
-    scores["yes_ratio"] = _share(row.verdict == "yes" for row in rows if row.fields["form"] == "yes_no")
-    scores["gap"], scores["num_twins"] = _gap(rows)
-    for table, field in (("languages", "language"), ("kinds", "kind"), ("forms", "form"), ("scripts", "script")):
-        scores[table] = _by(rows, field)
-    return {**_official(scores), "strict": scores}
+    scores = _score(answers, list(map(said, answers)))
+    return {**_without_unknown(scores), "strict": scores}
+
+
+def _score(answers: Sequence[Answer], verdicts: Sequence[str]) -> dict[str, Any]:
+    rows = [_Row(answer, verdict) for answer, verdict in zip(answers, verdicts)]
+    gap, num_twins = _gap(rows)
+    return {
+        **_rates(rows),
+        "yes_ratio": _share(row.verdict == "yes" for row in rows if row.fields["form"] == "yes_no"),
+        "gap": gap,
+        "num_twins": num_twins,
+        "languages": _by(rows, "language"),
+        "kinds": _by(rows, "kind"),
+        "forms": _by(rows, "form"),
+        "scripts": _by(rows, "script"),
+    }
 
 
 class _Row:
     """An answer with its verdict."""
 
-    __slots__ = ("answer", "fields", "right", "unknown", "verdict")
-
     def __init__(self, answer: Answer, verdict: str):
         self.answer, self.verdict, self.fields = answer, verdict, answer.question.fields
-        self.right = verdict == ("right" if self.fields["form"] == "short" else answer.question.gold)
-        self.unknown = verdict == UNKNOWN
+        self.right = verdict == _gold(answer.question)
+
+
+def _rates(rows: Sequence[_Row]) -> dict[str, Any]:
+    unknown = _share(row.verdict == UNKNOWN for row in rows)
+    return {"acc": _share(row.right for row in rows), "num_questions": len(rows), "unknown": unknown}
 
 
 def _share(outcomes: Iterable[bool]) -> float | None:
@@ -187,14 +201,7 @@ def _by(rows: Sequence[_Row], field: str) -> dict[str, dict[str, Any]]:
     for row in rows:
         if field in row.fields:
             groups.setdefault(row.fields[field], []).append(row)
-    return {
-        name: {
-            "acc": _share(row.right for row in group),
-            "num_questions": len(group),
-            "unknown": _share(row.unknown for row in group),
-        }
-        for name, group in groups.items()
-    }
+    return {name: _rates(group) for name, group in groups.items()}
 
 
 def _gap(rows: Sequence[_Row]) -> tuple[float | None, int]:
@@ -202,16 +209,14 @@ def _gap(rows: Sequence[_Row]) -> tuple[float | None, int]:
     for row in rows:
         key = (row.answer.question.cluster, row.fields["twin"])
         twins.setdefault(key, {})[row.fields["language"]] = row.right
-    both = [twin for twin in twins.values() if len(twin) == 2]
-    if not both:
-        return None, 0
-    return (sum(twin["zh"] for twin in both) - sum(twin["en"] for twin in both)) / len(both), len(both)
+    both = [twin["zh"] - twin["en"] for twin in twins.values() if len(twin) == 2]
+    return (sum(both) / len(both) if both else None), len(both)
 
 
-def _official(scores: Mapping[str, Any]) -> dict[str, Any]:
+def _without_unknown(scores: Mapping[str, Any]) -> dict[str, Any]:
     """The same numbers without `unknown`, which belongs to the strict reading."""
     return {
-        name: _official(value) if isinstance(value, Mapping) else value
+        name: _without_unknown(value) if isinstance(value, Mapping) else value
         for name, value in scores.items()
         if name != "unknown"
     }

@@ -26,7 +26,7 @@ from skymm.evaluation.benchmark import (
     once_each,
     scored_twice,
 )
-from skymm.evaluation.reading.rows import ENDINGS, Given, given_of, join, refuse_labels, rows_of, tables_below
+from skymm.evaluation.reading.rows import ENDINGS, Given, given_of, join, refuse_labels, rows_of, tables_below, tally
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
 from skymm.verdict import yes_no
@@ -214,8 +214,7 @@ def _grouped(rows: Iterable[tuple[Question, bool]], key: Callable[[Question], Ha
 
 
 def _share(values: Iterable[bool]) -> float:
-    found = list(values)
-    return sum(found) / max(1, len(found))
+    return tally(list(values))["acc"]
 
 
 BENCHMARK = Benchmark(

@@ -62,22 +62,20 @@ def pictures(directory: Path) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("folder", ["", "hallusion_bench", "elsewhere"])
-def test_questions_with_and_without_figure_load(tmp_path, folder):
-    write(tmp_path / "HallusionBench.json", ROWS)
-    pictures(tmp_path / folder)
-    questions = load(tmp_path, images=str(tmp_path / folder) if folder == "elsewhere" else None)
-    assert [one.id for one in questions[:3]] == ["VS_chart_0_0_0", "VS_chart_0_0_1", "VS_chart_0_1_0"]
-    assert [len(one.images) for one in questions] == [0, 0, 1, 1, 1, 1, 1, 1, 1, 1]
-    assert questions[2].images[0].read_text() == "pixels"
+def test_questions_with_and_without_figure_load(tmp_path):
+    for folder in ("", "hallusion_bench", "elsewhere"):
+        root = tmp_path / f"root_{folder}"
+        root.mkdir()
+        write(root / "HallusionBench.json", ROWS)
+        pictures(root / folder)
+        questions = load(root, images=str(root / folder) if folder == "elsewhere" else None)
+        assert [one.id for one in questions[:3]] == ["VS_chart_0_0_0", "VS_chart_0_0_1", "VS_chart_0_1_0"]
+        assert [len(one.images) for one in questions] == [0, 0] + [1] * 8
+        assert questions[2].images[0].read_text() == "pixels"
     assert [one.gold for one in questions] == ["no", "yes", "yes", "no", "no", "yes", "no", "yes", "no", "yes"]
     assert {one.cluster for one in questions} == {"VS/chart/0", "VD/chart/0"}  # twin figures are resampled together
-    assert [one.id for one in load(tmp_path / "HallusionBench.json", split="VD", images=str(tmp_path / folder))] == [
-        "VD_chart_0_0_0",
-        "VD_chart_0_0_1",
-        "VD_chart_0_1_0",
-        "VD_chart_0_1_1",
-    ]
+    part = load(root / "HallusionBench.json", split="VD", images=str(root / folder))
+    assert [one.id for one in part] == [f"VD_chart_0_{figure}_{number}" for figure in (0, 1) for number in (0, 1)]
 
 
 def test_older_file_names_start_with_the_folder(tmp_path):
@@ -86,41 +84,30 @@ def test_older_file_names_start_with_the_folder(tmp_path):
     assert load(tmp_path)[0].images[0].read_text() == "pixels"
 
 
-@pytest.mark.parametrize(
-    ("rows", "given", "message"),
-    [
+def test_what_is_missing_is_named(tmp_path):
+    for rows, given, message in (
         (ROWS, {}, "no image 'VS/chart/0_1.png'"),
         ([row("VD", 0, 0, 2)], {}, "VD_chart_0_0_0 has gt_answer '2', expected 0 or 1"),
         ([{"category": "VD", "gt_answer": "1"}], {}, "expected subcategory"),
         (ROWS, {"split": "VX"}, "found no questions of split 'VX', expected VD or VS"),
-    ],
-)
-def test_what_is_missing_is_named(tmp_path, rows, given, message):
-    write(tmp_path / "HallusionBench.json", rows)
-    with pytest.raises(ValueError, match=message):
-        load(tmp_path, **given)
+    ):
+        write(tmp_path / "HallusionBench.json", rows)
+        with pytest.raises(ValueError, match=message):
+            load(tmp_path, **given)
 
 
-@pytest.mark.parametrize(
-    ("response", "rule", "strict"),
-    [
-        ("Yes.", "yes", "yes"),
-        (" No, both are the same.", "no", "no"),
-        ("**No**", "no", "no"),
-        ("1", "yes", "yes"),
-        ("0", "no", "no"),
-        ("2", "unknown", "unknown"),
-        ("Not sure", "unknown", "unknown"),
-        ("Norway", "unknown", "unknown"),
-        ("The answer is yes.", "unknown", "yes"),
-        ("是的", "unknown", "yes"),
-        ("不是", "unknown", "no"),
-        ("", "unknown", "unknown"),
-    ],
-)
-def test_the_two_readings(response, rule, strict):
-    assert hallusionbench.parse(response) == rule
-    assert hallusionbench.strict(Answer(Question("1", "?", "yes", "c"), response)) == strict
+READINGS = {  # by rule, strictly
+    **{"Yes.": ("yes", "yes"), " No, both are the same.": ("no", "no"), "**No**": ("no", "no"), "1": ("yes", "yes")},
+    **{"0": ("no", "no"), "2": ("unknown", "unknown"), "Not sure": ("unknown", "unknown"), "": ("unknown", "unknown")},
+    **{"Norway": ("unknown", "unknown"), "The answer is yes.": ("unknown", "yes"), "是的": ("unknown", "yes")},
+    **{"不是": ("unknown", "no")},
+}
+
+
+def test_the_two_readings():
+    asked = Question("1", "?", "yes", "c")
+    found = {said: (hallusionbench.parse(said), hallusionbench.strict(Answer(asked, said))) for said in READINGS}
+    assert found == READINGS
 
 
 def test_pairs_and_figures_by_hand(tmp_path):
@@ -156,17 +143,14 @@ def test_the_verdict_of_a_judge_goes_before_the_rule(tmp_path):
     assert scores["a_acc"] == scores["q_acc"] == scores["f_acc"] == 1 and scores["yes_fp"] is None
 
 
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
+def test_wrong_answer_files_are_refused(tmp_path):
+    for more, message in (
         ({"model_prediction": "yes", "gpt4v_output_gpt_check": "correct"}, "the verdict is 'correct', expected 0"),
         ({"gpt4v_output": "yes", "llava_output": "no"}, "each of which may be the model's words"),
         ({}, "none that is known to be the model's words"),
-    ],
-)
-def test_wrong_answer_files_are_refused(tmp_path, more, message):
-    with pytest.raises(ValueError, match=message):
-        hallusionbench.read([write(tmp_path / "result.json", [{**ROWS[0], **more}])], {})
+    ):
+        with pytest.raises(ValueError, match=message):
+            hallusionbench.read([write(tmp_path / "result.json", [{**ROWS[0], **more}])], {})
 
 
 def test_answers_without_truth_take_it_from_the_labels(tmp_path):

@@ -88,27 +88,15 @@ def test_a_text_of_one_s_own(tmp_path):
         judge({"judge_prompt": path})
 
 
-@pytest.mark.parametrize(
-    ("text", "read"),
-    [
-        ("8 9", (8, 9)),
-        ("8 9\nBoth are good.", (8, 9)),
-        ("8, 9", (8, 9)),
-        ("8.5 10\n", (8.5, 10)),
-        ("\n 7 3", (7, 3)),
-        ("8/10 9/10", (8, 9)),
-        ("**8 9**", (8, 9)),
-        ("8", None),
-        ("8 9 10", None),
-        ("0 5", None),
-        ("8 11", None),
-        ("Assistant 1: 8, Assistant 2: 9", None),
-        ("Both are good.\n8 9", None),
-        ("", None),
-    ],
-)
-def test_grades_are_two_numbers_on_the_first_line(text, read):
-    assert read_grade(text) == read
+GRADES = {
+    **{"8 9": (8, 9), "8 9\nBoth are good.": (8, 9), "8, 9": (8, 9), "8.5 10\n": (8.5, 10), "\n 7 3": (7, 3)},
+    **{"8/10 9/10": (8, 9), "**8 9**": (8, 9)},
+    **dict.fromkeys(("8", "8 9 10", "0 5", "8 11", "Assistant 1: 8, Assistant 2: 9", "Both are good.\n8 9", "")),
+}
+
+
+def test_grades_are_two_numbers_on_the_first_line():
+    assert {text: read_grade(text) for text in GRADES} == GRADES
 
 
 def review(name: int, pair: list[float], category: str = "llava_bench_conv") -> dict:

@@ -69,34 +69,26 @@ def test_the_official_prompt_has_the_row_below_it(tmp_path):
     assert judge({"judge_prompt": path}).message(Answer(question, "Left.")) == "Which?/left <OR> west/Left."
 
 
-@pytest.mark.parametrize(
-    ("text", "read"),
-    [
-        ("0.8", (0.8,)),
-        ("1", (1.0,)),
-        ("1.0", (1.0,)),
-        ("0", (0.0,)),
-        (".5", (0.5,)),
-        ("0.75", (0.75,)),
-        (" 0.8 because half is there", (0.8,)),
-        ("0.8.", (0.8,)),
-        ("**0.3**", (0.3,)),
-        ("Correctness: 0.4", (0.4,)),
-        ("| 0.4 |", (0.4,)),
-        ("1.5", None),
-        ("8", None),
-        ("10", None),
-        ("1/10", None),
-        ("0.5/1.0", None),
-        ("50%", None),
-        ("1. The answer is right", None),
-        ("-1", None),
-        ("good", None),
-        ("", None),
-    ],
-)
-def test_grades_are_numbers_from_0_to_1(text, read):
-    assert read_grade(text) == read
+GRADES = {
+    **{
+        "0.8": 0.8,
+        "1": 1.0,
+        "1.0": 1.0,
+        "0": 0.0,
+        ".5": 0.5,
+        "0.75": 0.75,
+        " 0.8 because half is there": 0.8,
+        "0.8.": 0.8,
+    },
+    **{"**0.3**": 0.3, "Correctness: 0.4": 0.4, "| 0.4 |": 0.4},
+    **dict.fromkeys(("1.5", "8", "10", "1/10", "0.5/1.0", "50%", "1. The answer is right", "-1", "good", "")),
+}
+
+
+def test_grades_are_numbers_from_0_to_1():
+    assert {text: read_grade(text) for text in GRADES} == {
+        text: None if grade is None else (grade,) for text, grade in GRADES.items()
+    }
 
 
 def graded(**runs: list[float]) -> dict:
@@ -125,20 +117,17 @@ def test_several_runs_are_averaged(tmp_path):
     assert scores["std"] == pytest.approx(statistics.pstdev([75, 85])) and scores["capabilities"] == {}
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
+def test_bad_grade_files_are_named(tmp_path):
+    labels = {"labels": release(tmp_path / "bench") / "mm-vet.json"}
+    for value, words in (
         (graded(v1_0=[0.5], v1_1=[0.5, 0.6]), "found between 1 and 2 runs, expected as many for each"),
         (graded(v1_0=[]), r"g\.json, v1_0: score is \[\], expected a list of grades"),
         ({"v1_0": {"model": []}}, r"v1_0: found fields \['model'\], expected score"),
         (graded(v9_9=[0.5]), r"g\.json, v9_9 is not in .*mm-vet\.json"),
         (["v1_0"], "expected one object with an entry under every id"),
-    ],
-)
-def test_bad_grade_files_are_named(tmp_path, value, words):
-    labels = {"labels": release(tmp_path / "bench") / "mm-vet.json"}
-    with pytest.raises(ValueError, match=words):
-        read([write_json(tmp_path / "g.json", value)], labels)
+    ):
+        with pytest.raises(ValueError, match=words):
+            read([write_json(tmp_path / "g.json", value)], labels)
 
 
 def test_our_own_grades(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,25 +53,22 @@ def test_the_release_loads_with_images_in_the_order_they_are_mentioned(tmp_path)
     assert len(load(recipe(tmp_path, None))) == 3
 
 
-@pytest.mark.parametrize("nothing", [None, {"bytes": None, "path": None}])
-def test_images_that_no_text_mentions_are_shown(tmp_path, nothing):
-    empty = {f"image_{number}": nothing for number in range(3, 8)}
-    release(tmp_path, "Art", row("validation_Art_1", "What is it?", **empty))
-    assert load(recipe(tmp_path))[0].images == (picture(1), picture(2))
+def test_images_that_no_text_mentions_are_shown(tmp_path):
+    for number, nothing in enumerate((None, {"bytes": None, "path": None})):
+        empty = {f"image_{number}": nothing for number in range(3, 8)}
+        release(tmp_path / str(number), "Art", row("validation_Art_1", "What is it?", **empty))
+        assert load(recipe(tmp_path / str(number)))[0].images == (picture(1), picture(2))
 
 
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
+def test_bad_releases_are_named(tmp_path):
+    for rows, words in (
         ([row("validation_Art_1", "See <image 5>")], r"row 1, image 5: the image is"),
         ([row("validation_Art_1", "q", "['a', ")], r"row 1: the options are .* expected a list"),
         ([{"id": "validation_Art_1"}], r"row 1: found fields \['id'\], expected question"),
-    ],
-)
-def test_bad_releases_are_named(tmp_path, rows, words):
-    release(tmp_path, "Art", *rows)
-    with pytest.raises(ValueError, match=words):
-        load(recipe(tmp_path))
+    ):
+        release(tmp_path, "Art", *rows)
+        with pytest.raises(ValueError, match=words):
+            load(recipe(tmp_path))
     with pytest.raises(ValueError, match=r"no parquet files of split 'test', expected test-\*"):
         load(recipe(tmp_path, "test"))
 
@@ -112,6 +110,9 @@ def test_lots_are_one_sequence_in_the_order_of_the_answers():
     drawn = [lots.choice(list(OPTIONS)) for _ in answers]
     assert score(answers, {})["correct"] == drawn.count("A") and score(answers, {})["random_fallbacks"] == 40
     assert score(answers, {})["strict"]["correct"] == 0 and score(answers, {})["strict"]["unknown"] == 1
+    # No lot is drawn for a question that got no answer.
+    failed = score([replace(one, failed=True) for one in answers], {})
+    assert failed["correct"] == failed["random_fallbacks"] == 0
 
 
 def test_questions_without_a_right_answer_are_refused():

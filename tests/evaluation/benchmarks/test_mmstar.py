@@ -61,24 +61,18 @@ def test_a_split_is_a_capability(tmp_path):
         load(recipe(tmp_path, split="maths"))
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"answer": "E"}, r"m\.tsv, row 1: the answer is 'E', expected one of A, B, C, D"),
-        ({"image": "short"}, "the image is 'short', expected an encoded picture"),
-        ({"image": "*" * 100}, "the image is not base64"),
-    ],
-)
-def test_bad_tables_are_named(tmp_path, change, words):
-    write_tsv(tmp_path / "m.tsv", [{**row(0), **change}])
-    with pytest.raises(ValueError, match=words):
-        load(recipe(tmp_path))
-
-
-def test_a_directory_without_tables_is_named(tmp_path):
+def test_bad_tables_are_named(tmp_path):
     (tmp_path / "readme.md").write_text("")
     with pytest.raises(ValueError, match=r"found \['readme\.md'\], expected a file that ends with \.tsv or \.parquet"):
         load(recipe(tmp_path))
+    for change, words in (
+        ({"answer": "E"}, r"m\.tsv, row 1: the answer is 'E', expected one of A, B, C, D"),
+        ({"image": "short"}, "the image is 'short', expected an encoded picture"),
+        ({"image": "*" * 100}, "the image is not base64"),
+    ):
+        write_tsv(tmp_path / "m.tsv", [{**row(0), **change}])
+        with pytest.raises(ValueError, match=words):
+            load(recipe(tmp_path))
 
 
 def answer(gold: str, response: str, cluster: str = "0", category: str = "math", axis: str = "geometry") -> Answer:
@@ -116,16 +110,15 @@ RESULTS = [
 ]
 
 
-@pytest.mark.parametrize(("write", "name"), [(write_tsv, "r.tsv"), (write_xlsx, "r.xlsx"), (write_lines, "r.jsonl")])
-def test_result_tables_of_every_kind(tmp_path, write, name):
-    path = write(tmp_path / name, [{**row, "l2_category": "geometry"} for row in RESULTS])
-    for place in (path, tmp_path):
-        answers = read([place], {})
-        assert [(one.question.id, one.question.gold, one.response) for one in answers] == [
-            ("3", "B", "B"),
-            ("4", "A", ""),
-        ]
-        assert score(answers, {})["axes"] == {"math(geometry)": {"correct": 1, "total": 2, "acc": 0.5}}
+def test_result_tables_of_every_kind(tmp_path):
+    for number, (write, name) in enumerate(((write_tsv, "r.tsv"), (write_xlsx, "r.xlsx"), (write_lines, "r.jsonl"))):
+        (tmp_path / str(number)).mkdir()
+        path = write(tmp_path / str(number) / name, [{**row, "l2_category": "geometry"} for row in RESULTS])
+        for place in (path, path.parent):
+            answers = read([place], {})
+            said = [(one.question.id, one.question.gold, one.response) for one in answers]
+            assert said == [("3", "B", "B"), ("4", "A", "")]
+            assert score(answers, {})["axes"] == {"math(geometry)": {"correct": 1, "total": 2, "acc": 0.5}}
 
 
 def test_right_answers_may_come_from_the_questions(tmp_path):
@@ -148,32 +141,11 @@ def test_bad_result_tables_are_named(tmp_path):
         read([write_tsv(tmp_path / "c.tsv", [{"index": "x", "answer": "A", "prediction": "A"}])], {})
 
 
-@pytest.mark.parametrize(
-    ("gold", "response", "right"),
-    [
-        ("A", "a", True),
-        ("A", " \nA", True),
-        ("A", "an apple", True),
-        ("A", "(A) cat", True),
-        ("A", "( A)", False),
-        ("A", "Option A", True),
-        ("A", "Optional", False),
-        ("A", "options a", False),
-        ("A", "optional a", False),
-        ("A", "optionsa", False),
-        ("A", "the answer is a.", True),
-        ("A", "The answer is (A)", False),
-        ("B", "(", False),
-        ("B", "", False),
-        ("", "", False),
-        ("A", "答案是A", False),
-    ],
-)
-def test_the_official_rule_with_its_quirks(gold, response, right):
-    assert matches(gold, response) is right
-
-
-def test_the_official_rule_agrees_on_awkward_answers():
+def test_the_official_rule_with_its_quirks():
+    right = ("a", " \nA", "an apple", "(A) cat", "Option A", "the answer is a.")
+    wrong = ("( A)", "Optional", "options a", "optional a", "optionsa", "The answer is (A)", "答案是A")
+    assert all(matches("A", said) for said in right) and not any(matches("A", said) for said in wrong)
+    assert not any(matches(gold, said) for gold, said in (("B", "("), ("B", ""), ("", "")))
     rows = json.loads(oracle("parsers/mmstar_match.json").read_text("utf-8"))["rows"]
     assert len(rows) == 36
     for one in rows:

@@ -31,17 +31,18 @@ def release(root: Path, golds: str = "abba", index: str = "Index", folder: str =
     return write_tsv(root / "Questions.csv", rows, ",")
 
 
-@pytest.mark.parametrize("index", ["Index", "lndex"])  # the release has an l
-@pytest.mark.parametrize("folder", ["MMVP Images", "MMVP Imgaes"])
-def test_the_release_loads_in_pairs(tmp_path, index, folder):
-    release(tmp_path, index=index, folder=folder)
-    questions = load(recipe(tmp_path))
-    assert [(one.id, one.cluster, one.gold, one.images[0].name) for one in questions] == [
-        ("1", "1", "a", "1.jpg"),
-        ("2", "1", "b", "2.jpg"),
-        ("3", "2", "b", "3.jpg"),
-        ("4", "2", "a", "4.jpg"),
-    ]
+def test_the_release_loads_in_pairs(tmp_path):
+    for number, (index, folder) in enumerate(
+        (("Index", "MMVP Images"), ("lndex", "MMVP Imgaes"))
+    ):  # the release has an l
+        release(tmp_path / str(number), index=index, folder=folder)
+        questions = load(recipe(tmp_path / str(number)))
+        assert [(one.id, one.cluster, one.gold, one.images[0].name) for one in questions] == [
+            ("1", "1", "a", "1.jpg"),
+            ("2", "1", "b", "2.jpg"),
+            ("3", "2", "b", "3.jpg"),
+            ("4", "2", "a", "4.jpg"),
+        ]
     assert questions[0].text == "Is the door open? (a) Open (b) Closed" and questions[0].choices == ("a", "b")
     assert questions[0].fields["options"] == {"a": "Open", "b": "Closed"}
 
@@ -53,37 +54,22 @@ def test_images_may_lie_elsewhere(tmp_path):
         load(recipe(tmp_path / "a"))
 
 
-@pytest.mark.parametrize(("golds", "words"), [("aba", "found 3 rows, expected two for each pair"), ("ac", "row 2: ")])
-def test_bad_releases_are_named(tmp_path, golds, words):
-    release(tmp_path, golds)
-    with pytest.raises(ValueError, match=words):
-        load(recipe(tmp_path))
+def test_bad_releases_are_named(tmp_path):
+    for golds, words in (("aba", "found 3 rows, expected two for each pair"), ("ac", "row 2: the answer is '")):
+        release(tmp_path / golds, golds)
+        with pytest.raises(ValueError, match=words):
+            load(recipe(tmp_path / golds))
 
 
-@pytest.mark.parametrize(
-    ("response", "letter"),
-    [
-        ("(a)", "a"),
-        ("(A)", "a"),
-        ("( b )", "b"),
-        ("A", "a"),
-        ("b.", "b"),
-        ("B) Closed", "b"),
-        ("b, since it is shut", "b"),
-        ("(b) Closed", "b"),
-        ("The answer is (b).", "b"),
-        ("(a) Open (b) Closed", None),
-        ("(a) Open. I repeat, (a).", "a"),
-        ("The answer is b", None),
-        ("A door", None),
-        ("a door that is open", None),
-        ("Open", None),
-        ("选（b）", None),
-        ("", None),
-    ],
-)
-def test_the_letter_rule(response, letter):
-    assert official_letter(response) == letter
+LETTERS = {
+    **{"(a)": "a", "(A)": "a", "( b )": "b", "A": "a", "b.": "b", "B) Closed": "b", "b, since it is shut": "b"},
+    **{"(b) Closed": "b", "The answer is (b).": "b", "(a) Open. I repeat, (a).": "a", "(a) Open (b) Closed": None},
+    **dict.fromkeys(("The answer is b", "A door", "a door that is open", "Open", "选（b）", "")),
+}
+
+
+def test_the_letter_rule():
+    assert {response: official_letter(response) for response in LETTERS} == LETTERS
 
 
 def answer(number: int, gold: str, response: str) -> Answer:

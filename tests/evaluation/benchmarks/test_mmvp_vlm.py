@@ -34,22 +34,21 @@ def release(
     write_tsv(root / "Questions.csv", rows, ",")
 
 
-@pytest.mark.parametrize("header", [("Question ID", "Type", "Statement"), ("lndex", "Pattern", "Text")])
-def test_every_text_is_asked_about_both_pictures(tmp_path, header):
-    release(tmp_path, "Orientation", "Orientation", "Camera Perspective", "Camera Perspective", header=header)
-    questions = load(recipe(tmp_path))
-    assert [(one.id, one.text, one.gold, one.cluster) for one in questions] == [
-        ("1", "a photo of thing 1", "first", "1"),
-        ("2", "a photo of thing 2", "second", "1"),
-        ("3", "a photo of thing 3", "first", "2"),
-        ("4", "a photo of thing 4", "second", "2"),
-    ]
+def test_every_text_is_asked_about_both_pictures(tmp_path):
+    kinds = ("Orientation", "Orientation", "Camera Perspective", "Camera Perspective")
+    for number, header in enumerate((("Question ID", "Type", "Statement"), ("lndex", "Pattern", "Text"))):
+        release(tmp_path / str(number), *kinds, header=header)
+        questions = load(recipe(tmp_path / str(number)))
+        assert [(one.id, one.text, one.gold, one.cluster) for one in questions] == [
+            ("1", "a photo of thing 1", "first", "1"),
+            ("2", "a photo of thing 2", "second", "1"),
+            ("3", "a photo of thing 3", "first", "2"),
+            ("4", "a photo of thing 4", "second", "2"),
+        ]
     assert [path.name for path in questions[1].images] == ["1.jpg", "2.jpg"] and questions[1].choices == CHOICES
     assert questions[0].images == questions[1].images
-    assert [one.fields["pattern"] for one in questions[1:3]] == [
-        "Orientation and Direction",
-        "Viewpoint and Perspective",
-    ]
+    patterns = [one.fields["pattern"] for one in questions[1:3]]
+    assert patterns == ["Orientation and Direction", "Viewpoint and Perspective"]
 
 
 def test_folders_as_the_repository_s_page_draws_them(tmp_path):
@@ -57,21 +56,16 @@ def test_folders_as_the_repository_s_page_draws_them(tmp_path):
     assert load(recipe(tmp_path))[0].images[0] == tmp_path / "MMVP_VLM_Images/Camera_Perspective/1.jpg"
 
 
-@pytest.mark.parametrize(
-    ("kind", "pattern"),
-    [
+def test_patterns_have_the_paper_s_names(tmp_path):
+    for kind, pattern in (
         ("Spatial", "Positional and Relational Context"),
         ("Structural Character", "Structural and Physical Characteristics"),
         ("Structural Characteristics", "Structural and Physical Characteristics"),
         ("Camera_Perspective", "Viewpoint and Perspective"),
-        ("Texts", "Text"),
-        ("Color and Appearance", "Color and Appearance"),
-        ("Smell", "Smell"),
-    ],
-)
-def test_patterns_have_the_paper_s_names(tmp_path, kind, pattern):
-    release(tmp_path, kind, kind)
-    assert load(recipe(tmp_path))[0].fields["pattern"] == pattern
+        *(("Texts", "Text"), ("Color and Appearance", "Color and Appearance"), ("Smell", "Smell")),
+    ):
+        release(tmp_path / kind, kind, kind)
+        assert load(recipe(tmp_path / kind))[0].fields["pattern"] == pattern
 
 
 def test_bad_releases_are_named(tmp_path):

@@ -8,11 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from benchmark_tables import write_json, write_lines
 from official import oracle
 
 from skymm.evaluation.benchmark import Answer, Question
 from skymm.evaluation.benchmarks import pope
 from skymm.recipe import EvalRecipe
+
+ROWS = [
+    {"question_id": n, "image": f"COCO_val2014_{n // 3 + 1:012d}.jpg", "text": f"Is there a {what}?", "label": label}
+    for n, (what, label) in enumerate((("dog", "yes"), ("car", "no"), ("cat", "no")), 1)
+]
 
 
 def question(name: str, gold: str, split: str = "random", source: str = "coco") -> Question:
@@ -26,31 +32,13 @@ def answers_from(tp: int, fp: int, tn: int, fn: int, split: str = "random") -> l
     return [Answer(question(str(place), gold, split), said) for place, (gold, said) in enumerate(rows)]
 
 
-ROWS = [
-    {
-        "question_id": 1,
-        "image": "COCO_val2014_000000000001.jpg",
-        "text": "Is there a dog in the image?",
-        "label": "yes",
-    },
-    {"question_id": 2, "image": "COCO_val2014_000000000001.jpg", "text": "Is there a car in the image?", "label": "no"},
-    {"question_id": 3, "image": "COCO_val2014_000000000002.jpg", "text": "Is there a cat in the image?", "label": "no"},
-]
-
-
-def write(path: Path, rows: list[dict], indent: int | None = None) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(json.dumps(row, ensure_ascii=False, indent=indent) for row in rows), "utf-8")
-    return path
-
-
 def release(directory: Path, *names: str, indent: int | None = None) -> Path:
+    (directory / "val2014").mkdir(parents=True, exist_ok=True)
     for name in names:
-        write(directory / f"{name}.json", ROWS, indent)
-    for number in (1, 2):
-        picture = directory / "val2014" / f"COCO_val2014_{number:012d}.jpg"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_text("pixels")
+        text = "\n".join(json.dumps(row, indent=indent) for row in ROWS)
+        (directory / f"{name}.json").write_text(text)
+    for row in ROWS:
+        (directory / "val2014" / row["image"]).write_text("pixels")
     return directory
 
 
@@ -58,18 +46,18 @@ def load(root: Path, **given) -> list[Question]:
     return pope.load(EvalRecipe(benchmark="pope", root=str(root), **given))
 
 
-@pytest.mark.parametrize("indent", [None, 4], ids=["JSON lines", "pretty-printed one after another"])
-def test_all_three_files_load_in_the_official_order(tmp_path, indent):
-    release(tmp_path, "coco_pope_adversarial", "coco_pope_random", "coco_pope_popular", indent=indent)
-    write(tmp_path / "coco_ground_truth_segmentation.json", [{"image": "x.jpg", "objects": ["dog"]}])
-    questions = load(tmp_path)
-    assert [one.fields["split"] for one in questions] == ["random"] * 3 + ["popular"] * 3 + ["adversarial"] * 3
+def test_all_three_files_load_in_the_official_order(tmp_path):
+    write_lines(tmp_path / "coco_ground_truth_segmentation.json", [{"image": "x.jpg", "objects": ["dog"]}])
+    for indent in (None, 4):  # JSON lines, pretty-printed one after another
+        release(tmp_path, "coco_pope_adversarial", "coco_pope_random", "coco_pope_popular", indent=indent)
+        questions = load(tmp_path)
+        splits = [one.fields["split"] for one in questions]
+        assert splits == ["random"] * 3 + ["popular"] * 3 + ["adversarial"] * 3
     first = questions[0]
-    assert (first.id, first.text, first.gold) == ("coco_pope_random/1", "Is there a dog in the image?", "yes")
+    assert (first.id, first.text, first.gold) == ("coco_pope_random/1", "Is there a dog?", "yes")
     assert first.cluster == "COCO_val2014_000000000001.jpg" and first.choices == ("yes", "no")
     assert first.images[0].read_text() == "pixels" and first.images[0].name == first.cluster
-    assert [one.gold for one in questions[:3]] == ["yes", "no", "no"]
-    assert len({one.id for one in questions}) == 9
+    assert [one.gold for one in questions[:3]] == ["yes", "no", "no"] and len({one.id for one in questions}) == 9
 
 
 def test_a_split_a_source_or_a_file_can_be_chosen(tmp_path):
@@ -79,63 +67,47 @@ def test_a_split_a_source_or_a_file_can_be_chosen(tmp_path):
     assert len(load(tmp_path / "gqa_pope_seem_adversarial.json")) == 3
     with pytest.raises(ValueError, match=r"gqa_pope_seem_random\.json.*expected questions of popular"):
         load(tmp_path, split="popular")
+    with pytest.raises(ValueError, match=r"found no file named \*pope\*random\*.json"):
+        load(tmp_path / "val2014")
 
 
 def test_pictures_are_found_where_the_recipe_says(tmp_path):
     release(tmp_path / "pictures")
-    write(tmp_path / "questions" / "coco_pope_random.json", ROWS)
-    assert len(load(tmp_path / "questions", images=str(tmp_path / "pictures" / "val2014"))) == 3
-    assert len(load(tmp_path / "questions", images=str(tmp_path / "pictures"))) == 3
+    write_lines(tmp_path / "questions" / "coco_pope_random.json", ROWS)
+    for images in ("pictures/val2014", "pictures"):
+        assert len(load(tmp_path / "questions", images=str(tmp_path / images))) == 3
     with pytest.raises(ValueError, match=r"pope: no image 'COCO_val2014_000000000001.jpg'.*is the download complete"):
         load(tmp_path / "questions")
 
 
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ({**ROWS[0], "label": "maybe"}, "question 1: the label is 'maybe', expected yes or no"),
+def test_a_wrong_question_file_is_named(tmp_path):
+    for row, message in (
+        ({**ROWS[0], "label": "maybe"}, r"pope_random\.json, question 1: the label is 'maybe', expected yes or no"),
         ({"question_id": 1, "text": "?", "image": "x.jpg"}, "expected label"),
         ({"question_id": 1, "label": "yes", "image": "x.jpg"}, "expected text or question"),
-    ],
-)
-def test_a_wrong_question_file_is_named(tmp_path, row, message):
-    path = write(tmp_path / "coco_pope_random.json", [row])
-    with pytest.raises(ValueError, match=message) as caught:
-        load(path)
-    assert str(path) in str(caught.value)
+    ):
+        with pytest.raises(ValueError, match=message):
+            load(write_lines(tmp_path / "coco_pope_random.json", [row]))
 
 
-def test_no_files_at_all(tmp_path):
-    with pytest.raises(ValueError, match=r"found no file named \*pope\*random\*.json"):
-        load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("response", "official", "strict"),
-    [
-        ("No.", "no", "no"),
-        ("NO", "yes", "no"),
-        ("no\n", "yes", "no"),
-        ("没有", "yes", "no"),
-        ("是的", "yes", "yes"),
-        ("I see a dog. No cat.", "yes", "yes"),
-        ("I see a cat. No bird.", "yes", "unknown"),
-        ("", "yes", "unknown"),
-        ("cannot", "yes", "unknown"),
-    ],
-)
-def test_the_two_readings(response, official, strict):
-    assert pope.parse_official(response) == official
-    assert pope.strict(Answer(question("1", "no"), response)) == strict
-    assert pope.BENCHMARK.right(Answer(question("1", "no"), response)) is (official == "no")
-
-
-def test_official_parser_rows():
+def test_the_two_readings():
+    for response, official, strict in (
+        *(
+            ("No.", "no", "no"),
+            ("NO", "yes", "no"),
+            ("no\n", "yes", "no"),
+            ("没有", "yes", "no"),
+            ("是的", "yes", "yes"),
+        ),
+        *(("I see a dog. No cat.", "yes", "yes"), ("I see a cat. No bird.", "yes", "unknown")),
+        *(("", "yes", "unknown"), ("cannot", "yes", "unknown")),
+    ):
+        answer = Answer(question("1", "no"), response)
+        assert (pope.parse_official(response), pope.strict(answer)) == (official, strict), response
+        assert pope.BENCHMARK.right(answer) is (official == "no")
     rows = json.loads(oracle("parsers/pope_parse.json").read_text("utf-8"))["rows"]
     assert len(rows) == 49
-    assert [(row["response"], pope.parse_official(row["response"])) for row in rows] == [
-        (row["response"], row["parsed"]) for row in rows
-    ]
+    assert not [row for row in rows if pope.parse_official(row["response"]) != row["parsed"]]
 
 
 def test_published_rows_come_out_to_the_digit():
@@ -149,8 +121,7 @@ def test_published_rows_come_out_to_the_digit():
         counts = [int(cell) for cell in cells] if all(cells) else [1236, 687, 813, 264]
         scores = pope.score(answers_from(*counts, split=row["split"]), {})
         kept = ["accuracy", "precision", "recall", "f1", "yes_ratio"]
-        mine = {name: scores[{"accuracy": "acc"}.get(name, name)] for name in kept}
-        shown = {name: f"{100 * value:.2f}" for name, value in mine.items()}
+        shown = {name: f"{100 * scores[{'accuracy': 'acc'}.get(name, name)]:.2f}" for name in kept}
         expected = {name: row[name] for name in kept}
         if not all(cells):
             assert (row["model"], expected.pop("f1"), shown.pop("f1")) == ("MiniGPT-4", "72.21", "72.22")
@@ -158,30 +129,29 @@ def test_published_rows_come_out_to_the_digit():
         assert scores["splits"][row["split"]] == {name: scores[name] for name in scores["splits"][row["split"]]}
 
 
-@pytest.mark.parametrize("name", ["random", "popular", "adversarial"])
-def test_degenerate_answers_as_the_official_script_scores_them(name, tmp_path):
-    labels = oracle(f"pope/coco_head/coco_pope_{name}.json")
-    expected = json.loads(oracle("pope/expected_degenerate_official.json").read_text())[labels.name]
-    asked = [json.loads(line) for line in labels.read_text().splitlines()]
-
-    def scored(said):
-        rows = [{"question": row["text"], "answer": said(row)} for row in asked]
-        files = {"labels": labels, "response": Path("answer")}
-        return pope.score(pope.read([write(tmp_path / "answers.json", rows)], files), {})
-
+def test_degenerate_answers_as_the_official_script_scores_them(tmp_path):
     keys = {"TP": "tp", "FP": "fp", "TN": "tn", "FN": "fn"}
-    for case, said in (("all_yes", lambda row: "Yes"), ("ground_truth", lambda row: row["label"])):
-        scores = scored(said)
-        assert {key: scores[keys.get(key, key)] for key in expected[case]} == expected[case]
-        assert "note" not in scores
-    for case, said in (
-        ("all_no", lambda row: "No"),
-        ("inverted", lambda row: "no" if row["label"] == "yes" else "yes"),
-    ):
-        assert expected[case] == "ZeroDivisionError in official script"
-        scores = scored(said)
-        assert scores["f1"] == scores["recall"] == scores["precision"] == 0 and "divides by zero" in scores["note"]
-        assert scores["acc"] == (0.5 if case == "all_no" else 0.0)
+    ways = {
+        "all_yes": lambda label: "Yes",
+        "ground_truth": lambda label: label,
+        "all_no": lambda label: "No",
+        "inverted": lambda label: "no" if label == "yes" else "yes",
+    }
+    for name in ("random", "popular", "adversarial"):
+        labels = oracle(f"pope/coco_head/coco_pope_{name}.json")
+        expected = json.loads(oracle("pope/expected_degenerate_official.json").read_text())[labels.name]
+        asked = [json.loads(line) for line in labels.read_text().splitlines()]
+        files = {"labels": labels, "response": Path("answer")}
+        for case, said in ways.items():
+            rows = [{"question": row["text"], "answer": said(row["label"])} for row in asked]
+            scores = pope.score(pope.read([write_lines(tmp_path / "answers.json", rows)], files), {})
+            if case in ("all_yes", "ground_truth"):
+                assert {key: scores[keys.get(key, key)] for key in expected[case]} == expected[case]
+                assert "note" not in scores
+            else:
+                assert expected[case] == "ZeroDivisionError in official script"
+                assert scores["f1"] == scores["recall"] == scores["precision"] == 0
+                assert "divides by zero" in scores["note"] and scores["acc"] == (0.5 if case == "all_no" else 0.0)
 
 
 def test_splits_sources_and_the_strict_column():
@@ -202,115 +172,93 @@ def test_splits_sources_and_the_strict_column():
     assert strict["yes_ratio"] == 0.25 and "unknown" not in scores
     one_source = [replace(one, question=replace(one.question, fields=answers[0].question.fields)) for one in answers]
     assert "sources" not in pope.score(one_source, {})
+    for number, note in ((0, "nothing is labelled yes"), (1, "no answer is yes")):  # any subset has scores
+        few = pope.score(answers_from(0, 0, 0, number), {})
+        assert few["f1"] == 0 and few["note"].startswith(note)
 
 
-@pytest.mark.parametrize(
-    ("number", "note"),
-    [(0, "nothing is labelled yes"), (1, "no answer is yes")],
-)
-def test_any_subset_has_scores(number, note):
-    scores = pope.score(answers_from(0, 0, 0, number), {})
-    assert scores["f1"] == 0 and scores["note"].startswith(note)
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [{"question": row["text"], "answer": f"{row['label']}."} for row in ROWS],
-        [{"answer": f"{row['label']}."} for row in ROWS],
-        [
-            {"question_id": row["question_id"], "prompt": row["text"] + "\nYes or no?", "text": f"{row['label']}."}
-            for row in ROWS
-        ],
-        [{"question_id": row["question_id"], "text": f"{row['label']}."} for row in reversed(ROWS)],
-    ],
-    ids=["POPE", "answers alone", "LLaVA", "by id in another order"],
-)
-def test_every_published_form_of_answers_is_read(tmp_path, rows):
-    labels = write(tmp_path / "coco_pope_random.json", ROWS)
-    answers = pope.read([write(tmp_path / "answers.jsonl", rows)], {"labels": labels})
-    assert [one.question.text for one in answers] == [row["text"] for row in ROWS]
-    assert [one.question.gold for one in answers] == ["yes", "no", "no"]
+def test_what_an_endpoint_refused_is_no_yes():
+    """The official rule reads an empty answer as yes; a question without an answer has none to read."""
+    answers = [Answer(question(str(n), gold), "", failed=True) for n, gold in enumerate(["yes", "no"])]
     scores = pope.score(answers, {})
-    assert (scores["tp"], scores["tn"]) == (1, 2) and scores["splits"]["random"]["yes_ratio"] == 1 / 3
+    assert (scores["acc"], scores["yes_ratio"], scores["fp"], scores["strict"]["unknown"]) == (0, 0, 0, 1)
+    assert not any(map(pope.BENCHMARK.right, answers))
+
+
+# --- answer files -------------------------------------------------------------------------------------------------------
+
+
+def test_every_published_form_of_answers_is_read(tmp_path):
+    labels = write_lines(tmp_path / "coco_pope_random.json", ROWS)
+    said = [f"{row['label']}." for row in ROWS]
+    by_id = [{"question_id": row["question_id"], "text": one} for row, one in zip(ROWS, said)]
+    for rows in (
+        [{"question": row["text"], "answer": one} for row, one in zip(ROWS, said)],  # POPE
+        [{"answer": one} for one in said],  # answers alone
+        [{**one, "prompt": row["text"] + "\nYes or no?"} for one, row in zip(by_id, ROWS)],  # LLaVA
+        by_id[::-1],
+    ):
+        answers = pope.read([write_lines(tmp_path / "answers.jsonl", rows)], {"labels": labels})
+        assert [one.question.text for one in answers] == [row["text"] for row in ROWS]
+        scores = pope.score(answers, {})
+        assert (scores["tp"], scores["tn"]) == (1, 2) and scores["splits"]["random"]["yes_ratio"] == 1 / 3
 
 
 def test_a_directory_of_answers_belongs_to_a_directory_of_labels(tmp_path):
     release(tmp_path / "labels", "coco_pope_random", "coco_pope_adversarial", "gqa_pope_seem_random")
-    write(tmp_path / "answers" / "mine_coco_random.json", [{"answer": "Yes"}] * 3)
-    write(tmp_path / "answers" / "mine_gqa_random.json", [{"answer": "No"}] * 3)
-    write(tmp_path / "answers" / "mine_adversarial.json", [{"answer": None}] * 3)
-    answers = pope.read([tmp_path / "answers"], {"labels": tmp_path / "labels"})
+    files = {"labels": tmp_path / "labels"}
+    for name, said in (("mine_coco_random", "Yes"), ("mine_gqa_random", "No"), ("mine_adversarial", None)):
+        write_lines(tmp_path / "answers" / f"{name}.json", [{"answer": said}] * 3)
+    answers = pope.read([tmp_path / "answers"], files)
     said = {one.question.id.split("/")[0]: one.response for one in answers}
     assert said == {"coco_pope_random": "Yes", "gqa_pope_seem_random": "No", "coco_pope_adversarial": ""}
-    write(tmp_path / "answers" / "unnamed.json", [{"answer": "Yes"}] * 3)
+    write_lines(tmp_path / "answers" / "unnamed.json", [{"answer": "Yes"}] * 3)
     with pytest.raises(ValueError, match=r"unnamed.json: found labels .*expected one of its split by name"):
-        pope.read([tmp_path / "answers"], {"labels": tmp_path / "labels"})
+        pope.read([tmp_path / "answers"], files)
 
 
 def test_one_file_for_all_splits_goes_by_category(tmp_path):
     """LLaVA numbers the questions of all three files through, and says in its own question file which is of which."""
     release(tmp_path / "labels", "coco_pope_random", "coco_pope_popular")
+    files = {"labels": tmp_path / "labels"}
     rows = [
         {"question_id": start + row["question_id"], "category": split, "text": said}
         for split, start, said in (("popular", 10, "No"), ("random", 20, "Yes"))
         for row in ROWS
     ]
-    answers = pope.read([write(tmp_path / "merged.jsonl", rows)], {"labels": tmp_path / "labels"})
+    answers = pope.read([write_lines(tmp_path / "merged.jsonl", rows)], files)
     assert (answers[0].question.id, answers[0].response) == ("coco_pope_random/1", "Yes")
     assert pope.score(answers, {})["splits"]["popular"]["yes_ratio"] == 0
-
     bare = [{name: value for name, value in row.items() if name != "category"} for row in rows]
-    merged = write(tmp_path / "merged.jsonl", bare)
+    merged = write_lines(tmp_path / "merged.jsonl", bare)
     with pytest.raises(ValueError, match=r"merged\.jsonl: found labels .* or a category in each row"):
-        pope.read([merged], {"labels": tmp_path / "labels"})
-    write(tmp_path / "labels" / "llava_pope_test.jsonl", [{**row, "text": "?"} for row in rows])
-    assert pope.read([merged], {"labels": tmp_path / "labels"}) == answers
+        pope.read([merged], files)
+    write_lines(tmp_path / "labels" / "llava_pope_test.jsonl", [{**row, "text": "?"} for row in rows])
+    assert pope.read([merged], files) == answers
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([{"answer": "Yes"}] * 2, "found 2 answers, expected 3 as in .*coco_pope_random.json"),
+def test_answers_that_do_not_fit_are_refused(tmp_path):
+    labels = {"labels": write_lines(tmp_path / "labels" / "coco_pope_random.json", ROWS)}
+    bare = [{"answer": "Yes"}] * 3
+    (tmp_path / "empty").mkdir()
+    for rows, files, message in (
+        (bare[:2], labels, "found 2 answers, expected 3 as in .*coco_pope_random.json"),
         (
-            [{"question_id": 7 + place, "text": "Yes"} for place in range(3)],
+            [{"question_id": 7 + n, "text": "Yes"} for n in range(3)],
+            labels,
             "question_id 7 is none of the 3 questions of",
         ),
-        ([{"question_id": 1, "text": "Yes"}] * 3, "question 1 is answered twice"),
+        ([{"question_id": 1, "text": "Yes"}] * 3, labels, "question 1 is answered twice"),
         (
-            [{"question": "Is there a bus?", "answer": "Yes"}] * 3,
+            [{"question": "Is there a bus?", **bare[0]}] * 3,
+            labels,
             "answer 1: it answers 'is there a bus.'.*order differs",
         ),
-        ([{"question_id": 1 + place} for place in range(3)], "none that is known to be the model's words"),
-    ],
-)
-def test_answers_that_do_not_fit_are_refused(tmp_path, rows, message):
-    labels = write(tmp_path / "coco_pope_random.json", ROWS)
-    with pytest.raises(ValueError, match=message):
-        pope.read([write(tmp_path / "answers.json", rows)], {"labels": labels})
-
-
-def test_answers_need_labels(tmp_path):
-    bare = write(tmp_path / "bare" / "answers.json", [{"answer": "Yes"}] * 3)
-    with pytest.raises(ValueError, match="give --labels"):
-        pope.read([bare], {})
-    with pytest.raises(ValueError, match="found no file named"):
-        pope.read([bare], {"labels": tmp_path})
-    labels = write(tmp_path / "labels" / "coco_pope_random.json", ROWS)
-    (tmp_path / "empty").mkdir()
+        ([{"question_id": 1 + n} for n in range(3)], labels, "none that is known to be the model's words"),
+        (bare, {}, "give --labels"),
+        (bare, {"labels": tmp_path / "empty"}, "found no file named"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pope.read([write_json(tmp_path / "answers.json", rows)], files)
     with pytest.raises(ValueError, match=r"expected a file that ends with .*\.jsonl"):
-        pope.read([tmp_path / "empty"], {"labels": labels})
-
-
-def test_what_an_endpoint_refused_is_no_yes():
-    """The official rule reads an empty answer as yes; a question without an answer has none to read."""
-    from skymm.evaluation.benchmark import Answer, Question
-
-    fields = {"source": "coco", "split": "random"}
-    answers = [
-        Answer(Question(str(n), "q", gold, str(n), fields=fields), "", failed=True)
-        for n, gold in enumerate(["yes", "no"])
-    ]
-    scores = pope.score(answers, {})
-    assert (scores["acc"], scores["yes_ratio"], scores["fp"], scores["strict"]["unknown"]) == (0, 0, 0, 1)
-    assert not any(map(pope.BENCHMARK.right, answers))
+        pope.read([tmp_path / "empty"], labels)
