@@ -17,12 +17,11 @@ from typing import Any
 
 import torch
 
-from skymm.data.batches import micro_batches
 from skymm.data.workers import Loader
 from skymm.model import language
 from skymm.recipe import LoraRecipe, StageRecipe, parse
 from skymm.train.parallel import open_accelerator
-from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, why_padded
+from skymm.train.parts import cutter, mixture_of, model_for, optimizer_for, preparation, why_padded
 from skymm.train.step import take_step
 
 
@@ -60,8 +59,8 @@ def profile_step(recipe: StageRecipe, *, compiled: bool) -> None:
     optimizer = optimizer_for(model, recipe)
     packing = why_padded(recipe, model) is None
     mixture = mixture_of(recipe, preparation(recipe, model, processor), accelerator, None, None)
-    items = (item for item in Loader(mixture, workers=0) if item.value is not None)
-    batches = micro_batches(list(islice(items, recipe.batch_size)), recipe, pad_id=processor.pad_id, packing=packing)
+    items = iter(Loader(mixture, workers=0))
+    batches = cutter(recipe, processor, packing=packing)(list(islice(items, recipe.batch_size)))
     for batch in batches:
         batch.inputs["features"] = model.encode_images(batch.inputs.pop("pixel_values"))
     if compiled:

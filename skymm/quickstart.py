@@ -99,7 +99,7 @@ class _Story:
     def _plan_steps(self, name: str, overrides: tuple[str, ...]) -> None:
         if name in self.plan["steps"]:
             return
-        from skymm.train.probe import seconds_per_step
+        from skymm.train.loop import seconds_per_step
 
         waiting = [stage for stage in SHARES if stage not in self.plan["steps"]]
         say(f"timing a few steps of {name}")

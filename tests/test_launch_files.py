@@ -22,9 +22,8 @@ def test_accelerate_knows_every_key(path):
     assert config.num_processes == 8 * config.num_machines and config.mixed_precision == "no"
 
 
-def test_fsdp_is_version_2_and_zero_cuts_up_nothing():
+def test_fsdp_is_version_2():
     assert ClusterConfig.from_yaml_file(ROOT / "training/fsdp2.yaml").fsdp_config["fsdp_version"] == 2
-    assert ClusterConfig.from_yaml_file(ROOT / "training/deepspeed.yaml").deepspeed_config["zero_stage"] == 0
 
 
 def test_every_line_of_the_readme_is_one_that_the_launcher_takes():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from skymm.conversation import BadSample, Conversation, Turn
-from skymm.data.features import FeatureCache, FeatureMembers, picture
+from skymm.data.features import StoredFeatures, picture
 from skymm.data.shards import Sample
 from skymm.data.stream import UNWANTED, Item
 from skymm.encoded import IGNORE, Encoded, pad
@@ -25,9 +25,12 @@ CAPTIONS = ("caption", "captions", "description", "layout")
 
 @dataclass(slots=True)
 class Example:
-    """One conversation ready to be padded. `encoded` comes from the processor; images are features or pixels per tower."""
+    """One conversation ready for a batch: the segments that are read together, and its images as features or pixels per tower.
 
-    encoded: Encoded
+    Every segment shows all of the images, in their order.
+    """
+
+    segments: list[Encoded]
     features: list[Tensor] | None = None
     pixels: list[Tensor] | None = None
 
@@ -37,16 +40,16 @@ class Prepare:
     """Shard sample -> Example; what a Stream calls, so decoding happens late and one sample at a time.
 
     Args:
-        encode: Conversation -> Encoded (ids, labels). see: image -> pixels (one tensor per tower), where there is no cache.
+        encode: Conversation -> its segments. see: images -> pixels, one tensor per tower, where there is no cache.
         min_side: of the model that will look, see `open_image`.
-        cache: frozen features by image, if they are stored; an image that has none is an error, not a slow path.
+        cache: frozen features, if they are stored; an image that has none is an error, not a slow path.
         negative_share, languages, max_turns: which question-answer pairs of a conversation are used.
     """
 
-    encode: Callable[[Conversation], Encoded]
+    encode: Callable[[Conversation], list[Encoded]]
     see: Callable[[Sequence[Any]], list[Tensor]]
     min_side: int | None = None
-    cache: FeatureCache | FeatureMembers | None = None
+    cache: StoredFeatures | None = None
     negative_share: float | None = None
     languages: tuple[str, ...] = ("en", "zh")
     max_turns: int | None = None
@@ -70,88 +73,102 @@ class Prepare:
             wanted = f"languages = {list(self.languages)}, negative_share = {self.negative_share}"
             raise BadSample(f"{where}: the stage wants none of its answers ({found}; {wanted})", UNWANTED)
         try:
-            encoded = self.encode(chosen)
+            segments = self.encode(chosen)
         except ValueError as error:
             reason = getattr(error, "reason", "cannot be encoded")
             raise BadSample(f"{where}: {str(error).removeprefix(f'{sample.key}: ')}", reason) from error
-        if not encoded.images:
-            return Example(encoded)
+        shown = segments[0].images
+        if not shown:
+            return Example(segments)
         if self.cache is None:
-            images = [picture(sample, name, min_side=self.min_side) for name in encoded.images]
-            return Example(encoded, pixels=self.see(images))
-        rows = [self.cache.of(sample, name) for name in encoded.images]
-        return Example(encoded, features=[torch.stack(tower) for tower in zip(*rows)])
+            images = [picture(sample, name, min_side=self.min_side) for name in shown]
+            return Example(segments, pixels=self.see(images))
+        rows = [self.cache.of(sample, name) for name in shown]
+        return Example(segments, features=[torch.stack(tower) for tower in zip(*rows)])
 
 
 @dataclass(slots=True)
 class Batch:
-    """Model inputs, and per learned answer in row-major order (language, polarity or "caption", number of labels)."""
+    """Model inputs, and per learned answer in row-major order (language, polarity or "caption", number of labels).
+
+    `inputs` has what Python knows beforehand, so that nobody has to ask the device: where labels and images stand. `num_tokens`
+    are the positions that hold something.
+    """
 
     inputs: dict[str, Any]
     groups: list[tuple[str, str, int]]
     num_examples: int
+    num_images: int
+    num_tokens: int
+
+    @property
+    def num_positions(self) -> int:
+        return self.inputs["input_ids"].numel()
+
+    @property
+    def num_labels(self) -> int:
+        return sum(length for _, _, length in self.groups)
 
     def to(self, device: torch.device) -> dict[str, Any]:
         """The inputs on a device."""
-        return {
-            name: [tensor.to(device, non_blocking=True) for tensor in value]
-            if isinstance(value, list)
-            else value
-            if isinstance(value, int)
-            else value.to(device, non_blocking=True)
-            for name, value in self.inputs.items()
-        }
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, list):
+                return [moved(one) for one in value]
+            return value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+
+        return {name: moved(value) for name, value in self.inputs.items()}
 
 
-def collate(examples: Sequence[Example], pad: Callable[[list[Any]], Mapping[str, Tensor]]) -> Batch:
-    """Pad (on the right) and stack. Images of all rows stand one after another, as their positions do."""
-    inputs: dict[str, Any] = dict(pad([example.encoded for example in examples]))
-    for name in ("features", "pixels"):
-        parts = [getattr(example, name) for example in examples if getattr(example, name)]
-        if parts:
-            inputs["pixel_values" if name == "pixels" else name] = [torch.cat(tower) for tower in zip(*parts)]
+def micro_batches(
+    items: Sequence[Item], recipe: StageRecipe, *, pad_id: int, image_token_id: int, packing: bool
+) -> list[Batch]:
+    """Sorted by length, then cut where the next conversation would be one too many or its positions would.
+
+    A conversation longer than `micro_batch_tokens` gets a pass of its own. Where rows are padded, sorting is what saves
+    padding; where they are packed there is none.
+    """
+    ordered = sorted((item.value for item in items), key=lambda example: sum(_lengths(example)))
+    groups: list[list[Example]] = []
+    size = recipe.micro_batch_size or len(ordered)
+    room = recipe.micro_batch_tokens or float("inf")
+    rows = longest = total = 0
+    for example in ordered:
+        lengths = _lengths(example)
+        rows, longest, total = rows + len(lengths), max(longest, *lengths), total + sum(lengths)
+        if not groups or len(groups[-1]) == size or (total if packing else rows * longest) > room:
+            groups.append([])
+            rows, longest, total = len(lengths), max(lengths), sum(lengths)
+        groups[-1].append(example)
+    return [collate(group, pad_id=pad_id, image_token_id=image_token_id, packing=packing) for group in groups]
+
+
+def _lengths(example: Example) -> list[int]:
+    return [len(segment.ids) for segment in example.segments]
+
+
+def collate(examples: Sequence[Example], *, pad_id: int, image_token_id: int, packing: bool) -> Batch:
+    """Pack, or pad on the right, and stack. Images of all segments stand one after another, as their positions do."""
+    segments = [segment for example in examples for segment in example.segments]
+    inputs = pack(segments) if packing else pad(segments, pad_id=pad_id, side="right")
+    inputs["label_positions"] = (inputs["labels"] != IGNORE).flatten().nonzero()[:, 0]
+    inputs["image_positions"] = (inputs["input_ids"] == image_token_id).flatten().nonzero()[:, 0]
+    num_images = 0
+    for name, images in (("features", "features"), ("pixel_values", "pixels")):
+        shown = [getattr(one, images) for one in examples for _ in one.segments if getattr(one, images)]
+        if shown:
+            inputs[name] = [torch.cat(tower) for tower in zip(*shown)]
+            num_images = len(inputs[name][0])
     groups = [
         (
             turn.language or "unknown_language",
             "caption" if turn.kind in CAPTIONS else turn.polarity or "unknown_polarity",
             end - start,
         )
-        for example in examples
-        for turn, start, end in example.encoded.targets
+        for segment in segments
+        for turn, start, end in segment.targets
     ]
-    return Batch(inputs, groups, len(examples))
-
-
-def micro_batches(items: Sequence[Item], recipe: StageRecipe, *, pad_id: int, packing: bool) -> list[Batch]:
-    """Sorted by length, then cut where the next conversation would be one too many or its positions would.
-
-    A conversation longer than `micro_batch_tokens` gets a pass of its own. Where rows are padded, sorting is what saves
-    padding; where they are packed there is none.
-    """
-    ordered = sorted((item.value for item in items), key=lambda example: len(example.encoded.ids))
-    if packing:
-        return [collate(group, pack) for group in _cut(ordered, recipe, padded=False)]
-    return [
-        collate(group, lambda encoded: pad(encoded, pad_id=pad_id, side="right"))
-        for group in _cut(ordered, recipe, padded=True)
-    ]
-
-
-def _cut(ordered: list[Example], recipe: StageRecipe, *, padded: bool) -> list[list[Example]]:
-    groups: list[list[Example]] = []
-    size = recipe.micro_batch_size or len(ordered)
-    room = recipe.micro_batch_tokens or float("inf")
-    positions = 0
-    for example in ordered:
-        length = len(example.encoded.ids)
-        # Sorted: the newest is the longest, and every row of its batch is padded to it.
-        wanted = length * (len(groups[-1]) + 1) if groups and padded else positions + length
-        if not groups or len(groups[-1]) == size or wanted > room:
-            groups.append([])
-            positions = 0
-        groups[-1].append(example)
-        positions += length
-    return groups
+    return Batch(inputs, groups, len(examples), num_images, sum(len(segment.ids) for segment in segments))
 
 
 def pack(examples: Sequence[Encoded]) -> dict[str, Any]:

@@ -18,29 +18,23 @@ from skymm.model import language, lora
 from skymm.model.checkpoint import load_model, name_in_model, save_model, trained_names
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.examine import decoder_of, head_of
-from skymm.model.loss import IGNORE, gathered_cross_entropy, liger_cross_entropy, words_loss
+from skymm.model.loss import IGNORE, gathered_cross_entropy
 from skymm.model.resampler import PerceiverResampler
 from skymm.model.vision import Tower
 
 
 @dataclass
 class SkyMMOutput(ModelOutput):
-    """`loss` is the mean over this batch, or over `num_items_in_batch`; a training loop of ours divides `loss_sum` itself.
+    """`loss` is the mean over this batch, or over `num_items_in_batch`; `loss_sum` is not divided.
 
-    `token_losses` (count,) fp32, detached, in row-major order of the labelled positions.
+    `token_losses` (count,) fp32, with their graph, in row-major order of the labelled positions.
     """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
     loss_sum: Tensor | None = None
-    loss_count: Tensor | None = None
     token_losses: Tensor | None = None
     past_key_values: Any | None = None
-
-
-def _losses(loss_sum: Tensor, loss_count: Tensor, token_losses: Tensor | None, num_items: Any) -> SkyMMOutput:
-    mean = loss_sum / (loss_count.clamp(min=1) if num_items is None else num_items)
-    return SkyMMOutput(loss=mean, loss_sum=loss_sum, loss_count=loss_count, token_losses=token_losses)
 
 
 class _Backbone(nn.Module):
@@ -50,21 +44,9 @@ class _Backbone(nn.Module):
         super().__init__()
         self.whole = (model,)  # not as a part: it would be its own parent
 
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        pixel_values: Tensor | list[Tensor] | None = None,
-        features: list[Tensor] | None = None,
-        inputs_embeds: Tensor | None = None,
-        **kwargs: Any,
-    ) -> ModelOutput:
-        """-> `last_hidden_state` (B, T, E). Padding on either side."""
-        (model,) = self.whole
-        if inputs_embeds is None:
-            inputs_embeds = model.embed(input_ids, model.look_at(pixel_values, features))
-        decoder = decoder_of(model.language_model)
-        return decoder(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs)
+    def forward(self, input_ids: Tensor | None = None, **inputs: Any) -> ModelOutput:
+        """See `hidden_states`."""
+        return self.whole[0].hidden_states(input_ids, **inputs)
 
 
 def _without_image_labels(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -97,7 +79,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         self.towers = nn.ModuleList(towers)
         self.language_model = language_model
-        self._head = head_of(language_model)
+        self.head = head_of(language_model)
         self.resampler = PerceiverResampler(
             grids=[tower.grid for tower in self.towers],
             context_widths=[tower.width for tower in self.towers],
@@ -146,23 +128,26 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return features
         return self.encode_images([pixel_values] if isinstance(pixel_values, Tensor) else list(pixel_values))
 
-    def embed(self, input_ids: Tensor, features: list[Tensor] | None) -> Tensor:
+    def embed(self, input_ids: Tensor, features: list[Tensor] | None, image_positions: Tensor | None = None) -> Tensor:
         """Token ids (B, T) with image positions, and features (I, N, C) per tower -> LLM inputs (B, T, E).
 
-        Raises ValueError when the number of image positions is not I * K.
+        `image_positions` (I * K,), counted through the rows, where they are known already; without them the device is asked
+        for their number. Raises ValueError when it is not I * K.
         """
         is_image_BT = input_ids == self.config.image_token_id
         words_BTE = self.get_input_embeddings()(input_ids.masked_fill(is_image_BT, 0))
-        num_positions, num_latents = int(is_image_BT.sum()), self.config.num_latents
-        num_images = features[0].shape[0] if features else 0
-        if num_positions != num_images * num_latents:
+        if image_positions is None:
+            image_positions = is_image_BT.flatten().nonzero()[:, 0]
+        num_images, num_latents = features[0].shape[0] if features else 0, self.config.num_latents
+        if len(image_positions) != num_images * num_latents:
             raise ValueError(
-                f"{num_positions} image positions for {num_images} images of {num_latents} latents each; "
+                f"{len(image_positions)} image positions for {num_images} images of {num_latents} latents each; "
                 "build inputs with the processor that came with the model"
             )
         if num_images:
             latents_IKE = self.resampler(features).to(words_BTE.dtype)
-            return words_BTE.masked_scatter(is_image_BT[..., None], latents_IKE)
+            words_NE = words_BTE.flatten(0, 1).index_copy(0, image_positions, latents_IKE.flatten(0, 1))
+            return words_NE.view_as(words_BTE)
         if self.training and torch.is_grad_enabled():
             # The graph is the same on every rank: a batch without images sees one blank image, with weight exactly 0.
             blank = [tower.blank_features(input_ids.device) for tower in self.towers]
@@ -170,6 +155,24 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return words_BTE
 
     # --- reading ------------------------------------------------------------------------------------------------------
+
+    def hidden_states(
+        self,
+        input_ids: Tensor | None = None,
+        *,
+        pixel_values: Tensor | list[Tensor] | None = None,
+        features: list[Tensor] | None = None,
+        image_positions: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> ModelOutput:
+        """The decoder's output, `last_hidden_state` (B, T, E) first of all; `head` makes logits of it.
+
+        Keywords are those of `forward`, `embed` and the decoder. Padding on either side.
+        """
+        if inputs_embeds is None:
+            inputs_embeds = self.embed(input_ids, self.look_at(pixel_values, features), image_positions)
+        return decoder_of(self.language_model)(inputs_embeds=inputs_embeds, **kwargs)
 
     def forward(
         self,
@@ -180,8 +183,6 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         features: list[Tensor] | None = None,
         inputs_embeds: Tensor | None = None,
         logits_to_keep: int = 0,
-        objective: str = "answers",
-        liger: bool = False,
         num_items_in_batch: Tensor | int | None = None,
         **kwargs: Any,
     ) -> SkyMMOutput:
@@ -189,10 +190,8 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
         `pixel_values` is one tensor per tower (a bare tensor for one tower); `features` replaces it where they are cached.
         Other keywords are the decoder's: `cu_seq_lens_q` and what goes with it say that the row (there is one) holds several
-        conversations, and where each begins.
-        `objective`: "answers" (next token, through the LLM) or "words" (each latent is its label's word; see `words_loss`).
-        `liger`: the loss by Liger's fused kernel, which gives no `token_losses`. `num_items_in_batch`: what the sum of the
-        losses is divided by, as transformers' Trainer counts it over all steps of an accumulation.
+        conversations, and where each begins. `num_items_in_batch`: what the sum of the losses is divided by, as
+        transformers' Trainer counts it over all steps of an accumulation.
         """
         if inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, self.look_at(pixel_values, features))
@@ -203,17 +202,10 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         # Padding stands right and attention is causal, so no real token ever sees it and no mask is needed.
         if attention_mask is not None and bool((attention_mask[:, 1:] > attention_mask[:, :-1]).any()):
             raise ValueError("training batches are padded on the right; this attention_mask has padding on the left")
-        if objective == "words":
-            token_losses, _ = words_loss(inputs_embeds, self.get_input_embeddings().weight, labels)
-        else:
-            decoder = decoder_of(self.language_model)
-            hidden_BTE = decoder(inputs_embeds=inputs_embeds, **({"use_cache": False} | kwargs)).last_hidden_state
-            if liger:
-                loss_sum, count = liger_cross_entropy(hidden_BTE, self._head, labels)
-                return _losses(loss_sum, torch.tensor(count, device=loss_sum.device), None, num_items_in_batch)
-            token_losses, _ = gathered_cross_entropy(hidden_BTE, self._head, labels)
-        count = torch.tensor(token_losses.numel(), device=token_losses.device)
-        return _losses(token_losses.sum(), count, token_losses.detach(), num_items_in_batch)
+        hidden_BTE = self.hidden_states(inputs_embeds=inputs_embeds, **{"use_cache": False, **kwargs}).last_hidden_state
+        losses = gathered_cross_entropy(hidden_BTE, self.head, labels)
+        divisor = max(1, losses.numel()) if num_items_in_batch is None else num_items_in_batch
+        return SkyMMOutput(loss=losses.sum() / divisor, loss_sum=losses.sum(), token_losses=losses)
 
     @torch.no_grad()
     def generate(  # type: ignore[override]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -18,41 +17,20 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from skymm.data.batches import micro_batches
-from skymm.data.stream import UNWANTED, Cursor, Item
+from skymm.data.batches import Batch
+from skymm.data.stream import UNWANTED, Cursor
 from skymm.data.workers import Loader
 from skymm.lock import alone_in
 from skymm.model import language, lora
 from skymm.progress import progress, say
 from skymm.recipe import StageRecipe
-from skymm.train import card, runlog, state, trackers
-from skymm.train.held_out import HeldOut
+from skymm.train import runlog, state, trackers
+from skymm.train.objectives import objective_of
 from skymm.train.parallel import deal_out, gathered, open_accelerator
-from skymm.train.parts import mixture_of, model_for, optimizer_for, preparation, share_of, why_padded
+from skymm.train.parts import cutter, mixture_of, model_for, optimizer_for, preparation, share_of, why_padded
 from skymm.train.run_page import write_page
-from skymm.train.step import losses_of, take_step, with_rates
-from skymm.train.throughput import Flops, matrix_ceiling
-
-
-@dataclass(slots=True)
-class _Start:
-    """A run just before its next step: everything that a recipe can be refused for has been tried."""
-
-    accelerator: Accelerator
-    model: Any
-    processor: Any
-    optimizer: Any
-    loader: Loader
-    items: Iterator[Item]
-    first: list[Item]
-    packing: bool
-    held_out: HeldOut | None
-    share: int
-    flops: Flops
-    step: int
-    best: dict[str, Any] | None
-    card: dict[str, Any]
-    told: str
+from skymm.train.step import HeldOut, losses_of, take_step, with_rates
+from skymm.train.throughput import Flops, matrix_ceiling, throughput
 
 
 def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
@@ -63,7 +41,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     """
     with _alone(recipe) as accelerator:
         if not state.is_finished(Path(recipe.out), recipe):
-            _run(_start(recipe, accelerator), recipe, quiet=quiet)
+            _Run(recipe, accelerator).to_the_end(quiet=quiet)
     return Path(recipe.out)
 
 
@@ -75,7 +53,7 @@ def check(recipe: StageRecipe) -> str:
     with _alone(recipe) as accelerator:
         if state.is_finished(Path(recipe.out), recipe):
             return f"{recipe.out}: this recipe has run to its end"
-        return _start(recipe, accelerator).told
+        return _Run(recipe, accelerator).told
 
 
 @contextmanager
@@ -87,127 +65,157 @@ def _alone(recipe: StageRecipe) -> Iterator[Accelerator]:
         yield accelerator
 
 
-def _start(recipe: StageRecipe, accelerator: Accelerator) -> _Start:
-    """Model, what is frozen, data, the first batch, and a pass over it whose gradients are thrown away."""
-    device, out = accelerator.device, Path(recipe.out)
-    state.refuse_other(out, recipe)
-    share = share_of(recipe.batch_size, accelerator)
-    mixture_of(recipe, None, accelerator, None, None)  # shards that are not there are told before a model is loaded
-    language.fast_float32(device)
-    checkpoint = state.latest(out)
-    model, processor = model_for(recipe, checkpoint, device)
-    sizes = model.freeze_for(recipe.trains)
-    dealt_out = deal_out(model, accelerator)  # layer by layer, so the whole LLM need not fit into one device
-    model.to(device).train()
+class _Run:
+    """A run just before its next step: everything that a recipe can be refused for has been tried."""
+
+    def __init__(self, recipe: StageRecipe, accelerator: Accelerator):
+        """Model, what is frozen, data, the first batch, and a pass over it whose gradients are thrown away."""
+        device, out = accelerator.device, Path(recipe.out)
+        self.recipe, self.accelerator, self.out, self.main = recipe, accelerator, out, accelerator.is_main_process
+        state.refuse_other(out, recipe)
+        self.share = share_of(recipe.batch_size, accelerator)
+        mixture_of(recipe, None, accelerator, None, None)  # shards that are not there are told before a model is loaded
+        language.fast_float32(device)
+        checkpoint = state.latest(out)
+        self.model, self.processor = model, processor = model_for(recipe, checkpoint, device)
+        sizes = model.freeze_for(recipe.trains)
+        dealt_out = deal_out(model, accelerator)  # layer by layer, so the whole LLM need not fit into one device
+        model.to(device).train()
+        self.optimizer = optimizer_for(model, recipe)
+        self.step, self.best, self.flops, cursor = 0, None, Flops(), None
+        if checkpoint is not None:
+            saved = state.load(checkpoint, self.optimizer)
+            self.step, self.best, cursor = saved["step"], saved["best"], Cursor.from_dict(saved["cursor"])
+            self.flops = Flops(**saved["flops"])
+        prepare = preparation(recipe, model, processor)
+        mixture = mixture_of(recipe, prepare, accelerator, cursor, checkpoint)
+        padded = why_padded(recipe, model)
+        self.cut = cutter(recipe, processor, packing=padded is None)
+        self.held_out = HeldOut(recipe, prepare, accelerator, self.cut) if recipe.held_out else None
+        self.loader = Loader(mixture, workers=recipe.workers)
+        items = iter(self.loader)
+        first = list(islice(items, self.share))
+        self.items = chain(first, items)
+        self._try(self.cut(first), dealt_out)
+        self.card = state.run_card(
+            recipe,
+            model,
+            mixture,
+            processes=accelerator.num_processes,
+            packed=padded is None,
+            llm_dealt_out=dealt_out,
+            ceiling=matrix_ceiling(device, model.dtype, model.get_input_embeddings().weight.shape[1]),
+            flops_per_position=self.flops.per_position,
+        )
+        if recipe.gradient_checkpointing:
+            language.checkpoint_activations(model.language_model)
+        if recipe.compile:
+            language.compile_layers(model.language_model)
+        parts = [f"{name} ({size / 1e6:.1f}M)" for name, size in sizes.items()]
+        rows = "packed rows" if padded is None else f"padded rows ({padded})"
+        self.told = f"{out}: training {', '.join(parts)}; {lora.summary(model.language_model)}; {rows}"
+
+    def _try(self, batches: list[Batch], dealt_out: bool) -> None:
+        """Before anything that computes a pass twice or in another way: FLOPs are those of the model."""
+        resumed = self.flops.positions > 0
+        for batch in batches[:1] if dealt_out else batches:  # ranks that share layers need the same number of passes
+            with self.flops.counted(batch.num_positions, keep=not resumed):
+                inputs = batch.to(self.accelerator.device)
+                losses_of(self.model, inputs, objective_of(self.recipe))[0].backward()
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+    def to_the_end(self, *, quiet: bool) -> None:
+        recipe, accelerator, out, main = self.recipe, self.accelerator, self.out, self.main
+        if main:
+            state.claim(out, recipe)
+            state.write_card(out, self.card)
+        accelerator.wait_for_everyone()
+        if main and not quiet:
+            say(self.told)
+        log = runlog.RunLog(out, step=self.step) if main else None
+        trackers.start(accelerator, recipe, step=self.step)
+        with progress(disable=quiet or not main) as bar:
+            task = bar.add_task(out.name, total=recipe.steps, completed=self.step, note="")
+            while self.step < recipe.steps:
+                self.step += 1
+                line = self._one_step()
+                if self.held_out and (self.step % recipe.held_out_every == 0 or self.step == recipe.steps):
+                    line |= self._measure()
+                if log:
+                    log.write(line)
+                trackers.log(accelerator, line)
+                bar.update(task, completed=self.step, note=_note(line))
+                if self.step % recipe.save_every == 0 and self.step < recipe.steps:
+                    self._save()
+        if main:
+            log.close()
+            state.finish(out, self.model, self.processor, self._finished_card())
+            write_page(out)
+        trackers.finish(accelerator)
+        accelerator.wait_for_everyone()
+
+    def _one_step(self) -> dict[str, Any]:
+        recipe, accelerator, step = self.recipe, self.accelerator, self.step
+        started = time.perf_counter()
+        own = list(islice(self.items, self.share))
+        batches = self.cut(own)
+        data_seconds = time.perf_counter() - started
+        torch.manual_seed(_step_seed(recipe.seed, step, accelerator.process_index))
+        measured = step & (step - 1) == 0 and not (recipe.compile or recipe.gradient_checkpointing)
+        with self.flops.counted(sum(batch.num_positions for batch in batches)) if measured else nullcontext():
+            line = take_step(self.model, self.optimizer, accelerator, recipe, batches, step)
+        line |= {"data_seconds": round(data_seconds, 4), "skipped": dict(own[-1].skips)}
+        self.card["flops_per_position"] = round(self.flops.per_position)
+        return with_rates(line, self.card, accelerator, data_seconds)
+
+    def _measure(self) -> dict[str, float]:
+        """The held-out loss; the model is kept where it is the best so far."""
+        found = self.held_out.measure(self.model)
+        if self.best is None or found["held_out_loss"] < self.best["held_out_loss"]:
+            self.best = {"step": self.step, "held_out_loss": found["held_out_loss"]}
+            if self.main:
+                state.save_best(self.out, self.model, self.processor, self.card | {"best": self.best})
+        return found
+
+    def _save(self) -> None:
+        # Every rank knows only how far its own readers are.
+        places = [Cursor.from_dict(one) for one in gathered(self.loader.cursor.to_dict(), self.accelerator)]
+        saved = {
+            "step": self.step,
+            "cursor": self.loader.cursor.merge(*places).to_dict(),
+            "flops": self.flops.to_dict(),
+            "best": self.best,
+        }
+        if self.main:
+            model = (self.model, self.processor, self.optimizer, self._finished_card())
+            state.save(self.out, *model, saved, keep=self.recipe.keep_checkpoints)
+        self.accelerator.wait_for_everyone()
+
+    def _finished_card(self) -> dict[str, Any]:
+        return self.card | {"best": self.best, "throughput": throughput(runlog.read_log(self.out))}
+
+
+def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 2) -> float:
+    """Mean seconds of steps 2..num_steps of a stage, data included, on throw-away weights, so that a run can be planned to
+    fit a time. Nothing is written.
+    """
+    accelerator = Accelerator()
+    model, processor = model_for(recipe, None)
+    model.to(accelerator.device).train()
+    model.freeze_for(recipe.trains)
     optimizer = optimizer_for(model, recipe)
-    step, best, cursor, flops = 0, None, None, Flops()
-    if checkpoint is not None:
-        saved = state.load(checkpoint, optimizer)
-        step, best, cursor = saved["step"], saved["best"], Cursor.from_dict(saved["cursor"])
-        flops = Flops(**saved["flops"])
-    prepare = preparation(recipe, model, processor)
-    mixture = mixture_of(recipe, prepare, accelerator, cursor, checkpoint)
-    padded = why_padded(recipe, model)
-    packing = padded is None
-    held_out = HeldOut(recipe, prepare, processor, accelerator, packing=packing) if recipe.held_out else None
-    loader = Loader(mixture, workers=recipe.workers)
-    items = iter(loader)
-    first = list(islice(items, share))
-    # Before anything that computes it twice or in another way: FLOPs are those of the model.
-    resumed = flops.positions > 0
-    batches = micro_batches(first, recipe, pad_id=processor.pad_id, packing=packing)
-    for batch in batches[:1] if dealt_out else batches:  # ranks that share layers need the same number of passes
-        with flops.counted(batch.inputs["input_ids"].numel(), keep=not resumed):
-            losses_of(model, batch.to(device), recipe)[0].backward()
-    for parameter in model.parameters():
-        parameter.grad = None
-    run_card = card.run_card(
-        recipe,
-        model,
-        mixture,
-        processes=accelerator.num_processes,
-        packed=packing,
-        dealt_out=dealt_out,
-        ceiling=matrix_ceiling(device, model.dtype, model.get_input_embeddings().weight.shape[1]),
-        flops_per_position=flops.per_position,
-    )
-    if recipe.gradient_checkpointing:
-        language.checkpoint_activations(model.language_model)
-    if recipe.compile:
-        language.compile_layers(model.language_model)
-    parts = [f"{name} ({size / 1e6:.1f}M)" for name, size in sizes.items()]
-    rows = "packed rows" if packing else f"padded rows ({padded})"
-    told = f"{out}: training {', '.join(parts)}; {lora.summary(model.language_model)}; {rows}"
-    start = (accelerator, model, processor, optimizer, loader, items, first, packing, held_out, share, flops)
-    return _Start(*start, step, best, run_card, told)
-
-
-def _run(start: _Start, recipe: StageRecipe, *, quiet: bool) -> None:
-    accelerator, model, processor, optimizer = start.accelerator, start.model, start.processor, start.optimizer
-    out, main, step, best, run = Path(recipe.out), accelerator.is_main_process, start.step, start.best, start.card
-    if main:
-        state.claim(out, recipe)
-        state.write_card(out, run)
-    accelerator.wait_for_everyone()
-    if main and not quiet:
-        say(start.told)
-    log = runlog.RunLog(out, step=step) if main else None
-    trackers.start(accelerator, recipe, step=step)
-    items = chain(start.first, start.items)
-    with progress(disable=quiet or not main) as bar:
-        task = bar.add_task(out.name, total=recipe.steps, completed=step, note="")
-        while step < recipe.steps:
-            step += 1
-            started = time.perf_counter()
-            own = list(islice(items, start.share))
-            batches = micro_batches(own, recipe, pad_id=processor.pad_id, packing=start.packing)
-            data_seconds = time.perf_counter() - started
-            torch.manual_seed(_step_seed(recipe.seed, step, accelerator.process_index))
-            positions = sum(batch.inputs["input_ids"].numel() for batch in batches)
-            measured = step & (step - 1) == 0 and not (recipe.compile or recipe.gradient_checkpointing)
-            with start.flops.counted(positions) if measured else nullcontext():
-                line = take_step(model, optimizer, accelerator, recipe, batches, step)
-            line |= {"data_seconds": round(data_seconds, 4), "skipped": dict(own[-1].skips)}
-            run["flops_per_position"] = round(start.flops.per_position)
-            line = with_rates(line, run, accelerator, data_seconds)
-            if start.held_out and (step % recipe.held_out_every == 0 or step == recipe.steps):
-                line |= start.held_out.measure(model)
-                if best is None or line["held_out_loss"] < best["held_out_loss"]:
-                    best = {"step": step, "held_out_loss": line["held_out_loss"]}
-                    if main:
-                        state.save_best(out, model, processor, run | {"best": best})
-            if log:
-                log.write(line)
-            trackers.log(accelerator, line)
-            bar.update(task, completed=step, note=_note(line))
-            if step % recipe.save_every == 0 and step < recipe.steps:
-                # Every rank knows only how far its own readers are.
-                places = [Cursor.from_dict(one) for one in gathered(start.loader.cursor.to_dict(), accelerator)]
-                cursor = start.loader.cursor.merge(*places)
-                if main:
-                    state.save(
-                        out,
-                        model,
-                        processor,
-                        optimizer,
-                        _finished_card(run, out, best),
-                        step=step,
-                        cursor=cursor.to_dict(),
-                        flops=start.flops.to_dict(),
-                        best=best,
-                        keep=recipe.keep_checkpoints,
-                    )
-                accelerator.wait_for_everyone()
-    if main:
-        log.close()
-        state.finish(out, model, processor, _finished_card(run, out, best))
-        write_page(out)
-    trackers.finish(accelerator)
-    accelerator.wait_for_everyone()
-
-
-def _finished_card(run: dict[str, Any], out: Path, best: dict[str, Any] | None) -> dict[str, Any]:
-    return run | {"best": best, "throughput": card.throughput(runlog.read_log(out))}
+    mixture = mixture_of(recipe, preparation(recipe, model, processor), accelerator, None, None)
+    items = iter(Loader(mixture, workers=recipe.workers))
+    cut = cutter(recipe, processor, packing=why_padded(recipe, model) is None)
+    language.fast_float32(accelerator.device)
+    seconds = []
+    for step in range(1, num_steps + 1):
+        start = time.perf_counter()
+        take_step(model, optimizer, accelerator, recipe, cut(list(islice(items, recipe.batch_size))), step)
+        seconds.append(time.perf_counter() - start)
+    # The first step also allocates, compiles kernels and fills caches.
+    return sum(seconds[1:]) / len(seconds[1:])
 
 
 def _note(line: dict[str, Any]) -> str:

@@ -35,19 +35,15 @@ def open_accelerator(**options: Any) -> Accelerator:
             "train alone into the same directory; several processes without GPUs are started by torch's launcher: "
             "ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 -m skymm.cli train RECIPE"
         )
-    if accelerator.distributed_type == DistributedType.DEEPSPEED and _zero_stage(accelerator) > 2:
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
         raise ValueError(
-            "ZeRO stage 3 cuts up the frozen LLM with hooks of its own; use training/fsdp2.yaml, which does the same with "
-            "torch's FSDP2, or a ZeRO stage of at most 2"
+            "DeepSpeed's ZeRO has nothing to cut up here, where what is trained is small; use training/8_gpus.yaml, or "
+            "training/fsdp2.yaml where the frozen LLM does not fit"
         )
     fsdp = _fsdp(accelerator)
     if fsdp and fsdp.fsdp_version != 2:
         raise ValueError("FSDP version 1 cannot hold frozen and trained parts together; set fsdp_version: 2")
     return accelerator
-
-
-def _zero_stage(accelerator: Accelerator) -> int:
-    return int(accelerator.state.deepspeed_plugin.zero_stage)
 
 
 def _fsdp(accelerator: Accelerator) -> FullyShardedDataParallelPlugin | None:
@@ -107,25 +103,28 @@ class Totals:
         self.counts: dict[str, float] = defaultdict(float)
         self.losses: dict[str, list[float]] = {name: [0.0, 0] for name in GROUPS}
 
-    def add_losses(self, token_losses: list[float], groups: list[tuple[str, str, int]]) -> None:
-        """Losses of labels in order, and of how many labels in which language and polarity each answer consists."""
+    def add_losses(self, losses: list[float] | float, groups: list[tuple[str, str, int]]) -> None:
+        """Losses of labels in order, and of how many labels in which language and polarity each answer consists.
+
+        One number is their sum, where they are not known one by one.
+        """
+        if isinstance(losses, float):
+            return self._add(("loss",), losses, sum(length for _, _, length in groups))
         start = 0
         for language, polarity, length in groups:
-            part = sum(token_losses[start : start + length])
+            part = sum(losses[start : start + length])
             start += length
             language = language if language in ("en", "zh") else "unknown_language"
             polarity = {"caption": "positive", "positive": "positive", "negative": "negative"}.get(
                 polarity, "unknown_polarity"
             )
-            for name in ("loss", f"loss_{language}", f"loss_{polarity}"):
-                self.losses[name][0] += part
-                self.losses[name][1] += length
-        assert start == len(token_losses), "every label belongs to an answer"
+            self._add(("loss", f"loss_{language}", f"loss_{polarity}"), part, length)
+        assert start == len(losses), "every label belongs to an answer"
 
-    def add_sum(self, total: float, count: int) -> None:
-        """Of labels whose losses are not known one by one."""
-        self.losses["loss"][0] += total
-        self.losses["loss"][1] += count
+    def _add(self, names: tuple[str, ...], total: float, count: int) -> None:
+        for name in names:
+            self.losses[name][0] += total
+            self.losses[name][1] += count
 
     def over_ranks(self, accelerator: Accelerator) -> Totals:
         """The same of all ranks together, whichever groups each of them saw."""
@@ -140,6 +139,6 @@ class Totals:
             total.losses[name] = summed[len(SUMS) + 2 * index : len(SUMS) + 2 * index + 2]
         return total
 
-    def means(self, prefix: str = "") -> dict[str, float]:
+    def means(self) -> dict[str, float]:
         """Mean loss per group that has labels."""
-        return {f"{prefix}{name}": total / count for name, (total, count) in self.losses.items() if count}
+        return {name: total / count for name, (total, count) in self.losses.items() if count}

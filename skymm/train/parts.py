@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from skymm.data.batches import Prepare
+from skymm.data.batches import Batch, Prepare, micro_batches
 from skymm.data.stream import Cursor, Mixture, Stream
 from skymm.model.attention import packs
 from skymm.model.build import build_model, open_model
 from skymm.model.examine import why_not_packed
 from skymm.recipe import ModelRecipe, StageRecipe
 from skymm.train import features
+from skymm.train.objectives import objective_of
 from skymm.train.optim import MasterAdamW
 
 
@@ -59,9 +60,7 @@ def preparation(recipe: StageRecipe, model: Any, processor: Any) -> Prepare:
     Raises ValueError for stored features of other towers, or damaged ones.
     """
     return Prepare(
-        encode=processor.chat.encode_words
-        if recipe.objective == "words"
-        else partial(processor.chat.encode, max_length=recipe.max_length),
+        encode=partial(objective_of(recipe).encode, processor.chat),
         see=processor.pixels,
         min_side=model.config.min_side,
         cache=features.open_features(model, recipe),
@@ -78,8 +77,8 @@ def why_padded(recipe: StageRecipe, model: Any) -> str | None:
     Raises ValueError where the recipe asks for packing and the LLM would mix conversations.
     """
     kind = model.language_model.config.get_text_config()._attn_implementation
-    if recipe.objective == "words":
-        return "the LLM is not run"
+    if objective_of(recipe).why_padded is not None:
+        return objective_of(recipe).why_padded
     if recipe.packing is False:
         return "packing = false"
     if recipe.packing is None and not packs(kind):
@@ -91,6 +90,12 @@ def why_padded(recipe: StageRecipe, model: Any) -> str | None:
     if reason and recipe.packing:
         raise ValueError(f"packing = true, but {reason}; leave `packing` out, and rows are padded")
     return reason
+
+
+def cutter(recipe: StageRecipe, processor: Any, *, packing: bool) -> partial[list[Batch]]:
+    """Items of a step -> the batches of its forward passes."""
+    options = {"pad_id": processor.pad_id, "image_token_id": processor.chat.image_token_id, "packing": packing}
+    return partial(micro_batches, recipe=recipe, **options)
 
 
 def mixture_of(

@@ -15,7 +15,7 @@ from skymm.page.document import write_page as write_html
 from skymm.page.drawing import PERCENT, axis_of, log_axis, step_axis
 from skymm.page.numbers import brief, duration, rate, tick
 from skymm.recipe import leaves
-from skymm.train.history import History, is_number, read_history
+from skymm.train.runlog import History, is_number, read_history
 
 PAGE = "run.html"
 LANGUAGES = ("en", "zh", "unknown_language")

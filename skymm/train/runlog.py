@@ -1,15 +1,23 @@
-"""The record of a run: one JSON line per step."""
+"""The record of a run: one JSON line per step, written, and read back with its card and recipe for pages and examinations.
+
+Logs of older versions lack fields, cards may be missing and a run may still be going on: what is not there is empty here,
+never an error.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from skymm.recipe import StageRecipe
+
 LOG = "log.jsonl"
+RECIPE, CARD, DONE = "recipe.json", "run.json", "DONE"
 
 
 class RunLog:
@@ -61,3 +69,83 @@ def read_log(directory: str | Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return lines
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is known of a run. `lines` are its log, one per step in order; `recipe` has every field, by default or as set."""
+
+    lines: Sequence[Mapping[str, Any]]
+    card: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    finished: bool = False
+
+    @property
+    def step(self) -> int:
+        return self.lines[-1]["step"]
+
+    def series(self, name: str) -> list[tuple[int, float]]:
+        """(step, value) where the log has a finite number of that name."""
+        return [(line["step"], line[name]) for line in self.lines if is_number(line.get(name))]
+
+    def total(self, name: str) -> float:
+        return sum(value for _, value in self.series(name))
+
+    def share(self, part: str, whole: str) -> float | None:
+        """Sum of one field over the sum of another, over the steps that have both; None where none has.
+
+        The first step is left out where there are others: it also loads, allocates and compiles.
+        """
+        both = [line for line in self.lines if is_number(line.get(part)) and is_number(line.get(whole))]
+        both = both[1:] or both
+        total = sum(line[whole] for line in both)
+        return sum(line[part] for line in both) / total if total else None
+
+    def speeds(self) -> list[tuple[int, float]]:
+        """(step, tokens per second), computed where older logs lack it."""
+        found = self.series("tokens_per_second")
+        if found:
+            return found
+        timed = [line for line in self.lines if is_number(line.get("tokens")) and is_number(line.get("seconds"))]
+        return [(line["step"], line["tokens"] / line["seconds"]) for line in timed if line["seconds"] > 0]
+
+    def skipped(self) -> dict[str, int]:
+        """Samples passed over, by reason, up to now."""
+        return dict(self.lines[-1].get("skipped") or {})
+
+    def samples(self) -> float:
+        """Conversations that were learned from."""
+        return self.total("samples") or len(self.lines) * self.recipe.get("batch_size", 0)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a field of the log is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_history(directory: str | Path) -> History:
+    """A run's directory as it is now. Raises ValueError where there is no log, or one without a step."""
+    directory = Path(directory)
+    if not (directory / LOG).is_file():
+        raise ValueError(f"found no {LOG} in {directory}, expected the directory of a run, the `out` of its recipe")
+    lines = read_log(directory)
+    if not lines:
+        raise ValueError(f"{directory / LOG} holds no steps yet; wait for the first one to end")
+    return History(
+        lines, _object(directory / CARD), with_defaults(_object(directory / RECIPE)), (directory / DONE).exists()
+    )
+
+
+def with_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage as plain data, fields that it lacks as they are by default."""
+    fields = StageRecipe.model_fields.items()
+    return {name: one.default for name, one in fields if not one.is_required()} | dict(recipe)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}; it is damaged, take it from a checkpoint") from error

@@ -11,20 +11,26 @@ RUN/*                         the finished model, and DONE as the last file
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
 
+from skymm.data.stream import Mixture
+from skymm.model import lora
 from skymm.recipe import StageRecipe, differences
-from skymm.train.history import CARD, DONE, RECIPE
+from skymm.train.doctor.machine import this_machine
+from skymm.train.runlog import CARD, DONE, RECIPE
 
 STATE, OPTIMIZER = "state.json", "optimizer.safetensors"
 # What changes nothing of what is learned may be changed while a run goes on.
 MAY_CHANGE = ("save_every", "keep_checkpoints", "trackers")
 CHECKPOINTS, BEST = "checkpoints", "best"
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "skymm")
 
 
 def claim(out: Path, recipe: StageRecipe) -> None:
@@ -68,22 +74,18 @@ def save(
     processor: Any,
     optimizer: Any,
     card: dict[str, Any],
+    saved: dict[str, Any],
     *,
-    step: int,
-    cursor: dict[str, Any],
-    flops: dict[str, int],
-    best: dict[str, Any] | None,
     keep: int,
 ) -> None:
-    """A checkpoint to go on from. Only the newest `keep` stay."""
+    """A checkpoint to go on from, `saved` beside the model: step, cursor, flops, best. Only the newest `keep` stay."""
 
     def write(directory: Path) -> None:
         _write_model(directory, model, processor, card)
         save_file(optimizer.state(), directory / OPTIMIZER)
-        saved = {"version": 2, "step": step, "cursor": cursor, "flops": flops, "best": best}
-        _write(directory / STATE, json.dumps(saved))
+        _write(directory / STATE, json.dumps({"version": 2, **saved}))
 
-    _whole(out, out / CHECKPOINTS / f"step-{step:06d}", write)
+    _whole(out, out / CHECKPOINTS / f"step-{saved['step']:06d}", write)
     for old in _checkpoints(out)[:-keep]:
         shutil.rmtree(old)
 
@@ -106,8 +108,44 @@ def finish(out: Path, model: Any, processor: Any, card: dict[str, Any]) -> None:
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
 
 
+def run_card(
+    recipe: StageRecipe,
+    model: Any,
+    mixture: Mixture,
+    *,
+    processes: int,
+    packed: bool,
+    llm_dealt_out: bool,
+    ceiling: float,
+    flops_per_position: float,
+) -> dict[str, Any]:
+    """What is known before the first step. `ceiling`: FLOP/s of matrix products here; `flops_per_position`: of a step."""
+    trained = {part: model.parameters_of(part) for part in recipe.trains}
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "data": {
+            name: {"fingerprint": stream.cursor.fingerprint, "shards": len(stream.shards)}
+            for name, stream in mixture.streams.items()
+        },
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "device": this_machine().device,
+        "processes": processes,
+        "attention": model.language_model.config._attn_implementation,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "packed": packed,
+        "llm_dealt_out": llm_dealt_out,
+        "compiled": recipe.compile,
+        "lora_matrices": lora.num_adapted(model.language_model),
+        "trained_parameters": {part: sum(parameter.numel() for parameter in found) for part, found in trained.items()},
+        "ceiling_gflops": round(ceiling / 1e9, 1),
+        "flops_per_position": round(flops_per_position),
+        "throughput": None,
+        "best": None,
+    }
+
+
 def write_card(out: Path, card: dict[str, Any]) -> None:
-    """The run card (see `card`) beside the log, from the first step on."""
+    """The run card beside the log, from the first step on."""
     _write(out / CARD, json.dumps(card, ensure_ascii=False, indent=2) + "\n")
 
 

@@ -1,16 +1,23 @@
-"""One step: forward and backward over its batches, one sum over the ranks, one update, one line of the log."""
+"""One step: forward and backward over its batches, one sum over the ranks, one update, one line of the log; and the loss on
+conversations that are never trained on, which tells learning from learning by heart.
+"""
 
 from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import islice, takewhile
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from skymm.data.batches import Batch
+from skymm.data.shards import expand
+from skymm.data.stream import Position, Stream
 from skymm.recipe import StageRecipe
+from skymm.train.objectives import Objective, objective_of
 from skymm.train.optim import MasterAdamW, share_of_peak
 from skymm.train.parallel import Totals, sum_gradients
 from skymm.train.throughput import Stopwatch, memory_gib
@@ -26,24 +33,20 @@ def take_step(
 ) -> dict[str, Any]:
     """Forward, backward and update on one step's batches; returns its log line."""
     started = time.perf_counter()
-    device = accelerator.device
-    totals, vision, losses = Totals(), Stopwatch(device), []
-    own_count = sum(length for batch in batches for _, _, length in batch.groups)
-    count = int(accelerator.reduce(torch.tensor(own_count, device=device), "sum"))
+    device, objective = accelerator.device, objective_of(recipe)
+    totals, vision, found = Totals(), Stopwatch(device), []
+    count = int(accelerator.reduce(torch.tensor(sum(batch.num_labels for batch in batches), device=device), "sum"))
     for batch in batches:
-        loss_sum, token_losses = losses_of(model, batch.to(device), recipe, vision)
-        (loss_sum / max(1, count)).backward()
-        losses.append(token_losses)
+        total, losses = losses_of(model, batch.to(device), objective, vision)
+        (total / max(1, count)).backward()
+        found.append((total if losses is None else losses).detach())
         _count(totals.counts, batch)
     norm = optimizer.step(
         share_of_peak(step, recipe.steps, recipe.warmup_steps), partial(sum_gradients, accelerator=accelerator)
     )
     # Read only now: every number that is read on the way makes Python wait for the GPU.
-    for batch, found in zip(batches, losses):
-        if recipe.liger:
-            totals.add_sum(float(found), sum(length for _, _, length in batch.groups))
-        else:
-            totals.add_losses(found.tolist(), batch.groups)
+    for batch, losses in zip(batches, found):
+        totals.add_losses(losses.tolist(), batch.groups)
     totals = totals.over_ranks(accelerator)
     counts = {name: int(value) for name, value in totals.counts.items()}  # "answers" say or deny something
     return {
@@ -60,26 +63,24 @@ def take_step(
 
 
 def losses_of(
-    model: Any, inputs: dict[str, Any], recipe: StageRecipe, vision: Stopwatch | None = None
-) -> tuple[Any, Any]:
-    """(sum of the losses, with a graph; the losses one by one, or their sum with Liger), both on the device."""
+    model: Any, inputs: dict[str, Any], objective: Objective, vision: Stopwatch | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """See `Objective.losses`. `vision` runs while the towers look."""
     pixels = inputs.pop("pixel_values", None)
     if pixels is not None:
         with (vision or Stopwatch(torch.device("cpu"))).running():
             inputs["features"] = model.encode_images(pixels)
-    output = model(**inputs, objective=recipe.objective, liger=recipe.liger)
-    return output.loss_sum, output.loss_sum.detach() if recipe.liger else output.token_losses
+    return objective.losses(model, inputs)
 
 
 def _count(counts: dict[str, float], batch: Batch) -> None:
-    mask = batch.inputs.get("attention_mask")
-    positions = batch.inputs["input_ids"].numel()
-    counts["positions"] += positions
-    counts["tokens"] += positions if mask is None else int(mask.sum())
+    polarities = [polarity for _, polarity, _ in batch.groups]
+    counts["positions"] += batch.num_positions
+    counts["tokens"] += batch.num_tokens
     counts["samples"] += batch.num_examples
-    counts["images"] += len(next(iter(batch.inputs.get("features") or batch.inputs.get("pixel_values") or [()])))
-    counts["answers"] += sum(polarity != "caption" for _, polarity, _ in batch.groups)
-    counts["negatives"] += sum(polarity == "negative" for _, polarity, _ in batch.groups)
+    counts["images"] += batch.num_images
+    counts["answers"] += len(polarities) - polarities.count("caption")
+    counts["negatives"] += polarities.count("negative")
 
 
 def with_rates(
@@ -96,3 +97,41 @@ def with_rates(
         "mfu": round(flops / (run["ceiling_gflops"] * 1e9 * accelerator.num_processes), 4),
         "memory_gib": None if memory is None else round(memory, 3),
     }
+
+
+class HeldOut:
+    """A fixed set of `recipe.held_out_samples` conversations, kept ready and dealt out over the ranks.
+
+    `cut`: items -> batches. Raises ValueError where a held-out shard is also trained on, or where there are fewer
+    conversations than ranks.
+    """
+
+    def __init__(self, recipe: StageRecipe, prepare: Any, accelerator: Accelerator, cut: partial[list[Batch]]):
+        assert recipe.held_out is not None
+        trained = {path.resolve() for source in recipe.data.values() for path in expand(source.shards, remote=True)}
+        both = [path for path in expand(recipe.held_out, remote=True) if path.resolve() in trained]
+        if both:
+            raise ValueError(f"{both[0]} is held out and trained on ({len(both)} such); take it out of one of the two")
+        stream = Stream(recipe.held_out, seed=recipe.seed, prepare=prepare, max_skip_ratio=recipe.max_skip_ratio)
+        # The stream never ends; a small set comes round again, which is when all of it is there.
+        first = takewhile(lambda item: item.position <= Position(epoch=1), stream)
+        items = list(islice(first, recipe.held_out_samples))
+        own = items[accelerator.process_index :: accelerator.num_processes]
+        if not own:
+            raise ValueError(
+                f"{len(items)} held-out conversations for {accelerator.num_processes} processes; hold out more"
+            )
+        self.batches, self._accelerator = cut(own), accelerator
+        self._objective = objective_of(recipe.model_copy(update={"liger": False}))  # which gives sums alone
+
+    @torch.no_grad()
+    def measure(self, model: Any) -> dict[str, float]:
+        """held_out_loss, and the same per language and per polarity; dropout is off meanwhile."""
+        totals = Totals()
+        model.eval()
+        for batch in self.batches:
+            _, losses = self._objective.losses(model, batch.to(self._accelerator.device))
+            totals.add_losses(losses.tolist(), batch.groups)
+        model.train()
+        means = totals.over_ranks(self._accelerator).means()
+        return {f"held_out_{name}": value for name, value in means.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -95,3 +95,20 @@ def memory_gib(device: torch.device) -> float | None:
         return None
     unit = 2**30 if sys.platform == "darwin" else 2**20  # macOS tells bytes, others kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def throughput(lines: Sequence[dict[str, Any]]) -> dict[str, float] | None:
+    """Means over the steps of a log, the first one left out: it also warms up."""
+    timed = [line for line in lines if "positions" in line][1:]
+    seconds = sum(line["seconds"] for line in timed)
+    if not seconds:
+        return None
+    found = {
+        "tokens_per_second": sum(line["tokens"] for line in timed) / seconds,
+        "samples_per_second": sum(line["samples"] for line in timed) / seconds,
+        "data_share": sum(line["data_seconds"] for line in timed) / seconds,
+        "vision_share": sum(line["vision_seconds"] for line in timed) / seconds,
+        "padding_share": 1 - sum(line["tokens"] for line in timed) / sum(line["positions"] for line in timed),
+        "mfu": sum(line["mfu"] * line["seconds"] for line in timed) / seconds,
+    }
+    return {name: round(value, 4) for name, value in found.items()}

@@ -16,7 +16,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from skymm.recipe import StageRecipe, leaves
-from skymm.train.history import is_number
+from skymm.train.runlog import is_number
 
 PROJECT = "skymm"
 DIRECTORY, IDENTITY = "trackers", "id"

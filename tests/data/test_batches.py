@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from skymm.conversation import Conversation, Turn
-from skymm.data.batches import Example, Prepare, choose_turns, collate
+from skymm.data.batches import Example, Prepare, choose_turns, collate, micro_batches, pack
 from skymm.data.shards import BadSample, Sample
+from skymm.encoded import IGNORE, Encoded
+from skymm.recipe import StageRecipe, parse
 
 
 def conversation(polarities: str, key: str = "k") -> Conversation:
@@ -123,9 +125,8 @@ def png(colour: str) -> bytes:
     return buffer.getvalue()
 
 
-def encoded(chosen):
-    spans = [(turn, 0, 2) for turn in chosen.targets]
-    return SimpleNamespace(key=chosen.key, images=chosen.images, targets=spans, ids=[1, 2], labels=[1, 2])
+def segments(chosen):
+    return [Encoded(chosen.key, [1, 9], [IGNORE, 9], chosen.images, [(turn, 1, 2) for turn in chosen.targets])]
 
 
 def see(images):
@@ -133,7 +134,7 @@ def see(images):
 
 
 def test_prepare_decodes_late_and_names_what_it_cannot_read():
-    prepare = Prepare(encode=encoded, see=see)
+    prepare = Prepare(encode=segments, see=see)
     good = prepare(Sample("k", {"jpg": png("red")}, "s.tar", 0), conversation("pn"))
     assert good.pixels[0].tolist() == [[255.0, 0.0, 0.0]] and good.features is None
     with pytest.raises(ValueError, match=r"s.tar: k.jpg"):
@@ -161,14 +162,14 @@ def test_what_the_stage_does_not_want_is_a_skip_that_says_what_it_found():
     with pytest.raises(
         BadSample, match=r"s\.tar: k: .*1 en positive, 1 zh positive; .*negative_share = 0\.5"
     ) as caught:
-        Prepare(encode=encoded, see=see, negative_share=0.5)(Sample("k", {}, "s.tar", 0), conversation("pp"))
+        Prepare(encode=segments, see=see, negative_share=0.5)(Sample("k", {}, "s.tar", 0), conversation("pp"))
     assert caught.value.reason == "no turns wanted"
 
 
 def test_an_image_that_is_not_in_the_cache_is_an_error_not_a_slow_path(tmp_path):
     from skymm.data.features import FeatureCache
 
-    prepare = Prepare(encode=encoded, see=see, cache=FeatureCache(tmp_path, fingerprints=["a"], shapes=[(1, 1)]))
+    prepare = Prepare(encode=segments, see=see, cache=FeatureCache(tmp_path, fingerprints=["a"], shapes=[(1, 1)]))
     with pytest.raises(ValueError, match="not in the feature cache"):
         prepare(Sample("k", {"jpg": png("red")}, "s.tar", 0), conversation("p"))
 
@@ -177,15 +178,66 @@ def test_an_image_that_was_left_out_is_missed_in_words():
     sample = Sample("k", {"jpg.features.safetensors": b"x", "json": b"{}"}, "s.tar", 0)
     assert sample.images == ("jpg",)
     with pytest.raises(ValueError, match=r's\.tar: k has no image jpg, only what is left of it.*features = "shards"'):
-        Prepare(encode=encoded, see=see)(sample, conversation("p"))
+        Prepare(encode=segments, see=see)(sample, conversation("p"))
 
 
-def test_images_stand_in_the_order_of_their_rows():
+def test_images_stand_in_the_order_of_their_rows_and_what_python_knows_travels_with_the_batch():
     examples = [
-        Example(encoded(conversation("pn", "a")), pixels=[torch.zeros(1, 3)]),
-        Example(encoded(conversation("p", "b"))),
-        Example(encoded(conversation("n", "c")), pixels=[torch.ones(2, 3)]),
+        Example(segments(conversation("pn", "a")), pixels=[torch.zeros(1, 3)]),
+        Example(segments(conversation("p", "b"))),
+        Example(segments(conversation("n", "c")) * 2, pixels=[torch.ones(2, 3)]),
     ]
-    batch = collate(examples, lambda rows: {"input_ids": torch.tensor([row.ids for row in rows])})
-    assert batch.inputs["pixel_values"][0][:, 0].tolist() == [0, 1, 1] and batch.num_examples == 3
-    assert batch.groups == [("en", "positive", 2), ("zh", "negative", 2), ("en", "positive", 2), ("en", "negative", 2)]
+    for packing in (True, False):
+        batch = collate(examples, pad_id=0, image_token_id=1, packing=packing)
+        assert batch.inputs["pixel_values"][0][:, 0].tolist() == [0, 1, 1, 1, 1], "once for each of two segments"
+        assert (batch.num_examples, batch.num_images, batch.num_tokens, batch.num_positions) == (3, 5, 8, 8)
+        assert batch.groups == [
+            *(("en", "positive", 1), ("zh", "negative", 1), ("en", "positive", 1)),
+            *[("en", "negative", 1)] * 2,
+        ]
+        assert batch.inputs["label_positions"].tolist() == [1, 3, 5, 7]
+        assert batch.inputs["image_positions"].tolist() == [0, 2, 4, 6]
+
+
+def test_a_row_says_where_its_conversations_are_and_none_learns_the_next_ones_first_token():
+    row = pack([Encoded("a", [5, 6, 7], [5, 6, 7]), Encoded("b", [8, 9], [8, 9])])
+    assert row["labels"].tolist() == [[IGNORE, 6, 7, IGNORE, 9]] and row["position_ids"].tolist() == [[0, 1, 2, 0, 1]]
+    assert row["cu_seq_lens_q"].tolist() == [0, 3, 5] and row["cu_seq_lens_q"].dtype == torch.int32
+    assert row["max_length_q"] == row["max_length_k"] == 3
+
+
+# --- cutting ----------------------------------------------------------------------------------------------------------
+
+STAGE = {"out": "x", "steps": 1, "data": {"a": {"shards": "s"}}}
+IDS = {"pad_id": 0, "image_token_id": -1}
+
+
+def items(lengths):
+    return [
+        SimpleNamespace(value=Example([Encoded(str(index), [index + 1] * length, [IGNORE] * length)]))
+        for index, length in enumerate(lengths)
+    ]
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=20),
+    st.none() | st.integers(1, 6),
+    st.none() | st.integers(8, 100),
+    st.booleans(),
+)
+def test_every_conversation_is_in_one_pass_and_no_pass_is_too_large(lengths, size, tokens, packing):
+    recipe = parse({**STAGE, "micro_batch_size": size, "micro_batch_tokens": tokens}, StageRecipe)
+    batches = micro_batches(items(lengths), recipe, **IDS, packing=packing)
+    found = sorted(int(one) for batch in batches for one in batch.inputs["input_ids"].flatten() if one)
+    assert found == sorted(index + 1 for index, length in enumerate(lengths) for _ in range(length))
+    for batch in batches:
+        assert size is None or batch.num_examples <= size
+        assert tokens is None or batch.inputs["input_ids"].numel() <= tokens or batch.num_examples == 1
+        assert batch.num_tokens == int((batch.inputs["input_ids"] != 0).sum())
+        assert not packing or (batch.inputs["input_ids"].shape[0] == 1 and 0 not in batch.inputs["input_ids"])
+
+
+def test_conversations_of_similar_length_are_padded_together():
+    recipe = parse({**STAGE, "micro_batch_size": 2}, StageRecipe)
+    batches = micro_batches(items([3, 50, 4, 49]), recipe, **IDS, packing=False)
+    assert [tuple(batch.inputs["input_ids"].shape) for batch in batches] == [(2, 4), (2, 50)]

@@ -197,13 +197,6 @@ def test_four_bits_without_bitsandbytes_are_refused(tiny_model_recipe, monkeypat
         build_model(tiny_model_recipe.model_copy(update={"quantization": "nf4"}))
 
 
-def test_liger_without_cuda_is_refused(tiny_model):
-    model, processor = tiny_model
-    batch = batch_of(model, processor, [chat(images=())], [])
-    with pytest.raises(ValueError, match="liger = true needs CUDA"):
-        model(**batch, liger=True)
-
-
 def test_only_what_is_trained_wakes_up(tiny_model):
     model, _ = tiny_model
     model.train()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm.recipe import StageRecipe, parse
-from skymm.train.history import History, with_defaults
+from skymm.train.runlog import History, with_defaults
 
 CARD = {
     "data": {"instructions": {"fingerprint": "4f2a" * 8, "shards": 12}},

@@ -145,7 +145,7 @@ def test_features_beside_the_samples_train_as_the_cache_does(stage, tiny_model, 
     loader = feed(beside, model, processor)
     seen = set()
     for item in islice(loader, 30):
-        name = next(iter(item.value.encoded.images))
+        name = next(iter(item.value.segments[0].images))
         seen.add(item.key)
         original = originals(stage)[item.key]
         for one, other in zip(item.value.features, cache.get(image_key(original.members[name])), strict=True):

@@ -3,7 +3,7 @@
 import pytest
 from made_up_runs import CARD, lines, write_run
 
-from skymm.train.history import History, is_number, read_history
+from skymm.train.runlog import History, is_number, read_history
 
 
 def test_a_run_comes_back(tmp_path):

@@ -88,14 +88,11 @@ def test_processes_that_would_not_know_of_each_other_are_refused(monkeypatch):
         open_accelerator()
 
 
-def test_zero_stage_3_is_refused(monkeypatch):
-    state = SimpleNamespace(deepspeed_plugin=SimpleNamespace(zero_stage=3))
-    found = SimpleNamespace(distributed_type=DistributedType.DEEPSPEED, state=state, num_processes=1)
+def test_deepspeed_is_refused_with_what_to_use_instead(monkeypatch):
+    found = SimpleNamespace(distributed_type=DistributedType.DEEPSPEED, num_processes=1)
     monkeypatch.setattr(parallel, "Accelerator", lambda: found)
-    with pytest.raises(ValueError, match=r"ZeRO stage 3.*fsdp2\.yaml"):
+    with pytest.raises(ValueError, match=r"ZeRO has nothing to cut up.*8_gpus\.yaml.*fsdp2\.yaml"):
         open_accelerator()
-    state.deepspeed_plugin.zero_stage = 2
-    assert open_accelerator() is found
 
 
 def test_a_batch_that_cannot_be_dealt_out_is_refused():
@@ -115,6 +112,8 @@ def test_losses_are_told_apart_by_language_and_polarity():
         "loss_negative": 2.5,
         "loss_unknown_polarity": 4.0,
     }
+    totals.add_losses(15.0, [("en", "positive", 2)])
+    assert totals.means()["loss"] == 25 / 6 and totals.means()["loss_en"] == 1.0, "a sum belongs to no group"
 
 
 def test_packed_bytes_are_not_dealt_out(monkeypatch):

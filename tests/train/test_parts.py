@@ -15,9 +15,9 @@ from skymm.data.features import image_key
 from skymm.data.shard_writing import write_shards
 from skymm.data.workers import Loader
 from skymm.model.build import build_model, open_model
-from skymm.recipe import SourceRecipe
+from skymm.recipe import SourceRecipe, StageRecipe, parse
 from skymm.train.features import build_features, cache_of, verify
-from skymm.train.parts import mixture_of, model_for, preparation
+from skymm.train.parts import mixture_of, model_for, preparation, why_padded
 
 
 def big_jpeg() -> bytes:
@@ -139,3 +139,39 @@ def test_float16_is_refused_since_nothing_scales_its_loss(tiny_stage):
     recipe = tiny_stage.model_copy(update={"model": tiny_stage.model.model_copy(update={"dtype": "float16"})})
     with pytest.raises(ValueError, match=r"no loss scaling here; train with dtype = \"bfloat16\""):
         model_for(recipe, None)
+
+
+STAGE = {"out": "x", "steps": 1, "data": {"a": {"shards": "s"}}}
+
+
+@pytest.mark.parametrize(
+    ("attention", "asked", "expected"),
+    [
+        ("varlen", None, None),
+        ("sdpa", None, 'attention "sdpa" would need a mask'),
+        ("eager", None, 'attention "eager" would need a mask'),
+        ("varlen", False, "packing = false"),
+        ("sdpa", True, None),
+    ],
+)
+def test_rows_are_packed_where_the_attention_keeps_them_apart(tiny_model, attention, asked, expected):
+    model, _ = tiny_model
+    model.language_model.set_attn_implementation(attention)
+    found = why_padded(parse({**STAGE, "packing": asked}, StageRecipe), model)
+    assert found is None if expected is None else expected in found
+    assert why_padded(parse({**STAGE, "packing": asked, "objective": "words"}, StageRecipe), model)
+
+
+def test_what_cannot_be_packed_is_not(tiny_model):
+    """Layers that mix neighbours: known by their names, and found where nothing is named."""
+    model, _ = tiny_model
+    decoder = model.language_model.get_decoder()
+    stage = parse(STAGE, StageRecipe)
+    hook = decoder.layers[0].register_forward_hook(lambda module, inputs, out: out + 0.5 * out.roll(1, dims=1))
+    assert "mix the conversations" in why_padded(stage, model)
+    with pytest.raises(ValueError, match=r"packing = true, but .* would mix .* leave `packing` out"):
+        why_padded(stage.model_copy(update={"packing": True}), model)
+    hook.remove()
+    assert why_padded(stage, model) is None
+    model.language_model.config.layer_types = ["conv", "full_attention"]
+    assert "layers (conv)" in why_padded(stage, model)

@@ -8,8 +8,8 @@ from readable import assert_readable, assert_stands_alone, numbers, text_of, wit
 
 from skymm.page.document import read_words
 from skymm.train import run_page
-from skymm.train.history import History
 from skymm.train.run_page import figures, skipped_rows, write_page
+from skymm.train.runlog import History
 
 ENGLISH, CHINESE = (read_words("skymm.train", "run_page", language) for language in ("en", "zh"))
 

@@ -5,8 +5,7 @@ import time
 import pytest
 import torch
 
-from skymm.train.card import throughput
-from skymm.train.throughput import Flops, Stopwatch, matrix_ceiling, memory_gib
+from skymm.train.throughput import Flops, Stopwatch, matrix_ceiling, memory_gib, throughput
 
 CPU = torch.device("cpu")
 

@@ -13,7 +13,7 @@ from skymm.train.doctor import environment, learning, recipe, speed
 from skymm.train.doctor.finding import Finding
 from skymm.train.doctor.machine import Machine, this_machine
 from skymm.train.doctor.plan import plan_of
-from skymm.train.history import read_history
+from skymm.train.runlog import read_history
 
 
 @dataclass(frozen=True, slots=True)

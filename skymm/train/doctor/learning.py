@@ -8,7 +8,7 @@ from statistics import mean, median
 
 from skymm.data.stream import ADVICE, UNWANTED
 from skymm.train.doctor.finding import Finding, percent
-from skymm.train.history import History, is_number
+from skymm.train.runlog import History, is_number
 
 ENOUGH_STEPS = 40  # below that a trend is noise
 FALL = 0.02  # the least that a loss has to fall from its first to its last quarter

@@ -7,7 +7,7 @@ from statistics import median
 
 from skymm.train.doctor.finding import Finding, percent
 from skymm.train.doctor.machine import Machine
-from skymm.train.history import History, is_number
+from skymm.train.runlog import History, is_number
 
 WAITING, PADDING, VISION = 0.10, 0.15, 0.25  # shares that are worth a person's attention
 SLOWER = 0.20

@@ -6,7 +6,7 @@ import pytest
 from made_up_runs import history, line, lines
 
 from skymm.train.doctor import learning
-from skymm.train.history import History
+from skymm.train.runlog import History
 
 
 def turning(step):

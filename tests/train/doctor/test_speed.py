@@ -5,7 +5,7 @@ from made_up_runs import history, lines
 
 from skymm.train.doctor import speed
 from skymm.train.doctor.machine import Machine
-from skymm.train.history import History
+from skymm.train.runlog import History
 
 CPU = Machine(device="AMD EPYC 9B14, 2 threads", bfloat16=True)
 GPU = "NVIDIA H100"
