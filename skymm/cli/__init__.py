@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from skymm.cli.data import app as data_app
-from skymm.cli.doctor import doctor
 from skymm.cli.evaluation import app as eval_app
 
 app = typer.Typer(
@@ -23,7 +22,6 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(eval_app, name="eval")
-app.command()(doctor)
 
 
 @app.command()
@@ -56,6 +54,24 @@ def train(
     from skymm.train import loop
 
     print(f"{loop.check(stage)}; it can start" if check else loop.train(stage))
+
+
+@app.command()
+def doctor(
+    target: Annotated[
+        Path | None, typer.Argument(help="A run's directory or a stage's recipe; none: the environment alone.")
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, for a recipe.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 where anything is found.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what slows or endangers a run: what was seen, why it costs, what to do; the costliest first."""
+    from skymm.train.doctor.examine import examine
+
+    found = examine(target, overrides or [])
+    print(found.as_json() if as_json else found.as_text())
+    if strict and found.findings:
+        raise typer.Exit(1)
 
 
 @app.command()

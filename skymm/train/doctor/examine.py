@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from skymm.recipe import StageRecipe, load
-from skymm.train.doctor import environment, learning, recipe, speed
+from skymm.train.doctor import machine as environment
+from skymm.train.doctor import recipe, runs
 from skymm.train.doctor.finding import Finding
 from skymm.train.doctor.machine import Machine, this_machine
-from skymm.train.doctor.plan import plan_of
 from skymm.train.runlog import read_history
 
 
@@ -44,12 +44,12 @@ def examine(
     if target is not None and Path(target).is_dir():
         if overrides:
             raise ValueError(f"{target} is a run, whose recipe cannot be changed any more; overrides are for recipes")
-        run = read_history(target)
-        found = [check(run, machine) for check in speed.CHECKS] + [check(run) for check in learning.CHECKS]
+        history = read_history(target)
+        found = [check(history, machine) for check in runs.CHECKS]
     else:
         found = [check(machine) for check in environment.CHECKS]
         if target is not None:
-            plan = plan_of(load(target, StageRecipe, overrides), machine)
+            plan = recipe.plan_of(load(target, StageRecipe, overrides), machine)
             found += [check(plan) for check in recipe.CHECKS]
     findings = sorted((one for one in found if one is not None), key=lambda one: -one.cost)
     return Examination(str(target or "this environment"), len(found), findings)

@@ -1,8 +1,12 @@
-"""What the doctor says: one thing that was seen, why it costs, what to do."""
+"""What the doctor says: one thing that was seen, why it costs, what to do. Its sentences are in findings.toml."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +21,16 @@ class Finding:
     why: str
     do: str
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cost", min(1.0, max(0.0, self.cost)))
+
+def finding(kind: str, cost: float, **values: Any) -> Finding:
+    """A finding in the sentences of its kind, filled in; the cost is cut to 0..1."""
+    sentences = {name: text.format(**values) for name, text in _sentences()[kind].items()}
+    return Finding(**{"name": kind, "cost": min(1.0, max(0.0, cost)), **sentences})
+
+
+@cache
+def _sentences() -> dict[str, dict[str, str]]:
+    return tomllib.loads(Path(__file__).with_name("findings.toml").read_text("utf-8"))
 
 
 def percent(share: float) -> str:

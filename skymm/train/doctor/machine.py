@@ -1,4 +1,7 @@
-"""This machine and what is installed on it, as plain data. Only torch is imported: what is broken may be any other package."""
+"""This machine and what is installed on it, as plain data, and what is wrong with it before anything runs.
+
+Only torch is imported: what is broken may be any other package.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,18 @@ import os
 import platform
 import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from skymm.train.doctor.finding import Finding, finding
+
 PACKAGES = ("torch", "torchvision", "transformers", "peft", "accelerate")
+SHARED_MEMORY_GIB = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +106,76 @@ def _processor() -> str:
 
 def _threads(count: int) -> str:
     return f"{count} thread{'' if count == 1 else 's'}"
+
+
+# --- what is wrong with it --------------------------------------------------------------------------------------------
+
+
+def torchvision(machine: Machine) -> Finding | None:
+    """A torchvision built for another torch, with which `import transformers` fails."""
+    found, torch = machine.versions.get("torchvision"), machine.versions.get("torch")
+    if found is None or torch is None:
+        return None
+    needs = [Requirement(one) for one in machine.vision_needs]
+    # The local part of a version says what it was built for; releases of the package index have none.
+    other_build = (Version(found).local == "cpu") != (Version(torch).local == "cpu")
+    other_release = any(
+        one.name == "torch" and not one.specifier.contains(Version(torch).public, prereleases=True) for one in needs
+    )
+    return finding("torchvision", 1.0, vision=found, torch=torch) if other_build or other_release else None
+
+
+def versions(machine: Machine) -> Finding | None:
+    """Packages that are missing, or of versions that skymm was never tried with."""
+    wrong = []
+    for requirement in map(Requirement, machine.requirements):
+        if requirement.name not in PACKAGES:
+            continue
+        found = machine.versions.get(requirement.name)
+        if found is None or not requirement.specifier.contains(Version(found).public, prereleases=True):
+            wrong.append((requirement, found))
+    if not wrong:
+        return None
+    return finding(
+        "versions",
+        1.0 if any(found is None for _, found in wrong) else 0.6,
+        found="; ".join(f"found {one.name} {found or 'nowhere'}, expected {one.specifier}" for one, found in wrong),
+        install=" ".join(f'"{one.name}{one.specifier}"' for one, _ in wrong),
+    )
+
+
+def unused_card(machine: Machine) -> Finding | None:
+    """An NVIDIA card that torch does not see."""
+    if not machine.driver or machine.cuda:
+        return None
+    torch = machine.versions.get("torch", "?")
+    built = "is built for CPUs" if Version(torch).local == "cpu" else "does not see it"
+    return finding("unused card", 0.95, torch=torch, built=built)
+
+
+def no_bfloat16(machine: Machine) -> Finding | None:
+    """Hardware that multiplies no bfloat16."""
+    return None if machine.bfloat16 else finding("no bfloat16", 0.4, device=machine.device)
+
+
+def threads(machine: Machine) -> Finding | None:
+    """Several processes that each take all cores."""
+    if machine.processes == 1 or machine.threads is not None or machine.cuda:
+        return None
+    return finding("threads", 0.3, processes=machine.processes)
+
+
+def shared_memory(machine: Machine) -> Finding | None:
+    """Too little memory for data workers to hand over their batches."""
+    free = machine.shared_memory_gib
+    return None if free is None or free >= SHARED_MEMORY_GIB else finding("shared memory", 0.2, free=free * 1024)
+
+
+CHECKS: tuple[Callable[[Machine], Finding | None], ...] = (
+    torchvision,
+    versions,
+    unused_card,
+    no_bfloat16,
+    threads,
+    shared_memory,
+)

@@ -1,41 +1,118 @@
-"""What will stop, slow or endanger a stage, seen before it runs. Each finding is a function of a Plan."""
+"""What will stop, slow or endanger a stage, seen before it runs: in its recipe, and in what of the disk it refers to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import shutil
+import tarfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from skymm.train.doctor.finding import Finding, percent
-from skymm.train.doctor.plan import Plan
+from skymm.data.shards import CARD, ShardError, expand
+from skymm.recipe import StageRecipe
+from skymm.train.doctor.finding import Finding, finding, percent
+from skymm.train.doctor.machine import Machine
 
 MANY_EPOCHS, FEW_EPOCHS = 10.0, 0.05
 HIGH_RATE, HIGH_LORA_RATE, LOW_RATE = 1e-2, 5e-3, 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the findings about a recipe need to know.
+
+    Args:
+        refusal: what the start says instead of starting. samples: in all sources together, by their cards or estimated from
+            the first shard of each; None where nothing is there to count.
+        free_gib: where `out` will lie. checkpoint_gib: of one checkpoint, estimated; None where nothing tells.
+    """
+
+    recipe: StageRecipe
+    machine: Machine = field(default_factory=Machine)
+    refusal: str | None = None
+    samples: int | None = None
+    free_gib: float = 1000.0
+    checkpoint_gib: float | None = None
+
+
+def plan_of(recipe: StageRecipe, machine: Machine) -> Plan:
+    """Look up what a recipe refers to, and try to start it: the model is loaded and one batch read, nothing is written."""
+    refusal, samples = _refusal(recipe), None
+    with suppress(ValueError, OSError):  # told by the start, where it matters
+        samples = sum(_num_samples(expand(source.shards)) for source in recipe.data.values())
+    out = Path(recipe.out)
+    free = shutil.disk_usage(_existing(out)).free / 2**30
+    return Plan(recipe, machine, refusal, samples or None, free, _checkpoint_gib(recipe, out))
+
+
+def _refusal(recipe: StageRecipe) -> str | None:
+    try:
+        from skymm.train.loop import check
+
+        check(recipe)
+    except Exception as error:  # a broken environment or a mistake of ours: told as it is, and the other findings stay
+        return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
+    return None
+
+
+def _num_samples(paths: Sequence[Path]) -> int:
+    """By the cards beside the shards; shards without one are taken to be as dense as the first of them."""
+    known: dict[Path, int] = {}
+    for directory in {path.parent for path in paths}:
+        card = directory / CARD
+        entries = json.loads(card.read_text("utf-8")).get("shards", []) if card.exists() else []
+        known |= {directory / one["name"]: one["num_samples"] for one in entries}
+    uncounted = [path for path in paths if path not in known]
+    total = sum(known.get(path, 0) for path in paths)
+    if uncounted:
+        first = uncounted[0]
+        try:
+            with tarfile.open(first) as tar:
+                count = sum(name.endswith(".json") for name in tar.getnames())
+        except (tarfile.TarError, OSError) as error:
+            raise ShardError(f"{first} cannot be read: {error}; it is no tar, or damaged") from error
+        total += round(count * sum(path.stat().st_size for path in uncounted) / max(1, first.stat().st_size))
+    return total
+
+
+def _checkpoint_gib(recipe: StageRecipe, out: Path) -> float | None:
+    """The newest one there is; else from the model to start with, whose weights the optimizer keeps three times in fp32."""
+    found = sorted((out / "checkpoints").glob("step-*"))
+    if found:
+        return _size(found[-1]) / 2**30
+    if recipe.init is not None and Path(recipe.init).is_dir():
+        weights = sum(path.stat().st_size for path in Path(recipe.init).glob("**/*.safetensors"))
+        # Weights in bf16 are 2 bytes each; master and two moments are 12.
+        return (_size(Path(recipe.init)) + 6 * weights) / 2**30
+    return None
+
+
+def _size(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir() if path.is_file()) + sum(
+        _size(path) for path in directory.iterdir() if path.is_dir() and path.name != "checkpoints"
+    )
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest directory above it that is there."""
+    path = path.resolve()
+    return next(one for one in (path, *path.parents) if one.exists())
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------
+
+
 def start(plan: Plan) -> Finding | None:
     """What the start itself refuses, in its own words."""
-    if plan.refusal is None:
-        return None
-    return Finding(
-        "does not start",
-        1.0,
-        plan.refusal,
-        "the run stops with this before its first step",
-        "mend what the sentence names; `skymm train RECIPE --check` tries again, under a launcher with all its processes",
-    )
+    return None if plan.refusal is None else finding("does not start", 1.0, refusal=plan.refusal)
 
 
 def micro_batch(plan: Plan) -> Finding | None:
     """A micro-batch larger than what there is to cut."""
     micro, own = plan.recipe.micro_batch_size, plan.recipe.batch_size // plan.machine.processes
-    if micro is None or micro <= own:
-        return None
-    return Finding(
-        "micro batch size",
-        0.02,
-        f"micro_batch_size = {micro}, and a process has {own} conversations per step",
-        "nothing is cut, so it saves no memory",
-        f"lower it below {own} if memory is short, or leave it out",
-    )
+    return None if micro is None or micro <= own else finding("micro batch size", 0.02, micro=micro, own=own)
 
 
 def precision(plan: Plan) -> Finding | None:
@@ -43,13 +120,7 @@ def precision(plan: Plan) -> Finding | None:
     model = plan.recipe.model
     if model is None or model.dtype != "float32" or not plan.machine.bfloat16:
         return None
-    return Finding(
-        "full precision",
-        0.5,
-        f'model.dtype = "float32" on {plan.machine.device or "hardware"}, which multiplies bfloat16',
-        "frozen weights in bfloat16 train as well and about twice as fast; what is trained keeps float32 masters in any case",
-        'leave `model.dtype = "auto"`',
-    )
+    return finding("full precision asked", 0.5, device=plan.machine.device or "hardware")
 
 
 def learning_rate(plan: Plan) -> Finding | None:
@@ -61,56 +132,26 @@ def learning_rate(plan: Plan) -> Finding | None:
         odd.append(f"learning_rate = {recipe.learning_rate:g} (usual: {LOW_RATE:g} to {HIGH_RATE:g})")
     if "lora" in recipe.trains and not LOW_RATE <= lora <= HIGH_LORA_RATE:
         odd.append(f"LoRA's is {lora:g} (usual: {LOW_RATE:g} to {HIGH_LORA_RATE:g})")
-    if not odd:
-        return None
-    return Finding(
-        "learning rate",
-        0.5,
-        "; ".join(odd),
-        "above it a run often diverges, below it nothing is learned in its steps",
-        "start from 1e-4 to 1e-3 and look at the loss of the first hundred steps",
-    )
+    return finding("learning rate", 0.5, odd="; ".join(odd)) if odd else None
 
 
 def warmup(plan: Plan) -> Finding | None:
     """A warm-up as long as the run."""
-    recipe = plan.recipe
-    if recipe.warmup_steps < recipe.steps / 2:
-        return None
-    return Finding(
-        "warm-up",
-        0.3,
-        f"warmup_steps = {recipe.warmup_steps} of {recipe.steps} steps",
-        "the learning rate is hardly ever at its peak",
-        f"set `warmup_steps` to about {max(1, recipe.steps // 20)}",
-    )
+    steps, found = plan.recipe.steps, plan.recipe.warmup_steps
+    return None if found < steps / 2 else finding("warm-up", 0.3, warmup=found, steps=steps, better=max(1, steps // 20))
 
 
 def epochs(plan: Plan) -> Finding | None:
     """Every sample very often, or hardly any of them."""
     if not plan.samples:
         return None
-    recipe = plan.recipe
-    shown = recipe.steps * recipe.batch_size / plan.samples
-    seen = f"{recipe.steps} steps of {recipe.batch_size} show {plan.samples:,} samples {shown:.3g} times"
-    if shown > MANY_EPOCHS:
-        return Finding(
-            "epochs",
-            1 - MANY_EPOCHS / shown,
-            seen,
-            f"after about {MANY_EPOCHS:g} times small data is known by heart, and more steps harm",
-            f"set `steps` to about {max(1, round(MANY_EPOCHS / 2 * plan.samples / recipe.batch_size))}, or bring more data; "
-            "a held-out loss shows when it turns",
-        )
-    if shown < FEW_EPOCHS:
-        return Finding(
-            "epochs",
-            0.01,
-            f"{seen}: {percent(shown)} of the data",
-            "nothing is wrong with that, but most of the data is never seen",
-            "raise `steps` or `batch_size` if the data was meant to be used",
-        )
-    return None
+    steps, batch = plan.recipe.steps, plan.recipe.batch_size
+    times = steps * batch / plan.samples
+    shown = f"{steps} steps of {batch} show {plan.samples:,} samples {times:.3g} times"
+    if times > MANY_EPOCHS:
+        better = max(1, round(MANY_EPOCHS / 2 * plan.samples / batch))
+        return finding("too many epochs", 1 - MANY_EPOCHS / times, shown=shown, most=MANY_EPOCHS, better=better)
+    return finding("too few epochs", 0.01, shown=shown, share=percent(times)) if times < FEW_EPOCHS else None
 
 
 def disk(plan: Plan) -> Finding | None:
@@ -120,14 +161,8 @@ def disk(plan: Plan) -> Finding | None:
     if plan.free_gib >= needed:
         return None
     told = "estimated" if plan.checkpoint_gib else "taking half a GiB for each, for want of a better number"
-    return Finding(
-        "disk",
-        0.9,
-        f"{plan.free_gib:.2f} GiB are free for {plan.recipe.out}; {plan.recipe.keep_checkpoints} kept checkpoints, the next "
-        f"one and the model take {needed:.2f} ({told})",
-        "a full disk stops the run in the middle of a checkpoint",
-        "make room, lower `keep_checkpoints`, or give an `out` on another disk",
-    )
+    keep, out = plan.recipe.keep_checkpoints, plan.recipe.out
+    return finding("disk", 0.9, free=plan.free_gib, out=out, keep=keep, needed=needed, told=told)
 
 
 CHECKS: tuple[Callable[[Plan], Finding | None], ...] = (
