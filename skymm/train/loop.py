@@ -97,6 +97,7 @@ class _Run:
         first = list(islice(items, self.share))
         self.items = chain(first, items)
         self._try(self.cut(first), dealt_out)
+        ceiling = matrix_ceiling(device, model.dtype, model.get_input_embeddings().weight.shape[1])
         self.card = state.run_card(
             recipe,
             model,
@@ -104,8 +105,8 @@ class _Run:
             processes=accelerator.num_processes,
             packed=padded is None,
             llm_dealt_out=dealt_out,
-            ceiling=matrix_ceiling(device, model.dtype, model.get_input_embeddings().weight.shape[1]),
-            flops_per_position=self.flops.per_position,
+            ceiling_gflops=round(ceiling / 1e9, 1),
+            flops_per_position=round(self.flops.per_position),
         )
         if recipe.gradient_checkpointing:
             language.checkpoint_activations(model.language_model)

@@ -31,17 +31,10 @@ class MasterAdamW:
             for name, parameter in parameters:
                 self.parameters[name] = parameter
                 self.masters[name] = parameter.detach().float().clone()
-            for decay in (True, False):
-                chosen = [self.masters[name] for name, parameter in parameters if (parameter.ndim > 1) == decay]
-                if chosen:
-                    torch_groups.append(
-                        {
-                            "params": chosen,
-                            "lr": learning_rate,
-                            "peak": learning_rate,
-                            "weight_decay": weight_decay if decay else 0.0,
-                        }
-                    )
+            for is_matrix, decay in ((True, weight_decay), (False, 0.0)):
+                chosen = [self.masters[name] for name, one in parameters if (one.ndim > 1) == is_matrix]
+                options = {"lr": learning_rate, "peak": learning_rate, "weight_decay": decay}
+                torch_groups += [{"params": chosen, **options}] if chosen else []
         # betas: short memory of squares, since stages are hundreds of steps and not hundreds of thousands.
         self.adamw = torch.optim.AdamW(torch_groups, betas=(0.9, 0.98))
 
@@ -97,15 +90,11 @@ class MasterAdamW:
             for name, master in self.masters.items():
                 master.copy_(state[f"{name}:master"])
                 self.parameters[name].copy_(master)
-                moments = {
-                    key.rsplit(":", 1)[1]: value.clone()
-                    for key, value in state.items()
-                    if key.rsplit(":", 1)[0] == name
-                }
-                moments.pop("master")
-                if moments:
+                moments = {key: state.get(f"{name}:{key}") for key in ("step", "exp_avg", "exp_avg_sq")}
+                if moments["step"] is not None:
                     self.adamw.state[master] = {
-                        key: value if key == "step" else value.to(master.device) for key, value in moments.items()
+                        key: value.clone().to("cpu" if key == "step" else master.device)
+                        for key, value in moments.items()
                     }
 
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from skymm.model.examine import layers_of
 
 SUMS = ("labels", "tokens", "positions", "samples", "images", "answers", "negatives")
-GROUPS = ("loss", *(f"loss_{group}" for group in ("en", "zh", "unknown_language")))
-GROUPS += tuple(f"loss_{group}" for group in ("positive", "negative", "unknown_polarity"))
+LANGUAGES, POLARITIES = ("en", "zh", "unknown_language"), ("positive", "negative", "unknown_polarity")
+GROUPS = ("loss", *(f"loss_{group}" for group in LANGUAGES + POLARITIES))
 
 
 def open_accelerator(**options: Any) -> Accelerator:
@@ -114,10 +114,9 @@ class Totals:
         for language, polarity, length in groups:
             part = sum(losses[start : start + length])
             start += length
-            language = language if language in ("en", "zh") else "unknown_language"
-            polarity = {"caption": "positive", "positive": "positive", "negative": "negative"}.get(
-                polarity, "unknown_polarity"
-            )
+            polarity = "positive" if polarity == "caption" else polarity
+            language = language if language in LANGUAGES else "unknown_language"
+            polarity = polarity if polarity in POLARITIES else "unknown_polarity"
             self._add(("loss", f"loss_{language}", f"loss_{polarity}"), part, length)
         assert start == len(losses), "every label belongs to an answer"
 

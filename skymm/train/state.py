@@ -108,18 +108,8 @@ def finish(out: Path, model: Any, processor: Any, card: dict[str, Any]) -> None:
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
 
 
-def run_card(
-    recipe: StageRecipe,
-    model: Any,
-    mixture: Mixture,
-    *,
-    processes: int,
-    packed: bool,
-    llm_dealt_out: bool,
-    ceiling: float,
-    flops_per_position: float,
-) -> dict[str, Any]:
-    """What is known before the first step. `ceiling`: FLOP/s of matrix products here; `flops_per_position`: of a step."""
+def run_card(recipe: StageRecipe, model: Any, mixture: Mixture, **measured: Any) -> dict[str, Any]:
+    """What ran on what, as it is known before the first step; `measured` goes in as it is."""
     trained = {part: model.parameters_of(part) for part in recipe.trains}
     return {
         "recipe": recipe.model_dump(mode="json"),
@@ -129,16 +119,12 @@ def run_card(
         },
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "device": this_machine().device,
-        "processes": processes,
         "attention": model.language_model.config._attn_implementation,
         "dtype": str(model.dtype).removeprefix("torch."),
-        "packed": packed,
-        "llm_dealt_out": llm_dealt_out,
         "compiled": recipe.compile,
         "lora_matrices": lora.num_adapted(model.language_model),
         "trained_parameters": {part: sum(parameter.numel() for parameter in found) for part, found in trained.items()},
-        "ceiling_gflops": round(ceiling / 1e9, 1),
-        "flops_per_position": round(flops_per_position),
+        **measured,
         "throughput": None,
         "best": None,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,13 @@ def options_for(recipe: StageRecipe) -> dict[str, Any]:
     """What the Accelerator of a stage is opened with. Raises ValueError, before anything is loaded, for trackers that are
     not installed: accelerate itself leaves them out without a word.
     """
-    refuse_missing(recipe.trackers)
-    if not recipe.trackers:
-        return {}
-    return {"log_with": list(recipe.trackers), "project_dir": str(_directory(recipe))}
-
-
-def refuse_missing(names: Sequence[str], find: Callable[[str], Any] = importlib.util.find_spec) -> None:
-    """Raises ValueError naming the packages to install."""
-    missing = [name for name in names if find(name) is None]
+    missing = [name for name in recipe.trackers if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
             f"the recipe names trackers that are not installed: {', '.join(missing)}; "
             f"pip install {' '.join(missing)}, or take them out of `trackers`"
         )
+    return {"log_with": list(recipe.trackers), "project_dir": str(_directory(recipe))} if recipe.trackers else {}
 
 
 def start(accelerator: Accelerator, recipe: StageRecipe, *, step: int = 0) -> None:
