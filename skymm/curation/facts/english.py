@@ -1,15 +1,13 @@
 """Parsing English captions: things, numbers, colours, attributes, places and quoted writing.
 
 A noun is taken for what is there only where the words around it leave no other reading. The closed classes of words by which
-that is seen stand in english.toml.
+that is seen stand in grammar.en.toml.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import lru_cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,18 +17,15 @@ from skymm.curation.facts.parsed_caption import (
     ParsedCaption,
     Span,
     StatedRelation,
+    grammar,
     is_place,
+    pattern,
     quoted,
 )
-from skymm.lexicon import ENGLISH_NUMBERS, Form, forms_of, kinds_of, load, part_of
+from skymm.lexicon import ENGLISH_NUMBERS, Form, forms_of, kinds_of, load, part_of, plural_of
 
 _TOKEN = re.compile(r"['’](?:s|re|ll|ve|d|m|t)\b|[^\W_]+|[^\w\s]", re.I)
 _LEFT = 7  # words that may stand before a noun
-_COLOURLESS = re.compile(
-    r"\b(?:black[ -]and[ -]white|monochrome|sepia|gr[ae]yscale)[\w ]{0,20}\b(?:photo|picture|image|shot|film)|"
-    r"\bin black and white\b",
-    re.I,
-)
 
 
 class Token(NamedTuple):
@@ -55,9 +50,8 @@ class _Noun(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _classes() -> dict[str, frozenset[str]]:
-    text = (files("skymm") / "curation/facts/english.toml").read_text("utf-8")
-    found = {name: frozenset(words.split()) for name, words in tomllib.loads(text).items()}
-    third_persons = frozenset(map(_third_person, found["verbs"])) | {"has", "does"}
+    found = {name: frozenset(words.split()) for name, words in grammar("en").items() if name != "patterns"}
+    third_persons = frozenset(map(plural_of, found["verbs"] - {"go"})) | {"has", "does", "goes"}
     followers = found["followers"] | found["prepositions"]
     return {
         **found,
@@ -72,14 +66,8 @@ def _classes() -> dict[str, frozenset[str]]:
 
 
 def closed_class(name: str) -> frozenset[str]:
-    """The words of one: a table of english.toml, or several together ("determiners"), or verbs in -s ("third_persons")."""
+    """The words of one: a table of grammar.en.toml, or several together ("determiners"), or verbs in -s ("third_persons")."""
     return _classes()[name]
-
-
-def _third_person(verb: str) -> str:
-    if verb.endswith(("s", "ch", "sh", "x", "z", "o")):
-        return f"{verb}es"
-    return f"{verb[:-1]}ies" if verb.endswith("y") and verb[-2] not in "aeiou" else f"{verb}s"
 
 
 def _is_verb(token: str, plural: bool | None) -> bool:
@@ -116,7 +104,7 @@ def parse_english(text: str) -> ParsedCaption:
     """Positions are in `text` as it is."""
     texts, hidden = quoted(text, "en")
     caption = _Caption(tokens_of(text, hidden))
-    colourless = _COLOURLESS.search(text) is not None
+    colourless = pattern("colourless", "en").search(text) is not None
     more_of_it = not closed_class("more_of_it").isdisjoint(caption.texts)
     kept = [(noun, caption.mention(noun).without(colourless, more_of_it)) for noun in caption.nouns if noun.forms]
     return ParsedCaption(text, "en", tuple(mention for _, mention in kept), caption.relations(kept), texts)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from skymm.conversation import LANGUAGES
 from skymm.text import language_of, normalise
@@ -80,18 +80,39 @@ def kind_of(label: str) -> str:
     return label.partition("/")[0]
 
 
-@dataclass(slots=True)
 class _Picture:
     """What is still open at one picture."""
 
-    askable: Askable
-    room: int
-    quotas: dict[str, int]
-    labels: list[str]
-    closed: set[str] = field(default_factory=set)
-    asked: set[tuple[str, Key]] = field(default_factory=set)
-    questions: list[tuple[int, str]] = field(default_factory=list)  # number of the twins, polarity
-    said: str = ""  # of the answers, their first letters
+    def __init__(
+        self, askable: Askable, room: int, rules: Rules, holders: Mapping[str, Mapping[Key, list[int]]]
+    ) -> None:
+        self.rules, self.room, self.quotas = rules, room, dict(rules.quotas)
+        # Without what could never be asked: nothing is denied that is nowhere.
+        self.askable = {
+            label: (yes, no if isinstance(no, Unless) else {key: None for key in no if key in holders[label]})
+            for label, (yes, no) in askable.items()
+            if room > 0 and yes
+        }
+        self.labels = [label for label, (_, no) in self.askable.items() if isinstance(no, Unless) or no]
+        self.closed: set[str] = set()
+        self.asked: set[tuple[str, Key]] = set()
+        self.questions: list[tuple[int, str]] = []  # number of the twins, polarity
+        self.said = ""  # of the answers, their first letters
+
+    def takes(self, label: str) -> bool:
+        return len(self.questions) < self.room and self.quotas.get(kind_of(label), 0) > 0
+
+    def is_free(self, label: str, key: Key) -> bool:
+        return (label, key) not in self.asked and self.closed.isdisjoint(self.rules.topics(label, key))
+
+    def ask(self, twins: int, label: str, key: Key, polarity: str) -> None:
+        self.questions.append((twins, polarity))
+        self.said += polarity[0]
+        self.asked.add((label, key))
+        self.quotas[kind_of(label)] -= 1
+        if self.rules.closes(label, polarity):
+            for topic in self.rules.topics(label, key):
+                self.closed.update(self.rules.kin(topic))
 
 
 def balance(pictures: Sequence[Askable], room: Sequence[int], rules: Rules, seed: str) -> list[list[Asked]]:
@@ -104,12 +125,14 @@ def balance(pictures: Sequence[Askable], room: Sequence[int], rules: Rules, seed
         raise ValueError(f"found negative_share = {rules.negative_share}, expected 0 to 1")
     pairing = _Pairing(pictures, room, rules, random.Random(f"{seed}/twins"))
     pairing.run()
-    return _told(pairing, rules, seed)
+    return _in_languages(pairing, rules, seed)
 
 
 class _Pairing:
+    """`twins`: what was asked at two pictures, label and key."""
+
     def __init__(self, pictures: Sequence[Askable], room: Sequence[int], rules: Rules, rng: random.Random) -> None:
-        self.rules, self.rng = rules, rng
+        self.rng = rng
         self.twins: list[tuple[str, Key]] = []
         self.frequency: Counter[tuple[str, Key]] = Counter()
         self.lean: Counter[tuple[str, str]] = Counter()  # by label and earlier answers: how many more yes than no
@@ -120,19 +143,9 @@ class _Pairing:
                 for key in yes:
                     self.holders.setdefault(label, {}).setdefault(key, []).append(number)
         self.keys = {label: list(holders) for label, holders in self.holders.items()}
-        self.pictures = [self._picture(askable, most) for askable, most in zip(pictures, room)]
+        self.pictures = [_Picture(askable, most, rules, self.holders) for askable, most in zip(pictures, room)]
         # What few pictures can be asked is asked first there, before its things are taken by what all can.
         self.able = Counter(kind for one in self.pictures for kind in dict.fromkeys(map(kind_of, one.labels)))
-
-    def _picture(self, askable: Askable, room: int) -> _Picture:
-        """Without what could never be asked: nothing is denied that is nowhere."""
-        useful = {
-            label: (yes, no if isinstance(no, Unless) else {key: None for key in no if key in self.holders[label]})
-            for label, (yes, no) in askable.items()
-            if room > 0 and yes
-        }
-        labels = [label for label, (_, no) in useful.items() if isinstance(no, Unless) or no]
-        return _Picture(useful, room, dict(self.rules.quotas), labels)
 
     def run(self) -> None:
         """In rounds, so that no picture has its next question long before another has its first."""
@@ -143,34 +156,27 @@ class _Pairing:
             for number in waiting:
                 if len(self.pictures[number].questions) <= turn:
                     self._ask(number)
-            waiting = [number for number in waiting if self.pictures[number].labels and self._has_room(number)]
+            those = ((number, self.pictures[number]) for number in waiting)
+            waiting = [number for number, one in those if one.labels and len(one.questions) < one.room]
             turn += 1
-
-    def _has_room(self, number: int) -> bool:
-        return len(self.pictures[number].questions) < self.pictures[number].room
 
     def _ask(self, number: int) -> None:
         """One more question, of any sort that is still possible. A sort for which no partner was found is given up."""
         picture = self.pictures[number]
-        while picture.labels and self._has_room(number):
+        while picture.labels and len(picture.questions) < picture.room:
             kinds = list(dict.fromkeys(map(kind_of, picture.labels)))
             weights = [max(0.01, picture.quotas.get(kind, 0)) / self.able[kind] for kind in kinds]
             kind = self.rng.choices(kinds, weights)[0]
             label = self.rng.choice([label for label in picture.labels if kind_of(label) == kind])
-            if picture.quotas.get(kind, 0) > 0 and self._twin(number, label):
+            if picture.takes(label) and self._twin(number, label):
                 return
             picture.labels.remove(label)
 
-    def _free(self, picture: _Picture, label: str, key: Key) -> bool:
-        return (label, key) not in picture.asked and not any(
-            topic in picture.closed for topic in self.rules.topics(label, key)
-        )
-
     def _twin(self, number: int, label: str) -> bool:
+        """Finds a partner that has something which is not here, where something is not that is here."""
         mine, rng = self.pictures[number], self.rng
         here, not_here = mine.askable[label]
-        holders = self.holders[label]
-        yes = [key for key in here if self._free(mine, label, key)]
+        yes = [key for key in here if mine.is_free(label, key)]
         if not yes:
             return False
         keys = self.keys[label]
@@ -179,65 +185,55 @@ class _Pairing:
             if not wanted:
                 return False
             place = rng.randrange(len(wanted))
-            those = holders[wanted[place]]
-            if not those or wanted[place] not in not_here or not self._free(mine, label, wanted[place]):
-                wanted[place] = wanted[-1]
-                wanted.pop()
+            key = wanted[place]
+            holders = self.holders[label][key]
+            if not holders or key not in not_here or not mine.is_free(label, key):
+                _take_out(wanted, place)
                 continue
-            at = rng.randrange(len(those))
-            partner = those[at]
+            place = rng.randrange(len(holders))
+            partner = holders[place]
             theirs = self.pictures[partner]
-            if not self._has_room(partner) or not self._open(theirs, label, wanted[place]):
-                those[at] = those[-1]
-                those.pop()
+            if not theirs.takes(label) or not theirs.is_free(label, key):
+                _take_out(holders, place)
                 continue
-            if partner == number:
-                continue
-            elsewhere = theirs.askable[label][1]
-            mine_for_yes = [key for key in yes if key in elsewhere and self._free(theirs, label, key)]
-            if not mine_for_yes:
+            there, not_there = theirs.askable[label]
+            mine_for_yes = [one for one in yes if one in not_there and theirs.is_free(label, one)]
+            if partner == number or not mine_for_yes:
                 continue
             theirs_for_yes = [
-                key for key in theirs.askable[label][0]
-                if key in not_here and self._free(theirs, label, key) and self._free(mine, label, key)
-            ]  # fmt: skip
+                one for one in there if one in not_here and theirs.is_free(label, one) and mine.is_free(label, one)
+            ]
             # Either of the two could be the one for yes: now, and only now, a coin decides, or what brings yes and no to be as
             # often right after the same earlier answers.
             lean = self.lean[label, mine.said] - self.lean[label, theirs.said]
             if lean < 0 or (lean == 0 and rng.random() < 0.5):
-                self._settle(label, self._rarest(label, mine_for_yes), number, partner)
+                self._settle(label, self._rarest(label, mine_for_yes), mine, theirs)
             else:
-                self._settle(label, self._rarest(label, theirs_for_yes), partner, number)
+                self._settle(label, self._rarest(label, theirs_for_yes), theirs, mine)
             return True
         return False
-
-    def _open(self, picture: _Picture, label: str, key: Key) -> bool:
-        return picture.quotas.get(kind_of(label), 0) > 0 and self._free(picture, label, key)
 
     def _rarest(self, label: str, keys: Sequence[Key]) -> Key:
         """What was asked least so far: not always the same few things."""
         least = min(self.frequency[label, key] for key in keys)
         return self.rng.choice([key for key in keys if self.frequency[label, key] == least])
 
-    def _settle(self, label: str, key: Key, yes: int, no: int) -> None:
-        twin = len(self.twins)
-        self.twins.append((label, key))
+    def _settle(self, label: str, key: Key, yes: _Picture, no: _Picture) -> None:
         self.frequency[label, key] += 1
-        self.lean[label, self.pictures[yes].said] += 1
-        self.lean[label, self.pictures[no].said] -= 1
-        for number, polarity in ((yes, "positive"), (no, "negative")):
-            picture = self.pictures[number]
-            picture.said += polarity[0]
-            picture.questions.append((twin, polarity))
-            picture.asked.add((label, key))
-            picture.quotas[kind_of(label)] -= 1
-            if self.rules.closes(label, polarity):
-                for topic in self.rules.topics(label, key):
-                    picture.closed.update(self.rules.kin(topic))
+        self.lean[label, yes.said] += 1
+        self.lean[label, no.said] -= 1
+        yes.ask(len(self.twins), label, key, "positive")
+        no.ask(len(self.twins), label, key, "negative")
+        self.twins.append((label, key))
 
 
-def _told(pairing: _Pairing, rules: Rules, seed: str) -> list[list[Asked]]:
-    """With languages: the wanted share of the twins of every key is Chinese. And with the share of negatives."""
+def _take_out(those: list, place: int) -> None:
+    those[place] = those[-1]
+    those.pop()
+
+
+def _in_languages(pairing: _Pairing, rules: Rules, seed: str) -> list[list[Asked]]:
+    """The wanted share of the twins of every key is Chinese, and they are thinned to the share of negatives."""
     rng = random.Random(f"{seed}/languages")
     # Of the polarity that there is too much of, so many stay; by key, so that it is the same for all of them.
     share = rules.negative_share

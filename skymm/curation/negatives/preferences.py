@@ -17,10 +17,10 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from skymm.conversation import Turn
-from skymm.curation.facts.chinese import MEASURES, colour_like
+from skymm.curation.facts.chinese import colour_like
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.facts.english import closed_class
-from skymm.curation.facts.parsed_caption import Mention, ParsedCaption, Span
+from skymm.curation.facts.parsed_caption import Mention, ParsedCaption, Span, pattern
 from skymm.curation.facts.picture_facts import PictureFacts, facts_about, parse_caption
 from skymm.curation.negatives.kinds import KINDS, placed, wrong_colours, wrong_numbers
 from skymm.curation.negatives.wording import article, colour_phrase, counted, noun, sentence, some, thing_fields
@@ -30,7 +30,6 @@ from skymm.lexicon import ENGLISH_NUMBERS, NUMBERS, Word, akin, descriptions, fo
 _TOP = 5
 _IN_CAPTIONS = 0.7
 _ARTICLE = re.compile(r"\b(an?)(\s+)$", re.I)
-_ZH_NUMBER = re.compile(rf"(?P<number>[一两二三四五六七八九十]|\d+)(?P<measure>[{MEASURES}])")
 # Where a second thing can join the first and no verb has to agree with both.
 _JOINABLE = re.compile(r"(?:\s(?:on|in|at|near|next|under|beside|behind|by)\b|[.,]?$)")
 _ZH_JOINABLE = re.compile(r"(?:$|[，。在坐站躺趴停])")
@@ -184,7 +183,7 @@ def _swapped(caption: ParsedCaption, mention: Mention, word: Word, other: Word) 
         if mention.many is None and word.form == "count":
             return None
         return _with_article(text, mention.span, noun(other, bool(mention.many)))
-    number = _ZH_NUMBER.match(text, mention.phrase[0], mention.span[0])
+    number = pattern("counted", "zh").match(text, mention.phrase[0], mention.span[0])
     if number is None or number["measure"] == "个":
         return _replaced(text, (mention.span, other.zh))
     if number["measure"] != word.measure:
@@ -198,7 +197,7 @@ def _plainly_described(caption: ParsedCaption, mention: Mention) -> bool:
     if caption.language == "zh":
         if mention.colour_span:
             between = between.replace(caption.text[slice(*mention.colour_span)].lower(), "")
-        return re.fullmatch(rf"(?:{_ZH_NUMBER.pattern})?的?", between) is not None
+        return re.fullmatch(rf"(?:{pattern('counted', 'zh').pattern})?的?", between) is not None
     allowed = closed_class("articles").union(
         forms_of("colours", "en"),
         ENGLISH_NUMBERS,
@@ -212,7 +211,7 @@ def _joined(caption: ParsedCaption, mention: Mention, other: Word) -> str | None
     text, end = caption.text, mention.span[1]
     tail = text[end:]
     if caption.language == "zh":
-        number = _ZH_NUMBER.match(text, mention.phrase[0], mention.span[0])
+        number = pattern("counted", "zh").match(text, mention.phrase[0], mention.span[0])
         fits = number is not None and _ZH_JOINABLE.match(tail)
         return _replaced(text, ((end, end), f"和{counted(other, 1, 'zh')}")) if fits else None
     agreeing = closed_class("third_persons") | {"is", "was", "has", "its", "it", "that", "which"}
