@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -32,7 +33,6 @@ from skymm.curation.negatives.wording import (
 from skymm.curation.record import Record
 from skymm.lexicon import (
     NUMBERS,
-    Word,
     akin,
     colours_in,
     confusable,
@@ -76,8 +76,8 @@ class Kind:
     def sentences(self, key: Key, language: str) -> Mapping[str, Any]:
         return _sentences()[self.name][language]
 
-    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> tuple[Fields, Fields]:
-        """What the question and the answer are filled with. `several`: an absent thing is asked for in the plural."""
+    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
+        """What the sentences are filled with. `several`: what may be absent is asked for in the plural."""
         raise NotImplementedError
 
 
@@ -93,13 +93,14 @@ class Existence(Kind):
             found[strategy] = there, [(word,) for word in (words if strategy == "random" else words[:_TOP])]
         return found
 
-    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> tuple[Fields, Fields]:
+    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
         word, language = load().words[asked.key[0]], asked.language
         fields = thing_fields(word, several, language)
-        if asked.polarity == "negative":
-            return fields, fields
-        present = _present(picture, word.en)
-        return fields, thing_fields(word, present.many, language) | {"some": _said_first(present, language)}
+        if asked.polarity == "positive":
+            present = _present(picture, word.en)
+            fields["some"] = _spoken_of(present, language)
+            fields["be"] = "are" if is_plural(word, present.many) else "is"
+        return fields
 
 
 class Colour(Kind):
@@ -111,9 +112,13 @@ class Colour(Kind):
         no = [(one.word.en, wrong, _number(one)) for one in coloured for wrong in wrong_colours(picture, one)]
         return {"": (yes, no)}
 
-    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> tuple[Fields, Fields]:
-        fields = _colour_fields(_present(picture, asked.key[0]), asked.key[1:2], asked.language)
-        return fields, fields
+    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
+        present, language = _present(picture, asked.key[0]), asked.language
+        assert present.colours
+        return thing_fields(present.word, present.many, language) | {
+            "value": colour_phrase(asked.key[1:2], language),
+            "truth": colour_phrase(present.colours, language),
+        }
 
 
 class Attribute(Kind):
@@ -137,19 +142,14 @@ class Attribute(Kind):
             return []
         return [one.en for one in table.values() if one.group == group and one.en != name and not one.rare]
 
-    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> tuple[Fields, Fields]:
+    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
         table, (name, said, _) = descriptions("attributes"), asked.key
-        present = _present(picture, name)
-        group = table[said].group
+        present, group = _present(picture, name), table[said].group
         truth = next(one for one in present.attributes if table[one].group == group)
-
-        def predicate(name: str) -> str:
-            one = table[name]
-            return one.predicate if asked.language == "zh" else one.en_predicate or one.en
-
-        fields = thing_fields(present.word, present.many, asked.language)
-        fields |= {"value": predicate(said), "truth": predicate(said if asked.polarity == "positive" else truth)}
-        return fields, fields
+        return thing_fields(present.word, present.many, asked.language) | {
+            field: one.predicate if asked.language == "zh" else one.en_predicate or one.en
+            for field, one in (("value", table[said]), ("truth", table[truth]))
+        }
 
 
 class Count(Kind):
@@ -161,11 +161,16 @@ class Count(Kind):
         no = [(name, str(wrong)) for name, number in counted for wrong in wrong_numbers(number)]
         return {"": (yes, no)}
 
-    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> tuple[Fields, Fields]:
-        present = _present(picture, asked.key[0])
+    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
+        present, said, language = _present(picture, asked.key[0]), int(asked.key[1]), asked.language
         assert present.count
-        fields = _count_fields(present.word, int(asked.key[1]), present.count, asked.language)
-        return fields, fields
+        return thing_fields(present.word, False, language) | {
+            "value": counted(present.word, said, language),
+            "truth": counted(present.word, present.count, language),
+            "number": NUMBERS[said][language == "zh"],
+            "Be": "Is" if said == 1 else "Are",
+            "be": "is" if present.count == 1 else "are",
+        }
 
 
 class Position(Kind):
@@ -182,13 +187,23 @@ class Position(Kind):
     def topics(self, key: Key) -> tuple[str, ...]:
         return key[0], key[2]
 
-    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> tuple[Fields, Fields]:
-        name, said, other, _ = asked.key
-        fitting = [one for one in placed(picture) if (one[0].word.en, one[2].word.en) == (name, other)]
-        wrong = asked.polarity == "negative"
-        truth = next(one[1] for one in fitting if said in one[3]) if wrong else said
-        fields = _position_fields(_present(picture, name), _present(picture, other), said, truth, asked.language)
-        return fields, fields
+    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
+        (name, said, other, _), chinese = asked.key, asked.language == "zh"
+        subject, object_ = _present(picture, name), _present(picture, other)
+        truth = said
+        if asked.polarity == "negative":
+            fitting = [one for one in placed(picture) if (one[0].word.en, one[2].word.en) == (name, other)]
+            truth = next(relation for _, relation, _, wrong in fitting if said in wrong)
+        return thing_fields(subject.word, subject.many, asked.language) | {
+            "value": self._phrase(said, chinese),
+            "truth": self._phrase(truth, chinese),
+            "object": object_.word.zh if chinese else noun(object_.word, object_.many),
+        }
+
+    def _phrase(self, relation: str, chinese: bool) -> str:
+        if chinese:
+            return descriptions("relations")[relation].zh
+        return f"to the {relation}" if relation in ("left of", "right of") else relation
 
 
 class Writing(Kind):
@@ -202,10 +217,9 @@ class Writing(Kind):
         """It is followed by no other, for its answer may tell all of the writing."""
         return (self.name,)
 
-    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> tuple[Fields, Fields]:
-        there = asked.polarity == "positive"
-        fields = {"value": asked.key[0], "truth": asked.key[0] if there else picture.facts.texts[0]}
-        return fields, fields
+    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
+        truth = asked.key[0] if asked.polarity == "positive" else picture.facts.texts[0]
+        return {"value": asked.key[0], "truth": truth}
 
 
 class FalsePremise(Kind):
@@ -234,22 +248,18 @@ class FalsePremise(Kind):
         table = super().sentences(key, language)
         return {**table, **table[key[0]]}
 
-    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> tuple[Fields, Fields]:
-        (form, name, number), language = asked.key, asked.language
-        word = load().words[name]
-        fields = thing_fields(word, number == MANY, language)
+    def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
+        form, name, number = asked.key
         if asked.polarity == "negative":
-            return fields, fields
+            return thing_fields(load().words[name], number == MANY, asked.language)
+        # The same as the question of the kind of this name, asked for what is so.
         present = _present(picture, name)
-        if form == "color":
-            fields |= _colour_fields(present, present.colours or (), language)
-        elif form == "count":
-            assert present.count
-            fields |= _count_fields(word, present.count, present.count, language)
+        if form == "position":
+            _, relation, object_, _ = rng.choice([one for one in placed(picture) if one[0].word.en == name])
+            truth = (relation, object_.word.en, number)
         else:
-            subject, relation, object_, _ = rng.choice([one for one in placed(picture) if one[0].word.en == name])
-            fields |= _position_fields(subject, object_, relation, relation, language)
-        return fields, fields
+            truth = (str(present.count) if form == "count" else (present.colours or ("",))[0],)
+        return KINDS[form].fields(rng, replace(asked, key=(name, *truth)), picture, several)
 
 
 KINDS = {
@@ -310,15 +320,14 @@ def exchange(asked: Asked, picture: PictureFacts, last: bool, explained_share: f
     explained, several = rng.random() < explained_share, rng.random() < _SEVERAL
     sentences = kind.sentences(asked.key, asked.language)
     question, *short = rng.choice(sentences["questions"])
-    fields, answer_fields = kind.fields(rng, asked, picture, several)
+    fields = kind.fields(rng, asked, picture, several)
     if last and not there:
-        answer_fields = answer_fields | instead_fields(random.Random(asked.seed + 1), picture, asked.language)
+        fields |= _seen_instead(random.Random(asked.seed + 1), picture, asked.language)
     answer = short[0 if there else 1] if short else ""
     if explained or not short:
+        fields["lead"] = answer.rstrip("。.")
         choices = sentences["yes" if there else "no"]
-        lead = answer.rstrip("。.")
-        answer = rng.choice([one for one in choices if "{seen" not in one or "seen" in answer_fields])
-        answer = answer.format_map({**answer_fields, "lead": lead})
+        answer = rng.choice([one for one in choices if "{seen" not in one or "seen" in fields]).format_map(fields)
     return (
         Turn("user", sentence(question.format_map(fields))),
         Turn("assistant", sentence(answer), (), asked.polarity, asked.label, asked.language),
@@ -392,42 +401,11 @@ def placed(picture: PictureFacts) -> list[tuple[Present, str, Present, tuple[str
 # --- how it is said ---------------------------------------------------------------------------------------------------
 
 
-def _said_first(present: Present, language: str) -> str:
+def _spoken_of(present: Present, language: str) -> str:
     return spoken_of(present.word, present.many, present.single, present.count, language)
 
 
-def _colour_fields(present: Present, asked: Sequence[str], language: str) -> Fields:
-    assert present.colours
-    return thing_fields(present.word, present.many, language) | {
-        "value": colour_phrase(asked, language),
-        "truth": colour_phrase(present.colours, language),
-    }
-
-
-def _count_fields(word: Word, asked: int, truth: int, language: str) -> Fields:
-    return thing_fields(word, False, language) | {
-        "value": counted(word, asked, language),
-        "truth": counted(word, truth, language),
-        "number": NUMBERS[asked][language == "zh"],
-        "Be": "Is" if asked == 1 else "Are",
-        "be": "is" if truth == 1 else "are",
-    }
-
-
-def _position_fields(subject: Present, object_: Present, asked: str, truth: str, language: str) -> Fields:
-    def said(name: str) -> str:
-        if language == "zh":
-            return descriptions("relations")[name].zh
-        return f"to the {name}" if name in ("left of", "right of") else name
-
-    return thing_fields(subject.word, subject.many, language) | {
-        "value": said(asked),
-        "truth": said(truth),
-        "object": object_.word.zh if language == "zh" else noun(object_.word, object_.many),
-    }
-
-
-def instead_fields(rng: random.Random, picture: PictureFacts, language: str) -> Fields:
+def _seen_instead(rng: random.Random, picture: PictureFacts, language: str) -> Fields:
     """What there is to be seen instead; nothing where that is not known well enough to be said."""
     told = [one for one in picture.present if one.word.askable]
     # A man is not told of as a person beside him.
@@ -443,11 +421,11 @@ def instead_fields(rng: random.Random, picture: PictureFacts, language: str) -> 
     if related and rng.random() < 0.5:
         subject, relation, object_ = rng.choice(related)
         if language == "zh":
-            there = f"{object_.word.zh}{descriptions('relations')[relation].zh}有{_said_first(subject, language)}"
+            there = f"{object_.word.zh}{descriptions('relations')[relation].zh}有{_spoken_of(subject, language)}"
             return {"seen": there, "seen_there": f"图里{there}"}
         return {"seen": f"{some(subject.word)} {relation} {some(object_.word)}"}
     if not told:
         return {}
     chosen = told if len(told) <= _MOST_SEEN else sorted(rng.sample(told, _MOST_SEEN), key=told.index)
-    there = listed([_said_first(one, language) for one in chosen], language)
+    there = listed([_spoken_of(one, language) for one in chosen], language)
     return {"seen": there, "seen_there": f"图里有{there}"}

@@ -81,6 +81,9 @@ ENGLISH = [
     ("A seal balancing a ball.", {"seal": None, "ball": None}, {}),
     ("An open umbrella on a bench.", {"umbrella": None, "bench": None}, {"umbrella attribute": "open"}),
     ("Dogs are not allowed.", {}, {}),
+    ("There are two bench in a park.", {"bench": None, "park": None}, {}),
+    ("A black and white photo of a catwalk and a dog on a couch.", {"dog": None, "couch": None},
+     {"relation": ("dog", "on", "couch")}),
 ]  # fmt: skip
 
 CHINESE = [
@@ -147,6 +150,7 @@ CHINESE = [
     ("长椅是空的", {"bench": None}, {"bench attribute": "empty"}),
     ("黑白照片里的一只狗", {"dog": None}, {"dog color": ""}),
     ("男孩们在打棒球", {"boy": None}, {}),
+    ("男孩们手册放在桌子上", {"table": None}, {}),
     ("红色的屋顶和白色的墙", {"roof": None, "wall": None}, {"roof color": "red", "wall color": "white"}),
     ("一对大象在河边", {"elephant": 2, "river": None}, {}),
     ("熊猫在吃竹子", {"panda": None}, {}),
