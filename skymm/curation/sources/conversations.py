@@ -1,5 +1,5 @@
-"""Conversations about pictures as people have them for training: one source for all the public forms (speech.py), in json,
-jsonl and parquet. `llava` is its older name.
+"""Conversations about pictures as people have them for training: one source for all the public forms
+(conversation_forms.py), in json, jsonl and parquet. `llava` is its older name.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from skymm.conversation import Turn
 from skymm.curation.record import Record
 from skymm.curation.sources import source
+from skymm.curation.sources.conversation_forms import ASKED, FIELDS, TURNS, SaidTurn, form_of, turns_in
 from skymm.curation.sources.marks import MARK, PLACE, Shown, means_picture, pieces_of, unmarked
 from skymm.curation.sources.pictures import MISSING, Unusable, check_directories, named, picture_of
 from skymm.curation.sources.source import broken, key_of, text_of
-from skymm.curation.sources.speech import ASKED, FIELDS, TURNS, Said, form_of, said_in
 from skymm.recipe.sources import ConversationsSource
 from skymm.tables import ParquetCells, expect_names, has_bytes, parquet_rows, parquet_types, stream_rows, tables_at
 from skymm.text import language_of
@@ -61,7 +61,7 @@ class Source(source.Source):
 
     def record(self, row: dict[str, Any]) -> Record:
         entry = self._renamed({**row["entry"], **(self._cells.read(*row["cell"]) if "cell" in row else {})})
-        said, rejected = said_in(entry)
+        said, rejected = turns_in(entry)
         turns, cells = _placed(said, *self._pictures(entry))
         if row["elsewhere"] and not cells:
             raise Unusable("picture in another column", f"{row['elsewhere']}; if it is one, say so in image_column")
@@ -157,7 +157,7 @@ def _listed(cell: Any) -> list[Any]:
 
 
 def _placed(
-    said: Sequence[Said], own: Sequence[Any] | None, by_name: Mapping[str, Any]
+    said: Sequence[SaidTurn], own: Sequence[Any] | None, by_name: Mapping[str, Any]
 ) -> tuple[list[tuple[str, str, int, tuple[int, ...]]], list[Any]]:
     """(role, text, number of pictures, their places) of each turn, and the pictures in the order in which they are shown.
     Those of a row whose texts have no marks stand before the first question.
@@ -193,7 +193,7 @@ def _placed(
     return turns, shown
 
 
-def _marks(turn: Said) -> Iterator[Any]:
+def _marks(turn: SaidTurn) -> Iterator[Any]:
     for piece in turn.pieces:
         yield from MARK.finditer(piece) if isinstance(piece, str) else [piece]
 

@@ -53,7 +53,7 @@ _TURN_KEYS = ("role", "from", "speaker", "content", "value", "user", "assistant"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SaidTurn:
     """One turn: texts, and pictures where they stand among them."""
 
     role: str
@@ -77,20 +77,22 @@ def form_of(row: Mapping[str, Any]) -> str:
             parts = "" if not inner else " in parts" if "role" in first else " of turns"
             return f"{name}{f' ({keys}{parts})' if keys else ''}{rejected}"
     asked, answered = (next((name for name in names if row.get(name)), "") for names in (ASKED, ANSWERED))
-    return f"{asked}, {answered}{rejected}" if asked and answered else f"chosen{rejected}" if _both_whole(row) else ""
+    return (
+        f"{asked}, {answered}{rejected}" if asked and answered else f"chosen{rejected}" if _both_are_whole(row) else ""
+    )
 
 
-def said_in(row: Mapping[str, Any]) -> tuple[list[Said], str | None]:
+def turns_in(row: Mapping[str, Any]) -> tuple[list[SaidTurn], str | None]:
     """The turns of a row, a system turn first if there is one, then user and assistant by turns; and, of a preference, the
     answer that was rejected in the place of the last. Raises Unusable.
     """
     row = _unpacked(row)
-    _refuse(row)
+    _refuse_unusable(row)
     turns = _first(row, TURNS)
-    said = list(_flat(_json(turns))) if turns else list(_asked(row))
-    said, rejected = _preferred(row, said)
+    said = list(_turns_of(_json(turns))) if turns else list(_question_and_answer(row))
+    said, rejected = _with_preference(row, said)
     if row.get("system"):
-        said.insert(0, Said("system", (text_of(row["system"], _EMPTY),)))
+        said.insert(0, SaidTurn("system", (text_of(row["system"], _EMPTY),)))
     said = [turn for turn in said if turn.role != "system" or turn.text.strip()]  # an empty system prompt is none
     for turn in said:
         text_of(turn.text, _EMPTY)
@@ -123,7 +125,7 @@ def _json(value: Any) -> Any:
     return value
 
 
-def _refuse(row: Mapping[str, Any]) -> None:
+def _refuse_unusable(row: Mapping[str, Any]) -> None:
     for name in _SHOWN_OR_HEARD:
         if row.get(name):
             raise Unusable(_VIDEO, f"{name}: {str(row[name])[:60]}")
@@ -135,7 +137,7 @@ def _refuse(row: Mapping[str, Any]) -> None:
         raise Unusable("rejected picture", "a preference between pictures, not between answers")
 
 
-def _flat(turns: Any) -> Iterator[Said]:
+def _turns_of(turns: Any) -> Iterator[SaidTurn]:
     if isinstance(turns, dict):
         turns = [turns]
     if not isinstance(turns, list) or not turns:
@@ -144,11 +146,11 @@ def _flat(turns: Any) -> Iterator[Said]:
         if not isinstance(turn, dict):
             raise Unusable("unknown speaker", f"turn {number}: {str(turn)[:60]}")
         if "user" in turn and "assistant" in turn:  # the Cauldron: a question and its answer
-            yield from (Said(role, _pieces(turn[role])) for role in ("user", "assistant"))
+            yield from (SaidTurn(role, _pieces(turn[role])) for role in ("user", "assistant"))
             continue
         role, content = (_first(turn, names) for names in (("role", "from", "speaker"), ("content", "value", "text")))
         if role is None and isinstance(content, list):  # SVIT: conversations of turns
-            yield from _flat(content)
+            yield from _turns_of(content)
             continue
         known = ROLES.get(str(role).lower())
         if known is None:
@@ -157,14 +159,14 @@ def _flat(turns: Any) -> Iterator[Said]:
             raise Unusable(_TOOLS, f"turn {number}: {str(turn)[:60]}")
         if known == "assistant" and (turn.get("loss") is False or turn.get("weight") == 0 or turn.get("loss") == 0):
             raise Unusable("answer is not to be learned", f"turn {number}: loss or weight is 0")
-        yield Said(known, _shown(turn, _pieces(content)))
+        yield SaidTurn(known, _with_own_pictures(turn, _pieces(content)))
 
 
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((row[name] for name in names if row.get(name)), None)
 
 
-def _shown(turn: Mapping[str, Any], pieces: tuple[str | Shown, ...]) -> tuple[str | Shown, ...]:
+def _with_own_pictures(turn: Mapping[str, Any], pieces: tuple[str | Shown, ...]) -> tuple[str | Shown, ...]:
     """The turn's own pictures, where it has some (DeepSeek-VL), go where its marks are, or before its text."""
     own = _first(turn, ("images", "image"))
     if not own:
@@ -211,44 +213,44 @@ def _part(part: Any) -> str | Shown:
     raise Unusable("unknown part of a turn", str(part)[:60])
 
 
-def _asked(row: Mapping[str, Any]) -> Iterator[Said]:
+def _question_and_answer(row: Mapping[str, Any]) -> Iterator[SaidTurn]:
     """Questions in one column and answers in another; those of a preference come later."""
     for pair in _json(row.get("history")) or []:
         if not isinstance(pair, list) or len(pair) != 2:
             raise Unusable("turns out of order", f"history: {str(pair)[:60]}")
-        yield from (Said(role, _pieces(text)) for role, text in zip(("user", "assistant"), pair))
+        yield from (SaidTurn(role, _pieces(text)) for role, text in zip(("user", "assistant"), pair))
     asked, answered = (_json(_first(row, names)) for names in (ASKED, ANSWERED))
-    if not asked and _both_whole(row):
+    if not asked and _both_are_whole(row):
         return
     if not asked or (not answered and not row.get("chosen")):
         raise Unusable("conversation is missing", f"found {', '.join(name for name in row if row[name])}"[:200])
     if isinstance(asked, str):
         more = row.get("input") if row.get("instruction") else None
-        yield Said("user", _pieces([asked, more]))
+        yield SaidTurn("user", _pieces([asked, more]))
     else:
-        yield from _flat(asked)
+        yield from _turns_of(asked)
     if not row.get("chosen"):
         yield from _answer(answered)
 
 
-def _both_whole(row: Mapping[str, Any]) -> bool:
+def _both_are_whole(row: Mapping[str, Any]) -> bool:
     """Whether the better and the worse conversation stand there with their questions, as TRL allows it."""
     return all(isinstance(value := _json(row.get(name)), list) and len(value) > 1 for name in ("chosen", "rejected"))
 
 
-def _answer(value: Any) -> list[Said]:
+def _answer(value: Any) -> list[SaidTurn]:
     """An answer: a text, a turn, or a list of turns that may begin with the question."""
     value = _json(value)
     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
-        return list(_flat(value))
+        return list(_turns_of(value))
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if value and not isinstance(value, str):
         raise Unusable("turn is no text", f"found {str(value)[:60]!r}")
-    return [Said("assistant", (text_of(value, _EMPTY),))]
+    return [SaidTurn("assistant", (text_of(value, _EMPTY),))]
 
 
-def _preferred(row: Mapping[str, Any], said: list[Said]) -> tuple[list[Said], str | None]:
+def _with_preference(row: Mapping[str, Any], said: list[SaidTurn]) -> tuple[list[SaidTurn], str | None]:
     """The conversation with its better answer, and the worse one. Both may be the answer alone or all that was said."""
     if not (worst := _first(row, REJECTED)):
         if row.get("chosen"):
@@ -271,5 +273,5 @@ def _preferred(row: Mapping[str, Any], said: list[Said]) -> tuple[list[Said], st
     return said, rejected
 
 
-def _texts(said: Sequence[Said]) -> list[tuple[str, str]]:
+def _texts(said: Sequence[SaidTurn]) -> list[tuple[str, str]]:
     return [(turn.role, turn.text.strip()) for turn in said if turn.role != "system"]
