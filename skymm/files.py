@@ -1,13 +1,15 @@
-"""Files that are whole or not there, and journals that a kill at any moment leaves usable."""
+"""Files that are whole or not there, journals that a kill at any moment leaves usable, and directories for one process."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -59,6 +61,33 @@ def read_journal(path: str | Path) -> list[dict[str, Any]]:
     whole. Raises ValueError where any other line is no JSON.
     """
     return _read(Path(path))[0]
+
+
+@contextmanager
+def alone_in(directory: Path, refusal: str) -> Iterator[None]:
+    """One process at a time in a directory; the lock ends with its process, however that ends.
+
+    Makes the directory, and takes it away again where nothing was put into it.
+
+    Raises ValueError with `refusal` while another process is inside.
+    """
+    from filelock import FileLock, Timeout
+
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(refusal) from None
+    try:
+        yield
+    finally:
+        unused = [path.name for path in directory.iterdir()] == [LOCK]
+        lock.release()
+        if unused:
+            with suppress(OSError):
+                (directory / LOCK).unlink()
+                directory.rmdir()
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

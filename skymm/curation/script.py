@@ -19,7 +19,6 @@ Script = Literal["simplified", "traditional"]
 
 # Traditional as Taiwan writes it (裡, 為, 麵), which is what most traditional text is; OpenCC's own norm has 裏, 爲, 麪.
 _CONVERSION = {"simplified": "t2s", "traditional": "s2tw"}
-_DETECTION = {"simplified": "t2s", "traditional": "s2t"}
 # The 著 of 看著 is 着 in simplified text, the 著 of 著作 is not, and OpenCC leaves both.
 _ASPECT = re.compile("(?<![显原名专编论土卓昭巨译遗合拙新共撰杂])著(?![名作称书者录述文译])")
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -42,19 +41,6 @@ _WIDE |= {
 _ALL_WIDE = _WIDE | {ord(wide): narrow for wide, narrow in zip("（），：；？！～。、", "(),:;?!~.,")}
 _CHINESE_MARK = dict(zip(",;:?!.", "，；：？！。"))
 _NARROW_MARK = re.compile(f"(?<=[{_HAN}”’）》」』])([,;:?!]|\\.(?!\\.)) ?(?=[{_HAN}“‘（《「『]|\\s|$)")
-
-
-def script_of(text: str) -> Script | None:
-    """Which script the Chinese of a text is in, by what conversion would change; None where both write it alike."""
-    if not _ANY_HAN.search(text):
-        return None
-    changed = {
-        script: sum(old != new for old, new in zip(text, _converter(name).convert(text)))
-        for script, name in _DETECTION.items()
-    }
-    if changed["simplified"] == changed["traditional"]:
-        return None
-    return "traditional" if changed["simplified"] > changed["traditional"] else "simplified"
 
 
 def convert(text: str, script: Script, *, keep: tuple[str, ...] = ()) -> str:

@@ -22,9 +22,8 @@ from skymm.answering.protocol import Answerer, Ask, Mode, Reply
 from skymm.evaluation.benchmark import Answer, Files, Picture, Question, benchmark, covered_scores
 from skymm.evaluation.judge import GRADES
 from skymm.evaluation.predictions import PREDICTIONS, Predictions, entry_of, read_lines, read_predictions
-from skymm.files import Journal
+from skymm.files import Journal, alone_in
 from skymm.images import UnreadableImage, decode_image
-from skymm.lock import alone_in
 from skymm.recipe import EvalRecipe, load
 from skymm.thoughts import without_thoughts
 

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from skymm.data.batches import Batch
 from skymm.data.stream import UNWANTED, Cursor
 from skymm.data.workers import Loader
-from skymm.lock import alone_in
+from skymm.files import alone_in
 from skymm.model import language, lora
 from skymm.progress import progress, say
 from skymm.recipe import StageRecipe

@@ -4,125 +4,61 @@ from __future__ import annotations
 
 import contextlib
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skymm.conversation import Turn
 from skymm.curation.record import Caption, Facts, Record
-from skymm.curation.script import convert, mend, script_of, tidy, to_script
+from skymm.curation.script import convert, mend, tidy, to_script
 
 SIMPLIFIED, TRADITIONAL = "皇后在后面，她的头发是干的。", "皇后在後面，她的頭髮是乾的。"
+BOTH = {
+    TRADITIONAL: SIMPLIFIED,  # phrases decide
+    # as Taiwan writes it
+    "她看著穿著紅衣的著名作家": "她看着穿着红衣的著名作家",
+    "原著的作者執著地寫著": "原著的作者执着地写着",
+    "為什麼麵條在裡面": "为什么面条在里面",
+}
+CHINESE = {
+    "两只狗,一只猫。": "两只狗，一只猫。",
+    "两只狗，一只猫。": "两只狗，一只猫。",
+    "这是什么?是狗!": "这是什么？是狗！",
+    "这是狗.": "这是狗。",
+    "这是“狗”.": "这是“狗”。",
+    "比例是3:4,重3.5公斤": "比例是3:4,重3.5公斤",
+    "他叫Tom, 很高": "他叫Tom, 很高",
+    "等等...": "等等...",
+    "Ｔ恤１２件　共５０％": "T恤12件 共50%",
+    "（左）：一只狗；（右）：两只猫～": "（左）：一只狗；（右）：两只猫～",
+    "  两只\u200b狗  和\t猫 \r\n 第二行  ": "两只狗 和 猫\n第二行",
+    "½ 杯 ㎡ ①": "½ 杯 ㎡ ①",
+    "坏\ud83d的": "坏的",
+    "👩\u200d🍳在做饭": "👩\u200d🍳在做饭",
+}
+ENGLISH = {
+    "A dog， a cat！": "A dog, a cat!",
+    "Ｈｅｌｌｏ": "Hello",
+    "The sign says 你好，世界": "The sign says 你好，世界",
+    "e\u0301te\u0301": "été",
+    "soft\u00adhyphen\ufeff  and \x07bell": "softhyphen and bell",
+    "don’t “quote” – this…": "don’t “quote” – this…",
+    "| a | b |\n|---|---|": "| a | b |\n|---|---|",
+}
 
 
-@pytest.mark.parametrize(
-    ("text", "script"),
-    [
-        (SIMPLIFIED, "simplified"),
-        (TRADITIONAL, "traditional"),
-        ("臺灣的街道", "traditional"),
-        ("台湾的街道", "simplified"),
-        ("小狗在草地上", None),  # written alike
-        ("a dog", None),
-        ("", None),
-        ("我們看見兩隻貓，后", "traditional"),
-    ],
-)
-def test_the_script_is_told(text, script):
-    assert script_of(text) == script
-
-
-def test_conversion_knows_phrases():
-    assert convert(TRADITIONAL, "simplified") == SIMPLIFIED
-    assert convert(SIMPLIFIED, "traditional") == TRADITIONAL
-    assert convert(SIMPLIFIED, "simplified") == SIMPLIFIED
+def test_conversion_knows_phrases_and_leaves_the_rest():
+    for traditional, simplified in BOTH.items():
+        for text in (traditional, simplified):
+            assert convert(text, "simplified") == simplified and convert(text, "traditional") == traditional, text
     assert convert("A dog, 狗", "traditional") == "A dog, 狗"
-
-
-@pytest.mark.parametrize(
-    ("traditional", "simplified"),
-    [
-        ("她看著穿著紅衣的著名作家", "她看着穿着红衣的著名作家"),
-        ("原著的作者執著地寫著", "原著的作者执着地写着"),
-        ("為什麼麵條在裡面", "为什么面条在里面"),
-    ],
-)
-def test_traditional_as_taiwan_writes_it(traditional, simplified):
-    assert convert(traditional, "simplified") == simplified and convert(simplified, "simplified") == simplified
-    assert convert(simplified, "traditional") == traditional and convert(traditional, "traditional") == traditional
-
-
-def test_japanese_stays():
-    assert convert("東京の図書館で働く", "simplified") == "東京の図書館で働く"
-
-
-def test_strings_to_keep_are_kept():
+    assert convert("東京の図書館で働く", "simplified") == "東京の図書館で働く", "Japanese"
     assert convert("招牌寫著“臺灣”，在臺灣", "simplified", keep=("臺灣”", "a")) == "招牌写着“臺灣”，在台湾"
     assert convert("寫著(臺.灣)", "simplified", keep=("(臺.灣)",)) == "写着(臺.灣)"
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("两只狗,一只猫。", "两只狗，一只猫。"),
-        ("两只狗，一只猫。", "两只狗，一只猫。"),
-        ("这是什么?是狗!", "这是什么？是狗！"),
-        ("这是狗.", "这是狗。"),
-        ("这是“狗”.", "这是“狗”。"),
-        ("比例是3:4,重3.5公斤", "比例是3:4,重3.5公斤"),
-        ("他叫Tom, 很高", "他叫Tom, 很高"),
-        ("等等...", "等等..."),
-        ("Ｔ恤１２件　共５０％", "T恤12件 共50%"),
-        ("（左）：一只狗；（右）：两只猫～", "（左）：一只狗；（右）：两只猫～"),
-        ("  两只\u200b狗  和\t猫 \r\n 第二行  ", "两只狗 和 猫\n第二行"),
-        ("½ 杯 ㎡ ①", "½ 杯 ㎡ ①"),
-        ("坏\ud83d的", "坏的"),
-        ("👩\u200d🍳在做饭", "👩\u200d🍳在做饭"),
-    ],
-)
-def test_chinese_text(text, expected):
-    assert tidy(text, "zh") == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("A dog， a cat！", "A dog, a cat!"),
-        ("Ｈｅｌｌｏ", "Hello"),
-        ("The sign says 你好，世界", "The sign says 你好，世界"),
-        ("e\u0301te\u0301", "été"),
-        ("soft\u00adhyphen\ufeff  and \x07bell", "softhyphen and bell"),
-        ("don’t “quote” – this…", "don’t “quote” – this…"),
-        ("| a | b |\n|---|---|", "| a | b |\n|---|---|"),
-    ],
-)
-def test_english_text(text, expected):
-    assert tidy(text, "en") == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "café à la crème",
-        "naïve – “yes”",
-        "两只狗在草地上奔跑，天气很好",
-        "中文的字",
-        "好",
-        "你好，世界",
-        "日本語のテキスト",
-        "Привет",
-        "👍🏽",
-    ],
-)
-def test_wrong_encodings_are_mended(text):
-    data = text.encode()
-    wrong = ["".join(_western(byte) for byte in data)]
-    with contextlib.suppress(UnicodeDecodeError):
-        wrong.append(data.decode("gb18030"))
-    assert mend(wrong[0]) == text
-    if len(wrong) == 2 and sum("一" <= each <= "鿿" for each in text) >= 4:
-        assert mend(wrong[1]) == text
-    assert mend(text) == text
+def test_texts_are_tidied():
+    assert {text: tidy(text, "zh") for text in CHINESE} == CHINESE
+    assert {text: tidy(text, "en") for text in ENGLISH} == ENGLISH
 
 
 def _western(byte: int) -> str:
@@ -130,6 +66,17 @@ def _western(byte: int) -> str:
         return bytes([byte]).decode("cp1252")
     except UnicodeDecodeError:
         return chr(byte)
+
+
+def test_wrong_encodings_are_mended():
+    texts = ["café à la crème", "naïve – “yes”", "两只狗在草地上奔跑，天气很好", "中文的字", "好", "你好，世界"]
+    for text in [*texts, "日本語のテキスト", "Привет", "👍🏽"]:
+        data = text.encode()
+        assert mend("".join(map(_western, data))) == text
+        with contextlib.suppress(UnicodeDecodeError):
+            wrong = data.decode("gb18030")
+            assert mend(wrong) == text or sum("一" <= each <= "鿿" for each in text) < 4
+        assert mend(text) == text
 
 
 def test_true_chinese_is_never_taken_for_garbled():
@@ -159,36 +106,22 @@ def test_what_went_wrong_twice_is_mended_twice():
 
 
 def test_everything_that_is_said_is_converted():
-    record = Record(
-        "a",
-        captions=(
-            Caption("兩隻貓 &amp; 一隻狗", "zh"),
-            Caption("Tom &amp; Jerry，", "en"),
-            Caption("R&D ?a=1&copy=2", "en"),
-        ),
-        turns=(
-            Turn("user", "有幾隻貓?", ("jpg",)),
-            Turn("assistant", "兩隻。", (), "positive", "count", "zh"),
-            Turn("user", "What does 臺灣 mean? &amp;"),
-            Turn("assistant", "臺灣 is Taiwan.", language="en"),
-        ),
-        extra={"source": "兩"},
+    captions = (("兩隻貓 &amp; 一隻狗", "zh"), ("Tom &amp; Jerry，", "en"), ("R&D ?a=1&copy=2", "en"))
+    turns = (
+        Turn("user", "有幾隻貓?", ("jpg",)),
+        Turn("assistant", "兩隻。", (), "positive", "count", "zh"),
+        Turn("user", "What does 臺灣 mean? &amp;"),
+        Turn("assistant", "臺灣 is Taiwan.", language="en"),
     )
+    extra = {"source": "兩", "rejected": "三隻"}
+    record = Record("a", captions=tuple(Caption(*each) for each in captions), turns=turns, extra=extra)
     simple = to_script(record, "simplified")
     assert [caption.text for caption in simple.captions] == ["两只猫 & 一只狗", "Tom & Jerry,", "R&D ?a=1&copy=2"]
-    assert [turn.text for turn in simple.turns] == [
-        "有几只猫？",
-        "两只。",
-        "What does 臺灣 mean? &amp;",
-        "臺灣 is Taiwan.",
-    ]
-    assert (
-        simple.turns[0].images == ("jpg",) and simple.turns[1].polarity == "positive" and simple.extra == record.extra
-    )
+    said = ["有几只猫？", "两只。", "What does 臺灣 mean? &amp;", "臺灣 is Taiwan."]
+    assert [turn.text for turn in simple.turns] == said
+    assert simple.turns[0].images == ("jpg",) and simple.turns[1].polarity == "positive"
+    assert simple.extra == {"source": "兩", "rejected": "三只"}
     assert to_script(simple, "traditional").turns[1].text == "兩隻。"
     assert to_script(record, None).turns[0].text == "有幾隻貓？"
-
-
-def test_writing_in_the_picture_is_quoted_as_it_is():
-    record = Record("a", captions=(Caption("招牌上寫著“臺灣銀行”", "zh"),), facts=Facts(texts=("臺灣銀行",)))
-    assert to_script(record, "simplified").captions[0].text == "招牌上写着“臺灣銀行”"
+    written = Record("a", captions=(Caption("招牌上寫著“臺灣銀行”", "zh"),), facts=Facts(texts=("臺灣銀行",)))
+    assert to_script(written, "simplified").captions[0].text == "招牌上写着“臺灣銀行”", "writing in the picture stays"

@@ -10,7 +10,7 @@ from launching import as_toml
 
 from skymm.conversation import Conversation, Turn
 from skymm.data.shard_writing import write_shards
-from skymm.lock import alone_in
+from skymm.files import alone_in
 from skymm.recipe import StageRecipe, load
 from skymm.train.doctor.examine import examine
 from skymm.train.loop import check, train

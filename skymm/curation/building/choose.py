@@ -27,6 +27,7 @@ from skymm.recipe import DataRecipe
 Pick = tuple[str, list[int], list[int], list[list[Asked]]]
 """A part, numbers of its lines, their places within the shard, and what each picture is asked."""
 SOURCE, ANSWERS, CHINESE, DECIDED, NEGATIVE, ROOM = range(6)
+ASKED = ROOM  # once it is known how many questions came into the room
 _ROUNDS = 5
 _NEEDS = {
     "captions": "captions need a source with captions",
@@ -144,34 +145,30 @@ class _Chooser:
         return questions, those[np.array(speaking, dtype=bool)]
 
     def _within_shares(self, those: np.ndarray, questions: Mapping[int, Sequence[Asked]]) -> np.ndarray:
-        recipe, names = self.recipe, list(self.recipe.sources)
+        recipe, names = self.recipe, np.array(list(self.recipe.sources))
         table = self.sorts[those].copy()
-        table[:, ROOM] = [len(questions.get(int(number), ())) for number in those]
-        kinds, kind_of, counts = np.unique(table, axis=0, return_inverse=True, return_counts=True)
-        sorts = [
-            Sort(names[source], *map(int, (answers, chinese, negative, count, decided, asked)))
-            for (source, answers, chinese, decided, negative, asked), count in zip(kinds, counts)
-        ]
+        table[:, ASKED] = [len(questions.get(int(number), ())) for number in those]
+        sorts, sort_of, counts = np.unique(table, axis=0, return_inverse=True, return_counts=True)
+        named = names[sorts[:, SOURCE]]
         wanted_of = {name: source.share for name, source in recipe.sources.items() if source.share is not None}
         shares = Shares(wanted_of, recipe.chinese_share, recipe.negative_share, recipe.num_samples)
         # Questions have the share by themselves. Turns of sources that all lean to one side cannot have it: nothing is made up
         # to even them out, and no source is thrown away for it.
         decided, denied = table[:, DECIDED].sum(), table[:, NEGATIVE].sum()
         loose = replace(shares, negative=None)
-        wanted = keep(sorts, shares if not questions or 0 < denied < decided else loose)
-        left = {sort.source for sort, number in zip(sorts, wanted) if number}
-        if questions and left < {sort.source for sort in sorts}:
-            wanted = keep(sorts, loose)
-        return those[_chosen(kind_of.reshape(-1), np.array(wanted), f"{recipe.seed}/keep").astype(np.int64)]
+        wanted = keep(named, sorts, counts, shares if not questions or 0 < denied < decided else loose)
+        if questions and set(named[wanted > 0]) < set(named):
+            wanted = keep(named, sorts, counts, loose)
+        return those[_chosen(sort_of.reshape(-1), wanted, f"{recipe.seed}/keep").astype(np.int64)]
 
 
-def _chosen(kind_of: np.ndarray, wanted: np.ndarray, seed: str) -> np.ndarray:
-    """Numbers of the kept conversations: of each kind as many as wanted, those that the seed puts first."""
-    indices = np.arange(len(kind_of), dtype=np.uint64)
-    order = np.lexsort((scatter(indices, seed), kind_of))
-    begins = np.searchsorted(kind_of[order], np.arange(len(wanted)))
-    rank = np.arange(len(order)) - begins[kind_of[order]]
-    return np.sort(indices[order[rank < wanted[kind_of[order]]]])
+def _chosen(sort_of: np.ndarray, wanted: np.ndarray, seed: str) -> np.ndarray:
+    """Numbers of the kept conversations: of each sort as many as wanted, those that the seed puts first."""
+    indices = np.arange(len(sort_of), dtype=np.uint64)
+    order = np.lexsort((scatter(indices, seed), sort_of))
+    begins = np.searchsorted(sort_of[order], np.arange(len(wanted)))
+    rank = np.arange(len(order)) - begins[sort_of[order]]
+    return np.sort(indices[order[rank < wanted[sort_of[order]]]])
 
 
 def _picks(
@@ -212,32 +209,6 @@ def shuffled(indices: np.ndarray, seed: str) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
-class Sort:
-    """`count` samples that are alike for balancing. `answers` are those of one sample, `chinese` and `negative` among them;
-    `decided` affirm or deny (None: all). `questions` come on top, in whichever language is wanted.
-    """
-
-    source: str
-    answers: int
-    chinese: int
-    negative: int
-    count: int
-    decided: int | None = None
-    questions: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.answers + self.questions
-
-    def share_of(self, field: str) -> tuple[float, float] | None:
-        """The least and the most that it can have of "chinese" or "negative"."""
-        if field == "chinese":
-            return (self.chinese / self.total, (self.chinese + self.questions) / self.total) if self.total else None
-        decided = self.answers if self.decided is None else self.decided
-        return (self.negative / decided, self.negative / decided) if decided else None
-
-
-@dataclass(frozen=True, slots=True)
 class Shares:
     """What a recipe wants. `sources`: of the samples, for those sources that say so; the others: of all answers."""
 
@@ -247,38 +218,43 @@ class Shares:
     num_samples: int | None = None
 
 
-def keep(sorts: Sequence[Sort], shares: Shares) -> list[int]:
+def keep(named: np.ndarray, sorts: np.ndarray, counts: np.ndarray, shares: Shares) -> np.ndarray:
     """How many samples of each sort are kept: whole numbers, which meet the shares but for rounding.
+
+    `named`: [sorts], the source of each; `sorts`: [sorts, 6], what one sample of it has (SOURCE, ANSWERS, ...), where questions
+    come on top of answers, in whichever language is wanted; `counts`: [sorts], how many samples there are.
 
     Raises ValueError, saying what the samples would allow, where no mixture meets them all, or not with `num_samples`.
     """
-    count = np.array([sort.count for sort in sorts], dtype=float)
-    balance, limits = _balance(sorts, shares)
+    count = counts.astype(float)
+    balance, limits = _balance(named, sorts, shares)
     total = _most(count, balance, limits, shares.num_samples)
     if total is None or total < 1:
-        raise ValueError(_why_impossible(sorts, shares))
+        raise ValueError(_why_impossible(named, sorts, counts, shares))
     if shares.num_samples is not None and total < shares.num_samples - 0.5:
         raise ValueError(
-            f"num_samples is {shares.num_samples}, but with these shares the {int(count.sum())} samples that there are give "
+            f"num_samples is {shares.num_samples}, but with these shares the {counts.sum()} samples that there are give "
             f"{int(total)} at most; lower num_samples, change the shares, or add data to what is short"
         )
-    return _rounded(_even(sorts, count, balance, limits, total))
+    kept = _even(named, count, balance, limits, total)
+    # Whole numbers whose running sums differ by at most a half from those of the given ones.
+    return np.diff(np.floor(np.cumsum(np.round(kept, 6)) + 0.5).astype(int), prepend=0)
 
 
-def _balance(sorts: Sequence[Sort], shares: Shares) -> tuple[np.ndarray, np.ndarray]:
+def _balance(named: np.ndarray, sorts: np.ndarray, shares: Shares) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose product with the numbers of kept samples is zero when a share is met, and rows where it is at most zero."""
-    rows = [[float(sort.source == name) - share for sort in sorts] for name, share in shares.sources.items()]
-    limits: list[list[float]] = []
+    _, answers, chinese, decided, negative, asked = sorts.T.astype(float)
+    rows = [(named == name) - share for name, share in shares.sources.items()]
+    limits: list[np.ndarray] = []
     if shares.chinese is not None:
-        least = [sort.chinese - shares.chinese * sort.total for sort in sorts]
-        if any(sort.questions for sort in sorts):
-            limits = [least, [-low - sort.questions for low, sort in zip(least, sorts)]]
+        least = chinese - shares.chinese * (answers + asked)
+        if asked.any():
+            limits = [least, -least - asked]
         else:
             rows.append(least)
     if shares.negative is not None:
-        decided = [sort.answers if sort.decided is None else sort.decided for sort in sorts]
-        rows.append([sort.negative - shares.negative * number for sort, number in zip(sorts, decided)])
-    return tuple(np.array(those, dtype=float).reshape(len(those), len(sorts)) for those in (rows, limits))
+        rows.append(negative - shares.negative * decided)
+    return np.array(rows).reshape(-1, len(sorts)), np.array(limits).reshape(-1, len(sorts))
 
 
 def _most(count: np.ndarray, balance: np.ndarray, limits: np.ndarray, limit: int | None) -> float | None:
@@ -287,18 +263,12 @@ def _most(count: np.ndarray, balance: np.ndarray, limits: np.ndarray, limit: int
 
     upper = np.vstack([limits, np.ones((int(limit is not None), len(count)))])
     most = np.append(np.zeros(len(limits)), [] if limit is None else [float(limit)])
-    solved = linprog(
-        -np.ones(len(count)),
-        *((upper, most) if len(upper) else (None, None)),
-        *((balance, np.zeros(len(balance))) if len(balance) else (None, None)),
-        bounds=list(zip(np.zeros(len(count)), count)),
-    )
+    bounds = list(zip(np.zeros(len(count)), count))
+    solved = linprog(-np.ones(len(count)), upper, most, balance, np.zeros(len(balance)), bounds)
     return -solved.fun if solved.status == 0 else None
 
 
-def _even(
-    sorts: Sequence[Sort], count: np.ndarray, balance: np.ndarray, limits: np.ndarray, total: float
-) -> np.ndarray:
+def _even(named: np.ndarray, count: np.ndarray, balance: np.ndarray, limits: np.ndarray, total: float) -> np.ndarray:
     """Kept numbers x with that total whose mixture within each source differs least, in the worst case, from the source's.
 
     Variables: x, then y (kept per source), then t; |x - y * count / size of the source| <= t * count.
@@ -306,51 +276,47 @@ def _even(
     from scipy.optimize import linprog
     from scipy.sparse import bmat, csr_matrix, diags, identity
 
-    names = sorted({sort.source for sort in sorts})
-    member = csr_matrix([[float(sort.source == name) for sort in sorts] for name in names])
+    member = csr_matrix((named == np.unique(named)[:, None]).astype(float))
+    num_sources = member.shape[0]
     fair = diags(count) @ member.T @ diags(1 / (member @ count))
     slack = csr_matrix(-count[:, None])
     one = identity(len(count))
 
     def alone(rows: np.ndarray) -> list[csr_matrix]:
         """Rows about x only."""
-        return [csr_matrix(rows), csr_matrix((len(rows), len(names))), csr_matrix((len(rows), 1))]
+        return [csr_matrix(rows), csr_matrix((len(rows), num_sources)), csr_matrix((len(rows), 1))]
 
-    equalities = [alone(np.ones((1, len(count)))), [member, -identity(len(names)), csr_matrix((len(names), 1))]]
+    equalities = [alone(np.ones((1, len(count)))), [member, -identity(num_sources), csr_matrix((num_sources, 1))]]
     upper = [[one, -fair, slack], [-one, fair, slack]]
     solved = linprog(
-        np.append(np.zeros(len(count) + len(names)), 1.0),
+        np.append(np.zeros(len(count) + num_sources), 1.0),
         bmat(upper + ([alone(limits)] if len(limits) else [])).tocsr(),
         np.zeros(2 * len(count) + len(limits)),
         bmat(equalities + ([alone(balance)] if len(balance) else [])).tocsr(),
-        np.append(total, np.zeros(len(names) + len(balance))),
-        bounds=[*((0.0, most) for most in count), *((0.0, None) for _ in names), (0.0, None)],
+        np.append(total, np.zeros(num_sources + len(balance))),
+        bounds=[*((0.0, most) for most in count), *[(0.0, None)] * (num_sources + 1)],
     )
     assert solved.status == 0, solved.message  # the first program found a solution
     return solved.x[: len(count)]
 
 
-def _rounded(kept: np.ndarray) -> list[int]:
-    """Whole numbers whose running sums differ by at most a half from those of the given ones."""
-    sums = np.floor(np.cumsum(np.round(kept, 6)) + 0.5).astype(int)
-    return np.diff(sums, prepend=0).tolist()
-
-
-def _why_impossible(sorts: Sequence[Sort], shares: Shares) -> str:
+def _why_impossible(named: np.ndarray, sorts: np.ndarray, counts: np.ndarray, shares: Shares) -> str:
     """Each share alone, and what it would have to be."""
     told = [
         f"{name} is {share:g} of the samples, and there are none of it"
         for name, share in shares.sources.items()
-        if not any(sort.source == name for sort in sorts)
+        if name not in named
     ]
-    for field in ("chinese", "negative"):
-        wanted = getattr(shares, field)
-        if wanted is None:
-            continue
-        reached = [both for sort in sorts if (both := sort.share_of(field))]
-        low, high = (min(low for low, _ in reached), max(high for _, high in reached)) if reached else (0.0, 0.0)
-        told.append(f"{field}_share is {wanted:g}, single samples have between {low:.2f} and {high:.2f}")
+    _, answers, chinese, decided, negative, asked = sorts.T
+    for field, wanted, least, most, whole in (
+        ("chinese_share", shares.chinese, chinese, chinese + asked, answers + asked),
+        ("negative_share", shares.negative, negative, negative, decided),
+    ):
+        if wanted is not None:
+            some = whole > 0
+            low, high = (least[some] / whole[some], most[some] / whole[some]) if some.any() else (np.zeros(1),) * 2
+            told.append(f"{field} is {wanted:g}, single samples have between {low.min():.2f} and {high.max():.2f}")
     return (
-        f"no mixture of the {sum(sort.count for sort in sorts)} samples meets all shares: {'; '.join(told)}. Add data to "
-        "what is short, or change the shares"
+        f"no mixture of the {counts.sum()} samples meets all shares: {'; '.join(told)}. Add data to what is short, or change "
+        "the shares"
     )

@@ -43,7 +43,7 @@ PLAIN_DISTANCE, PLAIN_FINE_DISTANCE = 4, 16
 NUM_WORDS = 13
 PICTURE, QUESTION = "picture of an evaluation set", "question of an evaluation set"
 
-_FIELDS = {"exact": 1, "coarse": 1, "fine": 2, "plain": 1, "grams": 1}
+_FIELDS = ("exact", "coarse", "fine", "plain", "grams")
 _FORMAT = 1
 
 
@@ -99,15 +99,17 @@ class LeakageIndex:
             raise ValueError(f"{path}: not there, {expected}") from error
         except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"{path}: not a readable .npz ({error}), {expected}") from error
-        if set(found) != {"format", *_FIELDS} or found["format"] != _FORMAT:
-            raise ValueError(f"{path}: found {sorted(found)}, {expected}")
-        for name, dimensions in _FIELDS.items():
-            if found[name].dtype != np.uint64 or found[name].ndim != dimensions:
-                raise ValueError(f"{path}: {name} is {found[name].dtype} {found[name].shape}, {expected}")
-        num_prints = len(found["coarse"])
-        if found["fine"].shape != (num_prints, FINE_WORDS) or len(found["plain"]) != num_prints:
-            raise ValueError(f"{path}: {num_prints} hashes, and fine is {found['fine'].shape}, {expected}")
-        return cls(*(found[name] for name in _FIELDS))
+        version = found.pop("format", None)
+        num_prints = found["coarse"].size if "coarse" in found else 0
+        shapes = {"fine": (num_prints, FINE_WORDS), "plain": (num_prints,)}
+        fits = np.array_equal(version, _FORMAT) and set(found) == set(_FIELDS)
+        if not fits or any(
+            found[name].dtype != np.uint64 or found[name].shape != shapes.get(name, (found[name].size,))
+            for name in _FIELDS
+        ):
+            told = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in sorted(found.items()))
+            raise ValueError(f"{path}: found format {version} with {told}, {expected}")
+        return cls(**found)
 
     def reason(self, candidate: Candidate) -> str | None:
         """Why a candidate is kept out: its words, or the first of its pictures that leaked or does not decode."""
