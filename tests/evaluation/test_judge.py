@@ -90,27 +90,22 @@ def test_other_answers_are_graded_anew(tmp_path):
     assert grades_of(answers("a", "other"), {"grades": tmp_path}, "B") == [(1.0,), (5.0,)]
 
 
-def test_judges_are_not_mixed(tmp_path):
-    grade(tmp_path, Asked(), answers("a"), judge(), name="first")
-    with pytest.raises(ValueError, match="holds grades by 'first', this judge is 'second'"):
-        grade(tmp_path, Asked(), answers("a"), judge(), name="second")
-
-
 def test_what_is_wrong_is_named(tmp_path):
+    grade(tmp_path / "first" / "predictions.jsonl", Asked(), answers("a"), judge(), name="first")
+    with pytest.raises(ValueError, match="holds grades by 'first', this judge is 'second'"):
+        grade(tmp_path / "first" / "predictions.jsonl", Asked(), answers("a"), judge(), name="second")
     with pytest.raises(ValueError, match="gave 1 replies to 2 messages"):
         grade(tmp_path, lambda messages: [(0, "1")], answers("a", "b"), judge(), name="j")
-    with pytest.raises(ValueError, match=r"B: answers are graded by a judge; expected its grades\.jsonl"):
-        grades_of(answers("a"), {}, "B")
-    with pytest.raises(ValueError, match="no grades at"):
-        grades_of(answers("a"), {"grades": tmp_path / "nowhere.jsonl"}, "B")
-    path = tmp_path / "damaged.jsonl"
-    path.write_text('{"id": \n{"id": "q1"}\n')
-    with pytest.raises(ValueError, match=r"damaged\.jsonl, line 1: not JSON"):
-        grades_of(answers("a"), {"grades": path}, "B")
-    path = tmp_path / "other.jsonl"
-    path.write_text('{"id": "q1"}\n')
-    with pytest.raises(ValueError, match=r"line 1: no grade of a judge; 'grade' is missing"):
-        grades_of(answers("a"), {"grades": path}, "B")
+    (tmp_path / "damaged.jsonl").write_text('{"id": \n{"id": "q1"}\n')
+    (tmp_path / "other.jsonl").write_text('{"id": "q1"}\n')
+    for files, message in (
+        ({}, r"B: answers are graded by a judge; expected its grades\.jsonl"),
+        ({"grades": tmp_path / "nowhere.jsonl"}, "no grades at"),
+        ({"grades": tmp_path / "damaged.jsonl"}, r"damaged\.jsonl, line 1: not JSON"),
+        ({"grades": tmp_path / "other.jsonl"}, r"line 1: no grade of a judge; 'grade' is missing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            grades_of(answers("a"), files, "B")
 
 
 def test_grades_of_official_files_need_no_judge():

@@ -1,5 +1,6 @@
-"""Asking once, scoring from the file, going on after a kill."""
+"""Asking once, scoring from the file, going on after a kill; how far comparing choices agrees with writing."""
 
+import dataclasses
 import json
 import shutil
 
@@ -7,9 +8,11 @@ import pytest
 from parrot import Parrot
 
 from skymm.answering.protocol import Reply
+from skymm.evaluation import run as module
+from skymm.evaluation.benchmark import Question
 from skymm.evaluation.benchmarks import mme
 from skymm.evaluation.predictions import PREDICTIONS, is_predictions, read_lines, read_predictions
-from skymm.evaluation.run import prompt_of, questions_of, run, score_predictions, unanswered
+from skymm.evaluation.run import AGREEMENT, agreement, prompt_of, questions_of, run, score_predictions, unanswered
 from skymm.evaluation.table import comparison_rows, write_comparison
 from skymm.recipe import EvalRecipe
 
@@ -95,34 +98,30 @@ def test_an_empty_answer_is_an_answer_and_unknown(recipe, tmp_path):
     assert not silent.asked
 
 
-CUT = [
-    Reply("<think>Is there a dog? Yes,", finish_reason="length"),
-    Reply("", finish_reason="length", reasoning_content="Is there a dog?"),
-    Reply("", finish_reason="content_filter", refusal="I can't help with that."),
-    Reply("Yes? No</think>"),
-]
-
-
-@pytest.mark.parametrize("reply", CUT)
-def test_what_was_cut_or_refused_is_no_answer_and_is_asked_again_with_more_tokens(recipe, tmp_path, reply):
-    number = len(questions_of(recipe))
-    path = run(recipe, Parrot(lambda ask: reply), tmp_path)
-    line = read_lines(path)[0]
-    assert line["response"] == reply.text and line.get("reasoning_content") == reply.reasoning_content
-    scores = score_predictions(path)
-    assert (
-        scores["answered"] == 0
-        and scores["expected"] == number
-        and scores["strict"]["unknown"] == 1
-        and scores["strict"]["yes_ratio"] == 0
-    )
-    [sentence] = unanswered(path)
-    assert sentence.startswith(f"{number} of {number} questions got no answer") and "larger max_new_tokens" in sentence
-    again = Parrot(lambda ask: Reply("Yes", finish_reason="stop"))
-    run(recipe, again, tmp_path)
-    assert not again.asked, "the same tokens give the same thoughts"
-    run(recipe.model_copy(update={"max_new_tokens": 999}), again, tmp_path)
-    assert len(again.asked) == number and unanswered(path) == []
+def test_what_was_cut_or_refused_is_no_answer_and_is_asked_again_with_more_tokens(recipe, tmp_path):
+    questions = questions_of(recipe)[:2]
+    for number, reply in enumerate(
+        (
+            Reply("<think>Is there a dog? Yes,", finish_reason="length"),
+            Reply("", finish_reason="length", reasoning_content="Is there a dog?"),
+            Reply("", finish_reason="content_filter", refusal="I can't help with that."),
+            Reply("Yes? No</think>"),
+        )
+    ):
+        out = tmp_path / str(number)
+        path = run(recipe, Parrot(lambda ask, reply=reply: reply), out, questions=questions)
+        line = read_lines(path)[0]
+        assert line["response"] == reply.text and line.get("reasoning_content") == reply.reasoning_content
+        scores = score_predictions(path)
+        assert (scores["answered"], scores["expected"]) == (0, 2)
+        assert (scores["strict"]["unknown"], scores["strict"]["yes_ratio"]) == (1, 0)
+        [sentence] = unanswered(path)
+        assert sentence.startswith("2 of 2 questions got no answer") and "larger max_new_tokens" in sentence
+        again = Parrot(lambda ask: Reply("Yes", finish_reason="stop"))
+        run(recipe, again, out, questions=questions)
+        assert not again.asked, "the same tokens give the same thoughts"
+        run(recipe.model_copy(update={"max_new_tokens": 999}), again, out, questions=questions)
+        assert len(again.asked) == 2 and unanswered(path) == []
 
 
 def test_with_more_tokens_only_what_was_cut_is_asked_again(recipe, tmp_path):
@@ -136,18 +135,19 @@ def test_with_more_tokens_only_what_was_cut_is_asked_again(recipe, tmp_path):
         run(recipe, again, tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\xff\xd8\xff half"])
-def test_a_picture_that_cannot_be_read_costs_its_questions_and_not_the_run(recipe, tiny_data, tmp_path, data):
+def test_a_picture_that_cannot_be_read_costs_its_questions_and_not_the_run(recipe, tiny_data, tmp_path):
     shutil.copytree(recipe.root, tmp_path / "root")
     recipe = recipe.model_copy(update={"root": str(tmp_path / "root")})
     questions = questions_of(recipe)
-    questions[0].images[0].write_bytes(data)
     bad = [question.id for question in questions if question.images == questions[0].images]
-    parrot = Parrot()
-    path = run(recipe, parrot, tmp_path / "out")
-    assert len(parrot.asked) == len(questions) - len(bad) and set(read_predictions(path).failed) == set(bad)
-    assert unanswered(path)[0].startswith(f"{len(bad)} of {len(questions)} questions got no answer")
-    assert bad[0] in unanswered(path)[0] and "unreadable picture" in unanswered(path)[0]
+    for number, data in enumerate((b"", b"<html>404</html>", b"\xff\xd8\xff half")):
+        questions[0].images[0].write_bytes(data)
+        parrot = Parrot()
+        path = run(recipe, parrot, tmp_path / str(number))
+        assert len(parrot.asked) == len(questions) - len(bad) and set(read_predictions(path).failed) == set(bad)
+        [sentence] = unanswered(path)
+        assert sentence.startswith(f"{len(bad)} of {len(questions)} questions got no answer")
+        assert bad[0] in sentence and "unreadable picture" in sentence
 
 
 def test_without_images_nobody_sees_any(recipe, tmp_path):
@@ -167,6 +167,10 @@ def test_answers_of_another_model_mode_or_suffix_are_refused(recipe, tmp_path):
         run(recipe, Parrot(), tmp_path, mode="logits")
     with pytest.raises(ValueError, match="suffix"):
         run(recipe.model_copy(update={"suffix": ""}), Parrot(), tmp_path)
+    trained = Parrot()
+    trained.weights = "4567"
+    with pytest.raises(ValueError, match="holds answers with weights None, this run has '4567'"):
+        run(recipe, trained, tmp_path)
     silent = Parrot()
     run(recipe.model_copy(update={"batch_size": 99}), silent, tmp_path)
     assert not silent.asked, "how many are asked at a time makes no other run"
@@ -178,15 +182,10 @@ def test_another_release_under_the_same_answers_is_refused(recipe, tiny_data, tm
         run(recipe.model_copy(update={"root": str(tiny_data / "bench" / "zh")}), Parrot(), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "expected"),
-    [(None, "Is it? Please answer yes or no."), ("", "Is it?"), ("One word.", "Is it? One word.")],
-)
-def test_suffix_is_replaced_or_left(recipe, suffix, expected):
-    from skymm.evaluation.benchmark import Question
-
+def test_suffix_is_replaced_or_left(recipe):
     question = Question("1", "Is it? Please answer yes or no.", "yes", "1")
-    assert prompt_of(question, recipe.model_copy(update={"suffix": suffix})) == expected
+    for suffix, expected in ((None, question.text), ("", "Is it?"), ("One word.", "Is it? One word.")):
+        assert prompt_of(question, recipe.model_copy(update={"suffix": suffix})) == expected
 
 
 def test_prompt_as_sent_and_question_as_published_are_both_kept(recipe, tmp_path):
@@ -200,27 +199,21 @@ def test_prompt_as_sent_and_question_as_published_are_both_kept(recipe, tmp_path
     assert line["versions"].keys() >= {"skymm", "transformers", "torch"}
 
 
-def test_predictions_of_another_benchmark_and_doubled_ids_are_refused(recipe, tmp_path):
+def test_what_is_no_predictions_file_of_one_run_is_named(recipe, tmp_path):
     path = run(recipe, Parrot(), tmp_path)
     lines = path.read_text("utf-8").splitlines()
-    path.write_text("\n".join([*lines, lines[0]]), "utf-8")
-    with pytest.raises(ValueError, match="answered twice"):
-        score_predictions(path)
-    path.write_text(json.dumps({**json.loads(lines[0]), "benchmark": "pope"}), "utf-8")
-    with pytest.raises(ValueError, match="'pope', expected 'mme'"):
-        read_predictions(path, mme.BENCHMARK)
-    path.write_text("\n".join([lines[0], json.dumps({**json.loads(lines[1]), "model": "owl"})]), "utf-8")
-    with pytest.raises(ValueError, match=r"model is 'parrot' for .*, 'owl' for"):
-        read_predictions(path)
-    path.write_text("\n".join(["{broken", *lines]), "utf-8")
-    with pytest.raises(ValueError, match="line 1: not JSON"):
-        score_predictions(path)
-    path.write_text('{"id": 3}\n', "utf-8")
-    with pytest.raises(ValueError, match="line 1: no prediction of `skymm eval run`"):
-        score_predictions(path)
-    path.write_text("", "utf-8")
-    with pytest.raises(ValueError, match="holds no answers yet"):
-        score_predictions(path)
+    other = {name: json.dumps({**json.loads(lines[1]), name: "owl"}) for name in ("model", "benchmark")}
+    for content, message in (
+        ([*lines, lines[0]], "answered twice"),
+        ([other["benchmark"]], "'owl', expected 'mme'"),
+        ([lines[0], other["model"]], r"model is 'parrot' for .*, 'owl' for"),
+        (["{broken", *lines], "line 1: not JSON"),
+        (['{"id": 3}', ""], "line 1: no prediction of `skymm eval run`"),
+        ([], "holds no answers yet"),
+    ):
+        path.write_text("\n".join(content), "utf-8")
+        with pytest.raises(ValueError, match=message):
+            read_predictions(path, mme.BENCHMARK)
     with pytest.raises(ValueError, match="no predictions at"):
         score_predictions(tmp_path / "nowhere")
 
@@ -235,10 +228,6 @@ def test_predictions_are_told_from_official_answer_files(recipe, tmp_path):
 
 
 def test_a_question_that_stands_twice_is_refused(recipe, monkeypatch):
-    import dataclasses
-
-    from skymm.evaluation import run as module
-
     twice = mme.load(recipe)[:1] * 2
     monkeypatch.setattr(module, "benchmark", lambda name: dataclasses.replace(mme.BENCHMARK, load=lambda recipe: twice))
     with pytest.raises(ValueError, match=r"existence/000\.jpg/1 of mme stands there twice"):
@@ -274,14 +263,6 @@ def test_page_holds_pictures_questions_and_answers(recipe, tiny_data, tmp_path):
     assert "有" in page and "existence" in page
 
 
-def test_the_same_name_with_other_weights_is_another_model(recipe, tmp_path):
-    before, after = Parrot(), Parrot()
-    before.weights, after.weights = "0123", "4567"
-    run(recipe, before, tmp_path)
-    with pytest.raises(ValueError, match="holds answers with weights '0123', this run has '4567'"):
-        run(recipe, after, tmp_path)
-
-
 def test_two_runs_never_write_into_one_directory(recipe, tmp_path):
     class Nosy(Parrot):
         def answer(self, asks, mode):
@@ -308,9 +289,7 @@ def test_half_a_character_in_an_answer_is_kept_as_its_code(recipe, tmp_path):
     assert read_predictions(path).answers[0].response == "yes \ud83d"
 
 
-def test_batches_without_images_have_an_end_too(recipe, tmp_path, monkeypatch):
-    import dataclasses
-
+def test_batches_without_images_have_an_end_too(recipe, tmp_path):
     blind = [dataclasses.replace(question, images=()) for question in mme.load(recipe)]
     same = [dataclasses.replace(question, images=(mme.load(recipe)[0].images[0],)) for question in blind]
     for questions, largest in ((blind, 5), (same, 10)):
@@ -324,3 +303,33 @@ def test_files_that_moved_are_found_again(recipe, tmp_path):
     moved = recipe.model_copy(update={"files": {"labels": "elsewhere.json"}})
     run(moved, Parrot(), tmp_path)
     assert read_predictions(path).recipe.files == {"labels": "elsewhere.json"}
+
+
+# --- logits against writing ---
+
+
+class TwoFaced(Parrot):
+    """Chooses yes; writes 是的, no, or nothing readable, in turn."""
+
+    written = ("是的，有。", "No.", "blue")
+
+    def answer(self, asks, mode):
+        for index, ask in enumerate(asks):
+            self.asked.append(ask)
+            yield index, Reply(self.written[len(self.asked) % 3] if mode == "generate" else "Yes")
+
+
+def test_agreement_counts_verdicts_not_letters_and_is_asked_once(recipe, tmp_path):
+    answerer = TwoFaced()
+    path = run(recipe, answerer, tmp_path, mode="logits")
+    before = len(answerer.asked)
+    found = agreement(recipe, answerer, path, num_sampled=9)
+    assert (found.num_sampled, found.num_equal, found.num_unknown) == (9, 3, 3)
+    assert "agree on 3 of 9" in found.sentence
+    assert json.loads((tmp_path / AGREEMENT).read_text())["num_sampled"] == 9
+    assert agreement(recipe, answerer, path, num_sampled=9) == found and len(answerer.asked) == before + 9
+    # Of another sample, or of answers that changed, it is counted anew; never of more than there are.
+    assert agreement(recipe, answerer, path, num_sampled=6).num_sampled == 6
+    path.write_text(path.read_text("utf-8").replace('"response": "Yes"', '"response": "No"'), "utf-8")
+    changed = agreement(recipe, Parrot(lambda ask: "yes"), path, num_sampled=10_000)
+    assert (changed.num_equal, changed.num_sampled) == (0, len(read_lines(path)))
