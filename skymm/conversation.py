@@ -163,29 +163,30 @@ def _parse_turn(turn: Any, where: str) -> Turn:
     unknown = set(turn) - set(Turn.__dataclass_fields__)
     if unknown:
         raise ValueError(f"{where}: unknown field {sorted(unknown)[0]!r}, expected {list(Turn.__dataclass_fields__)}")
-    if turn.get("role") not in ROLES:
-        raise ValueError(f"{where}: role is {turn.get('role')!r}, expected one of {ROLES}")
-    if not isinstance(turn.get("text"), str):
-        raise ValueError(f"{where}: text is {turn.get('text')!r}, expected a string")
-    if not isinstance(turn.get("kind"), str | None):
-        raise ValueError(f"{where}: kind is {turn['kind']!r}, expected a string")
-    if any("\ud800" <= character <= "\udfff" for character in turn["text"]):
-        raise ValueError(f"{where}: text holds half a character (a lone surrogate such as \\ud83d): {turn['text']!r}")
-    if not turn["text"].strip() and turn["role"] != "system":
+    text, images, places = turn.get("text"), turn.get("images", ()), turn.get("places", ())
+    for name, holds, expected in (
+        ("role", turn.get("role") in ROLES, f"one of {ROLES}"),
+        ("text", isinstance(text, str), "a string"),
+        ("kind", isinstance(turn.get("kind"), str | None), "a string"),
+        ("images", _is_list_of(str, images), "a list of member names"),
+        ("places", _is_list_of(int, places), "a list of whole numbers"),
+        ("polarity", turn.get("polarity") in (None, *POLARITIES), f"one of {POLARITIES}"),
+        ("language", turn.get("language") in (None, *LANGUAGES), f"one of {LANGUAGES}"),
+    ):
+        if not holds:
+            raise ValueError(f"{where}: {name} is {turn.get(name)!r}, expected {expected}")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(f"{where}: text holds half a character (a lone surrogate such as \\ud83d): {text!r}")
+    if not text.strip() and turn["role"] != "system":
         raise ValueError(f"{where}: the {turn['role']} says nothing")
-    images = turn.get("images", ())
-    if not isinstance(images, list | tuple) or not all(isinstance(name, str) for name in images):
-        raise ValueError(f"{where}: images is {images!r}, expected a list of member names")
-    places = turn.get("places", ())
-    if not isinstance(places, list | tuple) or not all(type(place) is int for place in places):
-        raise ValueError(f"{where}: places is {places!r}, expected a list of whole numbers")
-    for name, allowed in (("polarity", POLARITIES), ("language", LANGUAGES)):
-        if turn.get(name) not in (None, *allowed):
-            raise ValueError(f"{where}: {name} is {turn[name]!r}, expected one of {allowed}")
     try:
         return Turn(**{**turn, "images": tuple(images), "places": tuple(places)})
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
+
+
+def _is_list_of(kind: type, value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(type(one) is kind for one in value)
 
 
 def _check_order(turns: list[Turn], key: str) -> None:

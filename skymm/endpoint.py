@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -57,9 +58,8 @@ class Endpoint:
             raise ValueError(f"the endpoint's URL must not carry a key or password; set {KEY_VARIABLE} instead")
         self.url, self.model, self.retries, self.timeout = url, model, retries, timeout
         self.name = f"openai:{url}#{model}"
-        self._renamed: dict[
-            str, str | None
-        ] = {}  # options that this model wants under another name, or (None) not at all
+        # Options that this model wants under another name, or (None) not at all.
+        self._renamed: dict[str, str | None] = {}
 
     @cached_property
     def _client(self) -> Any:
@@ -100,10 +100,8 @@ class Endpoint:
     def _complete(self, messages: list[dict[str, Any]], options: dict[str, Any]) -> Any:
         import openai
 
-        renamed = dict(self._renamed)
-        sent = {
-            renamed.get(name, name): value for name, value in options.items() if renamed.get(name, name) is not None
-        }
+        names = {name: self._renamed.get(name, name) for name in options}
+        sent = {names[name]: value for name, value in options.items() if names[name] is not None}
         with self._told_apart():
             try:
                 return self._client.chat.completions.create(model=self.model, messages=messages, **sent)
@@ -172,36 +170,32 @@ def ask_all(
     failed_in_a_row, refused_in_a_row, failure = 0, 0, None
     with ThreadPoolExecutor(concurrency) as pool:
         while True:
-            while failure is None and len(under_way) < concurrency:
-                index = next(waiting, None)
-                if index is None:
-                    break
-                under_way[pool.submit(ask, asks[index])] = index
+            if failure is None:
+                for index in islice(waiting, concurrency - len(under_way)):
+                    under_way[pool.submit(ask, asks[index])] = index
             if not under_way:
                 break
             for done in wait(under_way, return_when=FIRST_COMPLETED).done:
-                index = under_way.pop(done)
-                reply: Reply[Said]
-                try:
-                    reply = Reply(done.result())
-                    failed_in_a_row, refused_in_a_row = 0, 0
-                except ValueError as error:  # EndpointFailed, or a question that cannot be asked
+                index, error = under_way.pop(done), done.exception()
+                if isinstance(error, ValueError):  # EndpointFailed, or a question that cannot be asked
                     failure = error
                     continue
-                except Refused as error:
-                    reply = Reply(error=str(error))
+                if error is None:
+                    failed_in_a_row = refused_in_a_row = 0
+                elif isinstance(error, Refused):
                     refused_in_a_row += 1
-                    if refused_in_a_row >= 4 * give_up_after:
-                        failure = EndpointFailed(f"{name}: {refused_in_a_row} questions in a row were refused: {error}")
-                except Unanswered as error:
-                    reply = Reply(error=str(error))
+                elif isinstance(error, Unanswered):
                     failed_in_a_row += 1
-                    if failed_in_a_row >= give_up_after:
-                        failure = EndpointFailed(
-                            f"{name}: {failed_in_a_row} questions in a row failed: {error}; "
-                            "what it answered is kept, run it again to go on"
-                        )
-                yield index, reply
+                else:
+                    raise error
+                if refused_in_a_row >= 4 * give_up_after:
+                    failure = EndpointFailed(f"{name}: {refused_in_a_row} questions in a row were refused: {error}")
+                elif failed_in_a_row >= give_up_after:
+                    failure = EndpointFailed(
+                        f"{name}: {failed_in_a_row} questions in a row failed: {error}; "
+                        "what it answered is kept, run it again to go on"
+                    )
+                yield index, Reply(error=str(error)) if error else Reply(done.result())
     if failure is not None:
         raise failure
 

@@ -43,7 +43,7 @@ def load_llm(
         else:
             config = whole
         attention = pick_attention(attention, device, dtype, _class_of(config))
-        with _quietly():
+        with quietly():
             llm, report = transformers.AutoModelForCausalLM.from_pretrained(
                 source,
                 config=config,
@@ -91,7 +91,7 @@ def _four_bits(dtype: torch.dtype) -> transformers.BitsAndBytesConfig:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Weights that are mapped in a second need no bar among the user's own; what is missing we say ourselves."""
     logging = transformers.utils.logging
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()

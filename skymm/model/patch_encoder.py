@@ -23,6 +23,7 @@ from transformers import PreTrainedConfig
 
 from skymm import assets
 from skymm.model.efficientnet_lite import REDUCTION, WIDTH, EfficientNetLite0
+from skymm.model.language import quietly
 from skymm.model.vision import Preprocessing, Tower
 
 LAST = -1
@@ -361,20 +362,17 @@ def _read_weights(name: str, where: dict[str, Any], vision: PreTrainedConfig, la
         kind = transformers.AutoModel
     # Unused text weights and blocks are expected and would be reported at length; what is missing we check ourselves.
     arguments |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
     first: list[str] = []
     try:
         for mapping in ({}, {"key_mapping": _INSIDE}):
-            model, report = kind.from_pretrained(name, config=config, dtype="auto", **arguments, **mapping)
+            with quietly():
+                model, report = kind.from_pretrained(name, config=config, dtype="auto", **arguments, **mapping)
             missing = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
             if not missing:
                 return model
             first = first or missing
     except (OSError, ValueError, ImportError) as error:
         raise ValueError(f"vision tower {name!r}: its weights could not be read ({_first_line(error)})") from error
-    finally:
-        transformers.logging.set_verbosity(verbosity)
     raise ValueError(
         f"vision tower {name!r}: {len(first)} tensors of a {vision.model_type} are missing or of another shape, "
         f"as {first[0]!r}; expected a complete checkpoint of that model or of one that contains it"
