@@ -41,9 +41,10 @@ def _processor(auto: Any) -> None:
 
 
 def _pipeline(pipelines: Any) -> None:
-    from skymm.model.pipeline import OpeningPipeline
+    from skymm.model.processing import opening_pipeline
 
-    pipelines.PIPELINE_REGISTRY.supported_tasks["image-text-to-text"]["impl"] = OpeningPipeline
+    task = pipelines.PIPELINE_REGISTRY.supported_tasks["image-text-to-text"]
+    task["impl"] = opening_pipeline(pipelines.ImageTextToTextPipeline)
 
 
 _REGISTER = {

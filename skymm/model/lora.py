@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skymm.model.examine import decoder_of
+from skymm.model.language import decoder_of
 
 
 def add(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: Sequence[str] | None = None) -> list[str]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from skymm.encoded import IGNORE
-from skymm.model.examine import Head
+from skymm.model.language import Head
 
 
 def gathered_cross_entropy(

@@ -17,7 +17,7 @@ from transformers.utils import ModelOutput
 from skymm.model import language, lora
 from skymm.model.checkpoint import load_model, name_in_model, save_model, trained_names
 from skymm.model.configuration import SkyMMConfig
-from skymm.model.examine import decoder_of, head_of
+from skymm.model.language import decoder_of, head_of
 from skymm.model.loss import IGNORE, gathered_cross_entropy
 from skymm.model.resampler import PerceiverResampler
 from skymm.model.vision import Tower

@@ -224,6 +224,25 @@ class SkyMMProcessor(ProcessorMixin):
         return [[token for token in row if token != self.image_token_id] for row in rows]
 
 
+def opening_pipeline(theirs: type) -> type:
+    """transformers' image-text-to-text pipeline, which opens `images=` itself: without transparency and as if 16 bits were 8.
+
+    This one leaves the opening to the processor where that is ours; with any other model it is what it was.
+    """
+
+    class OpeningPipeline(theirs):
+        def preprocess(self, inputs: Any = None, timeout: float | None = None, **kwargs: Any) -> BatchFeature:
+            if not isinstance(self.processor, SkyMMProcessor) or not isinstance(inputs, Mapping):
+                return super().preprocess(inputs, timeout=timeout, **kwargs)
+            kwargs.pop("continue_final_message", None)
+            kwargs |= kwargs.pop("processor_kwargs", None) or {}
+            batch = self.processor(images=inputs["images"], text=inputs["text"], **kwargs).to(dtype=self.dtype)
+            batch["text"] = inputs["text"]
+            return batch
+
+    return OpeningPipeline
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """What transformers' keywords ask for, as far as it is done here."""

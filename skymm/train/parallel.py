@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, gather_object
 from torch import Tensor, nn
 
-from skymm.model.examine import layers_of
+from skymm.model.language import layers_of
 
 SUMS = ("labels", "tokens", "positions", "samples", "images", "answers", "negatives")
 LANGUAGES, POLARITIES = ("en", "zh", "unknown_language"), ("positive", "negative", "unknown_polarity")

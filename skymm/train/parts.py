@@ -13,7 +13,7 @@ from skymm.data.batches import Batch, Prepare, micro_batches
 from skymm.data.stream import Cursor, Mixture, Stream
 from skymm.model.attention import packs
 from skymm.model.build import build_model, open_model
-from skymm.model.examine import why_not_packed
+from skymm.model.language import why_not_packed
 from skymm.recipe import ModelRecipe, StageRecipe
 from skymm.train import features
 from skymm.train.objectives import objective_of

@@ -14,7 +14,7 @@ from skymm.data.batches import pack
 from skymm.encoded import pad
 from skymm.model import language, lora
 from skymm.model.build import build_model
-from skymm.model.examine import decoder_of, head_of, layers_of, why_not_packed
+from skymm.model.language import decoder_of, head_of, layers_of, why_not_packed
 
 PLAIN = "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj"
 # family -> (layers with an adapter, and why rows are padded, None where they are packed)
