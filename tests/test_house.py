@@ -45,7 +45,7 @@ HOMES = {
     "openpyxl": "tables.py",
     "scipy": ("evaluation/statistics.py", "curation/building/choose.py"),
     "jinja2": "page/document.py",
-    "resvg_py": "curation/sources/emoji.py",
+    "resvg_py": "curation/emoji.py",
     "ray": "curation/building/workers.py",
     "imagehash": "curation/filters/pictures.py",
     "nltk": "evaluation/reading/english.py",

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from skymm.conversation import LANGUAGES, Conversation, Turn
+from skymm.curation import emoji
 from skymm.curation.audit.leaks import find_leaks
 from skymm.curation.building.manifest import NAME as MANIFEST
 from skymm.curation.building.manifest import Manifest, Piece, entries, fingerprint
 from skymm.curation.building.workers import Engine
 from skymm.curation.emoji_scenes import instructions
-from skymm.curation.emoji_scenes.bench import bench_sizes, remove_leftovers, write_subtask
 from skymm.curation.emoji_scenes.instructions import KINDS, Fact
-from skymm.curation.emoji_scenes.parts import PARTS, pool
-from skymm.curation.emoji_scenes.scene import Scene, draw_scene, draw_writing, encode, rearranged, render
-from skymm.curation.negatives.balance import Asked, Rules, balance
-from skymm.curation.sources import emoji
+from skymm.curation.emoji_scenes.scene import Scene, draw_scene, draw_sum, draw_writing, encode, numbered, render
+from skymm.curation.negatives.balance import Asked, balance
 from skymm.data.shard_writing import write_card, write_shard
 from skymm.data.shards import CARD
 from skymm.recipe import EmojiScenesRecipe, parse
 
 OPEN_KINDS = ("name", "layout")  # questions that are not answered with yes or no
 STAGES = ("stage1", "stage2")
+SUFFIX = {"en": " Please answer yes or no.", "zh": "请回答是或否。"}
+_OURS = re.compile(r"\d{3,}\.(?:jpg|txt)")
 
 
 def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = None) -> Path:
@@ -41,14 +42,14 @@ def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = No
     """
     out = Path(out)
     card = {"source": "emoji scenes", "licences": emoji.LICENCES, "recipe": recipe.model_dump()}
-    waiting = [name for name in (*STAGES, *PARTS.values()) if not _finished(out / name, card)]
+    waiting = [name for name in (*STAGES, *emoji.PARTS.values()) if not _finished(out / name, card)]
     if not waiting:
         (out / MANIFEST).unlink(missing_ok=True)
         return out
     out.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(out, engine)
-    pieces = _shards(recipe, out, waiting) + _subtasks(recipe, out)
-    lines = manifest.make("drawing scenes", [piece for piece in pieces if piece.job["folder"] in waiting], draw)
+    pieces = [piece for piece in _pieces(recipe, out, waiting) if piece.job["folder"] in waiting]
+    lines = manifest.make("drawing scenes", pieces, draw)
     for folder in waiting:
         (out / folder).mkdir(exist_ok=True)
         of_it = [line for line in lines if line["folder"] == folder]
@@ -58,7 +59,7 @@ def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = No
             leaks = {"guessed without looking": find_leaks(out / folder, shards, workers)} if folder == "stage2" else {}
             write_card(out / folder, {**card, **leaks}, shards)
         else:
-            remove_leftovers(out / folder, {out / name for line in of_it for name in line["files"]})
+            _remove_leftovers(out / folder, {out / name for line in of_it for name in line["files"]})
             text = json.dumps(card, ensure_ascii=False, indent=2)
             (out / folder / CARD).write_text(text + "\n", "utf-8")
     (out / MANIFEST).unlink()
@@ -75,35 +76,24 @@ def _finished(directory: Path, card: Mapping[str, Any]) -> bool:
     return True
 
 
-def _shards(recipe: EmojiScenesRecipe, out: Path, waiting: Sequence[str]) -> list[Piece]:
-    ranges = range(0, recipe.num_images, recipe.images_per_shard)
-    asked = _asked(recipe) if "stage2" in waiting else [[]] * recipe.num_images
-    questions = {"stage1": [[]] * recipe.num_images, "stage2": [list(map(asdict, one)) for one in asked]}
-    return [
-        _piece(
-            recipe,
-            out,
-            stage,
-            number=number,
-            first=first,
-            asked=questions[stage][first : first + recipe.images_per_shard],
-        )
-        for stage in STAGES
-        for number, first in enumerate(ranges)
-    ]
-
-
-def _subtasks(recipe: EmojiScenesRecipe, out: Path) -> list[Piece]:
-    return [
-        _piece(recipe, out, folder, part=part, subtask=subtask, images=images)
-        for part, folder in PARTS.items()
-        for subtask, images in bench_sizes(recipe, part).items()
-    ]
+def _pieces(recipe: EmojiScenesRecipe, out: Path, waiting: Collection[str]) -> Iterator[Piece]:
+    """One for each shard and for each subtask of a benchmark."""
+    nothing: list[list[Asked]] = [[]] * recipe.num_images
+    asked = {"stage1": nothing, "stage2": _asked(recipe) if "stage2" in waiting else nothing}
+    for stage in STAGES:
+        for number, first in enumerate(range(0, recipe.num_images, recipe.images_per_shard)):
+            of_shard = [list(map(asdict, one)) for one in asked[stage][first : first + recipe.images_per_shard]]
+            yield _piece(recipe, out, stage, number=number, first=first, asked=of_shard)
+    for part, folder in emoji.PARTS.items():
+        if any(emoji.pool(recipe.concepts, style, part) for style in recipe.styles):
+            for subtask in KINDS if part == "train" else ("existence",):
+                images = recipe.bench_images * (5 if part == "train" and subtask == "existence" else 1)
+                yield _piece(recipe, out, folder, part=part, subtask=subtask, images=images)
 
 
 def _piece(recipe: EmojiScenesRecipe, out: Path, folder: str, **fields: Any) -> Piece:
     job = {"out": str(out), "recipe": recipe.model_dump(), "folder": folder, **fields}
-    name = " ".join(str(value) for name, value in (("", folder), *fields.items()) if name != "asked")
+    name = " ".join([folder, *(str(value) for name, value in fields.items() if name != "asked")])
     return Piece(name, fingerprint(recipe.model_dump(), fields), job)
 
 
@@ -114,14 +104,18 @@ def draw(job: dict[str, Any]) -> dict[str, Any]:
     directory.mkdir(parents=True, exist_ok=True)
     if folder in STAGES:
         path = directory / f"{folder}-{job['number']:05d}.tar"
-        last = min(recipe.num_images, job["first"] + recipe.images_per_shard)
-        shard = write_shard(path, _samples(recipe, folder, zip(range(job["first"], last), job["asked"], strict=True)))
+        shard = write_shard(path, _samples(recipe, folder, enumerate(job["asked"], job["first"])))
         return {"folder": folder, "files": entries(out, [path]), "shard": shard}
-    paths = write_subtask(recipe, directory, job["part"], job["subtask"], job["images"])
+    paths = _write_subtask(recipe, directory, job["part"], job["subtask"], job["images"])
     return {"folder": folder, "files": entries(out, paths)}
 
 
 # --- training -----------------------------------------------------------------------------------------------------------
+
+
+def _training_scene(recipe: EmojiScenesRecipe, index: int) -> Scene:
+    pools = emoji.pools(recipe.concepts, recipe.styles)
+    return numbered(index, f"{recipe.seed}/scene", pools, recipe.max_items, (recipe.word_share, recipe.sum_share))
 
 
 def _asked(recipe: EmojiScenesRecipe) -> list[list[Asked]]:
@@ -129,11 +123,10 @@ def _asked(recipe: EmojiScenesRecipe) -> list[list[Asked]]:
     found = []
     for index in range(recipe.num_images):
         scene = _training_scene(recipe, index)
-        chars = pool(recipe, scene.style)
-        found.append(instructions.askable(random.Random(f"{recipe.seed}/askable/{index}"), scene, chars))
+        rng = random.Random(f"{recipe.seed}/askable/{index}")
+        found.append(instructions.askable(rng, scene, emoji.pool(recipe.concepts, scene.style)))
     num_open = sum(recipe.kinds.get(kind, 0) for kind in OPEN_KINDS)
-    quotas = {kind: 2 * number for kind, number in recipe.kinds.items() if kind in KINDS}
-    rules = Rules(quotas, instructions.topics, closes=instructions.closes)
+    rules = instructions.rules({kind: 2 * number for kind, number in recipe.kinds.items() if kind in KINDS})
     return balance(found, [recipe.questions_per_image - num_open] * len(found), rules, str(recipe.seed))
 
 
@@ -144,41 +137,28 @@ def _samples(
         scene = _training_scene(recipe, index)
         # The questions about an image do not move its pixels: another random stream.
         rng = random.Random(f"{recipe.seed}/{stage}/{index}")
-        turns = _captions(rng, scene) if stage == "stage1" else _instructions(rng, recipe, scene, asked)
+        facts = _captions(rng, scene) if stage == "stage1" else _instructions(rng, recipe, scene, asked)
+        turns: list[Turn] = []
+        for fact, language in facts:
+            turns += fact.turns(language, images=() if turns else ("jpg",))
         yield Conversation(f"{index:08d}", tuple(turns), {"scene": scene.facts()}), {"jpg": encode(render(scene))}
 
 
-def _training_scene(recipe: EmojiScenesRecipe, index: int) -> Scene:
-    """Every third is the one before it, rearranged, so that there is another answer to the same question of place or number."""
-    rng = random.Random(f"{recipe.seed}/scene/{index}")
-    if index % 3 == 2 and (before := _training_scene(recipe, index - 1)).items:
-        return rearranged(rng, before, recipe.max_items)
-    style = rng.choice(recipe.styles)
-    chars = pool(recipe, style)
-    chance = rng.random()
-    if chance < recipe.word_share:
-        concept = emoji.find(rng.choice(chars))
-        return draw_writing(rng, rng.choice((concept.en, concept.zh)))
-    if chance < recipe.word_share + recipe.sum_share:
-        return draw_writing(rng, f"{rng.randint(1, 9)} + {rng.randint(1, 9)} =")
-    return draw_scene(rng, chars, style, max_items=recipe.max_items)
-
-
-def _captions(rng: random.Random, scene: Scene) -> list[Turn]:
+def _captions(rng: random.Random, scene: Scene) -> list[tuple[Fact, str]]:
     languages = list(LANGUAGES)
     rng.shuffle(languages)
-    return _turns([(instructions.caption(scene), language) for language in languages])
+    return [(instructions.caption(scene), language) for language in languages]
 
 
 def _instructions(
     rng: random.Random, recipe: EmojiScenesRecipe, scene: Scene, asked: Sequence[dict[str, Any]]
-) -> list[Turn]:
+) -> list[tuple[Fact, str]]:
     """Open questions come last: what they tell would answer the others."""
     facts = [(instructions.fact(one["label"], tuple(one["key"]), one["polarity"]), one["language"]) for one in asked]
     kinds = [kind for kind in OPEN_KINDS for _ in range(recipe.kinds.get(kind, 0))]
     for kind in kinds or (["name"] if not facts else []):
         facts.append((_open_fact(rng, kind, scene), rng.choice(LANGUAGES)))
-    return _turns(facts)
+    return facts
 
 
 def _open_fact(rng: random.Random, kind: str, scene: Scene) -> Fact:
@@ -190,8 +170,70 @@ def _open_fact(rng: random.Random, kind: str, scene: Scene) -> Fact:
     return nothing or instructions.name(rng, scene)
 
 
-def _turns(facts: Sequence[tuple[Fact, str]]) -> list[Turn]:
-    turns: list[Turn] = []
-    for fact, language in facts:
-        turns += fact.turns(language, images=() if turns else ("jpg",))
-    return turns
+# --- benchmarks: held-out scenes in MME's layout, in two languages --------------------------------------------------------
+
+
+def _write_subtask(recipe: EmojiScenesRecipe, out: Path, part: str, subtask: str, num_images: int) -> list[Path]:
+    """One Yes and one No question per image, the same in both languages. Returns the files written."""
+    written: list[Path] = []
+    made = 0
+    for attempt in range(100 * num_images):
+        if made == num_images:
+            break
+        rng = random.Random(f"{recipe.seed}/{out.name}/{subtask}/{attempt}")
+        style = rng.choice(recipe.styles)
+        chars = emoji.pool(recipe.concepts, style, part)
+        if not chars:
+            continue
+        scene = _bench_scene(rng, recipe, subtask, chars, style)
+        # Things that were trained on may be asked for in vain among things that were not.
+        absent = chars if part == "train" else chars + emoji.pool(recipe.concepts, style)
+        pair = instructions.pair(rng, subtask, scene, absent)
+        if pair is not None:
+            written += _write_question_files(out, subtask, f"{made:03d}", scene, pair)
+            made += 1
+    return written
+
+
+def _bench_scene(
+    rng: random.Random, recipe: EmojiScenesRecipe, subtask: str, chars: Sequence[str], style: str
+) -> Scene:
+    if subtask == "OCR":
+        return draw_writing(rng, rng.choice([(c.en, c.zh) for c in map(emoji.find, chars)])[rng.randrange(2)])
+    if subtask == "text_translation":
+        return draw_writing(rng, emoji.find(rng.choice(chars)).zh)
+    if subtask == "numerical_calculation":
+        return draw_sum(rng)
+    max_items = min(recipe.max_items, len(chars))
+    return draw_scene(rng, chars, style, max_items=max_items, repeat_share=0.6 if subtask == "count" else 0.3)
+
+
+def _write_question_files(out: Path, subtask: str, stem: str, scene: Scene, pair: tuple[Fact, Fact]) -> list[Path]:
+    written = []
+    for index, language in enumerate(LANGUAGES):
+        directory = out / language / subtask
+        directory.mkdir(parents=True, exist_ok=True)
+        picture, questions = directory / f"{stem}.jpg", directory / f"{stem}.txt"
+        picture.write_bytes(encode(render(scene)))
+        lines = [
+            f"{fact.question[index]}{SUFFIX[language]}\t{instructions.ENGLISH_VERDICT[fact.polarity]}\n"
+            for fact in pair
+        ]
+        questions.write_text("".join(lines), "utf-8")
+        written += [picture, questions]
+    return written
+
+
+def _remove_leftovers(out: Path, written: Collection[Path]) -> None:
+    """Pictures and questions that are not among those written go: a larger recipe that was stopped here left them, and they
+    would be asked.
+    """
+    for directory in (out / language / subtask for language in LANGUAGES for subtask in KINDS):
+        if not directory.is_dir():
+            continue
+        for path in directory.iterdir():
+            if _OURS.fullmatch(path.name) and path not in written:
+                path.unlink()
+        for emptied in (directory, directory.parent):
+            if not any(emptied.iterdir()):
+                emptied.rmdir()

@@ -9,14 +9,14 @@ a benchmark in MME's form asks two questions per image, one Yes and one No.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from skymm.conversation import LANGUAGES, Turn
-from skymm.curation.emoji_scenes.kin import unlike
-from skymm.curation.emoji_scenes.scene import COLOURS, Item, Scene
-from skymm.curation.negatives.balance import Askable, Key
-from skymm.curation.sources import emoji
+from skymm.curation import emoji
+from skymm.curation.emoji_scenes.scene import COLOURS, Scene
+from skymm.curation.negatives.balance import Askable, Key, Rules
 
 TRUTHS = {1: 0.55, 2: 0.32, 3: 0.1, 4: 0.03}  # how often each number is the right one among questions that are asked
 NUMBERS = {1: ("one", "一"), 2: ("two", "两"), 3: ("three", "三"), 4: ("four", "四")}
@@ -101,27 +101,21 @@ def askable(rng: random.Random, scene: Scene, pool: Sequence[str]) -> Askable:
     found: dict[str, tuple[list[Key], list[Key]]] = {
         "color": ([(scene.colour,)], [(c,) for c in COLOURS if c != scene.colour])
     }
+    tried = pool
+    if len(pool) > _MOST and "+" not in scene.writing:
+        tried = rng.sample(list(pool), _MOST)
     if scene.items:
-        tried = rng.sample(list(pool), _MOST) if len(pool) > _MOST else pool
-        found["existence"] = ([(char,) for char in scene.chars], [(char,) for char in unlike(tried, scene.chars)])
+        found["existence"] = ([(char,) for char in scene.chars], [(char,) for char in emoji.unlike(tried, scene.chars)])
         counts = [(char, scene.count(char)) for char in scene.chars]
         wrong = [(char, str(number)) for char, truth in counts for number in NUMBERS if number != truth]
         found["count"] = ([(char, str(number)) for char, number in counts], wrong)
-        single = [item for item in scene.items if scene.count(item.char) == 1]
-        relations = [
-            (first.char, word, other, second.char)
-            for first in single
-            for second in single
-            for word, other in _relations(first, second)
-        ]
-        right = [(first, word, second) for first, word, _, second in relations]
-        found["position"] = (right, [(first, other, second) for first, _, other, second in relations])
+        right = relations(scene)
+        found["position"] = (right, [(first, _OPPOSITE[word], second) for first, word, second in right])
     elif "+" in scene.writing:
         total = sum(int(part) for part in scene.writing.rstrip(" =").split("+"))
         near = [number for number in range(total - 3, total + 4) if number != total and 2 <= number <= 18]
         found["numerical_calculation"] = ([(str(total),)], [(str(number),) for number in near])
     else:
-        tried = rng.sample(list(pool), _MOST) if len(pool) > _MOST else pool
         names = [(concept.en, concept.zh) for concept in map(emoji.find, tried)]
         index = 0 if scene.writing.isascii() else 1
         others = [both for both in names if both[index] != scene.writing]
@@ -133,14 +127,19 @@ def askable(rng: random.Random, scene: Scene, pool: Sequence[str]) -> Askable:
     return {kind: both for kind, both in found.items() if all(both)}
 
 
-def topics(kind: str, key: Key) -> tuple[str, ...]:
+def rules(quotas: Mapping[str, int]) -> Rules:
+    """How questions are spread over scenes; `quotas` are how many of each kind one scene may be asked."""
+    return Rules(dict(quotas), _topics, closes=_closes)
+
+
+def _topics(kind: str, key: Key) -> tuple[str, ...]:
     """What a question is about. What the word is, and what it means, are one."""
     if kind in ("existence", "count"):
         return key[:1]
     return (key[0], key[2]) if kind == "position" else ("writing",) if kind in ("OCR", "text_translation") else (kind,)
 
 
-def closes(kind: str, polarity: str) -> bool:
+def _closes(kind: str, polarity: str) -> bool:
     """That the ground is not red leaves its colour open; that it is blue does not."""
     return polarity == "positive" or kind in ("existence", "count", "position")
 
@@ -178,15 +177,15 @@ _RELATIONS = {"left of": "左边", "right of": "右边", "above": "上面", "bel
 _OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
-def _relations(first: Item, second: Item) -> list[tuple[str, str]]:
-    """(right word, wrong word) for every way in which `first` stands beside `second`."""
+def relations(scene: Scene) -> list[Key]:
+    """(emoji, word, emoji) for every way in which one thing that stands once stands beside another."""
+    single = [item for item in scene.items if scene.count(item.char) == 1]
     found = []
-    horizontal, vertical = first.cell[0] - second.cell[0], first.cell[1] - second.cell[1]
-    if horizontal:
-        found.append("left of" if horizontal < 0 else "right of")
-    if vertical:
-        found.append("above" if vertical < 0 else "below")
-    return [(word, _OPPOSITE[word]) for word in found]
+    for first, second in permutations(single, 2):
+        for axis, (before, after) in enumerate((("left of", "right of"), ("above", "below"))):
+            if first.cell[axis] != second.cell[axis]:
+                found.append((first.char, before if first.cell[axis] < second.cell[axis] else after, second.char))
+    return found
 
 
 def _question(kind: str, key: Key) -> tuple[str, str]:
@@ -214,18 +213,14 @@ def _zh_colour(colour: str) -> str:
     return COLOURS[colour][0]
 
 
-def _looks_plural(name: str) -> bool:
-    return name.endswith("s") and not name.endswith(("ss", "us", "is"))
-
-
 def _is_there(name: str) -> str:
-    if _looks_plural(name):
+    if emoji.looks_plural(name):
         return f"Are there {name}?"
     return f"Is there {'an' if name[0].lower() in 'aeiou' else 'a'} {name}?"
 
 
 def _plural(name: str) -> str:
-    if name.endswith("s") and _looks_plural(name):
+    if name.endswith("s") and emoji.looks_plural(name):
         return name
     if name.endswith(("s", "x", "z", "ch", "sh")):
         return f"{name}es"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from PIL import Image, ImageDraw
 
+from skymm.curation import emoji
 from skymm.curation.drawing import fitting_font, font
-from skymm.curation.sources import emoji
 
 SIZE = 320
 # name -> (Chinese name, RGB). Soft enough for pictures to stand out, far enough apart to be told by eye.
@@ -95,7 +95,37 @@ def draw_scene(
     return _placed(rng, chosen, style)
 
 
-def rearranged(rng: random.Random, scene: Scene, max_items: int) -> Scene:
+def numbered(
+    index: int,
+    seed: str,
+    pools: Mapping[str, Sequence[str]],
+    max_items: int,
+    shares: tuple[float, float] | None = None,
+) -> Scene:
+    """Scene number `index` of an endless row of them.
+
+    Every third is the one before it, rearranged, so that there is another answer to the same question of place or number.
+
+    Args:
+        pools: the concepts by art style.
+        shares: of scenes that show a written word, and a written sum.
+    """
+    rng = random.Random(f"{seed}/{index}")
+    if index % 3 == 2 and (before := numbered(index - 1, seed, pools, max_items, shares)).items:
+        return _rearranged(rng, before, max_items)
+    style = rng.choice(list(pools))
+    chars = pools[style]
+    if shares is not None:
+        chance = rng.random()
+        if chance < shares[0]:
+            concept = emoji.find(rng.choice(chars))
+            return draw_writing(rng, rng.choice((concept.en, concept.zh)))
+        if chance < sum(shares):
+            return draw_sum(rng)
+    return draw_scene(rng, chars, style, max_items=min(max_items, len(chars)))
+
+
+def _rearranged(rng: random.Random, scene: Scene, max_items: int) -> Scene:
     """The same things in other places and numbers, on another ground: what a question about number or place has to look at."""
     chars = list(scene.chars)
     chosen = chars + rng.choices(chars, k=rng.randint(0, max(0, max_items - len(chars))))
@@ -119,6 +149,10 @@ def _placed(rng: random.Random, chosen: Sequence[str], style: str) -> Scene:
 def draw_writing(rng: random.Random, writing: str) -> Scene:
     """A scene that shows one written word or sum and nothing else."""
     return Scene(rng.choice(list(COLOURS)), rng.choice(GROUNDS), emoji.STYLES[0], (), writing, rng.randrange(2**31))
+
+
+def draw_sum(rng: random.Random) -> Scene:
+    return draw_writing(rng, f"{rng.randint(1, 9)} + {rng.randint(1, 9)} =")
 
 
 def render(scene: Scene) -> Image.Image:

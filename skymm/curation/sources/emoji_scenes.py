@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from skymm.conversation import LANGUAGES, Turn
+from skymm.curation import emoji
 from skymm.curation.emoji_scenes import instructions
-from skymm.curation.emoji_scenes.instructions import KINDS
-from skymm.curation.emoji_scenes.kin import is_plain_thing
-from skymm.curation.emoji_scenes.parts import pool
-from skymm.curation.emoji_scenes.scene import Item, Scene, draw_scene, encode, rearranged, render
+from skymm.curation.emoji_scenes.scene import Scene, encode, numbered, render
 from skymm.curation.negatives.balance import Askable, Asked, Rules
 from skymm.curation.record import Caption, Facts, Picture, Record, Rejected, Thing
-from skymm.curation.sources import emoji
 from skymm.recipe.sources import EmojiScenesSource
 
 
@@ -29,24 +26,19 @@ class Source:
     def __init__(self, recipe: EmojiScenesSource) -> None:
         self.recipe = recipe
         self.licence = recipe.licence or "; ".join(emoji.LICENCES.values())
-        concepts = recipe.concepts or [concept.char for concept in emoji.concepts() if is_plain_thing(concept)]
         held_out = [char for char in recipe.concepts if emoji.find(char).held_out]
         if held_out:
             raise ValueError(f"concepts {' '.join(held_out)} are held out for judging; take them out of the recipe")
-        wanted = {emoji.find(char).char for char in concepts}
-        pools = {style: [char for char in pool(recipe, style) if char in wanted] for style in recipe.styles}
-        self._pools = {style: chars for style, chars in pools.items() if chars}
-        if not self._pools:
-            raise ValueError(
-                f"all of {' '.join(recipe.concepts)} are held out for judging in the styles {recipe.styles}"
-            )
+        plain = [concept.char for concept in emoji.concepts() if emoji.is_plain_thing(concept)]
+        self._pools = emoji.pools(recipe.concepts or plain, recipe.styles)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         for index in range(self.recipe.num_images):
             yield {"index": index}
 
     def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
-        scene = self._scene(row["index"])
+        seed = f"emoji_scenes/{self.recipe.seed}"
+        scene = numbered(row["index"], seed, self._pools, self.recipe.max_items)
         said = zip(LANGUAGES, instructions.caption(scene).answer)
         yield Record(
             f"{row['index']:08d}",
@@ -56,21 +48,12 @@ class Source:
             extra={"scene": scene.facts()},
         )
 
-    def _scene(self, index: int) -> Scene:
-        """Every third is the one before it, rearranged: another answer to the same question of place or number."""
-        rng = random.Random(f"emoji_scenes/{self.recipe.seed}/{index}")
-        if index % 3 == 2:
-            return rearranged(rng, self._scene(index - 1), self.recipe.max_items)
-        style = rng.choice(list(self._pools))
-        chars = self._pools[style]
-        return draw_scene(rng, chars, style, max_items=min(self.recipe.max_items, len(chars)))
-
     @property
     def most(self) -> int:
         return 2 * self.recipe.pairs_per_image
 
     def rules(self) -> Rules:
-        return Rules(dict.fromkeys(KINDS, 4), instructions.topics, closes=instructions.closes)
+        return instructions.rules(dict.fromkeys(instructions.KINDS, 4))
 
     def askable(self, record: Record) -> Askable:
         scene = Scene.from_facts(record.extra["scene"])
@@ -90,18 +73,5 @@ def facts_of(scene: Scene) -> Facts:
         return Facts()
     things = [Thing(name, scene.count(char)) for char, name in named.items()]
     background = Thing("background", attributes=(scene.colour,))
-    single = [item for item in scene.items if scene.count(item.char) == 1]
-    relations = tuple(
-        (one.concept.en, relation, other.concept.en)
-        for one in single
-        for other in single
-        for relation in _relations(one, other)
-    )
-    return Facts((*things, background), relations)
-
-
-def _relations(one: Item, other: Item) -> Iterator[str]:
-    if one.cell[0] != other.cell[0]:
-        yield "left of" if one.cell[0] < other.cell[0] else "right of"
-    if one.cell[1] != other.cell[1]:
-        yield "above" if one.cell[1] < other.cell[1] else "below"
+    relations = ((named[one], relation, named[other]) for one, relation, other in instructions.relations(scene))
+    return Facts((*things, background), tuple(relations))

@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from skymm.conversation import Turn
+from skymm.curation import emoji
 from skymm.curation.drawing import Layout, draw_text, layouts
 from skymm.curation.emoji_scenes.scene import encode
 from skymm.curation.record import Caption, Facts, Picture, Record, Rejected
-from skymm.curation.sources import emoji
 from skymm.curation.sources.translations import is_translation, sentences
 from skymm.recipe.sources import WritingSource
 from skymm.text import language_of

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skymm.curation import emoji
 from skymm.curation.emoji_scenes import instructions
 from skymm.curation.emoji_scenes.instructions import KINDS, pair
 from skymm.curation.emoji_scenes.scene import COLOURS, Scene, draw_scene, draw_writing
-from skymm.curation.sources import emoji
 from skymm.text import language_of
 from skymm.verdict import yes_no
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from skymm.curation.emoji_scenes.kin import is_plain_thing, unlike
-from skymm.curation.sources import emoji
+from skymm.curation import emoji
+from skymm.curation.emoji import is_plain_thing, unlike
 
 
 def named(name: str) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skymm.curation import emoji
 from skymm.curation.emoji_scenes import scene as scenes
 from skymm.curation.emoji_scenes.scene import COLOURS, SIZE, Scene, draw_scene, draw_writing, render
-from skymm.curation.sources import emoji
 
 POOL = list("🐼🐈🐕🦋🐧🍌")
 

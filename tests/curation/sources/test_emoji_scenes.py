@@ -7,10 +7,10 @@ import re
 
 import pytest
 
+from skymm.curation import emoji
 from skymm.curation.emoji_scenes.instructions import COLOURS, NUMBERS, askable
 from skymm.curation.emoji_scenes.scene import Scene, encode, render
 from skymm.curation.negatives.balance import Asked
-from skymm.curation.sources import emoji
 from skymm.curation.sources.emoji_scenes import Source, facts_of
 from skymm.recipe.sources import EmojiScenesSource
 
@@ -130,10 +130,7 @@ def test_what_is_held_out_is_in_no_scene():
 
 
 def test_one_concept_is_enough():
-    from skymm.curation.emoji_scenes.parts import pool
-
-    recipe = EmojiScenesSource(format="emoji_scenes", tasks=["turns"], styles=["twemoji"], concepts=list("🐼🐕🦋"))
-    one = pool(recipe, "twemoji")[0]
+    one = emoji.pool("🐼🐕🦋", "twemoji")[0]
     for record in records(5, concepts=[one], styles=["twemoji"]):
         assert {item["char"] for item in record.extra["scene"]["items"]} == {one}
         asked = source(concepts=[one], styles=["twemoji"]).askable(record)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from skymm.curation import emoji
 from skymm.curation.drawing import SHEET, Colour, Sheet, scaled
-from skymm.curation.sources import emoji
 
 WHITE, BLACK, INK = (255, 255, 255), (22, 22, 24), (44, 40, 36)
 RED, DEEP_RED, GOLD, CREAM = (206, 38, 38), (150, 22, 26), (255, 214, 110), (253, 246, 228)

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from skymm.curation.sources import emoji
+from skymm.curation import emoji
 from skymm.evaluation.kits.chinese_scenes import families
 from skymm.evaluation.kits.chinese_scenes.questions import Picture, rows
 from skymm.evaluation.kits.chinese_scenes.things import things

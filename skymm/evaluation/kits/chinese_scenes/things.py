@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 
+from skymm.curation import emoji
 from skymm.curation.emoji_scenes.instructions import CELL_NAMES
 from skymm.curation.emoji_scenes.scene import CELLS, COLOURS, Item, Scene, render
-from skymm.curation.sources import emoji
 from skymm.evaluation.kits.chinese_scenes.questions import Picture, Twin, choice, pair, short
 from skymm.evaluation.kits.chinese_scenes.words import Text, Thing, sentence, words
 
