@@ -20,6 +20,7 @@ FLOORS = [
             "verdict",
             "statements",
             "thoughts",
+            "wording",
             "lexicon",
             "recipe",
             "assets",
