@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,20 +57,19 @@ def test_case_and_wrapping_change_nothing():
     assert [text for text in changed if "\\" not in text and "{" not in text] == []
 
 
-@pytest.mark.parametrize(
-    ("text", "right"),
-    [
-        ("There is a dog.", "unknown"),
-        ("有一只狗。", "unknown"),
-        ("There is no dog.", "no"),
-        ("图中没有狗", "no"),
-        ("有猫，没有狗", "no"),
-        ("Yes, it is not a cat.", "yes"),
-        ("There are two, so the answer is no", "no"),
-    ],
-)
-def test_without_the_question_a_denial_is_a_no_and_an_affirmation_says_nothing(text, right):
-    assert yes_no(text) == right
+WITHOUT_QUESTION = {
+    "There is a dog.": "unknown",
+    "有一只狗。": "unknown",
+    "There is no dog.": "no",
+    "图中没有狗": "no",
+    "有猫，没有狗": "no",
+    "Yes, it is not a cat.": "yes",
+    "There are two, so the answer is no": "no",
+}
+
+
+def test_without_the_question_a_denial_is_a_no_and_an_affirmation_says_nothing():
+    assert {text: yes_no(text) for text in WITHOUT_QUESTION} == WITHOUT_QUESTION
 
 
 @given(st.text(max_size=200), st.sampled_from(["", "Is there a dog?", "狗是红色的吗？"]))
@@ -80,7 +78,7 @@ def test_any_text_has_one_of_three_verdicts(text, question):
 
 
 def test_long_answers_take_no_time():
-    for text in (
+    parts = (
         "the ",
         "不",
         "a-",
@@ -94,5 +92,6 @@ def test_long_answers_take_no_time():
         "不是狗，",
         "\\boxed{",
         "没有",
-    ):
+    )
+    for text in parts:
         yes_no(text * 20_000, "Is there a dog?")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from skymm.evaluation.reading.option_words import UNSURE, named_in, plain
+from skymm.evaluation.reading.letters import named_in, plain, voices_doubt
 from skymm.text import normalise
 from skymm.thoughts import without_thoughts
 
@@ -98,7 +98,7 @@ def strict_open(response: str, golds: tuple[str, ...]) -> bool | None:
     doubt.
     """
     text = normalise(without_thoughts(response).replace("\n", " ; ")).replace(" ; ", "\n")
-    if not re.search(r"\w", text) or UNSURE.search(text.lower()):
+    if not re.search(r"\w", text) or voices_doubt(text):
         return None
     stated = list(_STATED.finditer(text))
     if stated:
