@@ -97,7 +97,7 @@ def measured(
     conversations = drawn(arguments.tokens, model.config.image_token_id)
     tokens = sum(len(one.ids) for one in conversations)
     inputs = pack(conversations) if packing else pad(conversations, pad_id=0, side="right")
-    inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+    inputs = {name: one.to(device) if isinstance(one, torch.Tensor) else one for name, one in inputs.items()}
     features = [torch.randn(len(conversations), 100, 320, device=device, dtype=dtype)]
     seconds = []
     for _ in range(arguments.steps + 2):

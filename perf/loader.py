@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from skymm.data.shard_writing import write_shards
 from skymm.data.shards import read_shard
 from skymm.data.stream import Stream
 from skymm.data.workers import PREFETCH, Loader
+from skymm.encoded import Encoded
 from skymm.images import decode_image
 from skymm.model.vision import Preprocessing
 
@@ -50,9 +50,9 @@ class See:
         return [torch.stack([self.preprocess(image) for image in images])]
 
 
-def no_words(conversation: Conversation) -> SimpleNamespace:
+def no_words(conversation: Conversation) -> list[Encoded]:
     """Words cost next to nothing beside pixels, and a tokenizer is not what is measured."""
-    return SimpleNamespace(key=conversation.key, images=conversation.images, targets=[], ids=[1], labels=[1])
+    return [Encoded(conversation.key, [1], [1], conversation.images)]
 
 
 def main() -> None:

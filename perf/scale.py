@@ -42,7 +42,7 @@ start-up: a rank finds, sizes and permutes all shards, and each of its workers d
 1000 samples: encoded bytes to conversations, nothing decoded; resume: from a cursor in the middle of a shard of a later
 epoch, finding all shards again; peak memory: of the process that did these; cache open, memory: of a cache of that many
 images, on top of what the process had; the newest 262,144 keys at most are in its memory, all others in files; mapped:
-pages of these files after 1000 look-ups, which all processes share and the system may take back, 20 bytes an image at
+pages of these files after 1000 look-ups, which all processes share and the system may take back, 28 bytes an image at
 most; sort: how long filling the cache stops, once in 262,144 images, at that size."""
 SHAPE = (49, 320)  # patches and width of the cache's one tower
 REAL_SHARDS, START_UP_LIMIT = 8, 10.0

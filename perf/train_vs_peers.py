@@ -137,14 +137,14 @@ def ours(arguments: argparse.Namespace, switches: set[str], out: Path) -> dict[s
     if "no_buckets" in switches:
         batches.sorted = lambda items, key: list(items)
     if "full_logits" in switches:
-        from skymm.model import modeling
+        from skymm.train.objectives import answers
 
-        def full(hidden: torch.Tensor, head: torch.nn.Module, labels: torch.Tensor):
+        def full(hidden: torch.Tensor, head: torch.nn.Module, labels: torch.Tensor, positions: torch.Tensor):
             logits, wanted = head(hidden[:, :-1]).float(), labels[:, 1:]
             losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
-            return losses[wanted != -100], wanted[wanted != -100]
+            return losses[wanted != -100]
 
-        modeling.gathered_cross_entropy = full
+        answers.gathered_cross_entropy = full
     log = read_log(loop.train(parse(recipe, StageRecipe), quiet=True))
     steps = [line["seconds"] for line in log]
     found = {"samples": arguments.samples, "tokens": sum(line["tokens"] for line in log)}

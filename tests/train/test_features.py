@@ -89,14 +89,15 @@ def test_a_killed_build_reads_no_finished_shard_again(stage, tiny_model, tmp_pat
     assert all(image_key(png(index)) in cache for index in range(80)) and sum(counted) == len(paths)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
-def test_training_reads_the_cache_and_learns_the_same(stage, tiny_model, precision, tmp_path):
-    stage = stage.model_copy(update={"features_precision": precision})
-    build_features(stage, tiny_model[0])
-    with_cache = read_log(loop.train(stage, quiet=True))
+def test_training_reads_the_cache_and_learns_the_same(stage, tiny_model, tmp_path):
     without = stage.model_copy(update={"features": None, "out": str(tmp_path / "without")})
-    for cached, computed in zip(with_cache, read_log(loop.train(without, quiet=True)), strict=True):
-        assert cached["loss"] == pytest.approx(computed["loss"], rel=0.01)
+    computed = read_log(loop.train(without, quiet=True))
+    for precision in ("bfloat16", "int8"):
+        places = {"features": str(tmp_path / precision), "out": str(tmp_path / f"with-{precision}")}
+        cached = stage.model_copy(update={"features_precision": precision, **places})
+        build_features(cached, tiny_model[0])
+        for one, other in zip(read_log(loop.train(cached, quiet=True)), computed, strict=True):
+            assert one["loss"] == pytest.approx(other["loss"], rel=0.01)
 
 
 def test_a_damaged_cache_is_refused_before_the_first_step(stage, tiny_model):

@@ -84,42 +84,20 @@ def test_finished_runs_are_kept_and_other_recipes_refused(tiny_stage):
         train(tiny_stage.model_copy(update={"steps": 11}), quiet=True)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3])
-def test_micro_batches_change_nothing(tiny_stage, size):
+def test_micro_batches_change_nothing(tiny_stage):
     no_dropout = tiny_stage.model.lora.model_copy(update={"dropout": 0.0})
     recipe = tiny_stage.model_copy(
         update={"model": tiny_stage.model.model_copy(update={"lora": no_dropout}), "steps": 3}
     )
     whole = train(recipe, quiet=True)
-    cut = train(recipe.model_copy(update={"out": recipe.out + "-cut", "micro_batch_size": size}), quiet=True)
-    for one, two in zip(losses(whole), losses(cut), strict=True):
-        assert one["loss"] == pytest.approx(two["loss"], rel=1e-6) and one["labels"] == two["labels"]
-        assert one["grad_norm"] == pytest.approx(two["grad_norm"], rel=1e-5)
-    for name, tensor in weights(whole).items():
-        # Adam moves a weight whose gradient is next to nothing by its rounding.
-        assert torch.allclose(tensor, weights(cut)[name], atol=1e-4)
-
-
-def test_a_feature_cache_gives_the_same_losses(tiny_stage, tmp_path):
-    from skymm.data.features import FeatureCache, image_key
-    from skymm.data.shards import expand, read_shard
-    from skymm.images import decode_image
-    from skymm.model.build import build_model
-
-    recipe = tiny_stage.model_copy(update={"steps": 3})
-    by_pixels = train(recipe, quiet=True)
-    model, processor = build_model(recipe.model)
-    shapes = [(tower.num_patches, tower.width) for tower in model.towers]
-    cache = FeatureCache(tmp_path / "features", fingerprints=model.config.tower_fingerprints, shapes=shapes)
-    pictures = [
-        (image_key(sample.members["jpg"]), decode_image(sample.members["jpg"], sample.key))
-        for shard in expand(recipe.data["instructions"].shards)
-        for sample in read_shard(shard)
-    ]
-    assert sum(cache.add(pictures, lambda images: model.encode_images(processor.pixels(images)))) == 24
-    cached = recipe.model_copy(update={"out": recipe.out + "-cached", "features": str(tmp_path / "features")})
-    for one, two in zip(losses(by_pixels), losses(train(cached, quiet=True)), strict=True):
-        assert one["loss"] == pytest.approx(two["loss"], abs=2e-2), "bf16 features are not fp32 ones, but close"
+    for size in (1, 3):
+        cut = train(recipe.model_copy(update={"out": f"{recipe.out}-{size}", "micro_batch_size": size}), quiet=True)
+        for one, two in zip(losses(whole), losses(cut), strict=True):
+            assert one["loss"] == pytest.approx(two["loss"], rel=1e-6) and one["labels"] == two["labels"]
+            assert one["grad_norm"] == pytest.approx(two["grad_norm"], rel=1e-5)
+        for name, tensor in weights(whole).items():
+            # Adam moves a weight whose gradient is next to nothing by its rounding.
+            assert torch.allclose(tensor, weights(cut)[name], atol=1e-4)
 
 
 def test_polarity_share_is_what_the_recipe_says(tiny_stage):

@@ -38,17 +38,18 @@ def stage(tiny_stage, tmp_path, monkeypatch):
     return as_toml(tiny_stage, tmp_path / "stage.toml")
 
 
-@pytest.mark.parametrize(("changes", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_a_start_refuses_is_told_before_it_and_leaves_nothing(stage, changes, words):
-    recipe = load(stage, StageRecipe, changes)
-    with pytest.raises((ValueError, OSError), match=words) as caught:
-        train(recipe, quiet=True)
-    assert not Path(recipe.out).exists(), "the directory is free for the recipe once it is mended"
-    with pytest.raises(type(caught.value), match=words):
-        check(recipe)
-    found = {one.name: one for one in examine(stage, changes).findings}
-    assert found["does not start"].seen == str(caught.value) and found["does not start"].cost == 1
-    assert not Path(recipe.out).exists()
+def test_what_a_start_refuses_is_told_before_it_and_leaves_nothing(stage):
+    for name, (changes, words) in REFUSED.items():
+        recipe = load(stage, StageRecipe, changes)
+        with pytest.raises((ValueError, OSError), match=words) as caught:
+            check(recipe)
+        assert not Path(recipe.out).exists(), f"{name}: the directory is free for the recipe once it is mended"
+        if name in ("few", "wanted"):  # one before a model is loaded, one after it
+            with pytest.raises(type(caught.value), match=words):
+                train(recipe, quiet=True)
+            found = {one.name: one for one in examine(stage, changes).findings}
+            assert found["does not start"].seen == str(caught.value) and found["does not start"].cost == 1
+            assert not Path(recipe.out).exists()
 
 
 def test_a_check_of_what_can_start_says_so_and_leaves_nothing(stage, tmp_path):
