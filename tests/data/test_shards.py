@@ -118,8 +118,10 @@ def test_shards_of_another_kind_are_refused(tmp_path, members, words):
 def test_text_only_needs_a_json_without_images(tmp_path):
     assert len(list(read_shard(tar_of(tmp_path / "ok.tar", [("a.json", TEXT)])))) == 1
     shows = conversation("a", "jpg").to_json().encode()
-    with pytest.raises(ShardError, match=r"shows the images \['jpg'\] but has only a\.json"):
-        list(read_shard(tar_of(tmp_path / "x.tar", [("a.json", shows)])))
+    path = tar_of(tmp_path / "x.tar", [("a.json", shows), ("b.json", TEXT)])
+    for start in (0, 1):
+        with pytest.raises(ShardError, match=r"shows the images \['jpg'\] but has only a\.json"):
+            list(read_shard(path, start))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])

@@ -94,6 +94,13 @@ def test_a_stage_changes_exactly_what_it_trains(tiny_model):
         assert parts == set(trains)
 
 
+def test_only_training_looks_at_a_blank_image(tiny_model):
+    model, processor = tiny_model
+    ids = torch.tensor([processor.chat.encode(chat(images=())).ids])
+    model.freeze_for(["resampler"])
+    assert model.train().embed(ids, None).requires_grad and not model.eval().embed(ids, None).requires_grad
+
+
 def test_training_an_unknown_or_absent_part_is_refused(tiny_model, tiny_model_recipe):
     model, _ = tiny_model
     with pytest.raises(ValueError, match="found 'towers'"):

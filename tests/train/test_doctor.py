@@ -131,6 +131,7 @@ THERE = [
     (runs.clipped, {"grad_norm": lambda step: 0.5 if step % 20 == 0 else 3.0}, "95 %"),
     (runs.spikes, {"grad_norm": lambda step: 20.0 if step in (50, 300) else 0.9}, "2 steps, first at 50, 300"),
     (runs.skipped, {"skipped": {"too long": 50, "unreadable image": 2}}, "50 of 52 because of: too long"),
+    (runs.skipped, {"skipped": {"too long": 400 * 32}}, "50 % of the samples were skipped"),
     (runs.negative_share, {"negative_share": 0.2}, "20 % of the answers are negative, the recipe wants 50 %"),
     (runs.negative_share, {"negative_share": 0.8}, "80 %"),
 ]

@@ -3,12 +3,14 @@ whoever measures, and decides which model is best.
 """
 
 import json
+import traceback
 from types import SimpleNamespace
 
 import pytest
 import torch
 from launching import losses
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skymm.conversation import Conversation, Turn
 from skymm.data.batches import pack
@@ -103,9 +105,39 @@ def test_liger_belongs_to_answers_needs_cuda_and_never_measures(tiny_model, tiny
         objective.losses(model, inputs)
 
 
-# --- held out ---------------------------------------------------------------------------------------------------------
-
 ALONE = SimpleNamespace(process_index=0, num_processes=1, device=torch.device("cpu"))
+
+
+class Asked(TorchDispatchMode):
+    """Where in skymm an operator was called whose result only the device knows: on a GPU each makes Python wait for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket.__name__ in ("_local_scalar_dense", "nonzero", "masked_select", "_unique2"):
+            files = [frame.filename for frame in traceback.extract_stack()[:-1]]
+            caller = next(name for name in reversed(files) if "/torch/" not in name)
+            self.found += [caller] if "/skymm/" in caller else []  # transformers looks at its position ids
+        return function(*args, **kwargs or {})
+
+
+def test_a_pass_forward_and_backward_asks_the_device_for_nothing_that_python_knows(tiny_model, tiny_stage):
+    model, processor = tiny_model
+    model.language_model.set_attn_implementation("sdpa")
+    model.train().freeze_for(["resampler", "lora"])
+    items = iter(mixture_of(tiny_stage, preparation(tiny_stage, model, processor), ALONE, None, None))
+    (batch,) = cutter(tiny_stage, processor, packing=False)([next(items) for _ in range(3)])
+    with Asked() as asked:
+        losses_of(model, batch.to(torch.device("cpu")), objective_of(tiny_stage))[0].backward()
+    assert not asked.found
+    with Asked() as asked:
+        model(**{name: batch.inputs[name] for name in ("input_ids", "labels", "pixel_values")})
+    assert len(asked.found) == 2, "where nobody knows it, the face for transformers asks where labels and images stand"
+
+
+# --- held out ---------------------------------------------------------------------------------------------------------
 
 
 def resampler(model):
