@@ -22,8 +22,6 @@ from skymm.text import normalise
 
 NOTHING = "-"  # the name in the lines of forms that contain a thing's name and are no thing
 
-Vocabulary = tuple["Word", ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -88,7 +86,7 @@ def find(name: str) -> Word | None:
     return lexicon.words[best.word] if best else None
 
 
-def vocabulary(name: str) -> Vocabulary:
+def vocabulary(name: str) -> tuple[Word, ...]:
     """The words of a vocabulary such as "coco80", in the order of the table. Raises ValueError for one that is not there."""
     found = tuple(word for word in load().words.values() if name in word.flags)
     if not found:

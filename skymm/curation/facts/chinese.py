@@ -9,11 +9,11 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
-from typing import NamedTuple
 
 from skymm.curation.facts.parsed_caption import (
     LIVING_AND_MORE,
     Mention,
+    Noun,
     ParsedCaption,
     Span,
     StatedRelation,
@@ -22,7 +22,7 @@ from skymm.curation.facts.parsed_caption import (
     pattern,
     quoted,
 )
-from skymm.lexicon import CHINESE_NUMBERS, Form, colours_in, forms_of, kinds_of, load, part_of
+from skymm.lexicon import CHINESE_NUMBERS, colours_in, forms_of, kinds_of, load, part_of
 from skymm.text import words
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -32,19 +32,6 @@ _LONGEST = 5  # jieba's words that together make one name
 
 
 _pattern = partial(pattern, language="zh")
-
-
-class _Noun(NamedTuple):
-    """A name in the text from `start` to `end`, and what it may mean."""
-
-    start: int
-    end: int
-    forms: tuple[Form, ...]
-
-    @property
-    def form(self) -> Form:
-        """The least doubtful."""
-        return min(self.forms, key=lambda form: form.doubtful)
 
 
 def parse_chinese(text: str) -> ParsedCaption:
@@ -77,7 +64,7 @@ def _word_spans(text: str, hidden: Sequence[Span]) -> list[Span]:
     return spans
 
 
-def _nouns_in(text: str, hidden: Sequence[Span]) -> list[_Noun]:
+def _nouns_in(text: str, hidden: Sequence[Span]) -> list[Noun]:
     """The longest names from left to right that end where a word ends. One that begins within a word (两人, 骑马) has only
     what may stand before a name in front of it.
     """
@@ -90,7 +77,7 @@ def _nouns_in(text: str, hidden: Sequence[Span]) -> list[_Noun]:
     return found
 
 
-def _longest_name(text: str, spans: Sequence[Span], index: int) -> tuple[_Noun | None, int]:
+def _longest_name(text: str, spans: Sequence[Span], index: int) -> tuple[Noun | None, int]:
     """The longest name that begins in a word, and which word comes after it."""
     names = load().chinese
     start = spans[index][0]
@@ -105,7 +92,7 @@ def _longest_name(text: str, spans: Sequence[Span], index: int) -> tuple[_Noun |
                 name = text[begin:stop].lower()
                 ends_well = stop == end or _pattern("after").fullmatch(text, stop, end)
                 if name in names and ends_well and not _only_counts(text, begin, stop):
-                    return _Noun(begin, stop, names[name]), last + 1
+                    return Noun(begin, stop, names[name]), last + 1
     return None, index + 1
 
 
@@ -121,7 +108,7 @@ def _only_counts(text: str, start: int, end: int) -> bool:
 class _Caption:
     """`text` is without what is quoted."""
 
-    def __init__(self, text: str, nouns: Sequence[_Noun]) -> None:
+    def __init__(self, text: str, nouns: Sequence[Noun]) -> None:
         self.text, self.nouns = text, nouns
 
     def mention(self, index: int) -> Mention:
@@ -218,7 +205,7 @@ class _Caption:
             for match in _pattern("depictions").finditer(tail)
         )
 
-    def _describes(self, noun: _Noun) -> bool:
+    def _describes(self, noun: Noun) -> bool:
         return self.text[noun.end] == "的" or _pattern("compared").match(self.text, noun.end) is not None
 
 
@@ -270,7 +257,7 @@ def _colour_patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str
     )
 
 
-def _colours_in(text: str, left: str, noun: _Noun) -> tuple[str, Span | None]:
+def _colours_in(text: str, left: str, noun: Noun) -> tuple[str, Span | None]:
     """ "黑白相间" -> "black and white", and its span within `left`; none where it is said after the noun ("猫是黑色的")."""
     before, alone, after = _colour_patterns()
     match = before.search(left) or alone.search(left)

@@ -28,11 +28,11 @@ class Statistics:
 
     def add(self, facts: Facts) -> None:
         """One record's."""
-        names = sorted({word.en for thing in facts.things if (word := find(thing.name))})
+        names = {word.en for thing in facts.things if (word := find(thing.name))}
         self.records += 1
         self.things.update(names)
         for name in names:
-            self.together.setdefault(name, Counter()).update(other for other in names if other != name)
+            self.together.setdefault(name, Counter()).update(names - {name})
 
     def merge(self, other: Statistics) -> None:
         """Adds what another process counted; the order of merging does not matter."""
@@ -54,17 +54,17 @@ class Statistics:
         """Those that are most often together with what is there first; none that never was."""
         wanted = set(candidates)
         counts: Counter[str] = Counter()
-        for one in sorted(set(there)):
+        for one in set(there):
             counts.update({name: number for name, number in self.together.get(one, {}).items() if name in wanted})
         return _ranked(counts)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, the same for the same counts whatever the order in which they came."""
-        rows = {
-            name: {other: number for other, number in sorted(row.items()) if name < other}
-            for name, row in sorted(self.together.items())
-        }
-        pairs = {name: row for name, row in rows.items() if row}
+        pairs: dict[str, dict[str, int]] = {}
+        for name, row in sorted(self.together.items()):
+            for other, number in sorted(row.items()):
+                if name < other:
+                    pairs.setdefault(name, {})[other] = number
         return {"records": self.records, "things": dict(sorted(self.things.items())), "pairs": pairs}
 
     @classmethod

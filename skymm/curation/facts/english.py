@@ -14,6 +14,7 @@ from typing import NamedTuple
 from skymm.curation.facts.parsed_caption import (
     LIVING_AND_MORE,
     Mention,
+    Noun,
     ParsedCaption,
     Span,
     StatedRelation,
@@ -22,7 +23,7 @@ from skymm.curation.facts.parsed_caption import (
     pattern,
     quoted,
 )
-from skymm.lexicon import ENGLISH_NUMBERS, Form, forms_of, kinds_of, load, part_of, plural_of
+from skymm.lexicon import ENGLISH_NUMBERS, forms_of, kinds_of, load, part_of, plural_of
 
 _TOKEN = re.compile(r"['’](?:s|re|ll|ve|d|m|t)\b|[^\W_]+|[^\w\s]", re.I)
 _LEFT = 7  # words that may stand before a noun
@@ -33,19 +34,6 @@ class Token(NamedTuple):
     start: int
     end: int
     glued: bool  # a hyphen stands before it
-
-
-class _Noun(NamedTuple):
-    """A name of tokens `first` to `after`, and what it may mean; () where it means no thing, which hides what is in it."""
-
-    first: int
-    after: int
-    forms: tuple[Form, ...]
-
-    @property
-    def form(self) -> Form:
-        """The least doubtful."""
-        return min(self.forms, key=lambda form: form.doubtful)
 
 
 @lru_cache(maxsize=1)
@@ -116,7 +104,7 @@ class _Caption:
         self.texts = [token.text for token in tokens]
         self.nouns = self._nouns()
 
-    def _nouns(self) -> list[_Noun]:
+    def _nouns(self) -> list[Noun]:
         """The longest forms from left to right; forms that name nothing are passed over, and so hide what is in them."""
         forms, found, position = load().english, [], 0
         while position < len(self.texts):
@@ -124,7 +112,7 @@ class _Caption:
             for size in range(min(longest_form(), len(self.texts) - position), 0, -1):
                 key = tuple(self.texts[position : position + size])
                 if key in forms:
-                    found.append(_Noun(position, position + size, forms[key]))
+                    found.append(Noun(position, position + size, forms[key]))
                     step = size
                     break
             position += step
@@ -136,19 +124,19 @@ class _Caption:
     def span(self, first: int, after: int) -> Span:
         return self.tokens[first].start, self.tokens[after - 1].end
 
-    def mention(self, noun: _Noun) -> Mention:
+    def mention(self, noun: Noun) -> Mention:
         form = noun.form
         word = load().words[form.word]
-        first, first_modifier = self._phrase(noun.first)
-        modifiers = range(first_modifier, noun.first)
-        before = self.texts[first : noun.first]
+        first, first_modifier = self._phrase(noun.start)
+        modifiers = range(first_modifier, noun.start)
+        before = self.texts[first : noun.start]
         number_at, number = self._number(first, noun, word.form)
         many = form.plural if word.form == "count" else None
         if number is not None:
             many = number > 1
         elif many is None and word.form == "count" and before[:1] and before[0] in closed_class("articles"):
             many = False
-        colours, colour_span = self._colours(modifiers, noun.after)
+        colours, colour_span = self._colours(modifiers, noun.end)
         dressed = self._dressed_in(first, noun)
         if dressed or "person" in kinds_of(word.en):
             colours, colour_span = "", None  # of people, colours mean something else
@@ -156,8 +144,8 @@ class _Caption:
         attributes = tuple(dict.fromkeys(table[self.texts[one]] for one in modifiers if self.texts[one] in table))
         return Mention(
             word.en,
-            self.span(noun.first, noun.after),
-            self.span(first, noun.after),
+            self.span(noun.start, noun.end),
+            self.span(first, noun.end),
             not dressed and self._is_sure(first, noun),
             number,
             self.span(number_at, number_at + 1) if number_at is not None else None,
@@ -165,7 +153,7 @@ class _Caption:
             not closed_class("definite").isdisjoint(before),
             colours,
             colour_span,
-            attributes + self._predicate_attributes(noun.after),
+            attributes + self._predicate_attributes(noun.end),
         )
 
     # --- what stands before a noun, and is said of it ---
@@ -196,17 +184,17 @@ class _Caption:
             return before not in closed_class("determiners") or before in closed_class("vague_numbers")
         return False
 
-    def _number(self, first: int, noun: _Noun, kind: str) -> tuple[int | None, int | None]:
+    def _number(self, first: int, noun: Noun, kind: str) -> tuple[int | None, int | None]:
         """Where an exact number is said, and the number."""
         if kind != "count":
             return None, None
         form = noun.form
         place = first + (self.at(first) in closed_class("definite"))
         before, text = self.at(place - 1), self.at(place)
-        if place < noun.first and text in ENGLISH_NUMBERS:
+        if place < noun.start and text in ENGLISH_NUMBERS:
             number = ENGLISH_NUMBERS[text]
             spoilers = closed_class("number_spoilers")
-            spoiled = before in spoilers or not spoilers.isdisjoint(self.texts[place + 1 : noun.first])
+            spoiled = before in spoilers or not spoilers.isdisjoint(self.texts[place + 1 : noun.start])
             fits = form.plural is not False if number > 1 else form.plural is False
             glued = self.tokens[place + 1].glued  # two-story
             one_of_them = before == "of" and self.at(place - 2) not in ("group", "team", "herd", "flock", "pack")
@@ -256,22 +244,22 @@ class _Caption:
         following = self.at(position)
         return not following.isalpha() or following in closed_class("followers")
 
-    def _dressed_in(self, first: int, noun: _Noun) -> bool:
+    def _dressed_in(self, first: int, noun: Noun) -> bool:
         """Whether the colour before a noun is what somebody is dressed in, and the noun may be what they do: "a man in red
         watches the game", but "a man in red shoes", "in green grass".
         """
-        between = self.texts[first : noun.first]
+        between = self.texts[first : noun.start]
         coloured = not forms_of("colours", "en").keys().isdisjoint(between)
         if self.at(first - 1) != "in" or not coloured or not closed_class("articles").isdisjoint(between):
             return False
-        last, word = self.at(noun.after - 1), noun.form.word
+        last, word = self.at(noun.end - 1), noun.form.word
         verb = last in closed_class("verbs") or last in closed_class("third_persons")
         worn = "clothes" in kinds_of(word) or load().words[word].worn
         return verb or (noun.form.plural is True and not worn)
 
     # --- whether the text says that it is there ---
 
-    def _is_sure(self, first: int, noun: _Noun) -> bool:
+    def _is_sure(self, first: int, noun: Noun) -> bool:
         form = noun.form
         return (
             not form.doubtful
@@ -281,21 +269,21 @@ class _Caption:
             and not self._imagined(first, noun)
         )
 
-    def _is_noun(self, noun: _Noun) -> bool:
+    def _is_noun(self, noun: Noun) -> bool:
         """Whether what is a verb or an adjective too stands as a noun."""
-        before, form = self.at(noun.first - 1), noun.form
+        before, form = self.at(noun.start - 1), noun.form
         colours, attributes = forms_of("colours", "en"), forms_of("attributes", "en")
         counted = before in closed_class("determiners")
-        if " ".join(self.texts[noun.first : noun.after]) in colours:
-            following, then = self.at(noun.after), self.at(noun.after + 1)
+        if " ".join(self.texts[noun.start : noun.end]) in colours:
+            following, then = self.at(noun.end), self.at(noun.end + 1)
             described = following in ("and", "or") and (then in colours or then in attributes)
             return counted and following != "," and not described
         if before in ("to", "who", "that", "which", "they", "it", "he", "she", "can", "will"):
             return False
         if before.endswith("ly") and before not in closed_class("verbs"):
             return False
-        behind = next((other for other in self.nouns if other.after == noun.first and other.forms), None)
-        if behind and self.at(behind.first) not in closed_class("verbs"):
+        behind = next((other for other in self.nouns if other.end == noun.start and other.forms), None)
+        if behind and self.at(behind.start) not in closed_class("verbs"):
             # "a man boxes", "people fish", but "the living room mirror"
             return form.plural is False and behind.forms[0].plural is False and form.word != "train"
         return (
@@ -309,24 +297,24 @@ class _Caption:
             or before in attributes
         )
 
-    def _ends_here(self, noun: _Noun) -> bool:
+    def _ends_here(self, noun: Noun) -> bool:
         """Whether the noun is the last of its phrase: a dog, but not of "dog food", "dog-friendly" or "the dog's bowl"."""
-        if noun.after >= len(self.tokens):
+        if noun.end >= len(self.tokens):
             return True
-        following, form = self.tokens[noun.after], noun.form
+        following, form = self.tokens[noun.end], noun.form
         if following.glued:
             return following.text in ("covered", "lined", "filled", "and")
         if following.text == "'s":
-            if self.at(noun.after + 1) in closed_class("followers") or "person" in kinds_of(form.word):
+            if self.at(noun.end + 1) in closed_class("followers") or "person" in kinds_of(form.word):
                 return True
-            owned = next((one for one in self.nouns if one.first > noun.after), None)
+            owned = next((one for one in self.nouns if one.start > noun.end), None)
             return bool(owned and owned.forms and part_of(owned.forms[0].word, form.word))
         if not following.text.isalpha():
             return following.text not in ("&", "'") or form.plural is True
         if following.text in closed_class("followers") or following.text in closed_class("clause_ends"):
             return True
         # "people fish", "a dog lies"; else one noun before another
-        is_name = any(one.first == noun.after for one in self.nouns)
+        is_name = any(one.start == noun.end for one in self.nouns)
         return _is_verb(following.text, form.plural) and not (is_name and following.text in closed_class("not_verbs"))
 
     def _clause_start(self, position: int) -> int:
@@ -334,20 +322,20 @@ class _Caption:
             position -= 1
         return position
 
-    def _denied(self, noun: _Noun) -> bool:
-        said = self.texts[self._clause_start(noun.first) : noun.first]
+    def _denied(self, noun: Noun) -> bool:
+        said = self.texts[self._clause_start(noun.start) : noun.start]
         if not (closed_class("negations").isdisjoint(said) and closed_class("hypothetical").isdisjoint(said)):
             return True
-        if self.at(noun.after) not in ("is", "are", "was", "were", "seem", "seems"):
+        if self.at(noun.end) not in ("is", "are", "was", "were", "seem", "seems"):
             return False
-        first, second = self.at(noun.after + 1), self.at(noun.after + 2)
+        first, second = self.at(noun.end + 1), self.at(noun.end + 2)
         return first in ("missing", "absent", "gone", "nowhere", "invisible") or (
             first in ("not", "'t") and second in ("there", "visible", "seen", "shown", "present", "in", "allowed", "to")
         )
 
-    def _imagined(self, first: int, noun: _Noun) -> bool:
+    def _imagined(self, first: int, noun: Noun) -> bool:
         """Toys, pictures, comparisons: what is named but not there."""
-        before = self.texts[first : noun.first]
+        before = self.texts[first : noun.start]
         if LIVING_AND_MORE & kinds_of(noun.form.word) and not closed_class("imitations").isdisjoint(before):
             return True
         lead, earlier = self.at(first - 1), self.at(first - 2)
@@ -355,7 +343,7 @@ class _Caption:
             return True
         if lead == "from" and earlier in ("made", "built", "carved", "constructed", "away"):
             return True
-        return any(self._depicts(one) for one in range(max(1, self._clause_start(noun.first)), noun.first))
+        return any(self._depicts(one) for one in range(max(1, self._clause_start(noun.start)), noun.start))
 
     def _depicts(self, position: int) -> bool:
         """Whether what follows is only shown: "a statue of", but not "a photo of" where that is all the caption is."""
@@ -369,13 +357,13 @@ class _Caption:
 
     # --- where things are ---
 
-    def relations(self, kept: list[tuple[_Noun, Mention]]) -> tuple[StatedRelation, ...]:
+    def relations(self, kept: list[tuple[Noun, Mention]]) -> tuple[StatedRelation, ...]:
         """Said of two nouns with nothing but the relation between them: "a cat lying on the table"."""
         stated = []
         for index, ((noun, subject), (_, object_)) in enumerate(pairwise(kept)):
             if not (subject.sure and object_.sure) or subject.word == object_.word:
                 continue
-            between = [token for token in self.tokens[noun.after :] if token.end <= object_.phrase[0]]
+            between = [token for token in self.tokens[noun.end :] if token.end <= object_.phrase[0]]
             line = " ".join(token.text for token in between)
             match = _between().fullmatch(line)
             if match is None:

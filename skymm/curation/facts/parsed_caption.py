@@ -10,13 +10,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
-from skymm.lexicon import kinds_of
+from skymm.lexicon import Form, kinds_of
 
 Span = tuple[int, int]
 LIVING_AND_MORE = frozenset({"animal", "person", "plant", "vehicle", "food"})
 """What is only an imitation of these is none of them: a toy car, a stuffed elephant."""
+
+
+class Noun(NamedTuple):
+    """A name from `start` to `end`, in characters of a Chinese and tokens of an English caption, and what it may mean; without
+    forms it means no thing.
+    """
+
+    start: int
+    end: int
+    forms: tuple[Form, ...]
+
+    @property
+    def form(self) -> Form:
+        """The least doubtful."""
+        return min(self.forms, key=lambda form: form.doubtful)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,18 +18,8 @@ from typing import Any
 from skymm.conversation import Turn
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.facts.picture_facts import PictureFacts, Present, facts_about
+from skymm.curation.negatives import wording
 from skymm.curation.negatives.balance import Askable, Asked, Key, Rules, Unless, kind_of
-from skymm.curation.negatives.wording import (
-    colour_phrase,
-    counted,
-    is_plural,
-    listed,
-    noun,
-    sentence,
-    some,
-    spoken_of,
-    thing_fields,
-)
 from skymm.curation.record import Record
 from skymm.lexicon import (
     NUMBERS,
@@ -95,11 +85,11 @@ class Existence(Kind):
 
     def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
         word, language = load().words[asked.key[0]], asked.language
-        fields = thing_fields(word, several, language)
+        fields = wording.thing_fields(word, several, language)
         if asked.polarity == "positive":
             present = _present(picture, word.en)
             fields["some"] = _spoken_of(present, language)
-            fields["be"] = "are" if is_plural(word, present.many) else "is"
+            fields["be"] = "are" if wording.is_plural(word, present.many) else "is"
         return fields
 
 
@@ -115,9 +105,9 @@ class Colour(Kind):
     def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
         present, language = _present(picture, asked.key[0]), asked.language
         assert present.colours
-        return thing_fields(present.word, present.many, language) | {
-            "value": colour_phrase(asked.key[1:2], language),
-            "truth": colour_phrase(present.colours, language),
+        return wording.thing_fields(present.word, present.many, language) | {
+            "value": wording.colour_phrase(asked.key[1:2], language),
+            "truth": wording.colour_phrase(present.colours, language),
         }
 
 
@@ -146,7 +136,7 @@ class Attribute(Kind):
         table, (name, said, _) = descriptions("attributes"), asked.key
         present, group = _present(picture, name), table[said].group
         truth = next(one for one in present.attributes if table[one].group == group)
-        return thing_fields(present.word, present.many, asked.language) | {
+        return wording.thing_fields(present.word, present.many, asked.language) | {
             field: one.predicate if asked.language == "zh" else one.en_predicate or one.en
             for field, one in (("value", table[said]), ("truth", table[truth]))
         }
@@ -156,17 +146,17 @@ class Count(Kind):
     """(thing, number)"""
 
     def askable(self, picture: PictureFacts, *_: Any) -> dict[str, Sides]:
-        counted = [(one.word.en, one.count) for one in picture.present if one.count and one.word.askable]
-        yes = [(name, str(number)) for name, number in counted]
-        no = [(name, str(wrong)) for name, number in counted for wrong in wrong_numbers(number)]
+        there = [(one.word.en, one.count) for one in picture.present if one.count and one.word.askable]
+        yes = [(name, str(number)) for name, number in there]
+        no = [(name, str(wrong)) for name, number in there for wrong in wrong_numbers(number)]
         return {"": (yes, no)}
 
     def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
         present, said, language = _present(picture, asked.key[0]), int(asked.key[1]), asked.language
         assert present.count
-        return thing_fields(present.word, False, language) | {
-            "value": counted(present.word, said, language),
-            "truth": counted(present.word, present.count, language),
+        return wording.thing_fields(present.word, False, language) | {
+            "value": wording.counted(present.word, said, language),
+            "truth": wording.counted(present.word, present.count, language),
             "number": NUMBERS[said][language == "zh"],
             "Be": "Is" if said == 1 else "Are",
             "be": "is" if present.count == 1 else "are",
@@ -194,10 +184,10 @@ class Position(Kind):
         if asked.polarity == "negative":
             fitting = [one for one in placed(picture) if (one[0].word.en, one[2].word.en) == (name, other)]
             truth = next(relation for _, relation, _, wrong in fitting if said in wrong)
-        return thing_fields(subject.word, subject.many, asked.language) | {
+        return wording.thing_fields(subject.word, subject.many, asked.language) | {
             "value": self._phrase(said, chinese),
             "truth": self._phrase(truth, chinese),
-            "object": object_.word.zh if chinese else noun(object_.word, object_.many),
+            "object": object_.word.zh if chinese else wording.noun(object_.word, object_.many),
         }
 
     def _phrase(self, relation: str, chinese: bool) -> str:
@@ -251,7 +241,7 @@ class FalsePremise(Kind):
     def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
         form, name, number = asked.key
         if asked.polarity == "negative":
-            return thing_fields(load().words[name], number == MANY, asked.language)
+            return wording.thing_fields(load().words[name], number == MANY, asked.language)
         # The same as the question of the kind of this name, asked for what is so.
         present = _present(picture, name)
         if form == "position":
@@ -329,8 +319,8 @@ def exchange(asked: Asked, picture: PictureFacts, last: bool, explained_share: f
         choices = sentences["yes" if there else "no"]
         answer = rng.choice([one for one in choices if "{seen" not in one or "seen" in fields]).format_map(fields)
     return (
-        Turn("user", sentence(question.format_map(fields))),
-        Turn("assistant", sentence(answer), (), asked.polarity, asked.label, asked.language),
+        Turn("user", wording.sentence(question.format_map(fields))),
+        Turn("assistant", wording.sentence(answer), (), asked.polarity, asked.label, asked.language),
     )
 
 
@@ -339,7 +329,7 @@ def exchange(asked: Asked, picture: PictureFacts, last: bool, explained_share: f
 
 def _number(*things: Present) -> str:
     """Whether a question speaks of them in the plural: it has to be the same for both twins."""
-    return " ".join(MANY if is_plural(one.word, one.many) else "one" for one in things)
+    return " ".join(MANY if wording.is_plural(one.word, one.many) else "one" for one in things)
 
 
 def _present(picture: PictureFacts, name: str) -> Present:
@@ -402,7 +392,7 @@ def placed(picture: PictureFacts) -> list[tuple[Present, str, Present, tuple[str
 
 
 def _spoken_of(present: Present, language: str) -> str:
-    return spoken_of(present.word, present.many, present.single, present.count, language)
+    return wording.spoken_of(present.word, present.many, present.single, present.count, language)
 
 
 def _seen_instead(rng: random.Random, picture: PictureFacts, language: str) -> Fields:
@@ -423,9 +413,9 @@ def _seen_instead(rng: random.Random, picture: PictureFacts, language: str) -> F
         if language == "zh":
             there = f"{object_.word.zh}{descriptions('relations')[relation].zh}有{_spoken_of(subject, language)}"
             return {"seen": there, "seen_there": f"图里{there}"}
-        return {"seen": f"{some(subject.word)} {relation} {some(object_.word)}"}
+        return {"seen": f"{wording.some(subject.word)} {relation} {wording.some(object_.word)}"}
     if not told:
         return {}
     chosen = told if len(told) <= _MOST_SEEN else sorted(rng.sample(told, _MOST_SEEN), key=told.index)
-    there = listed([_spoken_of(one, language) for one in chosen], language)
+    there = wording.listed([_spoken_of(one, language) for one in chosen], language)
     return {"seen": there, "seen_there": f"图里有{there}"}
