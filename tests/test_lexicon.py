@@ -26,23 +26,26 @@ def test_there_are_hundreds_of_words_each_with_a_measure():
     assert len({word.zh for word in words}) == len(words)
 
 
-@pytest.mark.parametrize(
-    ("name", "word"),
-    [
-        ("Dogs", "dog"), ("puppies", "dog"), ("小狗", "dog"), ("people", "person"), ("men", "man"), ("kitten", "cat"),
-        ("geese", "goose"),
-        ("knives", "knife"), ("T-shirt", "t-shirt"), ("t shirts", "t-shirt"), ("T恤", "t-shirt"), ("hot-dog", "hot dog"),
-        ("热狗", "hot dog"), ("sofa", "couch"), ("fridge", "refrigerator"), ("mouse", "mouse"), ("鼠标", "mouse"),
-        ("斑马", "zebra"), ("马", "horse"), ("cellphone", "cell phone"), ("scissors", "scissors"), ("ｃａｔ", "cat"),
-    ],
-)  # fmt: skip
-def test_words_are_found_by_any_name(name, word):
-    assert find(name).en == word
-
-
-@pytest.mark.parametrize("name", ["", "flux capacitor", "horseradish", "人类", "木马", "的"])
-def test_what_is_no_such_thing_is_not_found(name):
-    assert find(name) is None
+def test_words_are_found_by_any_name():
+    for word, names in {
+        "dog": "Dogs, puppies, 小狗",
+        "person": "people",
+        "man": "men",
+        "cat": "kitten, ｃａｔ",
+        "goose": "geese",
+        "knife": "knives",
+        "t-shirt": "T-shirt, t shirts, T恤",
+        "hot dog": "hot-dog, 热狗",
+        "couch": "sofa",
+        "refrigerator": "fridge",
+        "mouse": "mouse, 鼠标",
+        "zebra": "斑马",
+        "horse": "马",
+        "cell phone": "cellphone",
+        "scissors": "scissors",
+    }.items():
+        assert {find(name).en for name in names.split(", ")} == {word}
+    assert not any(map(find, ["", "flux capacitor", "horseradish", "人类", "木马", "的"]))  # fmt: skip
 
 
 def test_unknown_vocabularies_are_refused():

@@ -6,88 +6,67 @@ import logging
 import subprocess
 import sys
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skymm.text import foreign, frequency, language_of, normalise, words
 
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("Is there a dog?", "en"),
-        ("图中有狗吗？", "zh"),
-        ("What does 福 mean?", "en"),
-        ("这是一只 golden retriever 吗", "zh"),
-        ("OCR识别", "zh"),
-        ("是", "zh"),
-        ("沒有", "zh"),
-        ("二〇二三", "zh"),
-        ("𠮷", "zh"),
-        ("2023年有3只狗", "zh"),
-        ("12 34 56 只", "zh"),
-        ("", "en"),
-        ("123 ...", "en"),
-        ("，。！", "en"),
+LANGUAGES = {
+    "en": ["Is there a dog?", "What does 福 mean?", "", "123 ...", "，。！"],
+    "zh": [
+        "图中有狗吗？",
+        "这是一只 golden retriever 吗",
+        "OCR识别",
+        "是",
+        "沒有",
+        "二〇二三",
+        "𠮷",
+        "2023年有3只狗",
+        "12 34 56 只",
     ],
-)
-def test_language(text, language):
-    assert language_of(text) == language
+}
+FOREIGN = """
+赤い車が道路に駐車しています。|猫のイラスト素材|東京都渋谷区の夜景写真|渋谷駅前|桜|ネコ|ภาพ Bangkok ประเทศไทย
+고양이가 소파 위에 앉아 있습니다|두 마리의 개 dog|Красный автобус|حافلة حمراء|รถบัสสีแดงบนถนน|אוטובוס אדום ברחוב
+सड़क पर एक लाल बस|Ένα κόκκινο λεωφορείο|Un bus rouge dans la rue|Ein roter Bus auf der Straße|En röd buss på gatan
+Un autobús rojo en la calle|Um ônibus na rua de Lisboa|Een rode bus in de straat|Một chiếc xe buýt màu đỏ"""
+NOT_FOREIGN = """
+A red bus in a street.|一辆红色巴士|臺灣的夜市|鲜の每日|牌子上写着“さくら”两个字|二〇二三|李镕基|陳喆|𠮷
+The word ありがとう means thank you.|Is it спасибо or thanks?|λ = 5|α β|Yes|12|Los Angeles at night|iPhone手机|na
+Robert De Niro in a cafe|Leonardo da Vinci|crème brûlée|Las Vegas skyline|a woman in Rio de Janeiro|OCR识别|"""
+NORMAL = [
+    ("Ｙｅｓ！", "Yes!"),
+    ("是，的：１２", "是,的:12"),
+    ("没有。", "没有。"),
+    ("  a \t\n b\u3000c\u00a0d ", "a b c d"),
+    ("a\u200bb\ufeff", "ab"),
+    ("ﬁne", "fine"),
+    ("e\u0301", "é"),
+    ("", ""),
+]
+WORDS = [
+    ("The dog's T-shirt isn't 3.5 m long.", ["the", "dog's", "t-shirt", "isn't", "3.5", "m", "long"]),
+    ("图中有一只红色的小狗。", ["图中", "有", "一只", "红色", "的", "小狗"]),
+    ("Ａ dog，和猫", ["a", "dog", "和", "猫"]),
+    ("看iPhone手机", ["看", "iphone", "手机"]),
+    ("snake_case naïve", ["snake", "case", "naïve"]),
+    ("... ，。", []),
+    ("", []),
+]
 
 
-@pytest.mark.parametrize(
-    ("texts", "expected"),
-    [
-        (
-            "赤い車が道路に駐車しています。|猫のイラスト素材|東京都渋谷区の夜景写真|渋谷駅前|桜|ネコ|ภาพ Bangkok ประเทศไทย",
-            True,
-        ),
-        (
-            "고양이가 소파 위에 앉아 있습니다|두 마리의 개 dog|Красный автобус|حافلة حمراء|รถบัสสีแดงบนถนน|אוטובוס אדום ברחוב",
-            True,
-        ),
-        (
-            "सड़क पर एक लाल बस|Ένα κόκκινο λεωφορείο|Un bus rouge dans la rue|Ein roter Bus auf der Straße|En röd buss på gatan",
-            True,
-        ),
-        (
-            "Un autobús rojo en la calle|Um ônibus na rua de Lisboa|Een rode bus in de straat|Một chiếc xe buýt màu đỏ",
-            True,
-        ),
-        (
-            "A red bus in a street.|一辆红色巴士|臺灣的夜市|鲜の每日|牌子上写着“さくら”两个字|二〇二三|李镕基|陳喆|𠮷",
-            False,
-        ),
-        (
-            "The word ありがとう means thank you.|Is it спасибо or thanks?|λ = 5|α β|Yes|12|Los Angeles at night|iPhone手机|na",
-            False,
-        ),
-        (
-            "Robert De Niro in a cafe|Leonardo da Vinci|crème brûlée|Las Vegas skyline|a woman in Rio de Janeiro|OCR识别|",
-            False,
-        ),
-    ],
-)
-def test_what_is_neither_chinese_nor_english(texts, expected):
-    assert [text for text in texts.split("|") if foreign(text) != expected] == []
+def test_language():
+    for language, texts in LANGUAGES.items():
+        assert [text for text in texts if language_of(text) != language] == []
 
 
-@pytest.mark.parametrize(
-    ("text", "normal"),
-    [
-        ("Ｙｅｓ！", "Yes!"),
-        ("是，的：１２", "是,的:12"),
-        ("没有。", "没有。"),
-        ("  a \t\n b\u3000c\u00a0d ", "a b c d"),
-        ("a\u200bb\ufeff", "ab"),
-        ("ﬁne", "fine"),
-        ("e\u0301", "é"),
-        ("", ""),
-    ],
-)
-def test_normalise(text, normal):
-    assert normalise(text) == normal
+def test_what_is_neither_chinese_nor_english():
+    for texts, expected in ((FOREIGN, True), (NOT_FOREIGN, False)):
+        assert [text for line in texts.splitlines()[1:] for text in line.split("|") if foreign(text) != expected] == []
+
+
+def test_normalise():
+    assert [normalise(text) for text, _ in NORMAL] == [normal for _, normal in NORMAL]
 
 
 @given(st.text())
@@ -95,20 +74,8 @@ def test_normalising_twice_is_normalising_once(text):
     assert normalise(normalise(text)) == normalise(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("The dog's T-shirt isn't 3.5 m long.", ["the", "dog's", "t-shirt", "isn't", "3.5", "m", "long"]),
-        ("图中有一只红色的小狗。", ["图中", "有", "一只", "红色", "的", "小狗"]),
-        ("Ａ dog，和猫", ["a", "dog", "和", "猫"]),
-        ("看iPhone手机", ["看", "iphone", "手机"]),
-        ("snake_case naïve", ["snake", "case", "naïve"]),
-        ("... ，。", []),
-        ("", []),
-    ],
-)
-def test_words(text, expected):
-    assert words(text) == expected
+def test_words():
+    assert [words(text) for text, _ in WORDS] == [expected for _, expected in WORDS]
 
 
 def test_frequency():
