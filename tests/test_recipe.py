@@ -109,3 +109,13 @@ def test_differences_name_every_leaf():
     new = parse({**STAGE, "steps": 6, "data": {"a": {"shards": "t"}}}, StageRecipe)
     assert differences(old, new) == ["data.a.shards: 's' -> 't'", "steps: 5 -> 6"]
     assert differences(old, old) == []
+
+
+def test_paths_may_begin_at_home_and_look_like_numbers(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    asked = {"benchmark": "mme", "root": 2024, "images": "~/x", "files": {"labels": "~/b"}, "split": ""}
+    recipe = parse(asked, EvalRecipe)
+    assert (recipe.root, recipe.images, recipe.files) == ("2024", "/home/me/x", {"labels": "/home/me/b"})
+    assert recipe.split is None and parse({**asked, "images": ""}, EvalRecipe).images is None, "as `split=` says it"
+    coco = {"format": "coco", "images": "~/coco", "tasks": ["captions"]}
+    assert parse({"sources": {"a": coco}}, DataRecipe).sources["a"].images == "/home/me/coco"
