@@ -37,20 +37,24 @@ def test_every_row_is_a_record_or_counted(make, tmp_path):
     assert {one.extra["source"] for one in conversations(tmp_path / "out")} == {"a"}
 
 
+def say(table, captions: list[tuple[str, str]]) -> None:
+    """The table's pictures with these captions, English and Chinese."""
+    rows = [f"{number}.jpg\t{english}\t{chinese}" for number, (english, chinese) in enumerate(captions)]
+    table.write_text("\n".join(["image\ten\tzh", *rows]) + "\n", "utf-8")
+
+
 def test_what_filters_keep_out_is_counted_once(tmp_path):
     """By words, by pictures, as a duplicate, under one key with another: of 16 rows, 16 are told of."""
     table = photos(tmp_path / "in", 16)
-    lines = table.read_text("utf-8").splitlines()
-    name, _, _ = lines[2].split("\t")
-    lines[2] = f"{name}\t{GARBLED}\t狗"  # picture 1: both of its captions are bad
-    table.write_text("\n".join(lines) + "\n", "utf-8")
+    captions = [tuple(line.split("\t")[1:]) for line in table.read_text("utf-8").splitlines()[1:]]
+    say(table, [(GARBLED, "狗") if number == 1 else texts for number, texts in enumerate(captions)])
     Image.new("RGB", (64, 64), "red").save(table.parent / "2.jpg")
     Image.new("RGB", (640, 64)).save(table.parent / "3.jpg")
     (table.parent / "5.jpg").write_bytes((table.parent / "4.jpg").read_bytes()[:400])
     (table.parent / "6.jpg").unlink()
-    duplicates = {"match": "images"}
     (table.parent / "9.jpg").write_bytes((table.parent / "8.jpg").read_bytes())
-    found = told({"a": pairs_of(table, "captions")}, tmp_path / "out", filters={"duplicates": duplicates})["a"]
+    filters = {"duplicates": {"match": "images"}}
+    found = told({"a": pairs_of(table, "captions")}, tmp_path / "out", filters=filters)["a"]
     assert found["records"] + sum(found["left out"].values()) == 16
     assert found["records"] == len(conversations(tmp_path / "out")) == 10
     assert found["left out"]["duplicate"] == 1 and found["left out"]["picture is missing"] == 1
@@ -61,9 +65,7 @@ def test_what_goes_for_two_reasons_is_counted_under_the_first(tmp_path):
     table = photos(tmp_path / "in", 4)
     for number in (1, 2):
         (table.parent / f"{number}.jpg").write_bytes((table.parent / "0.jpg").read_bytes())
-    said = ("a red dog", "two cats on a sofa", "a red dog", "a white bus")
-    rows = [f"{number}.jpg\t{text}\t" for number, text in enumerate(said)]
-    table.write_text("\n".join(["image\ten\tzh", *rows]) + "\n", "utf-8")
+    say(table, [(text, "") for text in ("a red dog", "two cats on a sofa", "a red dog", "a white bus")])
     found = told({"a": pairs_of(table, "captions")}, tmp_path / "out", filters={"max_uses": 1})["a"]
     assert (found["records"], found["left out"]) == (1, {"placeholder picture": 3})
 
@@ -71,18 +73,9 @@ def test_what_goes_for_two_reasons_is_counted_under_the_first(tmp_path):
 def test_captions_that_were_left_out_of_samples_that_stay_are_counted(tmp_path):
     """Row by row: nothing bad; one too short; two bad for other reasons; all bad; bad, but the picture keeps it out."""
     table = photos(tmp_path / "in", 6)
-    good = [
-        "a red dog on the grass",
-        "two cats on a sofa",
-        "a white bus",
-        "a brown horse",
-        "a yellow kite",
-        "a wooden bench",
-    ]
-    captions = [(good[0], "草地上有一只狗"), (good[1], "猫"), (GARBLED, "IMG_0001.jpg"), (GARBLED, "狗")]
-    captions += [(good[4], "风筝"), (GARBLED, "公园里有一张长椅")]
-    rows = [f"{index}.jpg\t{english}\t{chinese}" for index, (english, chinese) in enumerate(captions)]
-    table.write_text("\n".join(["image\ten\tzh", *rows]) + "\n", "utf-8")
+    captions = [("a red dog on the grass", "草地上有一只狗"), ("two cats on a sofa", "猫"), (GARBLED, "IMG_0001.jpg")]
+    captions += [(GARBLED, "狗"), ("a yellow kite", "风筝"), (GARBLED, "公园里有一张长椅")]
+    say(table, captions)
     Image.new("RGB", (64, 64), "red").save(table.parent / "4.jpg")
     found = told({"a": pairs_of(table, "captions")}, tmp_path / "out")["a"]
     assert found["records"] == 3
