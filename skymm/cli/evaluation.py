@@ -101,9 +101,9 @@ def score_answers(
     from skymm.evaluation.run import score_of
     from skymm.evaluation.table import score_table
 
+    column = Path(response) if response else None
     named = {"labels": labels, "objects": objects, "vocab": vocab, "singular": singular, "grades": grades}
-    named["response"] = Path(response) if response else None
-    files = {name: path for name, path in named.items() if path is not None}
+    files = {name: path for name, path in {**named, "response": column}.items() if path is not None}
     wanted = registry.benchmark(benchmark)
     if is_predictions(paths[0]):
         if len(paths) > 1:

@@ -149,6 +149,11 @@ def find_image(directory: Path, name: str, benchmark: str) -> Path:
     return path
 
 
+def first_folder(directory: Path, names: Sequence[str]) -> Path:
+    """The first of these folders that is there; the first name where none is."""
+    return next((directory / name for name in names if (directory / name).is_dir()), directory / names[0])
+
+
 def once_each(answers: Iterable[Answer], where: str) -> list[Answer]:
     """The answers, each question once. Raises ValueError naming the question that is answered twice."""
     seen: set[str] = set()

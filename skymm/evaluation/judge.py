@@ -8,9 +8,11 @@ thoughts. Whoever has that file has the score.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,9 @@ Grade = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """Where the grades are, of how many answers, and how many of them could not be read."""
+    """Where the grades are, and how many of them could not be read."""
 
     path: Path
-    num_answers: int
     num_bad: int
 
 
@@ -77,11 +78,11 @@ def grade(
             advance(1)
         if num_said != len(batch):
             raise ValueError(f"the judge {name} gave {num_said} replies to {len(batch)} messages")
-    return Graded(path, len(answers), num_bad)
+    return Graded(path, num_bad)
 
 
-def grades_of(answers: Sequence[Answer], files: Files, benchmark: str) -> list[Grade | None]:
-    """The grade of every answer: as an official file has it (`fields["grade"]`), else from `files["grades"]`.
+def grades_of(answers: Sequence[Answer], tables: Files, benchmark: str) -> list[Grade | None]:
+    """The grade of every answer: as an official file has it (`fields["grade"]`), else from `tables["grades"]`.
 
     None where the judge's words could not be read, or it was not asked. Raises ValueError without any grades, and for
     grades of other answers than these.
@@ -91,12 +92,12 @@ def grades_of(answers: Sequence[Answer], files: Files, benchmark: str) -> list[G
         if "grade" in answer.question.fields:
             found.append(tuple(answer.question.fields["grade"]))
             continue
-        if "grades" not in files:
+        if "grades" not in tables:
             raise ValueError(f"{benchmark}: answers are graded by a judge; expected its {GRADES}, which --grades names")
-        line = _graded(files["grades"]).get(answer.question.id)
+        line = _graded(tables["grades"]).get(answer.question.id)
         if line is not None and line["response"] != answer.response:
             raise ValueError(
-                f"{files['grades']}: the grade of {answer.question.id} is of another answer; let these answers be graded"
+                f"{tables['grades']}: the grade of {answer.question.id} is of another answer; let these answers be graded"
             )
         found.append(tuple(line["grade"]) if line is not None and line["grade"] else None)
     return found
@@ -107,6 +108,11 @@ def note_on(grades: Sequence[Grade | None]) -> dict[str, str]:
     missing = sum(one is None for one in grades)
     text = f"{missing} of {len(grades)} answers have no readable grade and are left out; let the judge go on"
     return {"note": text} if missing else {}
+
+
+def own_prompt(benchmark: str) -> str:
+    """Our own wording of what the judge is sent, with {places}."""
+    return tomllib.loads((files("skymm.evaluation") / "judge_prompts.toml").read_text("utf-8"))[benchmark]
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

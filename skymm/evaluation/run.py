@@ -208,6 +208,7 @@ def _bytes(picture: Picture) -> bytes:
 
 
 # What must agree for answers to be of one run; where files lie and how many are asked at a time does not matter.
+_SAME_RUN = ("benchmark", "model", "weights", "mode", "images")
 _SAME_RECIPE = ("benchmark", "split", "suffix", "official_suffix", "max_new_tokens")
 
 
@@ -220,32 +221,30 @@ def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> s
     if not path.exists():
         return set()
     kept: dict[str, dict[str, Any]] = {}
+    recipe = setting["recipe"]
     for line in read_lines(path):
-        for name in ("benchmark", "model", "weights", "mode", "images"):
-            if line.get(name) != setting[name]:
-                raise _other_run(path, name, line.get(name), setting[name])
-        told = line.get("finish_reason")
-        more = setting["recipe"]["max_new_tokens"] - line["recipe"].get("max_new_tokens", 0)
+        told, failed = line.get("finish_reason"), "error" in line
+        more = recipe["max_new_tokens"] > line["recipe"].get("max_new_tokens", 0)
+        compared = [(name, line.get(name), setting[name]) for name in _SAME_RUN]
         for name in _SAME_RECIPE:
-            if name == "max_new_tokens" and more > 0 and (told or "error" in line):
-                continue
-            if line["recipe"].get(name) != setting["recipe"][name]:
-                raise _other_run(path, name, line["recipe"].get(name), setting["recipe"][name])
+            if not (name == "max_new_tokens" and more and (told or failed)):
+                compared.append((name, line["recipe"].get(name), recipe[name]))
+        for name, found, wanted in compared:
+            if found != wanted:
+                raise ValueError(
+                    f"{path} holds answers with {name} {found!r}, this run has {wanted!r}; give another --out"
+                )
         if prompts.get(line["id"]) != line["prompt"]:
             raise ValueError(
                 f"{path}: {line['id']} was asked as {line['prompt']!r}, now it is {prompts.get(line['id'])!r}: "
-                f"the files at {setting['recipe']['root']} are not those of this run; give another --out"
+                f"the files at {recipe['root']} are not those of this run; give another --out"
             )
-        no_answer = "error" in line and (told is None or more > 0)
-        if not no_answer and not (told == "length" and more > 0):
+        no_answer = failed and (told is None or more)
+        if not no_answer and not (told == "length" and more):
             # Files may have moved, and tables may have been named since.
-            kept[line["id"]] = {**line, "recipe": setting["recipe"], "decoding": setting["decoding"]}
+            kept[line["id"]] = {**line, "recipe": recipe, "decoding": setting["decoding"]}
     Journal(path).rewrite(kept.values())
     return set(kept)
-
-
-def _other_run(path: Path, name: str, found: Any, wanted: Any) -> ValueError:
-    return ValueError(f"{path} holds answers with {name} {found!r}, this run has {wanted!r}; give another --out")
 
 
 # --- logits against writing ---

@@ -15,28 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Judge, Metric, Question, find_image, once_each
-from skymm.evaluation.judge import Grade, fill, grades_of, note_on
+from skymm.evaluation.judge import Grade, fill, grades_of, note_on, own_prompt
 from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows, read_text
 
-PROMPT = """Two assistants were asked a question about a picture. You cannot see it; this is what it shows:
-{context}
-
-The question:
-{question}
-
-Answer 1:
-{reference}
-
-Answer 2:
-{answer}
-
-How good is each answer: is it true of the picture, does it help whoever asked, is it as precise and detailed as the \
-question wants? Give each a whole number from 1 (worthless) to 10 (could not be better). Neither their order nor their \
-length should sway you.
-Write both numbers on the first line, that of answer 1 first, with a space between them and nothing else. Give your \
-reasons from the second line on."""
 _PREFIX = "llava_bench_"
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _GRADES = re.compile(rf"\W*{_NUMBER}(?:/10)?\s*[,;\s]\s*{_NUMBER}(?:/10)?\W*")
@@ -80,10 +63,8 @@ def _category(text: Any) -> str:
 
 def judge(files: Files) -> Judge:
     """The judge's messages with our own wording, or that of `files["judge_prompt"]`."""
-    if "judge_prompt" not in files:
-        return Judge(lambda answer: fill(PROMPT, _values(answer)), read_grade)
-    text = read_text(files["judge_prompt"])
-    if files["judge_prompt"].suffix == ".json":
+    text = read_text(files["judge_prompt"]) if "judge_prompt" in files else own_prompt("llava_bench")
+    if "judge_prompt" in files and files["judge_prompt"].suffix == ".json":
         rules = json.loads(text)
         return Judge(lambda answer: _official_message(answer, rules), read_grade)
     lacking = [name for name in ("question", "reference", "answer") if f"{{{name}}}" not in text]

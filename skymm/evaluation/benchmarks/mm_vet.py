@@ -14,21 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, Judge, Metric, Question, find_image, once_each
-from skymm.evaluation.judge import Grade, fill, grades_of, note_on
+from skymm.evaluation.judge import Grade, fill, grades_of, note_on, own_prompt
 from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_entries, read_text
 
-PROMPT = """Grade an answer to a question about a picture that you cannot see, by comparing it with the right answer.
-
-Question: {question}
-Right answer: {reference}
-Answer to grade: {answer}
-
-In the right answer, <AND> joins things that all have to be in the answer, <OR> things of which one is enough. The grade \
-is a number from 0.0 (nothing of it is right) to 1.0 (all of it is right) in steps of 0.1; who names half of what is \
-wanted gets 0.5. Another wording of the same is right, more than was asked does no harm unless it contradicts.
-Say the number and nothing else."""
 _GRADE = re.compile(
     r"[^\w.-]*(?:(?:correctness|score|grade)\W+)?([01](?:\.\d+)?|\.\d+)(?![\d/%.]*\d|\.\s*[A-Za-z])", re.I
 )
@@ -56,7 +46,7 @@ def _capabilities(entry: dict[str, Any], where: str) -> list[str]:
 
 def judge(files: Files) -> Judge:
     """The judge's messages with our own wording, or that of `files["judge_prompt"]`."""
-    template = read_text(files["judge_prompt"]) if "judge_prompt" in files else PROMPT
+    template = read_text(files["judge_prompt"]) if "judge_prompt" in files else own_prompt("mm_vet")
     if "{question}" in template:
         return Judge(lambda answer: fill(template, _values(answer)), read_grade)
     return Judge(lambda answer: template + "\n" + " | ".join([*_values(answer).values(), ""]), read_grade)

@@ -13,7 +13,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question, find_image, scored_twice
+from skymm.evaluation.benchmark import (
+    Answer,
+    Answers,
+    Benchmark,
+    Files,
+    Metric,
+    Question,
+    find_image,
+    first_folder,
+    scored_twice,
+)
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.rows import read_answers, tables_below, with_own_labels
 from skymm.recipe import EvalRecipe
@@ -32,7 +42,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
     """
     root = Path(recipe.root)
     table = tables_below(root, "Questions.csv")[0]
-    directory = Path(recipe.images) if recipe.images else _folder(table.parent)
+    directory = Path(recipe.images) if recipe.images else first_folder(table.parent, _FOLDERS)
     rows = read_rows(table)
     if len(rows) % 2:
         raise ValueError(f"{table}: found {len(rows)} rows, expected two for each pair")
@@ -43,10 +53,6 @@ def load(recipe: EvalRecipe) -> list[Question]:
         image = find_image(directory, f"{number}.jpg", "MMVP")
         questions.append(_question(number, text, str(column(row, where, "Correct Answer")), where, (image,)))
     return questions
-
-
-def _folder(directory: Path) -> Path:
-    return next((directory / name for name in _FOLDERS if (directory / name).is_dir()), directory / _FOLDERS[0])
 
 
 def _question(number: int, text: str, gold: str, where: str, images: tuple[Path, ...] = ()) -> Question:

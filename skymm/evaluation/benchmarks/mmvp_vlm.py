@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image, once_each, scored_twice
+from skymm.evaluation.benchmark import (
+    Answer,
+    Benchmark,
+    Files,
+    Metric,
+    Question,
+    find_image,
+    first_folder,
+    once_each,
+    scored_twice,
+)
 from skymm.evaluation.reading.rows import tables_below
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
@@ -39,7 +49,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
     'MLLM_VLM Images/TYPE/ID.jpg'. Raises ValueError naming the row and what is wrong with it.
     """
     table = tables_below(recipe.root, "Questions.csv")[0]
-    directory = Path(recipe.images) if recipe.images else _folder(table.parent)
+    directory = Path(recipe.images) if recipe.images else first_folder(table.parent, _FOLDERS)
     rows = read_rows(table)
     if len(rows) % 2:
         raise ValueError(f"{table}: found {len(rows)} rows, expected two for each pair")
@@ -59,10 +69,6 @@ def load(recipe: EvalRecipe) -> list[Question]:
                 Question(str(name), f"a photo of {statement}", gold, str((name + 1) // 2), images, CHOICES, fields)
             )
     return questions
-
-
-def _folder(directory: Path) -> Path:
-    return next((directory / name for name in _FOLDERS if (directory / name).is_dir()), directory / _FOLDERS[0])
 
 
 def _row(row: dict[str, Any], where: str) -> tuple[int, str, str]:
