@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from made_up import ask, benchmark, pairs, reply, run
 
 from skymm.evaluation.report.findings import comparison, level_of, verdict
@@ -24,9 +23,8 @@ def says(share_yes, share_no, unknown=0):
     return pairs(100, response)
 
 
-@pytest.mark.parametrize(
-    ("answers", "level"),
-    [
+def test_the_level_follows_the_difference_and_its_interval():
+    for answers, level in (
         (says(95, 5), "level_sees"),
         (says(75, 25), "level_sees"),
         (says(70, 40), "level_partly"),
@@ -36,10 +34,8 @@ def says(share_yes, share_no, unknown=0):
         (says(10, 90), "level_against"),
         (says(100, 51, unknown=51), "level_mute"),
         (says(100, 0)[:1], "level_none"),
-    ],
-)
-def test_the_level_follows_the_difference_and_its_interval(answers, level):
-    assert level_of(measure(run(answers), "a")) == level
+    ):
+        assert level_of(measure(run(answers), "a")) == level
 
 
 def sentences(answers, of=None, **options):

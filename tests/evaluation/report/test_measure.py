@@ -56,13 +56,11 @@ def test_rates_by_hand():
     }
 
 
-@pytest.mark.parametrize(("says", "looks"), [("Yes", 0), ("No", 0), ("Hm", 0), ("gold", 1), ("other", -1)])
-def test_leaning_is_not_looking(says, looks):
-    def response(question):
-        other = {"yes": "no", "no": "yes"}[question.gold]
-        return {"gold": question.gold, "other": other}.get(says, says)
-
-    assert rates(pairs(10, response))["looks"] == looks
+def test_leaning_is_not_looking():
+    other = {"yes": "no", "no": "yes"}
+    for says, looks in (("Yes", 0), ("No", 0), ("Hm", 0), ("gold", 1), ("other", -1)):
+        answers = pairs(10, lambda one, says=says: {"gold": one.gold, "other": other[one.gold]}.get(says, says))
+        assert rates(answers)["looks"] == looks, says
 
 
 def test_two_unreadable_answers_are_not_the_same_answer():
@@ -167,9 +165,8 @@ def test_the_scorer_gets_the_tables_that_the_recipe_names():
     assert [{name: str(path) for name, path in files.items()} for files in seen] == [{"objects": "objects.json"}] * 4
 
 
-@pytest.mark.parametrize(
-    ("table", "values", "unit"),
-    [
+def test_tables_of_every_shape():
+    for table, values, unit in (
         ({"a": 0.5, "b": 0.25}, {"a": 0.5, "b": 0.25}, "rate"),
         ({"a": 12.5}, {"a": 12.5}, "points"),
         ({"a": {"n": 3, "acc": 0.5, "extra": 0.1}}, {"a": 0.5}, "rate"),
@@ -179,17 +176,15 @@ def test_the_scorer_gets_the_tables_that_the_recipe_names():
         ({"a": {"chair_i": 0.5}}, {"a": 0.5}, "rate"),
         ({"a": {"acc": None}, "b": {"acc": 0.5}}, {"a": None, "b": 0.5}, "rate"),
         ({"a": {"acc": None}, "b": {"acc": True}}, {}, None),
-    ],
-)
-def test_tables_of_every_shape(table, values, unit):
-    of = benchmark(
-        score=lambda answers, files: {"circular": 1.0, "things": table},
-        tables=("things", "absent"),
-        metrics=(Metric("circular", "circular"), Metric("length", "length", "points")),
-    )
-    found = measure(run(BOTH, of), "a", n=3)
-    assert {name: found.value(f"table.things.{name}") for name in found.entries("things")} == values
-    assert found.units.get("things") == unit
+    ):
+        of = benchmark(
+            score=lambda answers, files, table=table: {"circular": 1.0, "things": table},
+            tables=("things", "absent"),
+            metrics=(Metric("circular", "circular"), Metric("length", "length", "points")),
+        )
+        found = measure(run(BOTH, of), "a", n=3)
+        assert {name: found.value(f"table.things.{name}") for name in found.entries("things")} == values, table
+        assert found.units.get("things") == unit, table
 
 
 def test_confidence_is_measured_where_it_was_recorded():
@@ -240,20 +235,14 @@ def test_twins_are_drawn_together():
     assert found.zh.low < 0.5 < found.zh.high
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [
-        twins("zh", CHINESE),
-        [Answer(ask("1", language="zh"), "是"), Answer(ask("2", language="en"), "Yes")],
-        [Answer(ask("1", twin="", language="zh"), "是"), Answer(ask("2", twin="", language="en"), "Yes")],
-        twins("zh", ["是"]) + [Answer(ask(str(n), twin="0", language="en"), "Yes") for n in range(2)],
-    ],
-    ids=["one language", "no twin", "empty twin", "two English ones"],
-)
-def test_what_is_no_twin_makes_no_gap(answers):
-    assert language_gaps([run(answers)], ["model"]) == []
-
-
-def test_unjudged_answers_make_no_gap():
-    of = benchmark(right=lambda answer: None, strict=lambda answer: None)
-    assert language_gaps([run(twins("zh", CHINESE) + twins("en", ENGLISH), of)], ["model"]) == []
+def test_what_is_no_twin_makes_no_gap():
+    unjudged = benchmark(right=lambda answer: None, strict=lambda answer: None)
+    two_english = [Answer(ask(str(n), twin="0", language="en"), "Yes") for n in range(2)]
+    for told, answers, of in (
+        ("one language", twins("zh", CHINESE), None),
+        ("no twin", [Answer(ask("1", language="zh"), "是"), Answer(ask("2", language="en"), "Yes")], None),
+        ("empty twin", [Answer(ask(n, twin="", language=n), one) for n, one in (("zh", "是"), ("en", "Yes"))], None),
+        ("two English ones", twins("zh", ["是"]) + two_english, None),
+        ("not judged", twins("zh", CHINESE) + twins("en", ENGLISH), unjudged),
+    ):
+        assert language_gaps([run(answers, of)], ["model"]) == [], told
