@@ -31,16 +31,14 @@ def find_leaks(directory: Path, shards: Sequence[Mapping[str, Any]], workers: in
     wanted = min(len(shards), max(1, round(len(shards) * MOST_SAMPLES / total)))
     places = sorted({int(place) for place in np.linspace(0, len(shards) - 1, wanted)})
     audit = summarise(count_shards([directory / shards[place]["name"] for place in places], Plan(num_shown=0), workers))
-    history = {(one.kind, one.language): one.guessed for one in audit.before_kinds}
+    history = {(one.kind, one.language): round(one.guessed, 4) for one in audit.before_kinds}
     return [
         {
             "kind": one.kind,
             "language": one.language,
             "answers": one.count,
             "words": round(one.guessed, 4),
-            "history": None
-            if history.get((one.kind, one.language)) is None
-            else round(history[one.kind, one.language], 4),
+            "history": history.get((one.kind, one.language)),
             "one answer": round(one.answer_share, 4),
         }
         for one in sorted(audit.guesses, key=lambda one: (one.kind, one.language))
@@ -57,33 +55,28 @@ def print_build(card: Mapping[str, Any], console: Console) -> None:
         reasons = "; ".join(f"{reason} {count:,}" for reason, count in lost.items() if count) or "none"
         parts = told["captions and conversations left out"]
         cut = f"; captions and turns cut: {', '.join(f'{name} {n:,}' for name, n in parts.items())}" if parts else ""
-        console.print(
-            Text(
-                f"{name}: {told['samples']:,} samples, {told['questions']:,} questions made. Left out: {reasons}{cut}"
-            ),
-            soft_wrap=True,
-        )
+        made = f"{told['samples']:,} samples, {told['questions']:,} questions made"
+        console.print(Text(f"{name}: {made}. Left out: {reasons}{cut}"), soft_wrap=True)
     rows = card.get("guessed without looking", [])
-    if rows:
-        _print_leaks(rows, console)
-
-
-def _print_leaks(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
+    if not rows:
+        return
     table = Table(title="yes/no answers that can be guessed without looking (0.50: none)")
     for name in ("kind", "language", "answers", "from the words", "from earlier answers"):
         table.add_column(name, justify="left" if name in ("kind", "language") else "right")
+    red = []
     for row in rows:
-        shares = [
-            Text("–" if row[name] is None else f"{row[name]:.2f}", "bold red" if (row[name] or 0) > TOO_MUCH else "")
-            for name in ("words", "history")
-        ]
-        table.add_row(Text(row["kind"]), row["language"], f"{row['answers']:,}", *shares)
-    console.print(table)
-    for row in rows:
+        cells = []
         for name, where in (("words", "the words of the question"), ("history", "earlier answers of the conversation")):
-            if (row[name] or 0) > TOO_MUCH:
-                told = f"{row['kind']} ({row['language']}): {where} give {row[name]:.0%} of the answers. {_advice(row)}"
-                console.print(Text(told, "bold red"), soft_wrap=True)
+            share, much = row[name], (row[name] or 0) > TOO_MUCH
+            cells.append(Text("–" if share is None else f"{share:.2f}", "bold red" if much else ""))
+            if much:
+                red.append(
+                    f"{row['kind']} ({row['language']}): {where} give {share:.0%} of the answers. {_advice(row)}"
+                )
+        table.add_row(Text(row["kind"]), row["language"], f"{row['answers']:,}", *cells)
+    console.print(table)
+    for sentence in red:
+        console.print(Text(sentence, "bold red"), soft_wrap=True)
 
 
 def _advice(row: Mapping[str, Any]) -> str:
