@@ -34,7 +34,9 @@ def test_from_nothing_to_the_page_and_again(tiny_story, capfd):
     for title in quickstart.MODELS.values():
         assert title in printed.out
     assert "page.html" in printed.err and "minutes" in printed.err
-    assert re.search(r"Only 12 steps of stage 2 fit .* skymm quickstart --minutes \d+ --out", " ".join(printed.err.split()))
+    assert re.search(
+        r"Only 12 steps of stage 2 fit .* skymm quickstart --minutes \d+ --out", " ".join(printed.err.split())
+    )
     page = (tiny_story / "page.html").read_text("utf-8")
     assert page.count("data:image/jpeg;base64,") == 8 and "有" in page  # two of existence, one of each other
     plan = json.loads((tiny_story / "plan.json").read_text("utf-8"))
