@@ -28,6 +28,12 @@ def digests(directory: Path) -> dict[str, str]:
     return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.fixture(scope="module")
+def several(tmp_path_factory) -> Path:
+    recipe = EmojiScenesRecipe(source="emoji_scenes", concepts=list("🐼🐈🐕🦋🐧🍌"), num_images=150, bench_images=1)
+    return build(recipe, tmp_path_factory.mktemp("several"))
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_the_same_recipe_gives_the_same_bytes(tiny_data, tiny_data_recipe, tmp_path, workers):
     assert digests(build(tiny_data_recipe, tmp_path, Local(workers))) == digests(tiny_data)
@@ -49,19 +55,17 @@ def test_both_stages_show_the_same_images(tiny_data):
     assert one == two
 
 
-def test_stage2_is_balanced_and_bilingual(tmp_path):
-    recipe = EmojiScenesRecipe(source="emoji_scenes", concepts=list("🐼🐈🐕🦋🐧🍌"), num_images=150, bench_images=1)
-    answers = [turn for one in conversations(build(recipe, tmp_path) / "stage2") for turn in one.targets]
+def test_stage2_is_balanced_and_bilingual(several):
+    answers = [turn for one in conversations(several / "stage2") for turn in one.targets]
     languages = Counter(turn.language for turn in answers)
     assert abs(languages["en"] - languages["zh"]) <= 0.05 * len(answers)
     assert {turn.kind for turn in answers} >= {"existence", "count", "position", "color", "OCR", "name"}
     assert all(turn.polarity in ("positive", "negative") for turn in answers)
 
 
-def test_every_question_has_both_answers_equally_often_and_open_ones_come_last(tmp_path):
-    recipe = EmojiScenesRecipe(source="emoji_scenes", concepts=list("🐼🐈🐕🦋🐧🍌"), num_images=150, bench_images=1)
+def test_every_question_has_both_answers_equally_often_and_open_ones_come_last(several):
     told: Counter = Counter()
-    for one in conversations(build(recipe, tmp_path) / "stage2"):
+    for one in conversations(several / "stage2"):
         kinds = [turn.kind for turn in one.targets]
         assert kinds[-1] in ("name", "caption") and not {"name", "caption"} & set(kinds[:-1])
         shown = Scene.from_facts(one.extra["scene"]).chars

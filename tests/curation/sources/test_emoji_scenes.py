@@ -94,12 +94,6 @@ def test_what_is_alike_is_not_said_to_be_absent():
     assert list(absent) == [("🦋",)]
 
 
-def test_every_third_scene_has_the_things_of_the_one_before(many):
-    scenes = [Scene.from_facts(record.extra["scene"]) for record in many]
-    for before, after in zip(scenes[1::3], scenes[2::3]):
-        assert set(before.chars) == set(after.chars) and before.items != after.items
-
-
 def test_relations_hold():
     def scene(*items):
         facts = {"colour": "red", "ground": "plain", "style": "twemoji", "writing": "", "ground_seed": 0}

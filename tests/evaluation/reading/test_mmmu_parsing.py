@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from skymm.evaluation.reading.mmmu_parsing import open_right, parse_multi_choice, parse_open, strict_open
 
 OPTIONS = {"A": "cat", "B": "dog", "C": "red car", "D": "blue boat on sea"}
 
 
-@pytest.mark.parametrize(
-    ("response", "letter"),
-    [
+def test_options():
+    for response, letter in (
         ("B", "B"),
         ("B.", "B"),
         ("B:", "B"),
@@ -28,10 +25,8 @@ OPTIONS = {"A": "cat", "B": "dog", "C": "red car", "D": "blue boat on sea"}
         ("it is a dog right now", "B"),
         ("选B", None),
         ("", None),
-    ],
-)
-def test_options(response, letter):
-    assert parse_multi_choice(response, OPTIONS) == letter
+    ):
+        assert parse_multi_choice(response, OPTIONS) == letter, response
 
 
 def test_the_first_of_two_options_that_end_at_one_place():
@@ -40,9 +35,8 @@ def test_the_first_of_two_options_that_end_at_one_place():
     assert parse_multi_choice("B", {}) is None
 
 
-@pytest.mark.parametrize(
-    ("response", "values"),
-    [
+def test_what_an_open_answer_says():
+    for response, values in (
         ("3", [3.0]),
         ("Transformation", ["transformation"]),
         ("x", [" x", "x "]),
@@ -52,15 +46,12 @@ def test_the_first_of_two_options_that_end_at_one_place():
         ("x = 3\nthat is all", ["all"]),  # "=" is looked for in the last line only
         ("nothing of the kind", ["nothing of the kind"]),
         ("", [""]),
-    ],
-)
-def test_what_an_open_answer_says(response, values):
-    assert sorted(map(str, parse_open(response))) == sorted(map(str, values))
+    ):
+        assert sorted(map(str, parse_open(response))) == sorted(map(str, values)), response
 
 
-@pytest.mark.parametrize(
-    ("response", "golds", "right"),
-    [
+def test_the_official_verdict_on_open_answers():
+    for response, golds, right in (
         ("25", ("25",), True),
         ("The answer is 25 cm.", ("25",), True),
         ("25.004", ("25",), True),  # two decimals
@@ -79,15 +70,12 @@ def test_what_an_open_answer_says(response, values):
         ("", ("3",), False),
         ("答案是25", ("25",), True),
         ("25厘米", ("25",), False),  # 25厘米 is one word to it
-    ],
-)
-def test_the_official_verdict_on_open_answers(response, golds, right):
-    assert open_right(response, golds) is right
+    ):
+        assert open_right(response, golds) is right, response
 
 
-@pytest.mark.parametrize(
-    ("response", "golds", "right"),
-    [
+def test_the_strict_verdict_on_open_answers():
+    for response, golds, right in (
         ("25", ("25",), True),
         ("25厘米", ("25",), True),
         ("答案是25厘米。", ("25",), True),
@@ -120,7 +108,5 @@ def test_the_official_verdict_on_open_answers(response, golds, right):
         ("答案是熊猫", ("熊",), False),
         ("sinus node", ("sin",), False),
         ("I see a cat. The answer is dog", ("cat",), False),
-    ],
-)
-def test_the_strict_verdict_on_open_answers(response, golds, right):
-    assert strict_open(response, golds) is right
+    ):
+        assert strict_open(response, golds) is right, response

@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ import pytest
 from PIL import Image
 
 from skymm.curation import drawing
-from skymm.evaluation.kits.chinese_scenes import pictures, things
+from skymm.evaluation.kits.chinese_scenes import families, pictures
 from skymm.evaluation.kits.chinese_scenes import scenes as kit
 from skymm.evaluation.kits.chinese_scenes.questions import LETTERS, Picture
 from skymm.evaluation.kits.chinese_scenes.words import sentences
 from skymm.text import language_of
 
 SEEDS = range(4)
+questions = cache(kit.questions)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def test_languages_and_endings(rows):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_yes_and_no_are_equally_many_everywhere(seed):
     counts = Counter()
-    for row in yes_no(kit.questions(seed)):
+    for row in yes_no(questions(seed)):
         fields = row["fields"]
         value = 1 if row["gold"] == "yes" else -1
         for group in ("kind", "family", "script"):
@@ -112,9 +114,7 @@ def test_yes_and_no_are_equally_many_everywhere(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_letter_is_right_equally_often(seed):
-    rows = [
-        row for row in kit.questions(seed) if row["fields"]["form"] == "choice" and row["fields"]["language"] == "zh"
-    ]
+    rows = [row for row in questions(seed) if row["fields"]["form"] == "choice" and row["fields"]["language"] == "zh"]
     letters = Counter(row["gold"] for row in rows)
     assert set(letters) == set(LETTERS) and max(letters.values()) - min(letters.values()) <= 1
     for kind in {row["fields"]["kind"] for row in rows}:
@@ -239,7 +239,7 @@ def test_another_seed_asks_something_else_about_the_same_words(rows):
 
 
 def test_questions_do_not_hang_on_how_emoji_are_drawn(rows, monkeypatch):
-    monkeypatch.setattr(things, "_share_seen", lambda char, style, colour: float(colour == "pink"))
+    monkeypatch.setattr(families, "_share_seen", lambda char, style, colour: float(colour == "pink"))
     assert kit.questions() == rows
 
 
