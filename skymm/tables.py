@@ -62,15 +62,16 @@ def stream_rows(
     encoding: str = "utf-8",
     *,
     names: Sequence[str] = (),
-    unquote: bool = True,
     packed: bool = False,
+    raw: bool = False,
 ) -> Iterator[Row]:
     """The rows of a text table. Cells of csv and its kin are texts, "" where empty; those of JSON are what they are.
 
     names: of the columns of a csv or tsv that has no header. Otherwise its header says what it is separated by: commas, tabs,
         semicolons or bars, whatever its name ends with.
-    unquote: cells of a tsv that somebody put into quotation marks are without them.
     packed: lists of rows, in JSON, are rows one after another.
+    raw: cells of a tsv keep the quotation marks around them, a header may name a column twice (the last counts), and a line of
+        JSON that is cut short at the end is a broken row. For tables of millions of addresses.
 
     A row that is broken by itself (other number of cells, no object) has a problem and no cells. Raises ValueError naming
     file and line for what makes the rest unreadable: encoding, syntax, a file that is cut short.
@@ -82,10 +83,10 @@ def stream_rows(
             first = "" if names else file.readline(_LONGEST_CELL)
         separator = "\t" if kind == ".tsv" else max(",\t|;", key=first.count)
         with opened(path, encoding, unpack=unpack) as file:
-            yield from _separated(path, file, separator, list(names), unquote)
+            yield from _separated(path, file, separator, list(names), raw)
     elif kind in (".jsonl", ".ndjson"):
         with opened(path, encoding, unpack=unpack) as file:
-            yield from _json_lines(path, file, packed)
+            yield from _json_lines(path, file, packed, raw)
     elif kind == ".json":
         for entry in json_entries(path, whole=True):
             yield from _objects(entry.line, entry.value, packed)
@@ -104,7 +105,7 @@ def _objects(line: int, value: Any, packed: bool) -> Iterator[Row]:
         yield Row(line, {}, f"found {str(value)[:60]!r}, expected an object with named fields")
 
 
-def _json_lines(path: Path, file: Any, packed: bool) -> Iterator[Row]:
+def _json_lines(path: Path, file: Any, packed: bool, raw: bool) -> Iterator[Row]:
     for number, line in enumerate(iter(lambda: file.readline(LONGEST_ENTRY), ""), 1):
         if not line.strip("\ufeff \t\r\n"):
             continue
@@ -112,7 +113,7 @@ def _json_lines(path: Path, file: Any, packed: bool) -> Iterator[Row]:
             value = json.loads(line, parse_constant=lambda _: None)
         except (ValueError, RecursionError) as error:
             what = f"{path}, line {number}: not JSON ({error})"
-            if not line.endswith("\n"):
+            if not line.endswith("\n") and not raw:
                 raise ValueError(f"{what}; the file ends here: was it cut short?") from error
             if number == 1:
                 raise ValueError(f"{what}; expected an object in each line") from error
@@ -121,17 +122,17 @@ def _json_lines(path: Path, file: Any, packed: bool) -> Iterator[Row]:
         yield from _objects(number, value, packed)
 
 
-def _separated(path: Path, file: Any, separator: str, names: list[str], unquote: bool) -> Iterator[Row]:
+def _separated(path: Path, file: Any, separator: str, names: list[str], raw: bool) -> Iterator[Row]:
     # In published tsv files and those with bars a quotation mark is mostly one that somebody wrote, so it opens nothing there.
     quoting = csv.QUOTE_NONE if separator in "\t|" else csv.QUOTE_MINIMAL
-    clean: Callable[[str], str] = {"\t": _unquoted if unquote else str, "|": str.strip}.get(separator, str)
+    clean: Callable[[str], str] = {"\t": str if raw else _unquoted, "|": str.strip}.get(separator, str)
     csv.field_size_limit(_LONGEST_CELL)
     lines = csv.reader(file, delimiter=separator, quoting=quoting)
     try:
         if not names:
             names = [clean(name.strip("\ufeff \t")) for name in next(lines, [])]
             named = [name for name in names if name]
-            if not named or len(set(named)) < len(named):
+            if not named or (len(set(named)) < len(named) and not raw):
                 raise ValueError(f"{path}, line 1: found {names}, expected a header that names each column once")
         yield from _csv_rows(lines, names, clean)
     except csv.Error as error:

@@ -123,7 +123,7 @@ def test_a_header_says_what_its_file_is_separated_by(tmp_path):
 def test_what_a_tsv_has_in_quotation_marks(tmp_path):
     path = write(tmp_path, "t.tsv", 'a\tb\n"x"\t"y ""z"""\n"half\t"\n')
     assert cells(path) == [{"a": "x", "b": 'y "z"'}, {"a": '"half', "b": '"'}]
-    assert cells(path, unquote=False) == [{"a": '"x"', "b": '"y ""z"""'}, {"a": '"half', "b": '"'}]
+    assert cells(path, raw=True) == [{"a": '"x"', "b": '"y ""z"""'}, {"a": '"half', "b": '"'}]
     assert cells(path, names=["b", "c"])[0] == {"b": "a", "c": "b"}, "without a header"
 
 
@@ -196,6 +196,9 @@ def test_broken_rows_do_not_stop_the_others(tmp_path):
     path = write(tmp_path, "t.jsonl", '\ufeff{"a": 1}\n\n[2]\n{"a": }\n{"a": NaN}\n')
     rows = list(stream_rows(path))
     assert [row.cells for row in rows] == [{"a": 1}, {}, {}, {"a": None}] and [row.line for row in rows] == [1, 3, 4, 5]
+    cut = write(tmp_path, "cut.jsonl", '{"a": 1}\n{"a": ')
+    assert [bool(row.problem) for row in stream_rows(cut, raw=True)] == [False, True]
+    assert cells(write(tmp_path, "t.csv", "a,b,b\n1,2,3\n"), raw=True) == [{"a": "1", "b": "3"}]
     assert rows[1].problem == "found '[2]', expected an object with named fields" and "not JSON" in rows[2].problem
 
 

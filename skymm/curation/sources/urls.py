@@ -136,7 +136,7 @@ def _rows(path: Path, recipe: UrlsSource) -> Iterator[dict[str, Any] | None]:
         return
     checked = False
     # Nothing is quoted in a tsv of addresses: quotation marks are the caption's own.
-    for row in stream_rows(path, recipe.encoding, names=recipe.column_names, unquote=False):
+    for row in stream_rows(path, recipe.encoding, names=recipe.column_names, raw=True):
         if not row.problem and not checked:
             # Further columns may be missing in some rows of JSON.
             needed = wanted[:2] if kind.startswith(".jsonl") else wanted
