@@ -147,6 +147,13 @@ def test_a_conversation_in_both_languages_stays_as_it_is(run):
     assert made == records and reasons == {step.TWO_LANGUAGES: 1} and translator.asked == []
 
 
+def test_a_chosen_answer_stays_beside_the_rejected_one(run):
+    translator = Known()
+    record = Record("a", turns=talk("Is there a dog?", "Yes"), extra={"rejected": "No"})
+    made, reasons = run([record], translator)
+    assert made == [record] and reasons == {step.PREFERENCE: 1} and translator.asked == []
+
+
 def test_quoted_writing_and_given_names_do_not_change_the_language(run):
     words = {"What does ⟦1⟧ say?": "⟦1⟧说什么？", "It says “⟦1⟧”.": "上面写着“⟦1⟧”。"}
     records = [Record("a", turns=talk("What does Rex say?", "It says “小心狗”."))]
