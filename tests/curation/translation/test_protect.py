@@ -54,9 +54,8 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize("text", KEPT)
-def test_what_is_protected(text):
-    assert list(protect(text, ("小明", "Tom")).pieces) == KEPT[text]
+def test_what_is_protected():
+    assert {text: list(protect(text, ("小明", "Tom")).pieces) for text in KEPT} == KEPT
 
 
 def test_the_order_may_change_and_spaces_do_no_harm():
@@ -65,16 +64,15 @@ def test_the_order_may_change_and_spaces_do_no_harm():
     assert restore("X3X有 X 1 X 只狗和“X2X”", protected) == "5:00有 3 只狗和“cats”"
 
 
-@pytest.mark.parametrize("markers", STYLES)
-def test_lost_doubled_made_up_or_altered_is_no_translation(markers):
-    protected = protect("3 dogs, 5 cats", (), markers)
-    one, two, three = markers(1), markers(2), markers(3)
-    assert restore(f"{one}只狗，{two}只猫", protected) == "3只狗，5只猫"
-    lost, doubled, made_up = f"{one}只狗", f"{one}只狗，{two}只猫{two}", f"{one}{two}{three}"
-    for spoiled in (lost, doubled, made_up, f"{one}只狗，{two[:-1]}只猫", "3只狗，5只猫"):
-        assert restore(spoiled, protected) is None
-    assert restore(f"{one}，{markers('02')}", protected) is None
-    assert restore(f"{one}，{markers('２')}", protected) is None
+def test_lost_doubled_made_up_or_altered_is_no_translation():
+    for markers in STYLES:
+        protected = protect("3 dogs, 5 cats", (), markers)
+        one, two, three = markers(1), markers(2), markers(3)
+        assert restore(f"{one}只狗，{two}只猫", protected) == "3只狗，5只猫"
+        lost, doubled, made_up = f"{one}只狗", f"{one}只狗，{two}只猫{two}", f"{one}{two}{three}"
+        altered = (f"{one}只狗，{two[:-1]}只猫", "3只狗，5只猫", f"{one}，{markers('02')}", f"{one}，{markers('２')}")
+        for spoiled in (lost, doubled, made_up, *altered):
+            assert restore(spoiled, protected) is None, spoiled
 
 
 def test_what_looks_like_a_marker_is_protected_whole():
