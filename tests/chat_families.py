@@ -131,6 +131,13 @@ def turns(
     return f"{begin}{{% for message in messages %}}{cases}{{% endif %}}{{% endfor %}}{asked}"
 
 
+def framed(header: str, closing: str, names: str = "system user assistant", **options: str) -> str:
+    """The same, where every turn is a header with the role's name, what was said and a closing mark."""
+    system, user, assistant = (header.format(name) for name in names.split())
+    said = [f"{one}{{}}{closing}" for one in (user, assistant)]
+    return turns(*said, assistant, system=f"{system}{{}}{closing}", **options)
+
+
 SYSTEM_APART = (
     "{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] %}{% set said = messages[1:] %}"
     "{% else %}{% set system = none %}{% set said = messages %}{% endif %}"
@@ -197,21 +204,13 @@ R1 = (
     "{% endif %}<｜Assistant｜>{{ text }}</s>{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<｜Assistant｜><think>\n{% endif %}"
 )
-PHI_3 = turns(
-    "<|user|>\n{}<|end|>\n",
-    "<|assistant|>\n{}<|end|>\n",
-    "<|assistant|>\n",
-    system="<|system|>\n{}<|end|>\n",
-    end="</s>",
-)
-LLAMA_3 = "<|start_header_id|>{}<|end_header_id|>\n\n"
+PHI_3 = framed("<|{}|>\n", "<|end|>\n", end="</s>")
 OLMO_2 = (
     "<s>{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] }}"
     "{{ '</s>' if message['role'] == 'assistant' }}{{ '\n' if message['role'] != 'assistant' or not loop.last }}"
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
 )
 COHERE = "<|START_OF_TURN_TOKEN|><|{}_TOKEN|>"
-GRANITE = "<|start_of_role|>{}<|end_of_role|>"
 VICUNA = (
     SYSTEM_APART + "<s>{{ system if system is not none else 'A chat between a curious user and an assistant.' }} "
     "{% for message in said %}{% if message['role'] == 'user' %}USER: {{ message['content'] }} "
@@ -269,7 +268,7 @@ FAMILIES = {
     ),
     "Zephyr": Family(
         "llama legacy",
-        turns("<|user|>\n{}</s>\n", "<|assistant|>\n{}</s>\n", "<|assistant|>\n", system="<|system|>\n{}</s>\n"),
+        framed("<|{}|>\n", "</s>\n"),
     ),
     "InternLM 2": Family("llama legacy", chatml("<s>"), IM, eos="<|im_end|>"),
     "InternLM 3": Family("llama", chatml("<s>"), IM, eos="<|im_end|>"),
@@ -309,14 +308,7 @@ FAMILIES = {
     "Qwen3": Family("bytes", chatml(think=NO_THOUGHT), IM, eos="<|im_end|>", differs=("several",)),
     "Llama-3": Family(
         "bytes trimmed",
-        turns(
-            LLAMA_3.format("user") + "{}<|eot_id|>",
-            LLAMA_3.format("assistant") + "{}<|eot_id|>",
-            LLAMA_3.format("assistant"),
-            system=LLAMA_3.format("system") + "{}<|eot_id|>",
-            trim="trim",
-            begin="<s>",
-        ),
+        framed("<|start_header_id|>{}<|end_header_id|>\n\n", "<|eot_id|>", trim="trim", begin="<s>"),
         ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
     ),
     "Gemma 2": Family(
@@ -337,34 +329,17 @@ FAMILIES = {
     ),
     "Phi-4": Family(
         "bytes",
-        turns(
-            "<|im_start|>user<|im_sep|>{}<|im_end|>",
-            "<|im_start|>assistant<|im_sep|>{}<|im_end|>",
-            "<|im_start|>assistant<|im_sep|>",
-            system="<|im_start|>system<|im_sep|>{}<|im_end|>",
-        ),
+        framed("<|im_start|>{}<|im_sep|>", "<|im_end|>"),
         (*IM, "<|im_sep|>"),
     ),
     "Command-R": Family(
         "bytes",
-        turns(
-            COHERE.format("USER") + "{}<|END_OF_TURN_TOKEN|>",
-            COHERE.format("CHATBOT") + "{}<|END_OF_TURN_TOKEN|>",
-            COHERE.format("CHATBOT"),
-            system=COHERE.format("SYSTEM") + "{}<|END_OF_TURN_TOKEN|>",
-            trim="trim",
-            begin="<s>",
-        ),
+        framed(COHERE, "<|END_OF_TURN_TOKEN|>", "SYSTEM USER CHATBOT", trim="trim", begin="<s>"),
         ("<|START_OF_TURN_TOKEN|>", *(f"<|{role}_TOKEN|>" for role in ("USER", "CHATBOT", "SYSTEM", "END_OF_TURN"))),
     ),
     "Granite": Family(
         "gpt2",
-        turns(
-            GRANITE.format("user") + "{}</s>\n",
-            GRANITE.format("assistant") + "{}</s>\n",
-            GRANITE.format("assistant"),
-            system=GRANITE.format("system") + "{}</s>\n",
-        ),
+        framed("<|start_of_role|>{}<|end_of_role|>", "</s>\n"),
         ("<|start_of_role|>", "<|end_of_role|>"),
     ),
     "SmolLM2": Family("gpt2", chatml(default="You are a helpful AI assistant."), IM, eos="<|im_end|>"),

@@ -49,20 +49,16 @@ def one_by_one(parts, cu_seq_lens, scale, window):
 
 
 @pytest.mark.parametrize("keep", [512, 0])
-@pytest.mark.parametrize(("heads", "key_heads", "window"), HEADS)
-def test_a_packed_row_is_its_conversations_one_by_one_and_so_are_its_gradients(
-    heads, key_heads, window, keep, monkeypatch
-):
+def test_a_packed_row_is_its_conversations_one_by_one_and_so_are_its_gradients(keep, monkeypatch):
     monkeypatch.setattr(attention, "KEEP", keep)
-    (query, key, value), cu_seq_lens = rows(heads, key_heads)
-    parts = (query, key, value[..., :5])  # narrower than keys, as DeepSeek has them
-    packed = segments_attention(*parts, cu_seq_lens, 11, 0.3, window)[0]
-    alone = one_by_one(parts, cu_seq_lens, 0.3, window)
-    torch.testing.assert_close(packed, alone, rtol=1e-12, atol=1e-12)
-    direction = torch.randn_like(alone)
-    for ours, theirs in zip(
-        torch.autograd.grad(packed, parts, direction), torch.autograd.grad(alone, parts, direction)
-    ):
+    for heads, key_heads, window in HEADS:
+        (query, key, value), cu_seq_lens = rows(heads, key_heads)
+        parts = (query, key, value[..., :5])  # narrower than keys, as DeepSeek has them
+        packed = segments_attention(*parts, cu_seq_lens, 11, 0.3, window)[0]
+        alone = one_by_one(parts, cu_seq_lens, 0.3, window)
+        torch.testing.assert_close(packed, alone, rtol=1e-12, atol=1e-12)
+        direction = torch.randn_like(alone)
+        ours, theirs = (torch.autograd.grad(out, parts, direction) for out in (packed, alone))
         torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
 
 
@@ -161,23 +157,20 @@ def test_generation_is_what_it_is_with_sdpa(tiny_model):
     assert answers["varlen"] == answers["sdpa"] == answers["eager"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "packed", "message"),
-    [
-        ({"softcap": 30.0}, True, "does not do softcap"),
-        ({"s_aux": torch.zeros(1)}, True, "does not do s_aux"),
-        ({"s_aux": torch.zeros(1)}, False, "does not do s_aux"),  # in generation it would be lost without a word
-        ({"dropout": 0.1}, True, "does not do dropout"),
-        ({"rows": 2}, True, "does not do 2 packed rows"),
-        ({"mask": torch.zeros(1, 1, 4, 4)}, True, "does not do a mask of the LLM's own"),  # Llama 4's chunks
-    ],
-)
-def test_what_it_does_not_do_is_refused(changes, packed, message):
-    parts = [torch.zeros(changes.get("rows", 1), 2, 4, 8) for _ in range(3)]
-    options = {name: value for name, value in changes.items() if name not in ("rows", "mask")}
-    packing = {"cu_seq_lens_q": boundaries([4])} if packed else {}
-    with pytest.raises(ValueError, match=f"{message}.*packing = false"):
-        attention_forward(None, *parts, changes.get("mask"), **packing, **options)
+def test_what_it_does_not_do_is_refused():
+    chunks = torch.zeros(1, 1, 4, 4)  # Llama 4's
+    for words, packed, options in (
+        ("softcap", True, {"softcap": 30.0}),
+        ("s_aux", True, {"s_aux": torch.zeros(1)}),
+        ("s_aux", False, {"s_aux": torch.zeros(1)}),  # in generation it would be lost without a word
+        ("dropout", True, {"dropout": 0.1}),
+        ("2 packed rows", True, {}),
+        ("a mask of the LLM's own", True, {"attention_mask": chunks}),
+    ):
+        parts = [torch.zeros(2 if "rows" in words else 1, 2, 4, 8) for _ in range(3)]
+        packing = {"cu_seq_lens_q": boundaries([4])} if packed else {}
+        with pytest.raises(ValueError, match=f"does not do {words}.*packing = false"):
+            attention_forward(None, *parts, **{"attention_mask": None, **packing, **options})
 
 
 @pytest.mark.parametrize("shares_key_heads", [True, False])
