@@ -8,6 +8,21 @@ import torch
 import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
+_TEXT = {
+    "vocab_size": 264,
+    "hidden_size": 48,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "bos_token_id": 256,
+    "eos_token_id": 257,
+    "pad_token_id": 257,
+    "initializer_range": 0.2,  # loud enough for answers to differ and for an adapter to matter
+}
+_VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+_VISION |= {"image_size": 32, "patch_size": 16}
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|start|>{{ message['role'] }}\n{{ message['content'] }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
@@ -32,20 +47,7 @@ def save_tiny_llm(directory: Path, family: str = "llama") -> Path:
     """A random decoder of two layers, as `from_pretrained` would find it."""
     torch.manual_seed(0)
     config_class = {"llama": transformers.LlamaConfig, "qwen2": transformers.Qwen2Config}[family]
-    config = config_class(
-        vocab_size=264,
-        hidden_size=48,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
-        bos_token_id=256,
-        eos_token_id=257,
-        pad_token_id=257,
-        tie_word_embeddings=family == "llama",
-        initializer_range=0.2,  # loud enough for answers to differ and for an adapter to matter
-    )
+    config = config_class(**_TEXT, max_position_embeddings=4096, tie_word_embeddings=family == "llama")
     model = transformers.AutoModelForCausalLM.from_config(config)
     model.save_pretrained(directory)
     byte_tokenizer().save_pretrained(directory)
@@ -55,9 +57,7 @@ def save_tiny_llm(directory: Path, family: str = "llama") -> Path:
 def save_tiny_clip(directory: Path) -> Path:
     """A random CLIP vision tower of two layers that sees 2 x 2 patches."""
     torch.manual_seed(1)
-    config = transformers.CLIPVisionConfig(
-        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=16
-    )
+    config = transformers.CLIPVisionConfig(**_VISION)
     transformers.CLIPVisionModel(config).save_pretrained(directory)
     return directory
 
@@ -75,23 +75,10 @@ def save_tiny_vlm(directory: Path) -> Path:
     torch.manual_seed(2)
     tokenizer = byte_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
-    text = transformers.LlamaConfig(
-        vocab_size=264,
-        hidden_size=48,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        bos_token_id=256,
-        eos_token_id=257,
-        pad_token_id=257,
-        initializer_range=0.2,
-    )
-    vision = transformers.CLIPVisionConfig(
-        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=16
-    )
     config = transformers.LlavaConfig(
-        vision_config=vision, text_config=text, image_token_id=tokenizer.convert_tokens_to_ids("<image>")
+        vision_config=transformers.CLIPVisionConfig(**_VISION),
+        text_config=transformers.LlamaConfig(**_TEXT),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
     )
     transformers.LlavaForConditionalGeneration(config).save_pretrained(directory)
     processor = transformers.LlavaProcessor(
@@ -111,10 +98,9 @@ def save_tiny_matcher(directory: Path) -> Path:
     torch.manual_seed(3)
     text = {"vocab_size": 264, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
     text |= {"num_attention_heads": 4, "bos_token_id": 256, "eos_token_id": 257, "pad_token_id": 257}
-    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = transformers.CLIPConfig(
         text_config=text | {"max_position_embeddings": 256},
-        vision_config=vision | {"image_size": 32, "patch_size": 16},
+        vision_config=_VISION,
         projection_dim=16,
     )
     transformers.CLIPModel(config).save_pretrained(directory)

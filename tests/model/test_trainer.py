@@ -122,61 +122,42 @@ def rows(**columns):
     return datasets.Dataset.from_dict({"images": images, "prompt": asked, **answers})
 
 
-def test_trl_fine_tunes_on_the_answers(built, tmp_path):
+def trl_losses(kind, model, processor, data, out, **options):
+    """What TRL's trainer of that kind ("SFT", "DPO") logs."""
     trl = pytest.importorskip("trl", reason="trl is not installed")
+    settings = getattr(trl, f"{kind}Config")(**PLAIN, output_dir=str(out), optim="sgd", bf16=False, **options)
+    trainer = getattr(trl, f"{kind}Trainer")(model, args=settings, train_dataset=data, processing_class=processor)
+    trainer.train()
+    return [line["loss"] for line in trainer.state.log_history if "loss" in line]
+
+
+def test_trl_fine_tunes_on_the_answers(built, tmp_path):
     model, processor = built
     before = {name: one.clone() for name, one in model.state_dict().items()}
     expected, _ = train(model, processor, tmp_path / "plain")
     model.load_state_dict(before)
-    arguments = trl.SFTConfig(
-        **PLAIN,
-        output_dir=str(tmp_path),
-        optim="sgd",
-        learning_rate=0.1,
-        max_steps=2,
-        per_device_train_batch_size=2,
-        gradient_accumulation_steps=2,
-        bf16=False,
-    )
-    trainer = trl.SFTTrainer(model, arguments, train_dataset=rows(completion=ANSWERS), processing_class=processor)
-    trainer.train()
-    found = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    options = {"learning_rate": 0.1, "max_steps": 2, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+    found = trl_losses("SFT", model, processor, rows(completion=ANSWERS), tmp_path, **options)
     # TRL also learns what the template writes behind an answer's end mark.
     assert found == pytest.approx(expected, rel=0.3) and found[1] < found[0]
 
 
 @pytest.mark.parametrize("messages", [True, False])
 def test_trl_reads_whole_conversations(built, tmp_path, messages):
-    trl = pytest.importorskip("trl", reason="trl is not installed")
-    model, processor = built
     data = rows(completion=ANSWERS)
     if messages:
         chats = [[*one["prompt"], *one["completion"]] for one in data]
         data = data.remove_columns(["prompt", "completion"]).add_column("messages", chats)
-    arguments = trl.SFTConfig(**PLAIN, output_dir=str(tmp_path), max_steps=1, bf16=False, max_length=256)
-    trainer = trl.SFTTrainer(model, arguments, train_dataset=data, processing_class=processor)
-    trainer.train()
-    assert 0 < trainer.state.log_history[0]["loss"] < 12
+    assert 0 < trl_losses("SFT", *built, data, tmp_path, max_steps=1, max_length=256)[0] < 12
 
 
 def test_trl_prefers(built, tmp_path):
-    trl = pytest.importorskip("trl", reason="trl is not installed")
-    model, processor = built
-    model.save_pretrained(tmp_path / "model")
-    processor.save_pretrained(tmp_path / "model")
-    model = SkyMMForConditionalGeneration.from_pretrained(tmp_path / "model")  # it is also opened as the reference
-    arguments = trl.DPOConfig(
-        **PLAIN,
-        output_dir=str(tmp_path),
-        optim="sgd",
-        learning_rate=0.5,
-        max_steps=3,
-        per_device_train_batch_size=4,
-        bf16=False,
-    )
+    for part in built:
+        part.save_pretrained(tmp_path / "model")
+    # From a directory, since it is also opened as the reference.
+    model = SkyMMForConditionalGeneration.from_pretrained(tmp_path / "model")
+    options = {"learning_rate": 0.5, "max_steps": 3, "per_device_train_batch_size": 4}
     data = rows(chosen=ANSWERS, rejected=ANSWERS[::-1])
-    trainer = trl.DPOTrainer(model, args=arguments, train_dataset=data, processing_class=processor)
-    trainer.train()
-    losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    losses = trl_losses("DPO", model, built[1], data, tmp_path, **options)
     assert losses[0] == pytest.approx(0.6931, abs=1e-3), "the reference is the model itself"
     assert losses[-1] < losses[0]
