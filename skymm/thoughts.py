@@ -53,11 +53,6 @@ def without_thoughts(text: str) -> str:
     return _answer_of(text) if _may_think(text) else text
 
 
-def only_thoughts(text: str) -> bool:
-    """Whether something was said and nothing of it is an answer, as when a thought was cut."""
-    return bool(text.strip()) and not without_thoughts(text).strip()
-
-
 def _may_think(text: str) -> bool:
     return (
         any(mark in text for mark in "<◁[")

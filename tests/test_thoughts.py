@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skymm.thoughts import only_thoughts, without_thoughts
+from skymm.thoughts import without_thoughts
 
 NO_DOG = "There is a leash. Yes? No dog though."
 ANSWERED = {
@@ -54,12 +54,11 @@ PLAIN = [
 def test_the_answer_is_what_follows_the_thoughts():
     for name, form in ANSWERED.items():
         assert without_thoughts(form.format(NO_DOG, NO_DOG)).strip() == "No", name
-        assert not only_thoughts(form.format(NO_DOG, NO_DOG)), name
 
 
 def test_a_thought_that_was_cut_is_no_answer():
     for form in CUT:
-        assert without_thoughts(form.format(NO_DOG)).strip() == "" and only_thoughts(form.format(NO_DOG)), form
+        assert without_thoughts(form.format(NO_DOG)).strip() == "", form
 
 
 def test_what_is_no_thought_stays():
