@@ -30,7 +30,7 @@ def show(
     console = console or Console(highlight=False)
     encoder = _encoder(llm) if llm else None
     shown = 0
-    for path in expand(shards):
+    for path in expand(shards, remote=True):
         for sample in read_shard(path):
             if key is not None and sample.key != key:
                 continue

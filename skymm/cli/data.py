@@ -91,7 +91,7 @@ def data_features(
     from skymm.train.features import build_features, write_feature_shards
     from skymm.train.parts import model_for
 
-    total = sum(len(expand(source.shards)) for source in stage.data.values())
+    total = sum(len(expand(source.shards, remote=True)) for source in stage.data.values())
     with progress() as bar:
         task = bar.add_task("looking once at every image of a shard", total=total, note="")
         model = model_for(stage, None)[0]
