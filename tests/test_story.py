@@ -7,6 +7,7 @@ import pytest
 
 from skymm import quickstart
 from skymm.evaluation.predictions import read_lines
+from skymm.train.runlog import read_log
 
 
 @pytest.fixture
@@ -42,6 +43,11 @@ def test_from_nothing_to_the_page_and_again(tiny_story, capfd):
     plan = json.loads((tiny_story / "plan.json").read_text("utf-8"))
     assert plan["steps"]["positives"] == round(plan["steps"]["stage2"] / 3)
     assert (tiny_story / "stage2" / "config.json").exists()
+    positives, both = (
+        [line["negative_share"] for line in read_log(tiny_story / name)] for name in ("positives", "stage2")
+    )
+    assert max(positives) == 0.0, "it never sees a negative"
+    assert sum(both) / len(both) == pytest.approx(0.5, abs=0.1)
 
     kept = {path: path.stat().st_mtime_ns for path in tiny_story.glob("*/*.safetensors")}
     answers = read_lines(tiny_story / "answers" / "stage2" / "bench_zh")
@@ -51,14 +57,3 @@ def test_from_nothing_to_the_page_and_again(tiny_story, capfd):
 
     with pytest.raises(ValueError, match=r"holds a story of 0\.01 minutes"):
         quickstart.quickstart(tiny_story, minutes=5)
-
-
-def test_positives_never_see_a_negative_and_stage2_sees_half(tiny_story):
-    from skymm.train.runlog import read_log
-
-    quickstart.quickstart(tiny_story, minutes=0.01)
-    positives, both = (
-        [line["negative_share"] for line in read_log(tiny_story / name)] for name in ("positives", "stage2")
-    )
-    assert max(positives) == 0.0
-    assert sum(both) / len(both) == pytest.approx(0.5, abs=0.1)

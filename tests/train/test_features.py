@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -12,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
+from skymm.cli import app
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
 from skymm.data.shard_writing import write_shards
@@ -224,12 +224,11 @@ def test_the_command_says_what_to_put_into_the_recipe(tiny_stage, tmp_path):
         f"resampler = {{ num_latents = {model[2].num_latents}, num_heads = 2, width = 16 }} }}\n"
     )
     arguments = ["data", "features", str(recipe)]
-    command = [sys.executable, "-m", "skymm.cli", *arguments]
-    printed = subprocess.run([*command, "--into", str(tmp_path / "copy")], capture_output=True, text=True, check=True)
-    overrides = printed.stdout.split()
+    done = CliRunner().invoke(app, [*arguments, "--into", str(tmp_path / "copy")])
+    overrides = done.stdout.split()
     assert overrides == [f"data.instructions.shards={tmp_path / 'copy/instructions'}", "features=shards"]
-    wrong = subprocess.run([*command, "--drop-images"], capture_output=True, text=True)
-    assert wrong.returncode == 1 and "--into DIR" in wrong.stderr and "Traceback" not in wrong.stderr
+    wrong = CliRunner().invoke(app, [*arguments, "--drop-images"])
+    assert wrong.exit_code == 1 and "--into DIR" in str(wrong.exception)
 
 
 @pytest.fixture
