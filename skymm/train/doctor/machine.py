@@ -91,7 +91,7 @@ def _cpu_multiplies_bfloat16() -> bool:
     import torch
 
     found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return any(found.get(feature, False) for feature in ("amx_bf16", "avx512_bf16"))
+    return found.get("amx_bf16", False)
 
 
 def _processor() -> str:
