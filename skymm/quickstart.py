@@ -36,7 +36,7 @@ def quickstart(out: Path, *, minutes: float = 10) -> None:
     """Run the story in OUT. Whatever is finished there is reused; another `minutes` needs another OUT."""
     from skymm import assets
     from skymm.curation.building.workers import Local
-    from skymm.curation.emoji_scenes.build import build
+    from skymm.curation.emoji_scenes.dataset import build
 
     begin = time.monotonic()
     assets.default_llm_dir()  # a download, so not part of the minutes

@@ -72,7 +72,7 @@ def tiny_data_recipe() -> EmojiScenesRecipe:
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory, tiny_data_recipe: EmojiScenesRecipe) -> Path:
     """stage1, stage2 (five uneven shards each) and the benchmarks."""
-    from skymm.curation.emoji_scenes.build import build
+    from skymm.curation.emoji_scenes.dataset import build
 
     return build(tiny_data_recipe, tmp_path_factory.mktemp("data"))
 

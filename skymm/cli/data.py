@@ -31,7 +31,7 @@ def data_build(
     described = load_data(recipe, overrides or [])
     worker_engine = _engine(engine, workers)
     if isinstance(described, EmojiScenesRecipe):
-        from skymm.curation.emoji_scenes.build import build as build_scenes
+        from skymm.curation.emoji_scenes.dataset import build as build_scenes
 
         print(build_scenes(described, out, worker_engine))
         _print_build(out / "stage2")

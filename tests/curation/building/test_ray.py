@@ -13,7 +13,7 @@ from built import card, conversations, digests
 
 from skymm.curation.building.build import build
 from skymm.curation.building.workers import Local, Ray
-from skymm.curation.emoji_scenes.build import build as build_scenes
+from skymm.curation.emoji_scenes.dataset import build as build_scenes
 from skymm.recipe import DataRecipe
 
 JOBS = [{"x": x} for x in range(6)]

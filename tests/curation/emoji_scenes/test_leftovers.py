@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from built import digests
 
-from skymm.curation.emoji_scenes import build as building
-from skymm.curation.emoji_scenes.build import build
+from skymm.curation.emoji_scenes import dataset as building
+from skymm.curation.emoji_scenes.dataset import build
 from skymm.recipe import EmojiScenesRecipe
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from skymm.curation import emoji
 from skymm.curation.emoji_scenes.instructions import CELL_NAMES
 from skymm.curation.emoji_scenes.scene import CELLS, COLOURS, Item, Scene, render
-from skymm.evaluation.kits.chinese_scenes import pictures
+from skymm.evaluation.kits.chinese_scenes import scene_drawing
 from skymm.evaluation.kits.chinese_scenes.questions import (
     Picture,
     Twin,
@@ -69,12 +69,12 @@ def _texts(written: Iterable) -> Iterator[str]:
 def signs(seed: int) -> Iterator[Picture]:
     """Every word of every board, in each script."""
     for board, group in words().signs.items():
-        yield from _one_word(seed, "signs", group, "sign", partial(pictures.sign, board))
+        yield from _one_word(seed, "signs", group, "sign", partial(scene_drawing.sign, board))
 
 
 def shops(seed: int) -> Iterator[Picture]:
     for group in words().shops.values():
-        yield from _one_word(seed, "shops", group, "board", pictures.shop)
+        yield from _one_word(seed, "shops", group, "board", scene_drawing.shop)
 
 
 def _one_word(seed: int, family: str, group: Group, where: str, draw: Callable) -> Iterator[Picture]:
@@ -94,7 +94,7 @@ def directions(seed: int) -> Iterator[Picture]:
         for script in SCRIPTS:
             drawn = [(place.written(script), way) for place, way in placed]
             twins, shown = _direction_twins(placed, absent), [place for place, _ in drawn]
-            yield _picture("directions", str(index), script, twins, rng, pictures.directions, drawn, shown=shown)
+            yield _picture("directions", str(index), script, twins, rng, scene_drawing.directions, drawn, shown=shown)
             placed = [*placed[1:], placed[0]]  # the same places, asked about and drawn in another order
 
 
@@ -121,7 +121,7 @@ def doors(seed: int) -> Iterator[Picture]:
                 translated(word, rooms, "plate", rng),
             )
             text = word.written(script)
-            yield _picture("doors", word.simplified, script, twins, rng, pictures.room, number, text)
+            yield _picture("doors", word.simplified, script, twins, rng, scene_drawing.room, number, text)
     for index, street in enumerate(streets):
         rng = random.Random(f"{seed}/streets/{street.simplified}")
         script = SCRIPTS[index % 2]
@@ -135,7 +135,7 @@ def doors(seed: int) -> Iterator[Picture]:
             copied(street, "plate_street"),
         )
         text = street.written(script)
-        yield _picture("doors", street.simplified, script, twins, rng, pictures.house_number, text, plate)
+        yield _picture("doors", street.simplified, script, twins, rng, scene_drawing.house_number, text, plate)
 
 
 # --- menus -------------------------------------------------------------------------------------------------------------
@@ -154,7 +154,9 @@ def menus(seed: int) -> Iterator[Picture]:
                 twins = _menu_twins(prices, own, absent, dishes, script, rng)
                 listed = [(dish.written(script), f"{price}元") for dish, price in prices.items()]
                 subject = f"{heading.simplified}/{number}"
-                yield _picture("menus", subject, script, twins, rng, pictures.menu, heading.written(script), listed)
+                yield _picture(
+                    "menus", subject, script, twins, rng, scene_drawing.menu, heading.written(script), listed
+                )
 
 
 def _menu_twins(
@@ -201,7 +203,7 @@ def couplets(seed: int) -> Iterator[Picture]:
                 copied(over, "over"),
             )
             written = (line.written(script) for line in (first, second, over))
-            yield _picture("couplets", over.simplified, script, twins, rng, pictures.couplet, *written)
+            yield _picture("couplets", over.simplified, script, twins, rng, scene_drawing.couplet, *written)
 
 
 def banners(seed: int) -> Iterator[Picture]:
@@ -220,7 +222,7 @@ def banners(seed: int) -> Iterator[Picture]:
                 ),
                 copied(word, "banner"),
             )
-            yield _picture("banners", word.simplified, script, twins, rng, pictures.banner, word.written(script))
+            yield _picture("banners", word.simplified, script, twins, rng, scene_drawing.banner, word.written(script))
 
 
 def cards(seed: int) -> Iterator[Picture]:
@@ -234,7 +236,7 @@ def cards(seed: int) -> Iterator[Picture]:
                 choice("culture", sentence("cards.occasion"), [occasion, *wrong]),
                 translated(word, list(wishes), "card", rng),
             )
-            yield _picture("cards", word.simplified, script, twins, rng, pictures.card, word.written(script))
+            yield _picture("cards", word.simplified, script, twins, rng, scene_drawing.card, word.written(script))
 
 
 # --- journeys -------------------------------------------------------------------------------------------------------------
@@ -256,7 +258,7 @@ def tickets(seed: int) -> Iterator[Picture]:
             short("price", sentence("tickets.price"), price_forms(price)),
         )
         cities = (city.written(script) for city in (origin, goal))
-        yield _picture("tickets", str(index), script, twins, rng, pictures.ticket, title, *cities, lines)
+        yield _picture("tickets", str(index), script, twins, rng, scene_drawing.ticket, title, *cities, lines)
 
 
 def notices(seed: int) -> Iterator[Picture]:
@@ -279,7 +281,7 @@ def notices(seed: int) -> Iterator[Picture]:
                 copied(place, "notice"),
             )
             title = place.written(script)
-            yield _picture("notices", place.simplified, script, twins, rng, pictures.notice, title, lines)
+            yield _picture("notices", place.simplified, script, twins, rng, scene_drawing.notice, title, lines)
 
 
 # --- things of Chinese life, as emoji --------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from skymm.curation import drawing
-from skymm.evaluation.kits.chinese_scenes import families, pictures
+from skymm.evaluation.kits.chinese_scenes import families
+from skymm.evaluation.kits.chinese_scenes import scene_drawing as pictures
 from skymm.evaluation.kits.chinese_scenes import scenes as kit
 from skymm.evaluation.kits.chinese_scenes.questions import LETTERS, Picture
 from skymm.evaluation.kits.chinese_scenes.words import sentences

@@ -11,7 +11,7 @@ import pytest
 from skymm.curation import emoji
 from skymm.curation.building.workers import Local
 from skymm.curation.emoji import PARTS, pool
-from skymm.curation.emoji_scenes.build import build
+from skymm.curation.emoji_scenes.dataset import build
 from skymm.curation.emoji_scenes.instructions import pair
 from skymm.curation.emoji_scenes.scene import Scene, draw_scene
 from skymm.data.shards import conversation_of, expand, read_shard
