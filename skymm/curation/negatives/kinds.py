@@ -56,18 +56,27 @@ class Kind:
         self.name = name
 
     def askable(self, picture: PictureFacts, recipe: NegativesRecipe, statistics: Statistics) -> dict[str, Sides]:
-        """By what follows the kind in the label: "random" of "existence/random"; "" where nothing does."""
+        """By what follows the kind in the label ("random" of "existence/random"; "" where nothing does): the keys that may be
+        asked of this picture with answer yes, and those with answer no.
+
+        A question is asked of two pictures, once with each answer, so a key is of use where other pictures have it too: keys
+        are to be few and the same for all, not made of what one picture happens to hold. Order counts: chance draws from it.
+        """
         raise NotImplementedError
 
     def topics(self, key: Key) -> tuple[str, ...]:
-        """The things that a question is about."""
+        """The things that a question is about, which no other question of the conversation is about; all that the key names."""
         return key[:1]
 
     def sentences(self, key: Key, language: str) -> Mapping[str, Any]:
         return _sentences()[self.name][language]
 
     def fields(self, rng: random.Random, asked: Asked, picture: PictureFacts, several: bool) -> Fields:
-        """What the sentences are filled with. `several`: what may be absent is asked for in the plural."""
+        """What the sentences are filled with. `several`: what may be absent is asked for in the plural.
+
+        Twins have the same words in their question: what stands in it may hang on the key, on `several` and on `rng`, and on
+        the picture only after everything that was drawn for the question.
+        """
         raise NotImplementedError
 
 
@@ -252,6 +261,7 @@ class FalsePremise(Kind):
         return KINDS[form].fields(rng, replace(asked, key=(name, *truth)), picture, several)
 
 
+# In the order of the tables in questions.toml.
 KINDS = {
     kind.name: kind
     for kind in (
