@@ -65,7 +65,9 @@ class Kind:
         raise NotImplementedError
 
     def topics(self, key: Key) -> tuple[str, ...]:
-        """The things that a question is about, which no other question of the conversation is about; all that the key names."""
+        """The things that a question is about: no other question of its conversation is about them. A kind whose key names more
+        than one says so itself.
+        """
         return key[:1]
 
     def sentences(self, key: Key, language: str) -> Mapping[str, Any]:
