@@ -16,6 +16,7 @@ FLOORS = [
     (
         *("conversation", "encoded", "text", "verdict", "statements", "thoughts", "wording", "lexicon", "recipe"),
         *("assets", "endpoint", "images", "tables", "text_files", "files", "progress", "page", "_auto", "__init__"),
+        "damage",
     ),
     ("model", "data", "curation"),
     ("train", "answering"),
