@@ -9,7 +9,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -136,6 +136,9 @@ LONGEST_ENTRY = 32 * 1024 * 1024
 
 _CHUNK = 256 * 1024
 _SPACE = " \t\r\n"
+_WRAPPERS = ("data", "rows", "samples", "examples")
+_PLAIN = r'"[^"]*"\s*:\s*(?:"[^"]*"|[\d.eE+-]+|null|true|false)\s*,\s*'
+_WRAPPED = re.compile(rf'{{\s*(?:{_PLAIN})*"(?:{"|".join(_WRAPPERS)})"\s*:\s*\[')
 _TAIL = 16  # characters; within so many from the window's end, a mistake may only be that the rest is not read yet
 
 
@@ -154,7 +157,8 @@ class Entry:
 def json_entries(path: str | Path, *, whole: bool = False) -> Iterator[Entry]:
     """The entries of a file that is a list, or of all lists of a file that is one object. Not a number (NaN) is null.
 
-    whole: an object is not looked into, and other values may follow it, as in JSON lines.
+    whole: an object is not looked into, and other values may follow it, as in JSON lines. But one that only wraps a list,
+        {"version": 1, "data": [...]}, is that list.
 
     Raises ValueError naming file, line and entry: no JSON, cut short, or neither list nor object.
     """
@@ -163,6 +167,8 @@ def json_entries(path: str | Path, *, whole: bool = False) -> Iterator[Entry]:
         start = window.peek()
         if start == "[":
             yield from window.items("")
+        elif whole and window.wraps_list():
+            yield from (replace(entry, name="") for entry in window.members() if entry.name in _WRAPPERS)
         elif whole:
             while window.peek():
                 window.number += 1
@@ -184,6 +190,10 @@ class _Window:
         self.number, self.name = 0, ""
         self._line, self._counted = 1, 0
         self._decoder = json.JSONDecoder(parse_constant=lambda _: None)
+
+    def wraps_list(self) -> bool:
+        """Whether an object begins here that has plain values first, if anything, and then a list that is the file's."""
+        return bool(_WRAPPED.match(self.text, self.at))
 
     def line(self) -> int:
         self._line += self.text.count("\n", self._counted, self.at)

@@ -247,6 +247,16 @@ def test_lines_are_counted_and_values_may_follow_each_other(tmp_path, monkeypatc
         assert [entry.value for entry in json_entries(path)] == TRICKY, encoding
 
 
+def test_an_object_that_only_wraps_a_list_is_that_list(tmp_path):
+    rows = [{"messages": [1], "n": number} for number in range(3)]
+    for wrapped in ({"data": rows}, {"version": 1.5, "name": "a", "rows": rows, "more": {}}):
+        path = write(tmp_path, "t.json", json.dumps(wrapped, indent=1))
+        assert [entry.value for entry in json_entries(path, whole=True)] == rows
+    # An object that has a list of its own is no wrapper.
+    path = write(tmp_path, "t.json", json.dumps({"messages": rows, "data": rows}))
+    assert [entry.value for entry in json_entries(path, whole=True)] == [{"messages": rows, "data": rows}]
+
+
 def test_mistakes_are_told_with_their_place(tmp_path):
     for text, message in [
         ('[{"a": 1},\n{"a": 2', r"json, line 2, entry 2: the file ends here; was it cut short\?"),

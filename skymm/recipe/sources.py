@@ -97,6 +97,17 @@ class ConversationsSource(_Source):
     turns_column: str | None = Field(None, description="of several columns of turns, or of another name, this one")
 
 
+class VqaSource(_Source):
+    """Questions and short answers: VQA v2, OK-VQA, A-OKVQA, VizWiz, TextVQA, GQA, DAQUAR."""
+
+    format: Literal["vqa"]
+    questions: list[FilePath] = Field(min_length=1, description="files of questions, with or without their answers")
+    annotations: list[FilePath] = Field([], description="files of the answers, where they stand apart")
+    images: FilePath | list[FilePath] = Field(
+        description="directories that are searched in this order; ids become COCO's file names, too"
+    )
+
+
 class LrvSource(_Source):
     """LRV-Instruction: lists of {image_id, question, answer}, in files of positive and of negative instructions."""
 
@@ -220,6 +231,7 @@ Source = Annotated[
     PairsSource
     | UrlsSource
     | ConversationsSource
+    | VqaSource
     | LrvSource
     | MiniGpt4Source
     | CocoSource
