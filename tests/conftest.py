@@ -11,7 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process per processor already; be
 
 import pytest
 from hypothesis import settings
-from tiny_parts import save_tiny_clip, save_tiny_llm, save_tiny_matcher, save_tiny_vlm
+from tiny_parts import save_tiny_clip, save_tiny_dinov2, save_tiny_llm, save_tiny_matcher, save_tiny_vlm
 
 from skymm.recipe import EmojiScenesRecipe, ModelRecipe, StageRecipe, parse
 
@@ -33,6 +33,11 @@ def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_clip(tmp_path_factory.mktemp("tower"))
+
+
+@pytest.fixture(scope="session")
+def tiny_second_tower(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_dinov2(tmp_path_factory.mktemp("second-tower"))
 
 
 @pytest.fixture(scope="session")

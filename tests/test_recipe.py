@@ -34,6 +34,16 @@ def test_there_are_recipes_in_every_folder():
         ),
         ({"model": {"towers": [{"name": "a", "size": 3}]}}, r"unknown key 'model.towers.0.size'.*image_size"),
         ({"model": {"towers": [3]}}, r"'model.towers.0' is 3: input should be a valid string"),
+        ({"model": {"resampler": {"mixing": "additive"}}}, r'mixing = "additive" is of several towers, found one'),
+        (
+            {"model": {"towers": ["a", "b", "c"], "resampler": {"mixing": "interleaved"}}},
+            r"64 latents cannot be dealt out evenly to 3 towers .* such as 66",
+        ),
+        ({"model": {"towers": ["a", "b"], "resampler": {"weights": [1, 2]}}}, 'weights are for mixing = "additive"'),
+        (
+            {"model": {"towers": ["a", "b"], "resampler": {"mixing": "additive", "weights": [1, 0]}}},
+            r"found weights = \[1.0, 0.0\], expected one above 0 for each of the 2 towers",
+        ),
         ({"data": {"a": {"shards": "s", "wieght": 2}}}, r"unknown key 'data.a.wieght'; did you mean 'weight'"),
         ({"steps": 0}, r"'steps' is 0: input should be greater than or equal to 1"),
         ({"trains": ["towers"]}, r"'trains.0' is 'towers': input should be 'resampler' or 'lora'"),

@@ -62,6 +62,15 @@ def save_tiny_clip(directory: Path) -> Path:
     return directory
 
 
+def save_tiny_dinov2(directory: Path) -> Path:
+    """A random DINOv2 of two layers that sees 3 x 3 patches."""
+    torch.manual_seed(4)
+    sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "mlp_ratio": 2}
+    config = transformers.Dinov2Config(**sizes, image_size=42, patch_size=14)
+    transformers.Dinov2Model(config).save_pretrained(directory)
+    return directory
+
+
 VLM_TEMPLATE = (
     "{% for message in messages %}<|start|>{{ message['role'] }}\n{% if message['content'] is string %}"
     "{{ message['content'] }}{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n"

@@ -17,7 +17,7 @@ class SkyMMConfig(PreTrainedConfig):
         text_config: the LLM's own configuration.
         towers: one dict per frozen vision encoder, as `Tower.to_config()` gives it (name, image size, preprocessing, ...).
         tower_fingerprints: hash of each tower's weights and preprocessing; a checkpoint refuses other eyes.
-        resampler: num_latents, num_layers, num_heads, width.
+        resampler: num_latents, num_layers, num_heads, width; of several towers mixing (none: joint) and weights.
         lora: rank, alpha, dropout, targets; None for none.
         quantization: "nf4" where the LLM was held in 4 bits while the adapter learned; it is opened in the same way.
         image_token_id: stands for an image position in `input_ids`. It is past the embedding table and past

@@ -19,7 +19,7 @@ from skymm.model.checkpoint import load_model, name_in_model, save_model, traine
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.language import decoder_of, head_of
 from skymm.model.loss import IGNORE, gathered_cross_entropy
-from skymm.model.resampler import PerceiverResampler
+from skymm.model.resampler import resampler_of
 from skymm.model.vision import Tower
 
 
@@ -80,7 +80,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.towers = nn.ModuleList(towers)
         self.language_model = language_model
         self.head = head_of(language_model)
-        self.resampler = PerceiverResampler(
+        self.resampler = resampler_of(
             grids=[tower.grid for tower in self.towers],
             context_widths=[tower.width for tower in self.towers],
             embedding_width=language_model.get_input_embeddings().weight.shape[1],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from skymm.recipe.loading import Strict
 
@@ -23,6 +23,12 @@ class ResamplerRecipe(Strict):
     num_layers: int = Field(2, ge=1)
     num_heads: int = Field(8, ge=1)
     width: int = Field(512, ge=8)
+    mixing: Literal["joint", "interleaved", "additive"] = Field(
+        "joint",
+        description="of several towers; joint: latents see the patches of all, interleaved: each tower has its own share of "
+        "the latents and they take turns, additive: one sees the weighted sum of their features",
+    )
+    weights: list[float] | None = Field(None, description="additive: one for each tower, relative; None: equal")
 
 
 class LoraRecipe(Strict):
@@ -52,6 +58,25 @@ class ModelRecipe(Strict):
     trust_remote_code: bool = Field(
         False, description="run the Python code that lies beside the weights of the LLM or a tower; read it first"
     )
+
+    @field_validator("resampler")
+    @classmethod
+    def _fits_the_towers(cls, value: ResamplerRecipe, info: ValidationInfo) -> ResamplerRecipe:
+        towers = len(info.data.get("towers") or ())  # none where they are wrong themselves, which is told
+        if value.mixing != "joint" and towers == 1:
+            raise ValueError(
+                f'mixing = "{value.mixing}" is of several towers, found one; name another in `towers`, or leave mixing out'
+            )
+        if value.mixing == "interleaved" and towers and value.num_latents % towers:
+            raise ValueError(
+                f"{value.num_latents} latents cannot be dealt out evenly to {towers} towers that take turns; expected a "
+                f"multiple of {towers}, such as {value.num_latents + -value.num_latents % towers}"
+            )
+        if value.weights is not None and value.mixing != "additive":
+            raise ValueError('weights are for mixing = "additive"; leave them out')
+        if value.weights is not None and towers and (len(value.weights) != towers or min(value.weights) <= 0):
+            raise ValueError(f"found weights = {value.weights}, expected one above 0 for each of the {towers} towers")
+        return value
 
     @field_validator("lora", mode="before")
     @classmethod

@@ -5,12 +5,14 @@ import torch
 import torch.nn.functional as F
 
 from skymm.model import resampler as resampler_module
-from skymm.model.resampler import PerceiverResampler
+from skymm.model.resampler import resampler_of
+
+TWO = {"grids": ((2, 3), (4, 4)), "widths": (10, 7), "num_latents": 6}
 
 
-def make(grids=((2, 3),), widths=(10,), **options) -> PerceiverResampler:
+def make(grids=((2, 3),), widths=(10,), **options) -> torch.nn.Module:
     torch.manual_seed(0)
-    return PerceiverResampler(
+    return resampler_of(
         grids=list(grids),
         context_widths=list(widths),
         **{"num_latents": 5, "num_layers": 2, "num_heads": 4, "width": 16, "embedding_width": 12, "embedding_rms": 0.3}
@@ -18,13 +20,48 @@ def make(grids=((2, 3),), widths=(10,), **options) -> PerceiverResampler:
     )
 
 
-def test_one_and_two_towers_give_k_latents_as_loud_as_words():
-    for grids, widths in ((((2, 3),), (10,)), (((2, 3), (4, 4)), (10, 7))):
-        resampler = make(grids, widths)
-        features = [torch.randn(3, rows * columns, width) for (rows, columns), width in zip(grids, widths)]
-        latents = resampler(features)
-        assert latents.shape == (3, 5, 12)
+def seen(grids=((2, 3),), widths=(10,), count=3, **_) -> list[torch.Tensor]:
+    """Features of so many images."""
+    return [torch.randn(count, rows * columns, width) for (rows, columns), width in zip(grids, widths)]
+
+
+@pytest.mark.parametrize("mixing", ["joint", "interleaved", "additive"])
+def test_any_towers_give_k_latents_as_loud_as_words_and_every_parameter_learns(mixing):
+    three = {"grids": ((2, 3), (4, 4), (3, 3)), "widths": (10, 7, 8), "num_latents": 6}
+    for towers in [three, TWO, *([{"num_latents": 6}] if mixing == "joint" else [])]:
+        resampler = make(**towers, mixing=mixing)
+        latents = resampler(seen(**towers))
+        assert latents.shape == (3, 6, 12)
         assert torch.allclose(latents.pow(2).mean(-1).sqrt(), torch.tensor(0.3), atol=1e-3)
+        latents.pow(3).sum().backward()
+        assert [name for name, one in resampler.named_parameters() if one.grad is None or not one.grad.any()] == []
+
+
+def test_interleaved_latents_are_those_of_the_towers_in_turn():
+    features, resampler = seen(**TWO), make(**TWO, mixing="interleaved")
+    mixed = resampler(features)
+    for turn, (grid, width) in enumerate(zip(TWO["grids"], TWO["widths"])):
+        alone = make((grid,), (width,), num_latents=3)
+        alone.load_state_dict(resampler.towers[turn].state_dict())
+        assert torch.equal(mixed[:, turn::2], alone([features[turn]]))
+
+
+def test_additive_context_is_the_weighted_sum_on_the_finest_grid():
+    features, resampler = seen(**TWO), make(**TWO, mixing="additive", weights=[3.0, 1.0])
+    small, large = (
+        project(F.layer_norm(one, one.shape[-1:])) for project, one in zip(resampler.context_projections, features)
+    )
+    rows = small.unflatten(1, (2, 3)).permute(0, 3, 1, 2)
+    small = F.interpolate(rows, size=(4, 4), mode="bilinear").flatten(2).transpose(1, 2)
+    expected = 0.75 * small + 0.25 * large + resampler.positions[0]
+    assert torch.allclose(resampler.context(resampler.project(features)), expected, atol=1e-6)
+    assert list(resampler.state_dict()) == list(make(**TWO, mixing="additive").state_dict()), (
+        "weights are no parameters"
+    )
+    same = make(((2, 2), (2, 2)), (4, 4), mixing="additive")
+    one, other = seen(((2, 2), (2, 2)), (4, 4))
+    one, other = same.project([one, other])
+    assert torch.allclose(same.context([one, other]), (one + other) / 2 + same.positions[0], atol=1e-6)
 
 
 def test_latents_differ_from_each_other_and_between_images():
@@ -42,14 +79,6 @@ def test_images_of_a_batch_do_not_see_each_other():
     features = torch.randn(3, 6, 10)
     resampler = make()
     assert torch.allclose(resampler([features])[1], resampler([features[1:2]])[0], atol=1e-6)
-
-
-def test_every_parameter_learns():
-    resampler = make()
-    resampler([torch.randn(2, 6, 10)]).pow(3).sum().backward()
-    assert [
-        name for name, parameter in resampler.named_parameters() if parameter.grad is None or not parameter.grad.any()
-    ] == []
 
 
 def test_cpu_attention_is_torchs():
