@@ -12,10 +12,18 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from skymm.text import language_of
+
 ROLES = ("system", "user", "assistant")
 POLARITIES = ("positive", "negative")
 LANGUAGES = ("en", "zh")
 _OBJECT = "\ufffc"  # Unicode's own stand-in for what is no character
+_TIMES = {"en": "{:.1f} seconds:", "zh": "第 {:.1f} 秒："}
+
+
+def is_frame(name: str) -> bool:
+    """Whether an image is a frame of a clip: its name says so, as in "3.frame.jpg"."""
+    return "frame" in name.split(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +78,30 @@ class Turn:
         ends = list(itertools.accumulate(map(len, pieces)))
         return replace(self, text="".join(pieces), places=tuple(ends[:-1]))
 
+    def timed(self, seconds: Mapping[str, float]) -> Turn:
+        """The turn with its time before each frame of a clip, each on a line, in the language of what is said.
+
+        `seconds`: by image name. What stands there already is not written twice.
+        """
+        words, text, places, was_told = _TIMES[language_of(self.text)], "", [], False
+        for kind, said in self.parts:
+            if kind == "text":
+                text += f"\n{said}" if was_told and not said.startswith("\n") else said
+                was_told = False
+                continue
+            if said in seconds and not text.endswith(tuple(each.format(seconds[said]) for each in _TIMES.values())):
+                text += "\n" * bool(text and not text.endswith("\n")) + words.format(seconds[said])
+                was_told = True
+            places.append(len(text))
+        return self if text == self.text else replace(self, text=text, places=tuple(places))
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns about images. `extra` carries whatever else a shard's JSON holds (scene facts, licence), untouched."""
+    """Turns about images. `extra` carries whatever else a shard's JSON holds (scene facts, licence), untouched.
+
+    Of a clip it has `frame_seconds`: when each frame is seen, by image name.
+    """
 
     key: str
     turns: tuple[Turn, ...]
@@ -83,6 +111,12 @@ class Conversation:
     def images(self) -> tuple[str, ...]:
         """Names of all images, in the order in which the turns show them."""
         return tuple(name for turn in self.turns for name in turn.images)
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """When the frames of clips are seen, by image name."""
+        found = self.extra.get("frame_seconds")
+        return found if isinstance(found, Mapping) else {}
 
     @property
     def targets(self) -> tuple[Turn, ...]:
@@ -99,8 +133,8 @@ class Conversation:
     def with_pairs(self, kept: Collection[int]) -> Conversation:
         """Only these of the question-answer pairs, counted from 0.
 
-        An image is shown at the first kept question from its own on. So images keep their order, and before every kept
-        question stand just those that stood before it; what was first shown after the last of them goes.
+        An image is shown at the first kept question from its own on, a frame of a clip with its time. So images keep their
+        order, and before every kept question stand just those that stood before it; what was first shown after the last goes.
         """
         turns = [turn for turn in self.turns if turn.role == "system"]
         spoken = self.turns[len(turns) :]
@@ -111,7 +145,7 @@ class Conversation:
                 waiting += question.images
                 continue
             places = question.places and (0,) * len(waiting) + question.places
-            turns += [replace(question, images=waiting + question.images, places=places), *answer]
+            turns += [replace(question, images=waiting + question.images, places=places).timed(self.seconds), *answer]
             waiting = ()
         return Conversation(self.key, tuple(turns), self.extra)
 

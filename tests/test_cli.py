@@ -84,6 +84,7 @@ def test_mistakes_are_one_sentence(skymm, tmp_path, tiny_data):
         (("train", typo), "unknown key 'stepz'; did you mean 'steps'?"),
         (("ask", nowhere, picture, "Is it?"), "nowhere"),
         (("ask", tmp_path, f"{nowhere}.jpg", "Is it?"), "no image at"),
+        (("ask", tmp_path, picture, f"{nowhere}.mp4", "Is it?"), "nowhere.mp4; give files"),
         (("ask", tmp_path, typo, "Is it?"), "typo.toml"),
         (("ask", tmp_path, huge, "Is it?"), "30000 x 30000"),
         (("doctor", tmp_path), "found no log.jsonl in"),

@@ -15,7 +15,19 @@ FILES = sorted((ROOT / "skymm").rglob("*.py"))
 FLOORS = [
     (
         *("conversation", "encoded", "text", "verdict", "statements", "thoughts", "wording", "lexicon", "recipe"),
-        *("assets", "endpoint", "images", "tables", "text_files", "files", "progress", "page", "_auto", "__init__"),
+        *(
+            "assets",
+            "endpoint",
+            "images",
+            "video",
+            "tables",
+            "text_files",
+            "files",
+            "progress",
+            "page",
+            "_auto",
+            "__init__",
+        ),
         "damage",
     ),
     ("model", "data", "curation"),
@@ -25,6 +37,7 @@ FLOORS = [
     ("cli",),
 ]
 HOMES = {
+    "av": "video.py",
     "fsspec": "data/shards.py",
     "accelerate": "train/",
     "peft": "model/lora.py",

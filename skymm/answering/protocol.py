@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from skymm.conversation import Turn
+from skymm.images import open_image
+from skymm.video import NUM_FRAMES, frames_of, is_video
 
 Mode = Literal["generate", "logits"]
 
@@ -24,7 +27,8 @@ class Sampling:
 class Ask:
     """A prompt as it is to be sent, with the encoded images that stand before it, and what can be chosen between.
 
-    `history` are the turns before it. What they show comes first in `images`, and the names in them say no more than that.
+    `places` say where in it they stand, if not before it, and `names` which of them are frames of a clip, as in a Turn.
+    `history` are the turns before it. What they show comes first in `images`, and their names say no more than that either.
     `id` names the question in errors.
     """
 
@@ -34,6 +38,32 @@ class Ask:
     id: str = "the question"
     history: tuple[Turn, ...] = ()
     sampling: Sampling = Sampling()
+    places: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def about(
+        cls, question: str, files: Sequence[str | Path], *, num_frames: int = NUM_FRAMES, fps: float | None = None
+    ) -> Ask:
+        """A question about pictures and clips, as shards of them are built: a clip is its frames, each with its time.
+
+        Raises ValueError (UnreadableImage) for a file that is neither, and what `frames_of` raises.
+        """
+        images, seconds = [], {}
+        for file in map(Path, files):
+            with file.open("rb") as opened:
+                beginning = opened.read(200)
+            if not is_video(beginning):
+                images.append((f"{len(images)}", file.read_bytes()))
+                open_image(images[-1][1], str(file))
+                continue
+            for frame in frames_of(file, str(file), num_frames=num_frames, fps=fps):
+                name = f"{len(images)}.frame"
+                images.append((name, frame.data))
+                seconds[name] = frame.seconds
+        names = tuple(name for name, _ in images)
+        turn = Turn("user", question, names).timed(seconds)
+        return cls(turn.text, tuple(data for _, data in images), places=turn.places, names=names)
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -41,8 +71,8 @@ class Ask:
         shown = sum(len(turn.images) for turn in self.history)
         if shown > len(self.images):
             raise ValueError(f"{self.id}: the turns before it show {shown} images, found {len(self.images)}")
-        names = tuple(f"image {index}" for index in range(shown, len(self.images)))
-        return (*self.history, Turn("user", self.prompt, names))
+        names = self.names or tuple(f"image {index}" for index in range(shown, len(self.images)))
+        return (*self.history, Turn("user", self.prompt, names, places=self.places))
 
 
 @dataclass(frozen=True, slots=True)

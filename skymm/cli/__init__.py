@@ -77,24 +77,28 @@ def doctor(
 @app.command()
 def ask(
     model: Annotated[str, typer.Argument(help="A model directory, such as runs/quickstart/stage2.")],
-    image: Annotated[Path, typer.Argument(help="An image file; - asks without one.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Images and clips, as they are shown; - asks without one.")
+    ],
     question: Annotated[str, typer.Argument(help="In English or Chinese.")],
     max_new_tokens: int = 64,
+    num_frames: Annotated[int, typer.Option(min=1, help="Of a clip, at most.")] = 8,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second of a clip; without it they are spread evenly.")
+    ] = None,
 ) -> None:
-    """Ask a model one question about an image."""
-    data = None
-    if str(image) != "-":
-        from skymm.images import open_image
-
-        if not image.is_file():
-            raise ValueError(f"no image at {image}; give a file, or - to ask without one")
-        data = image.read_bytes()
-        open_image(data, str(image))
+    """Ask a model one question about an image, several, or a clip."""
+    shown = [] if [*map(str, files)] == ["-"] else files
+    for file in shown:
+        if not file.is_file():
+            raise ValueError(f"no image at {file}; give files, or - to ask without one; the question comes last")
     from skymm.answering.protocol import Ask
+
+    asked = Ask.about(question, shown, num_frames=num_frames, fps=fps)
     from skymm.answering.skymm_model import SkyMMAnswerer
 
     answerer = SkyMMAnswerer.from_directory(model, max_new_tokens=max_new_tokens)
-    for piece in answerer.stream(Ask(question, () if data is None else (data,))):
+    for piece in answerer.stream(asked):
         print(piece, end="", flush=True)
     print()
 
