@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, rankdata
 
 from skymm.evaluation.benchmark import Answer
 
@@ -199,6 +199,22 @@ def mcnemar(right_a: Sequence[bool], right_b: Sequence[bool]) -> McNemar:
     only_b = sum(bool(b) and not a for a, b in zip(right_a, right_b))
     differing = only_a + only_b
     return McNemar(only_a, only_b, float(binomtest(only_a, differing).pvalue) if differing else 1.0)
+
+
+def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float | None:
+    """How often a positive one has the higher score than a negative one, ties counting half: the area under the ROC curve,
+    by ranks (Mann and Whitney, 1947). It asks for no threshold, so it says what a model knows, however it leans.
+
+    None where there are no positive or no negative ones. Raises ValueError for unequal lengths.
+    """
+    if len(scores) != len(positive):
+        raise ValueError(f"found {len(scores)} scores and {len(positive)} truths, expected as many")
+    truth = np.asarray(positive, bool)
+    num_positive, num_negative = int(truth.sum()), int((~truth).sum())
+    if not num_positive or not num_negative:
+        return None
+    ranks = rankdata(scores)[truth].sum()
+    return float((ranks - num_positive * (num_positive + 1) / 2) / (num_positive * num_negative))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,66 @@
+"""Questions of one's own shards: which are asked, and what is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from skymm.conversation import Conversation, Turn
+from skymm.data.shard_writing import write_shard
+from skymm.evaluation.benchmark import Answer
+from skymm.evaluation.benchmarks.held_out import BENCHMARK
+from skymm.recipe import EvalRecipe
+
+
+def pair(question: str, answer: str, polarity: str | None, language: str, kind: str | None, *images: str):
+    return Turn("user", question, images), Turn("assistant", answer, (), polarity, kind, language)
+
+
+TURNS = (
+    *pair("Describe it.", "No dog is here.", "positive", "en", "caption", "jpg"),
+    *pair("Is there a dog?", "No.", "negative", "en", "existence/popular"),
+    *pair("有猫吗？", "有，在左边。", "positive", "zh", "existence/random"),
+    *pair("Is there a cow?", "Yes", "negative", "en", "existence"),  # says what its polarity does not
+    *pair("背景是红色吗？", "不是", "negative", "zh", "color"),
+)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    samples = [(Conversation(key, TURNS), {"jpg": b"picture of " + key.encode()}) for key in ("a", "b")]
+    text_only = Conversation("c", pair("Is ice cold?", "Yes", "positive", "en", "fact"))
+    write_shard(tmp_path / "s.tar", [*samples, (text_only, {})])
+    return tmp_path / "s.tar"
+
+
+def load(root, **options):
+    return BENCHMARK.load(EvalRecipe(benchmark="held_out", root=str(root), **options))
+
+
+def test_what_is_asked(shards):
+    asked = load(shards)
+    assert [(one.id, one.text, one.gold) for one in asked[:3]] == [
+        ("a/2", "Is there a dog?", "no"),
+        ("a/4", "有猫吗？", "yes"),
+        ("a/8", "背景是红色吗？", "no"),
+    ]
+    assert len(asked) == 6 and asked[3].images == (b"picture of b",) and asked[3].cluster == "b"
+    assert [one.id for one in load(shards, split="zh")] == ["a/4", "a/8", "b/4", "b/8"]
+    assert [one.id for one in load(shards, split="existence")] == ["a/2", "a/4", "b/2", "b/4"]
+    with pytest.raises(ValueError, match=r"found no questions of 'count' that are answered with yes or no"):
+        load(shards, split="count")
+
+
+def test_what_is_counted(shards):
+    said = ["Yes", "有", "没有", "no", "hm", "不是"]
+    odds = [2.0, 1.0, -1.0, -2.0, 2.0, -3.0]
+    answers = [Answer(one, text, {"yes": odd / 2, "no": -odd / 2}) for one, text, odd in zip(load(shards), said, odds)]
+    scores = BENCHMARK.score(answers, {})
+    assert (scores["correct"], scores["total"], scores["yes_ratio"], scores["unknown"]) == (4, 6, 0.4, 1 / 6)
+    # Positives have odds of 1 and 2; of the 8 pairs with negatives (2, -1, -2, -3) one is lost and one is a tie.
+    assert scores["auroc"] == 6.5 / 8
+    assert scores["kinds_by_language"]["existence zh"]["accuracy"] == 0.5
+    assert scores["languages"]["en"] == {
+        "accuracy": 0.5, "correct": 1, "total": 2, "yes_ratio": 0.5, "unknown": 0.0, "auroc": None
+    }  # fmt: skip
+    without = [Answer(one.question, one.response) for one in answers]
+    assert BENCHMARK.score(without, {})["auroc"] is None
