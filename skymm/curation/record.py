@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
 from skymm.conversation import Turn
 from skymm.images import MAX_PIXELS, decode_image
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +74,13 @@ class Facts:
     absent: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; empty fields are left out. `Facts.from_json` reads it back."""
-        things = [
-            {"name": thing.name}
-            | ({"count": thing.count} if thing.count is not None else {})
-            | ({"attributes": list(thing.attributes)} if thing.attributes else {})
-            for thing in self.things
-        ]
-        fields = {
-            "things": things,
-            "relations": [list(relation) for relation in self.relations],
-            "texts": list(self.texts),
-            "complete": self.complete,
-        }
-        absent = {} if self.absent is None else {"absent": list(self.absent)}
-        return {name: value for name, value in fields.items() if value} | absent
+        """As it lies in a shard; empty fields are left out. `Facts.from_json` reads it back."""
+        return to_plain(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Facts:
-        return cls(
-            tuple(
-                Thing(thing["name"], thing.get("count"), tuple(thing.get("attributes", ())))
-                for thing in data.get("things", ())
-            ),
-            tuple((subject, relation, object_) for subject, relation, object_ in data.get("relations", ())),
-            tuple(data.get("texts", ())),
-            data.get("complete"),
-            None if data.get("absent") is None else tuple(data["absent"]),
-        )
+    def from_json(cls, data: Any) -> Facts:
+        """Raises ValueError where the data is something else."""
+        return from_plain(cls, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +165,22 @@ def keep(record: Record, captions: tuple[Caption, ...], turns: tuple[Turn, ...],
     if captions or turns or record.facts != Facts():
         return Outcome(replace(record, captions=captions, turns=turns), None, dict(dropped))
     return Outcome(None, next(iter(dropped)), dict(dropped))
+
+
+def to_plain(value: Any) -> Any:
+    """A record, or another dataclass, as plain JSON data without the fields that say nothing."""
+    return _adapter(type(value)).dump_python(value, mode="json", exclude_defaults=True)
+
+
+def from_plain(kind: type[T], data: Any) -> T:
+    """What `to_plain` was given; other fields are not looked at. Raises ValueError where one is of another type."""
+    try:
+        return _adapter(kind).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

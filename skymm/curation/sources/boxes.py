@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from skymm.curation.record import Record
 from skymm.curation.sources import source
 from skymm.curation.sources.coco import boxed, plain
-from skymm.curation.sources.pictures import Unusable, check_directories, find, named
-from skymm.curation.sources.source import broken, is_unicode, key_of
+from skymm.curation.sources.pictures import Unusable, check_directories
+from skymm.curation.sources.source import broken, is_unicode, refused
 from skymm.text_files import opened
 
 _NEITHER = ("difficult", "ignore", "ignored", "iscrowd", "crowd")
@@ -28,7 +27,7 @@ class Source(source.Source):
     Nothing is absent and no number is exact where the recipe does not say that the annotation is complete.
     """
 
-    rows_per_part = 512
+    nothing_said = ("nothing is annotated", "and the recipe does not say that the annotation is complete")
 
     def rows(self) -> Iterator[dict[str, Any]]:
         check_directories(self.recipe.images)
@@ -45,34 +44,25 @@ class Source(source.Source):
         voc = kinds == {".xml"}
         self.forms = Counter({"Pascal VOC" if voc else "YOLO": len(files)})
         names = list(self.recipe.names) or ([] if voc else _names_beside(root))
-        found = [self._row(path, root, names if not voc else None) for path in files]
+        boxes: dict[str, list[tuple[str, bool]]] = {}
+        called: dict[str, str] = {}
+        for path in files:
+            place = path.relative_to(root).as_posix()
+            try:
+                boxes[place], called[place] = _voc(path) if voc else (_yolo(path, names), "")
+            except (ValueError, ElementTree.ParseError, OSError) as error:
+                yield broken(root, place, error)
         # Of XML files nobody says what was looked for, but that it was all that any of them has.
-        sought = sorted(
-            {*map(plain, names), *(name for row in found for name in (*row.get("counts", ()), *row.get("neither", ())))}
-        )
-        for row in found:
-            yield row if "refused" in row else {**row, "sought": sought if self.recipe.complete else None}
-
-    def _row(self, path: Path, root: Path, names: list[str] | None) -> dict[str, Any]:
-        place = path.relative_to(root).as_posix()
-        try:
-            boxes, file = _voc(path) if names is None else (_yolo(path, names), "")
-        except (ValueError, ElementTree.ParseError, OSError) as error:
-            return broken(root, place, error)
-        counts = Counter(name for name, sure in boxes if sure)
-        neither = sorted({name for name, sure in boxes if not sure})
-        stem = place.removesuffix(path.suffix)
-        files = [
-            *([file, *(f"{file}{ending}" for ending in _ENDINGS)] if file else []),
-            *(stem + each for each in _ENDINGS),
-        ]
-        return {"key": key_of(stem), "files": files, "counts": dict(sorted(counts.items())), "neither": neither}
-
-    def record(self, row: dict[str, Any]) -> Record:
-        facts = boxed(row["counts"], row["neither"], row["sought"])
-        if not (facts.things or facts.complete or facts.absent):
-            raise Unusable("nothing is annotated", "and the recipe does not say that the annotation is complete")
-        return Record(row["key"], named([find(row["files"], self.recipe.images)]), facts=facts)
+        sought = {*map(plain, names), *(name for those in boxes.values() for name, _ in those)}
+        for place, those in boxes.items():
+            stem = place.rpartition(".")[0]
+            file = called[place]
+            other = [file, *(file + each for each in _ENDINGS)] if file else []
+            facts = boxed(those, sought if self.recipe.complete else None)
+            try:
+                yield self.row_of(stem, [*other, *(stem + each for each in _ENDINGS)], facts=facts)
+            except Unusable as error:
+                yield refused(stem, error.reason, error.detail)
 
 
 def _voc(path: Path) -> tuple[list[tuple[str, bool]], str]:

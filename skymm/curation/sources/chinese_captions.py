@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from skymm.curation.record import Record
-from skymm.curation.sources.pictures import Unusable, find, named
-from skymm.curation.sources.source import Join, JoinedSource, broken, captions_of, key_of, refused
+from skymm.curation.sources.pictures import Unusable
+from skymm.curation.sources.source import Join, JoinedSource, broken
 from skymm.text_files import opened
 
 _LINE = re.compile(r"(?P<image>[^#\s]+)#(?:(?P<kind>[^#\s]+)#)?(?P<number>\d+)(?:[ \t]+(?P<text>.*))?")
@@ -27,7 +26,6 @@ class Source(JoinedSource):
     wanted always. Keys are the image names without `.jpg`, in order: most files have an image's captions together, not all.
     """
 
-    rows_per_part = 512
     default_licence = "COCO-CN MIT; Flickr8k-CN and Flickr30k-CN for research; pictures under Flickr's terms of use"
 
     def read(self, join: Join) -> Iterator[dict[str, Any]]:
@@ -60,14 +58,8 @@ class Source(JoinedSource):
     def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
         if "wanted" not in said:
             kinds = ", ".join(dict.fromkeys(said["unwanted"]))
-            return refused(image, "no caption of these kinds", f"{image}: found {kinds}")
-        return {"key": key_of(image), "image": image, "captions": said["wanted"]}
-
-    def record(self, row: dict[str, Any]) -> Record:
-        captions = captions_of(row["captions"])
-        if not captions:
-            raise Unusable("caption is missing")
-        return Record(row["key"], named([find(_files(row["image"]), self.recipe.images)]), tuple(captions))
+            raise Unusable("no caption of these kinds", f"{image}: found {kinds}")
+        return self.row_of(image, _files(str(image)), said["wanted"])
 
 
 def _files(image: str) -> list[str]:

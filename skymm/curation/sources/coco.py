@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from skymm.curation.record import Facts, Record, Thing
-from skymm.curation.sources.pictures import Unusable, find, named
-from skymm.curation.sources.source import (
-    Join,
-    JoinedSource,
-    broken,
-    captions_of,
-    entries_of,
-    identity,
-    key_of,
-    refused,
-)
+from skymm.curation.record import Facts, Thing
+from skymm.curation.sources.pictures import Unusable
+from skymm.curation.sources.source import Join, JoinedSource, broken, entries_of, identity
 from skymm.lexicon import vocabulary
 
 _OWN = "coco80"  # the vocabulary of the lexicon that has COCO's 80 categories, under their own names
@@ -29,7 +19,7 @@ _RUN_TOGETHER = {"diningtable": "dining table", "pottedplant": "potted plant", "
 
 
 class Source(JoinedSource):
-    """An image is a record: its captions, and how many there are of each kind of thing. Keys are the image ids.
+    """An image is a record: its captions, and how many there are of each kind of thing.
 
     Boxes of a crowd, and those marked `difficult`, `ignore` or `ignored`, say neither that their kind is there nor that it is
     not, and beside other boxes of it its number is not known.
@@ -39,7 +29,7 @@ class Source(JoinedSource):
     kinds that are neither; a table that has such lists leaves difficult boxes out, so its numbers are not exact.
     """
 
-    rows_per_part = 512
+    nothing_said = ("caption is missing", "and there are no things")
     default_licence = "COCO annotations CC-BY 4.0; pictures under Flickr's terms of use"
 
     def read(self, join: Join) -> Iterator[dict[str, Any]]:
@@ -69,39 +59,24 @@ class Source(JoinedSource):
     def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
         files = [*said.get("captioned", []), *said.get("searched", [])]
         if not files:
-            return refused(image, "picture has no name", f"image {image} is annotated and not among the images")
-        counts: Counter[str] = Counter()
-        neither: set[str] = set()
+            raise Unusable("picture has no name", f"image {image} is annotated and not among the images")
+        boxes = []
         for category, marked in said.get("category_id", []):
             name = self._kinds.get(identity(category))
             if name is None:
-                return refused(image, "unknown category", f"image {image}: category {category!r} has no name")
-            if marked:
-                neither.add(name)
-            else:
-                counts[name] += 1
+                raise Unusable("unknown category", f"image {image}: category {category!r} has no name")
+            boxes.append((name, not marked))
         _, absent, difficult = said.get("searched", [(None, None, None)])[0]
-        neither.update(difficult or (), counts if difficult is not None else ())
-        named_kinds = sorted(set(self._kinds.values()))
-        sought = named_kinds if self.recipe.complete or {*named_kinds} == _own() else None
-        return {
-            "key": key_of(image),
-            "file": files[0][0],
-            "captions": [caption for caption, _ in said.get("caption", [])],
-            "searched": "searched" in said,
-            "counts": dict(sorted(counts.items())),
-            "neither": sorted(neither),
-            "sought": sought if absent is None else absent,
-        }
-
-    def record(self, row: dict[str, Any]) -> Record:
-        captions = captions_of(row["captions"])
-        facts = boxed(row["counts"], row["neither"], row["sought"]) if row["searched"] else Facts()
-        if captions and row["sought"] is None:  # captions may tell of what is absent; boxes alone, of nothing, do not
-            facts = replace(facts, absent=None)
-        if not captions and not (facts.things or facts.complete or facts.absent):
-            raise Unusable("caption is missing", "and there are no things")
-        return Record(row["key"], named([find(row["file"], self.recipe.images)]), tuple(captions), facts=facts)
+        sought = absent
+        if absent is None and (self.recipe.complete or {*self._kinds.values()} == _own()):
+            sought = [*self._kinds.values()]
+        if difficult is not None:
+            boxes += [(name, False) for name in (*difficult, *(name for name, _ in boxes))]
+        facts = boxed(boxes, sought) if "searched" in said else Facts()
+        row = self.row_of(image, files[0][0], [caption for caption, _ in said.get("caption", [])], facts)
+        if row.get("captions") and sought is None:  # they may tell of what is absent; boxes alone, of nothing, do not
+            row.get("facts", {}).pop("absent", None)
+        return row
 
 
 @cache
@@ -110,19 +85,22 @@ def _own() -> frozenset[str]:
     return frozenset(word.en for word in vocabulary(_OWN))
 
 
-def boxed(counts: Mapping[str, int], neither: Collection[str], sought: Collection[str] | None) -> Facts:
-    """What boxes say. `counts`: of sure boxes, by name; `neither`: names with boxes that are hard to tell or stand for a crowd,
-    whose number is not known; `sought`: all that was looked for, None where nobody knows.
+def boxed(boxes: Sequence[tuple[str, bool]], sought: Collection[str] | None) -> Facts:
+    """What boxes say: (name, whether it is sure) of each. Of a name with one that is hard to tell, or stands for a crowd, the
+    number is not known. `sought`: all that was looked for, None where nobody knows.
     """
+    counts = Counter(name for name, sure in boxes if sure)
+    neither = {name for name, sure in boxes if not sure}
     things = tuple(
-        Thing(name, counts[name] if sought is not None and name not in neither else None) for name in sorted(counts)
+        Thing(name, count if sought is not None and name not in neither else None)
+        for name, count in sorted(counts.items())
     )
     if sought is None:
         return Facts(things, absent=())
-    if {*sought} == _own() and not {*neither} - counts.keys():
+    if {*sought} == _own() and neither <= counts.keys():
         return Facts(things, complete=_OWN)
-    searched = (name for name in sorted(sought) if not name.startswith("_"))  # _background_ is no thing
-    return Facts(things, absent=tuple(name for name in searched if name not in counts and name not in neither))
+    missing = sorted({*sought} - counts.keys() - neither)
+    return Facts(things, absent=tuple(name for name in missing if not name.startswith("_")))  # _background_ is no thing
 
 
 def plain(name: str) -> str:

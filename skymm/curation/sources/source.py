@@ -1,8 +1,9 @@
 """What all sources share: how they list rows and make records of them, keys, rows that are refused, texts that can be used.
 
 A source is one module of this folder, chosen by the `format` of its recipe (skymm/recipe/sources.py). It lists rows once, in
-one process and in order, and touches tables only (captions, boxes, names of files); records are made of rows in many processes,
-and only then are pictures opened. Both are pure: the same files give the same rows and the same records on every machine.
+one process and in order, and touches tables only: a row is what they say of a picture and how its file may be called. Records
+are made of rows in many processes, and only then are pictures opened. Both are pure: the same files give the same rows and the
+same records on every machine.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from skymm.conversation import LANGUAGES
-from skymm.curation.record import Caption, Record, Rejected
-from skymm.curation.sources.pictures import Unusable, check_directories
+from skymm.conversation import LANGUAGES, Turn
+from skymm.curation.record import Caption, Facts, Record, Rejected, from_plain, to_plain
+from skymm.curation.sources.pictures import Unusable, check_directories, find, named
 from skymm.recipe.sources import Source as SourceRecipe
 from skymm.tables import expect_names
 from skymm.text import language_of
@@ -35,11 +37,14 @@ _HASHED = re.compile(r".*-[0-9a-f]{16}")
 class Source:
     """Something that gives records. Made from the recipe of its format: `Source(recipe)`."""
 
-    rows_per_part = 256
+    rows_per_part = 512
     """How many rows one process takes at a time."""
 
     default_licence = "unknown"
     """Under what the data may be used, as far as its publishers say."""
+
+    nothing_said = ("caption is missing", "")
+    """Why a row is left out whose table says nothing of its picture."""
 
     def __init__(self, recipe: Any) -> None:
         self.recipe = recipe
@@ -56,34 +61,56 @@ class Source:
 
     def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
         """The records of a row, mostly one. What cannot be used is Rejected with a reason, never left out."""
-        if "refused" in row:
-            yield Rejected(row["key"], *row["refused"])
-            return
         try:
+            if "refused" in row:
+                raise Unusable(*row["refused"])
             yield self.record(row)
         except Unusable as error:
             yield Rejected(row["key"], error.reason, error.detail)
 
     def record(self, row: dict[str, Any]) -> Record:
-        """The record of a row that was not refused. Raises Unusable."""
-        raise NotImplementedError
+        """The record of a row as `row_of` makes it: its picture is looked for, and shown first. Raises Unusable."""
+        pictures = named([find(row["files"], self.recipe.images)])
+        said = from_plain(Record, row)
+        shown = (replace(turn, images=tuple(pictures)) for turn in said.turns[:1])
+        return replace(said, pictures=pictures, turns=(*shown, *said.turns[1:]))
+
+    def row_of(
+        self,
+        key: Any,
+        files: str | Sequence[str],
+        captions: Any = (),
+        facts: Facts = Facts(),  # noqa: B008
+        turns: Sequence[Turn] = (),
+    ) -> dict[str, Any]:
+        """The row of a picture that is called by the first of these names that is there, and what is said of it. Raises
+        Unusable where that is nothing.
+        """
+        texts = tuple(captions_of(captions))
+        if not (texts or turns or facts.things or facts.complete or facts.absent):
+            raise Unusable(*self.nothing_said)
+        return {**to_plain(Record(key_of(key), {}, texts, tuple(turns), facts)), "files": files}
 
 
 class JoinedSource(Source):
-    """A source whose tables say several things about an image, in any order: an image is a row."""
+    """A source whose tables say several things about an image, in any order: an image is a row. Keys are the images' ids."""
 
     def rows(self) -> Iterator[dict[str, Any]]:
         check_directories(self.recipe.images)
         with Join() as join:
             yield from self.read(join)
             for image, said in join.images():
-                yield self.row(image, said)
+                try:
+                    yield self.row(image, said)
+                except Unusable as error:
+                    yield refused(image, error.reason, error.detail)
 
     def read(self, join: Join) -> Iterator[dict[str, Any]]:
         """Puts what the tables say into the join; gives rows that are refused."""
         raise NotImplementedError
 
     def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
+        """What `row_of` makes of all that is said of an image. Raises Unusable."""
         raise NotImplementedError
 
 

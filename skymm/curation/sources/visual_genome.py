@@ -7,21 +7,12 @@ everything: so counts are not known and the facts are not complete.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from skymm.curation.record import Facts, Record, Thing
-from skymm.curation.sources.pictures import Unusable, find, named
-from skymm.curation.sources.source import (
-    Join,
-    JoinedSource,
-    broken,
-    captions_of,
-    entries_of,
-    identity,
-    is_unicode,
-    key_of,
-)
+from skymm.curation.record import Facts, Thing
+from skymm.curation.sources.source import Join, JoinedSource, broken, entries_of, identity, is_unicode
 
 _TABLES = {
     "objects": "objects.json",
@@ -32,8 +23,9 @@ _TABLES = {
 
 
 class Source(JoinedSource):
-    """An image is a record. Of several names for one thing ("monitor", "computer") all are there. Keys are the image ids."""
+    """An image is a record. Of several names for one thing ("monitor", "computer") all are there."""
 
+    nothing_said = ("nothing is said", "no things, relations or regions")
     default_licence = "Visual Genome CC-BY 4.0; pictures under Flickr's terms of use"
 
     def read(self, join: Join) -> Iterator[dict[str, Any]]:
@@ -52,69 +44,39 @@ class Source(JoinedSource):
                     continue
                 found = [each for each in said[kind] if isinstance(each, dict)]
                 if kind == "regions":
-                    join.add(image, kind, _largest(found, most))
+                    join.add(image, kind, _largest(filter(None, map(_region, found)), most))
                 elif kind == "relationships":
                     join.add(image, kind, [_relation(each) for each in found])
                 else:
                     join.add(image, kind, [[_names(each), _texts(each.get("attributes"))] for each in found])
 
     def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
-        return {"key": key_of(image), "image": str(image), **said}
-
-    def record(self, row: dict[str, Any]) -> Record:
-        facts = Facts(_things(row), _relations(row))
-        captions = captions_of(_regions(row, self.recipe.regions_per_image))
-        if not captions and not facts.to_json():
-            raise Unusable("nothing is said", "no things, relations or regions")
-        picture = find(f"{row['image']}.jpg", self.recipe.images)
-        return Record(row["key"], named([picture]), tuple(captions), facts=facts)
-
-
-def _things(row: dict[str, Any]) -> tuple[Thing, ...]:
-    attributes: dict[str, dict[str, None]] = {}
-    for kind in ("objects", "attributes"):
-        for entry in row.get(kind, []):
-            for names, said in entry:
-                for name in names:
-                    attributes.setdefault(name, {}).update(dict.fromkeys(said))
-    for entry in row.get("relationships", []):
-        for subject, _, other in entry:
-            for name in (*subject, *other):
-                attributes.setdefault(name, {})
-    return tuple(Thing(name, None, tuple(said)) for name, said in attributes.items())
+        objects, attributes, relations, regions = (list(chain.from_iterable(said.get(kind, []))) for kind in _TABLES)
+        ends = ((names, []) for subject, _, other in relations for names in (subject, other))
+        things: dict[str, dict[str, None]] = {}
+        for names, described in (*objects, *attributes, *ends):
+            for name in names:
+                things.setdefault(name, {}).update(dict.fromkeys(described))
+        facts = Facts(
+            tuple(Thing(name, None, tuple(described)) for name, described in things.items()),
+            tuple({(one[0], verb, other[0]): None for one, verb, other in relations if one and verb and other}),
+        )
+        phrases = [phrase for _, _, phrase in _largest(regions, self.recipe.regions_per_image)]
+        return self.row_of(image, f"{image}.jpg", phrases, facts)
 
 
-def _relations(row: dict[str, Any]) -> tuple[tuple[str, str, str], ...]:
-    found = (
-        (subject[0], predicate, other[0])
-        for entry in row.get("relationships", [])
-        for subject, predicate, other in entry
-        if subject and predicate and other
-    )
-    return tuple(dict.fromkeys(found))
+def _region(said: dict[str, Any]) -> tuple[float, int, str] | None:
+    """(negative area, id, phrase)"""
+    width, height, number, phrase = (said.get(name) for name in ("width", "height", "region_id", "phrase"))
+    sized = isinstance(width, int | float) and isinstance(height, int | float)
+    if not sized or not isinstance(phrase, str) or not phrase.strip():
+        return None
+    return -float(width * height), number if isinstance(number, int) else 0, phrase.strip()
 
 
-def _regions(row: dict[str, Any], count: int) -> list[str]:
-    """The phrases of the largest regions, each once."""
-    return [
-        phrase for _, _, phrase in _distinct((region for entry in row.get("regions", []) for region in entry), count)
-    ]
-
-
-def _largest(regions: list[dict[str, Any]], count: int) -> list[tuple[float, int, str]]:
-    """(negative area, id, phrase) of the largest regions with phrases of their own: what `_regions` needs of a table."""
-    found = []
-    for region in regions:
-        width, height, number, phrase = (region.get(name) for name in ("width", "height", "region_id", "phrase"))
-        sized = isinstance(width, int | float) and isinstance(height, int | float)
-        if sized and isinstance(phrase, str) and phrase.strip():
-            found.append((-float(width * height), number if isinstance(number, int) else 0, phrase.strip()))
-    return _distinct(found, count)
-
-
-def _distinct(regions: Iterable[Sequence[Any]], count: int) -> list[tuple[float, int, str]]:
-    """Of regions with the same phrase, the largest."""
-    phrases: dict[str, tuple[float, int, str]] = {}
+def _largest(regions: Iterable[Sequence[Any]], count: int) -> list[Sequence[Any]]:
+    """So many of the largest; of those with the same phrase, one."""
+    phrases: dict[str, Sequence[Any]] = {}
     for region in sorted(map(tuple, regions)):
         phrases.setdefault(" ".join(region[2].lower().split()).rstrip("."), region)
     return list(phrases.values())[:count]
@@ -122,10 +84,8 @@ def _distinct(regions: Iterable[Sequence[Any]], count: int) -> list[tuple[float,
 
 def _relation(said: dict[str, Any]) -> list[Any]:
     """[names of the subject, predicate, names of the object]"""
-    ends = (said.get(name) for name in ("subject", "object"))
-    subject, other = (end if isinstance(end, dict) else {} for end in ends)
-    predicate = _texts([said.get("predicate")])
-    return [_names(subject), predicate[0] if predicate else "", _names(other)]
+    subject, other = (end if isinstance(end := said.get(name), dict) else {} for name in ("subject", "object"))
+    return [_names(subject), "".join(_texts([said.get("predicate")])), _names(other)]
 
 
 def _names(thing: dict[str, Any]) -> list[str]:
@@ -134,7 +94,7 @@ def _names(thing: dict[str, Any]) -> list[str]:
 
 
 def _texts(values: Any) -> list[str]:
-    texts = (
-        [value for value in values if isinstance(value, str) and is_unicode(value)] if isinstance(values, list) else []
-    )
-    return list(dict.fromkeys(text for value in texts if (text := " ".join(value.lower().split()))))
+    """In small letters, each once."""
+    texts = [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+    plain = (" ".join(text.lower().split()) for text in texts if is_unicode(text))
+    return list(dict.fromkeys(filter(None, plain)))
