@@ -26,13 +26,14 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Picture:
     """Where the encoded bytes of an image are: a file, `size` bytes of one from `offset` on (a member of a tar), or, for
-    images that were made or came out of a table, `data` itself.
+    images that were made or came out of a table, `data` itself. `digest`: what the bytes were when a build looked at them.
     """
 
     path: str = ""
     offset: int = 0
     size: int | None = None
     data: bytes | None = None
+    digest: str = ""
 
     def read(self) -> bytes:
         """Raises OSError where the file is not there."""

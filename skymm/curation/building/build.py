@@ -40,10 +40,10 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
         return out
     (out / ".build").mkdir(parents=True, exist_ok=True)
     manifest = Manifest(out, engine)
-    rows = list_rows(manifest, recipe)
+    rows = list_rows(out, recipe)
     records = read_records(manifest, recipe, rows, leakage)
-    repeated, reasons = find_repeated(manifest, recipe, records)
-    statistics = gather_statistics(manifest, records)
+    repeated, reasons = find_repeated(out, recipe, records)
+    statistics = gather_statistics(out, records)
     conversations = make_conversations(manifest, recipe, records, repeated, statistics)
     choice = choose(out, recipe, conversations)
     licences = {name: line["licence"] for name, line in rows.items()}

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from skymm.curation.building.converse import askable_from_json, rules_of
-from skymm.curation.building.storage import file_of, read_lines
+from skymm.curation.building.manifest import file_of
+from skymm.curation.building.storage import read_lines
 from skymm.curation.negatives.balance import Askable, Asked, balance
 from skymm.recipe import DataRecipe
 
@@ -98,7 +99,7 @@ def _conversations(
     tables = []
     for line in lines:
         source, sorts = names.index(line["source"]), []
-        for data in read_lines(file_of(directory, line, ".jsonl")):
+        for data in read_lines(file_of(directory, line["files"], ".jsonl")):
             sorts.append((source, *data["sort"]))
             askables.append(askable_from_json(data["askable"], known))
         tables.append(np.array(sorts, dtype=np.int64).reshape(-1, 6))

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from skymm.curation.building.manifest import Manifest
+from skymm.curation.building.manifest import Files, entries, file_of
 from skymm.curation.building.read import TABLE
-from skymm.curation.building.storage import file_of
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.filters.duplicates import placeholders, repeated
 from skymm.files import whole_file
@@ -27,7 +26,7 @@ Lines = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def find_repeated(
-    manifest: Manifest, recipe: DataRecipe, records: Lines
+    directory: Path, recipe: DataRecipe, records: Lines
 ) -> tuple[dict[str, list[int]], dict[str, Counter[str]]]:
     """(part -> numbers of its records that go, source -> how many go and why).
 
@@ -36,13 +35,13 @@ def find_repeated(
     parts = [line for lines in records.values() for line in lines]
     starts = np.cumsum([0, *(line["records"] for line in parts)])
     places = list(zip(parts, starts, starts[1:]))
-    path = manifest.directory / FOLDER / "samples.npy"
+    path = directory / FOLDER / "samples.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     table = np.lib.format.open_memmap(path, "w+", TABLE, (int(starts[-1]),))
     source_of = np.zeros(len(table), np.uint16)
     names = list(records)
     for line, begin, end in places:
-        table[begin:end] = np.load(file_of(manifest.directory, line, ".samples.npy"), allow_pickle=False)
+        table[begin:end] = np.load(file_of(directory, line["files"], ".samples.npy"), allow_pickle=False)
         source_of[begin:end] = names.index(line["source"])
     gone = np.zeros(len(table), bool)
     reasons: dict[str, Counter[str]] = {name: Counter() for name in records}
@@ -69,13 +68,13 @@ def _reasons(recipe: DataRecipe, table: np.ndarray, source_of: np.ndarray) -> It
         yield DUPLICATE, repeated(table["signature"], filters.duplicates)
 
 
-def gather_statistics(manifest: Manifest, records: Lines) -> Path:
+def gather_statistics(directory: Path, records: Lines) -> Files:
     """One file with the frequencies of things in all records."""
     total = Statistics()
     for line in (line for lines in records.values() for line in lines):
-        text = file_of(manifest.directory, line, ".statistics.json").read_text("utf-8")
+        text = file_of(directory, line["files"], ".statistics.json").read_text("utf-8")
         total.merge(Statistics.from_json(json.loads(text)))
-    path = manifest.directory / FOLDER / "statistics.json"
+    path = directory / FOLDER / "statistics.json"
     with whole_file(path, "w", encoding="utf-8") as file:
         json.dump(total.to_json(), file, ensure_ascii=False, sort_keys=True)
-    return path
+    return entries(directory, [path])

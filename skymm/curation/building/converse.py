@@ -20,29 +20,21 @@ from typing import Any
 
 from skymm.conversation import LANGUAGES, Turn
 from skymm.curation.audit.reading import CAPTION_KINDS
-from skymm.curation.building.manifest import Manifest, Piece, entries, fingerprint
-from skymm.curation.building.storage import (
-    file_of,
-    lines_and_places,
-    read_lines,
-    record_from_json,
-    turn_to_json,
-    write_lines,
-)
+from skymm.curation.building.manifest import Files, Manifest, Piece, entries, excerpt, file_of
+from skymm.curation.building.storage import places_of, read_lines, write_lines
 from skymm.curation.building.workers import Job
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.facts.picture_facts import facts_about
 from skymm.curation.negatives import kinds
 from skymm.curation.negatives.balance import Askable, Asked, Key, Rules, Unless
 from skymm.curation.negatives.preferences import preference
-from skymm.curation.record import Record
+from skymm.curation.record import Record, from_plain, to_plain
 from skymm.curation.sources.source import open_source
 from skymm.recipe import DataRecipe, parse
 from skymm.recipe.sources import parse_source
 from skymm.text import language_of
 
 FOLDER = ".build/conversations"
-_FIELDS = ("negatives", "chinese_share", "negative_share", "max_turns", "seed")  # of the recipe: what decides here
 
 
 def make_conversations(
@@ -50,74 +42,55 @@ def make_conversations(
     recipe: DataRecipe,
     records: Mapping[str, Sequence[Mapping[str, Any]]],
     repeated: Mapping[str, Sequence[int]],
-    statistics: Path,
+    statistics: Files,
 ) -> list[dict[str, Any]]:
     """The manifest's lines of all parts, sources in the recipe's order. `repeated`: part -> numbers of its records that go."""
-    frequent = entries(manifest.directory, [statistics])
-    settings = recipe.model_dump(include=set(_FIELDS))
     pieces = []
     for name, lines in records.items():
-        source = recipe.sources[name]
-        described = source.model_dump(exclude={"share"})
+        decides = excerpt(recipe, name, "negatives", "chinese_share", "negative_share", "max_turns", "seed")
         for line in lines:
-            part = line["part"]
-            job = {
-                "directory": str(manifest.directory),
-                "part": part,
-                "name": name,
-                "source": source.model_dump(),
-                "records": str(file_of(Path(), line, ".jsonl")),
-                "repeated": list(repeated[part]),
-                "statistics": [str(statistics), fingerprint(frequent)],
-                "recipe": recipe.model_dump(),
-            }
-            inputs = fingerprint(line["files"], job["repeated"], frequent, settings, described)
-            pieces.append(Piece(f"conversations of {part}", inputs, job))
+            job = {"part": line["part"], "recipe": decides, "records": line["files"], "statistics": statistics}
+            pieces.append(Piece(f"conversations of {line['part']}", {**job, "repeated": repeated[line["part"]]}))
     return manifest.make("making conversations", pieces, converse_part)
 
 
 def converse_part(job: Job) -> dict[str, Any]:
-    """Worker: the conversations of one part. A line: the number of the record, what is to be added to its key and its extra,
-    turns, what more the picture may be asked ("askable"), and counts ("sort") by which samples are chosen.
+    """Worker: the conversations of one part. A line: what is Made, the number of its record, what more the picture may be asked
+    ("askable"), and counts ("sort") by which samples are chosen.
 
     Counts what filters took out of the records of which they are made: only now it is known which of them stay.
     """
-    directory, part = Path(job["directory"]), job["part"]
-    recipe, statistics = parse(job["recipe"], DataRecipe), _statistics(*job["statistics"])
-    tasks, repeated = job["source"]["tasks"], set(job["repeated"])
-    source = source_of(json.dumps(job["source"])) if "turns" in tasks else None
+    directory, recipe = Path(job["directory"]), parse(job["recipe"], DataRecipe)
+    ((name, described),) = recipe.sources.items()
+    ((path, (_, digest)),) = job["statistics"].items()
+    statistics, repeated = _statistics(str(directory / path), digest), set(job["repeated"])
+    source = source_of(described.model_dump_json()) if "turns" in described.tasks else None
     silent = 0
     dropped: Counter[str] = Counter()
 
     def lines() -> Iterator[dict[str, Any]]:
         nonlocal silent
-        for number, data in enumerate(read_lines(directory / job["records"])):
+        for number, line in enumerate(read_lines(file_of(directory, job["records"], ".jsonl"))):
             if number in repeated:
                 continue
-            dropped.update(data["dropped"])
-            record = record_from_json(data)
-            seed = f"{recipe.seed}/{job['name']}/{record.key}"
+            dropped.update(line["dropped"])
+            record = from_plain(Record, line["record"])
+            seed, own = f"{recipe.seed}/{name}/{record.key}", source.most if source is not None else 0
             told = False
-            for one in converse(record, tasks, recipe, statistics, seed, source.most if source is not None else 0):
-                asked = askable_of(record, source, tasks, recipe, statistics) if one.room else {}
-                if asked or one.turns:
+            for made in converse(record, described.tasks, recipe, statistics, seed, own):
+                asked = askable_of(record, source, described.tasks, recipe, statistics) if made.room else {}
+                if asked or made.turns:
                     told = True
-                    yield {
-                        "record": number,
-                        "suffix": one.suffix,
-                        "extra": one.extra,
-                        "turns": [turn_to_json(turn) for turn in one.turns],
-                        "askable": askable_to_json(asked),
-                        "sort": _sort(one),
-                    }
+                    more = {"record": number, "askable": askable_to_json(asked), "sort": _sort(made)}
+                    yield {**to_plain(made), **more}
             silent += not told
 
-    path = directory / FOLDER / f"{part}.jsonl"
-    num_conversations = write_lines(path, lines())
+    out = directory / FOLDER / f"{job['part']}.jsonl"
+    num_conversations = write_lines(out, lines())
     return {
-        "files": entries(directory, lines_and_places(path)),
-        "part": part,
-        "source": job["name"],
+        "files": entries(directory, [out, places_of(out)]),
+        "part": job["part"],
+        "source": name,
         "records": job["records"],
         "conversations": num_conversations,
         "silent": silent,

@@ -14,25 +14,28 @@ from typing import Any
 from skymm.curation.building.workers import Engine, Job, Local
 from skymm.files import Journal
 from skymm.progress import progress
+from skymm.recipe import DataRecipe
 
 NAME = "manifest.jsonl"
-FORMAT = 4
+FORMAT = 5
 """Part of every fingerprint: one more whenever the lines or files of pieces change, so that no build goes on from old ones."""
+
+Files = dict[str, tuple[int, str]]
+"""Names below the directory of the build -> (bytes, sha256)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`inputs` is the fingerprint of all that it is made of: when the recipe changes, only pieces whose own inputs changed are
-    made anew. `job` tells a worker what to do.
+    """`job` tells a worker what to do, and is all that the piece is made of, files by what is in them (`entries`): when it
+    changes, and only then, the piece is made anew.
     """
 
     name: str
-    inputs: str
     job: Job
 
 
 class Manifest:
-    """`DIRECTORY/manifest.jsonl`, kept by one process. A line: piece, inputs, files (name -> bytes, sha256) and counts.
+    """`DIRECTORY/manifest.jsonl`, kept by one process. A line: piece, inputs (the fingerprint of its job), files and counts.
 
     A piece has its line when its files are whole; what has no line is made again. Raises ValueError where the file is none.
     """
@@ -54,23 +57,23 @@ class Manifest:
         pieces: Sequence[Piece],
         work: Callable[[Job], dict[str, Any]],
         note: Callable[[dict[str, Any]], str] = lambda line: "",
-        engine: Engine | None = None,
     ) -> list[dict[str, Any]]:
         """The lines of all pieces, in order; those that are finished already are not made again.
 
-        `work` returns {"files": entries of the files it wrote (`entries`), and whatever is to be counted}. `note` is told of
-        every line once and says what stands beside the bar. `engine`: another one than the build's.
+        `work` is given the job and its "directory", and returns {"files": entries of the files it wrote (`entries`), and
+        whatever is to be counted}. `note` is told of every line once and says what stands beside the bar.
         """
         lines = [self.done(piece) for piece in pieces]
         waiting = [index for index, line in enumerate(lines) if line is None]
         for index in waiting:
             self._forget(pieces[index].name)
-        with progress(transient=True) as bar, _full_disk_explained(self.directory):
+        jobs = [{**pieces[index].job, "directory": str(self.directory)} for index in waiting]
+        with progress(transient=True) as bar, full_disk_explained(self.directory):
             told = [note(line) for line in lines if line is not None]
             task = bar.add_task(title, total=len(pieces), completed=len(told), note=told[-1] if told else "")
-            for number, result in (engine or self.engine).run(work, [pieces[index].job for index in waiting]):
+            for number, result in self.engine.run(work, jobs):
                 piece = pieces[waiting[number]]
-                line = self._add({"piece": piece.name, "inputs": piece.inputs, **result})
+                line = self._add({"piece": piece.name, "inputs": _fingerprint(piece.job), **result})
                 lines[waiting[number]] = self._lines[piece.name] = line
                 bar.update(task, advance=1, note=note(line))
         return [line for line in lines if line is not None]
@@ -78,7 +81,7 @@ class Manifest:
     def done(self, piece: Piece) -> dict[str, Any] | None:
         """The line of a piece that is finished, made of these inputs, and whose files are still there."""
         line = self._lines.get(piece.name)
-        if line is None or line["inputs"] != piece.inputs:
+        if line is None or line["inputs"] != _fingerprint(piece.job):
             return None
         files = ((self.directory / name, size) for name, (size, _) in line["files"].items())
         return line if all(path.is_file() and path.stat().st_size == size for path, size in files) else None
@@ -94,14 +97,20 @@ class Manifest:
         return json.loads(json.dumps(line))
 
 
-def fingerprint(*parts: Any) -> str:
-    """Sixteen hex digits of plain data."""
-    text = json.dumps([FORMAT, *parts], sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def _fingerprint(job: Job) -> str:
+    text = json.dumps([FORMAT, job], sort_keys=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
 
 
-def entries(directory: Path, paths: Iterable[Path]) -> dict[str, tuple[int, str]]:
-    """Name relative to the directory -> (bytes, sha256)."""
+def excerpt(recipe: DataRecipe, name: str, *fields: str) -> dict[str, Any]:
+    """What decides about the samples of one source: a recipe of that source alone, and of these fields. How many of its samples
+    are chosen is no part of it.
+    """
+    source = recipe.sources[name].model_dump(exclude={"share"})
+    return {"sources": {name: source}, **recipe.model_dump(include=set(fields))}
+
+
+def entries(directory: Path, paths: Iterable[Path]) -> Files:
     found = {}
     for path in paths:
         with path.open("rb") as file:
@@ -110,8 +119,14 @@ def entries(directory: Path, paths: Iterable[Path]) -> dict[str, tuple[int, str]
     return found
 
 
+def file_of(directory: str | Path, files: Files, ending: str) -> Path:
+    """The one of these files that ends so."""
+    return Path(directory) / next(name for name in files if name.endswith(ending))
+
+
 @contextmanager
-def _full_disk_explained(directory: Path) -> Iterator[None]:
+def full_disk_explained(directory: Path) -> Iterator[None]:
+    """Raises ValueError, saying what to do, in the place of the system's own error."""
     try:
         yield
     except OSError as error:

@@ -1,18 +1,16 @@
-"""What lies on disk between the steps of a build: lines of JSON, records among them, and bytes of pictures."""
+"""What lies on disk between the steps of a build: lines of JSON of which each can be read alone, and bytes of pictures."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from skymm.conversation import Turn
-from skymm.curation.record import Caption, Facts, Picture, Record
+from skymm.curation.record import Picture
 from skymm.files import whole_file
 
 
@@ -24,96 +22,54 @@ def write_lines(path: Path, lines: Iterable[Any]) -> int:
     with whole_file(path) as file:
         for line in lines:
             places.append(places[-1] + file.write(json.dumps(line).encode("ascii") + b"\n"))
-    with whole_file(lines_and_places(path)[1]) as file:
+    with whole_file(places_of(path)) as file:
         np.save(file, np.array(places, dtype=np.int64))
     return len(places) - 1
 
 
-def lines_and_places(path: Path) -> list[Path]:
-    """The two files that `write_lines` writes."""
-    return [path, path.with_name(path.name + ".places.npy")]
+def places_of(path: Path) -> Path:
+    """Where `write_lines` notes where each line begins."""
+    return path.with_name(path.name + ".places.npy")
 
 
 def read_lines(path: Path) -> Iterator[Any]:
     with path.open("rb") as file:
-        for line in file:
-            yield json.loads(line)
+        yield from map(json.loads, file)
 
 
-def pick_lines(path: Path, numbers: Sequence[int]) -> list[Any]:
+def pick_lines(path: Path, numbers: Sequence[int]) -> Iterator[Any]:
     """The lines of these numbers, in the given order."""
-    places = np.load(lines_and_places(path)[1], mmap_mode="r", allow_pickle=False)
-    found = []
+    places = np.load(places_of(path), mmap_mode="r", allow_pickle=False)
     with path.open("rb") as file:
         for number in numbers:
-            begin, end = int(places[number]), int(places[number + 1])
-            file.seek(begin)
-            found.append(json.loads(file.read(end - begin)))
-    return found
+            file.seek(int(places[number]))
+            yield json.loads(file.readline())
 
 
-def file_of(directory: Path, line: Mapping[str, Any], ending: str) -> Path:
-    """The file of a manifest's line that ends so."""
-    return directory / next(name for name in line["files"] if name.endswith(ending))
+def kept(picture: Picture, encoded: bytes, path: Path, file: IO[bytes]) -> Picture:
+    """Where the bytes of a picture lie from now on, and what they are. Those that were made or came out of a table are put into
+    PATH, open as `file`.
+    """
+    where, offset = str(Path(picture.path).absolute()), picture.offset
+    if picture.data is not None:
+        where, offset = str(path.absolute()), file.tell()
+        file.write(encoded)
+    return Picture(where, offset, len(encoded), digest=_digest(encoded))
 
 
-def record_to_json(record: Record, pictures: Mapping[str, Any]) -> dict[str, Any]:
-    """`pictures` as `PictureStore.keep` gives them."""
-    return {
-        "key": record.key,
-        "pictures": dict(pictures),
-        "captions": [asdict(caption) for caption in record.captions],
-        "turns": [turn_to_json(turn) for turn in record.turns],
-        "facts": record.facts.to_json(),
-        "extra": dict(record.extra),
-    }
-
-
-def record_from_json(data: Mapping[str, Any]) -> Record:
-    """The digests of its pictures are left in `data`: `picture_bytes` compares them."""
-    return Record(
-        data["key"],
-        {name: Picture(path, offset, size) for name, (path, offset, size, _) in data["pictures"].items()},
-        tuple(Caption(**caption) for caption in data["captions"]),
-        tuple(turn_from_json(turn) for turn in data["turns"]),
-        Facts.from_json(data["facts"]),
-        data["extra"],
-    )
-
-
-def turn_to_json(turn: Turn) -> dict[str, Any]:
-    return {name: value for name, value in asdict(turn).items() if value}
-
-
-def turn_from_json(data: Mapping[str, Any]) -> Turn:
-    return Turn(**{"text": "", **data} | {name: tuple(data.get(name, ())) for name in ("images", "places")})
-
-
-class PictureStore:
-    """Says where a picture's bytes are; those that were made, or came out of a table, are kept in `file`."""
-
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self.path, self._file, self._end = path, file, 0
-
-    def keep(self, picture: Picture, encoded: bytes) -> tuple[str, int, int, str]:
-        """(path, offset, bytes, 16 hex digits of their sha256)."""
-        digest = hashlib.sha256(encoded).hexdigest()[:16]
-        if picture.data is None:
-            return str(Path(picture.path).absolute()), picture.offset, len(encoded), digest
-        offset, self._end = self._end, self._end + self._file.write(encoded)
-        return str(self.path.absolute()), offset, len(encoded), digest
-
-
-def picture_bytes(place: tuple[str, int, int, str], key: str) -> bytes:
+def picture_bytes(picture: Picture, key: str) -> bytes:
     """Raises ValueError where the file is no longer what it was when the build looked at it."""
-    path, offset, size, digest = place
     again = "put it back, or remove what was built and build again"
     try:
-        encoded = Picture(path, offset, size).read()
+        encoded = picture.read()
     except OSError as error:
         raise ValueError(
-            f"{path}: a picture of {key}, gone since this build looked at it ({error}); {again}"
+            f"{picture.path}: a picture of {key}, gone since this build looked at it ({error}); {again}"
         ) from error
-    if hashlib.sha256(encoded).hexdigest()[:16] != digest:
-        raise ValueError(f"{path}: a picture of {key}, changed since this build looked at it; {again}")
+    if _digest(encoded) != picture.digest:
+        raise ValueError(f"{picture.path}: a picture of {key}, changed since this build looked at it; {again}")
     return encoded
+
+
+def _digest(encoded: bytes) -> str:
+    return hashlib.sha256(encoded).hexdigest()[:16]

@@ -19,7 +19,7 @@ from skymm.conversation import LANGUAGES, Conversation, Turn
 from skymm.curation import emoji
 from skymm.curation.audit.leaks import find_leaks
 from skymm.curation.building.manifest import NAME as MANIFEST
-from skymm.curation.building.manifest import Manifest, Piece, entries, fingerprint
+from skymm.curation.building.manifest import Manifest, Piece, entries
 from skymm.curation.building.workers import Engine
 from skymm.curation.emoji_scenes import instructions
 from skymm.curation.emoji_scenes.instructions import KINDS, Fact
@@ -92,14 +92,13 @@ def _pieces(recipe: EmojiScenesRecipe, out: Path, waiting: Collection[str]) -> I
 
 
 def _piece(recipe: EmojiScenesRecipe, out: Path, folder: str, **fields: Any) -> Piece:
-    job = {"out": str(out), "recipe": recipe.model_dump(), "folder": folder, **fields}
     name = " ".join([folder, *(str(value) for name, value in fields.items() if name != "asked")])
-    return Piece(name, fingerprint(recipe.model_dump(), fields), job)
+    return Piece(name, {"recipe": recipe.model_dump(), "folder": folder, **fields})
 
 
 def draw(job: dict[str, Any]) -> dict[str, Any]:
     """Worker: one shard, or one subtask of a benchmark."""
-    recipe, out, folder = parse(job["recipe"], EmojiScenesRecipe), Path(job["out"]), job["folder"]
+    recipe, out, folder = parse(job["recipe"], EmojiScenesRecipe), Path(job["directory"]), job["folder"]
     directory = out / folder
     directory.mkdir(parents=True, exist_ok=True)
     if folder in STAGES:

@@ -10,13 +10,13 @@ from skymm.curation.building.manifest import Manifest, Piece
 from skymm.curation.building.workers import Local
 
 
-def pieces(directory, numbers, inputs="a"):
-    return [Piece(f"piece {x}", f"{inputs}{x}", {"directory": str(directory), "x": x}) for x in numbers]
+def pieces(numbers, inputs="a"):
+    return [Piece(f"piece {x}", {"x": x, "inputs": inputs}) for x in numbers]
 
 
 def make(directory, numbers, inputs="a", work=jobs.write, workers=1):
     """In a process that knows nothing of those before."""
-    return Manifest(directory, Local(workers)).make("making", pieces(directory, numbers, inputs), work)
+    return Manifest(directory, Local(workers)).make("making", pieces(numbers, inputs), work)
 
 
 def made(directory):
@@ -36,7 +36,7 @@ def test_other_inputs_and_lost_or_cut_files_are_made_again(tmp_path):
     make(tmp_path, [1, 2, 3])
     (tmp_path / "1.txt").unlink()
     (tmp_path / "2.txt").write_text("x")
-    changed = pieces(tmp_path, [1, 2]) + pieces(tmp_path, [3], inputs="b")
+    changed = pieces([1, 2]) + pieces([3], inputs="b")
     Manifest(tmp_path).make("making", changed, jobs.write)
     assert made(tmp_path) == [1, 1, 2, 2, 3, 3] and (tmp_path / "2.txt").read_text() == "xx"
 
@@ -46,7 +46,7 @@ def test_what_a_stopped_change_may_have_touched_is_made_again(tmp_path):
     make(tmp_path, [3, 1])
     with pytest.raises(ValueError, match="three is not"):
         make(tmp_path, [3], inputs="b", work=jobs.refuse)
-    assert Manifest(tmp_path).done(pieces(tmp_path, [1])[0]), "what was finished before is kept"
+    assert Manifest(tmp_path).done(pieces([1])[0]), "what was finished before is kept"
     make(tmp_path, [3])
     assert made(tmp_path) == [1, 3, 3]
 
