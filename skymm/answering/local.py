@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteriaList, TextIteratorStreamer
+from transformers.cache_utils import DynamicLayer
 
 from skymm.answering.protocol import Ask, Mode, Reply, Sampling, chosen, without_outer_blanks
 
@@ -30,6 +31,8 @@ FORMS = {
     "no": ("No", "no", "NO", "否", "不", "没", "沒", "无", "無"),
 }
 Tokens = tuple[int, ...]
+# Of a model: `input_ids` (A, T), what stands beside them, and `past_key_values` of those that are read already.
+Inputs = dict[str, Any]
 Branches = dict[Tokens, dict[str, list[int]]]
 
 
@@ -44,7 +47,7 @@ def fingerprint(model: Any) -> str:
 
 
 class LocalAnswerer:
-    """A model that generates. Subclasses give `inputs` and `next_logits`."""
+    """A model that generates. Subclasses give `inputs` and `read`."""
 
     batch_size = 0
     decoding = GREEDY
@@ -57,13 +60,17 @@ class LocalAnswerer:
     def weights(self) -> str:
         return fingerprint(self.model)
 
-    def inputs(self, asks: Sequence[Ask]) -> dict[str, Any]:
+    def inputs(self, asks: Sequence[Ask]) -> Inputs:
         """What `model.generate` is called with, padded on the left."""
+        raise NotImplementedError
+
+    def read(self, inputs: Inputs) -> tuple[Tensor, Any]:
+        """Logits (A, V) of the token that follows, and the keys and values of everything up to there."""
         raise NotImplementedError
 
     def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
         """Logits (A, V) of the token that follows when the answer so far is `said`, tokens of the same number for each."""
-        raise NotImplementedError
+        return Reading(self, self.inputs(asks)).go_on(torch.tensor(said, dtype=torch.long, device=self.model.device))
 
     def adapter(self) -> AbstractContextManager[None]:
         """Around every call of the model."""
@@ -79,13 +86,14 @@ class LocalAnswerer:
         replies: list[tuple[int, Reply]] = []
         if choosing:
             these = [asks[index] for index in choosing]
-            logits = self._compared(these, self.next_logits(these, [()] * len(these)))
+            reading = Reading(self, self.inputs(these))
+            logits = self._compared(these, reading.go_on(), reading)
             replies += [(index, Reply(chosen(one), one)) for index, one in zip(choosing, logits)]
         for sampling, indices in writing.items():
             these = [asks[index] for index in indices]
-            new_AL, first = self.generate(these)
+            new_AL, first, reading = self.generate(these)
             texts = self.tokenizer.batch_decode(new_AL, skip_special_tokens=True)
-            logits, was_cut = self._compared(these, first), self._was_cut(new_AL, sampling)
+            logits, was_cut = self._compared(these, first, reading), self._was_cut(new_AL, sampling)
             for index, text, one, cut in zip(indices, texts, logits, was_cut):
                 replies.append((index, Reply(text.strip(), one, finish_reason="length" if cut else "stop")))
         return iter(replies)
@@ -93,19 +101,23 @@ class LocalAnswerer:
     def answer_one(self, prompt: str, *images: bytes) -> str:
         return next(self.answer([Ask(prompt, images)]))[1].text
 
-    def generate(self, asks: Sequence[Ask]) -> tuple[Tensor, Tensor]:
-        """New tokens (A, L) of asks that are sampled alike, and logits (A, V) of the first of them."""
-        first = FirstLogits()
-        return self._generate(asks, logits_processor=LogitsProcessorList([first])), first.logits
+    def generate(self, asks: Sequence[Ask]) -> tuple[Tensor, Tensor, Reading]:
+        """New tokens (A, L) of asks that are sampled alike, logits (A, V) of the first of them, and the prompts as read."""
+        first, inputs = FirstLogits(), self.inputs(asks)
+        length = inputs["input_ids"].shape[1]
+        written = self._generate(asks[0].sampling, inputs, logits_processor=LogitsProcessorList([first]))
+        reading = Reading(self, inputs, written.past_key_values)
+        reading.back_to(length)
+        return written.sequences[:, length:], first.logits, reading
 
-    def _generate(self, asks: Sequence[Ask], **options: Any) -> Tensor:
-        sampling, inputs = asks[0].sampling, self.inputs(asks)
+    def _generate(self, sampling: Sampling, inputs: Inputs, **options: Any) -> Any:
         if sampling.temperature > 0:
             options |= {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
         limit = sampling.max_new_tokens or self.max_new_tokens
         with self.adapter():
-            sequences = self.model.generate(**inputs, **(GREEDY | options), max_new_tokens=limit)
-        return sequences[:, inputs["input_ids"].shape[1] :]
+            return self.model.generate(
+                **inputs, **(GREEDY | options), max_new_tokens=limit, return_dict_in_generate=True
+            )
 
     def stream(self, ask: Ask) -> Iterator[str]:
         """The answer's text in pieces, as they come. Whatever goes wrong is raised here; closing the iterator ends it."""
@@ -118,7 +130,8 @@ class LocalAnswerer:
         def write() -> None:
             try:
                 with torch.inference_mode():
-                    self._generate([ask], streamer=streamer, stopping_criteria=StoppingCriteriaList([is_closed]))
+                    closing = StoppingCriteriaList([is_closed])
+                    self._generate(ask.sampling, self.inputs([ask]), streamer=streamer, stopping_criteria=closing)
             except Exception as error:
                 failures.append(error)
             finally:
@@ -142,11 +155,65 @@ class LocalAnswerer:
         limit = sampling.max_new_tokens or self.max_new_tokens
         return [len(row) >= limit and int(row[-1]) not in ends for row in new_AL]
 
-    def _compared(self, asks: Sequence[Ask], first_logits: Tensor) -> list[Any]:
+    def _compared(self, asks: Sequence[Ask], first_logits: Tensor, reading: Reading) -> list[Any]:
         def continued(indices: list[int], said: list[Tokens]) -> Tensor:
-            return self.next_logits([asks[index] for index in indices], said)
+            if not reading.can_go_back:
+                return self.next_logits([asks[index] for index in indices], said)
+            length = reading.length
+            logits = reading.go_on(torch.tensor([said[0]] * len(asks), device=self.model.device))
+            reading.back_to(length)
+            return logits[indices]
 
         return compare([ask.choices for ask in asks], first_logits, self.choices, continued)
+
+
+class Reading:
+    """Prompts of A asks and what is said after them, as a model has them in its memory: every token is read once."""
+
+    def __init__(self, answerer: LocalAnswerer, inputs: Inputs, cache: Any = None):
+        """`cache`: the keys and values of these inputs and perhaps of more, where they are read already."""
+        self.answerer, self.inputs = answerer, inputs
+        self._keep(cache)
+
+    @property
+    def length(self) -> int:
+        return self.inputs["input_ids"].shape[1]
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether what was said last can be taken back. A sliding window and a running state forget what was before."""
+        layers = getattr(self.inputs.get("past_key_values"), "layers", ())
+        return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+    def go_on(self, tokens: Tensor | None = None) -> Tensor:
+        """Logits (A, V) of the token that follows after these tokens (A, L)."""
+        if tokens is not None and tokens.shape[1]:
+            for name, value in self._per_position().items():
+                more = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+                # Other inputs per position go on with 0, which is "text".
+                more = more.get(name, torch.zeros_like(tokens)).to(value.dtype)
+                self.inputs = self.inputs | {name: torch.cat([value, more], dim=1)}
+        with self.answerer.adapter():
+            logits, cache = self.answerer.read(self.inputs)
+        self._keep(cache)
+        return logits
+
+    def back_to(self, length: int) -> None:
+        """Forget all but the first tokens, where the model can."""
+        if self.can_go_back:
+            cache = self.inputs["past_key_values"]
+            cache.crop(min(0, length - cache.get_seq_length()))
+        self.inputs = self.inputs | {name: value[:, :length] for name, value in self._per_position().items()}
+
+    def _keep(self, cache: Any) -> None:
+        """What was read needs no pictures any more. A model without such a memory reads everything each time."""
+        if cache is not None:
+            self.inputs = self._per_position() | {"past_key_values": cache}
+
+    def _per_position(self) -> Inputs:
+        shape = self.inputs["input_ids"].shape
+        named = {name: value for name, value in self.inputs.items() if isinstance(value, Tensor)}
+        return {name: value for name, value in named.items() if value.shape == shape}
 
 
 class FirstLogits(LogitsProcessor):

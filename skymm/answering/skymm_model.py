@@ -1,7 +1,7 @@
 """Our own model as an answerer.
 
-Questions about one image begin alike: what they share is read once, and each goes on from there. An image's positions are
-most of a short question's tokens, so two questions about it cost little more than one.
+Questions about one image begin alike: what they share is read once, and each goes on from there, written or compared. An
+image's positions are most of a short question's tokens, so two questions about it cost little more than one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from skymm.answering.local import LocalAnswerer, Tokens
+from skymm.answering.local import Inputs, LocalAnswerer
 from skymm.answering.protocol import Ask
 from skymm.conversation import Conversation
 from skymm.data.features import FeatureCache, image_key
@@ -61,49 +61,41 @@ class SkyMMAnswerer(LocalAnswerer):
     def adapter(self) -> AbstractContextManager[None]:
         return nullcontext() if self.lora else self.model.lora_off()
 
-    def inputs(self, asks: Sequence[Ask]) -> dict[str, Any]:
-        return {**self._padded(self._prompts(asks)), "features": self._features(asks)}
-
-    def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
-        prompts = [[*ids, *more] for ids, more in zip(self._prompts(asks), said)]
+    def inputs(self, asks: Sequence[Ask]) -> Inputs:
+        """Of questions about one image, what these begin with is read here, once; the others get all that they need."""
+        prompts = self._prompts(asks)
         groups = [tuple(map(image_key, one.images)) for one in asks]
-        shared = common_start(prompts, groups, self.processor.image_token_id)
+        length = common_start(prompts, groups, self.processor.image_token_id)
+        if not length:
+            return {**self._padded(prompts), "features": self._features(asks)}
+        first_of_group = dict(zip(reversed(groups), range(len(asks) - 1, -1, -1)))
+        first = [first_of_group[group] for group in dict.fromkeys(groups)]
+        starts = {**self._padded([prompts[index][:length] for index in first])}
+        starts["features"] = self._features([asks[index] for index in first])
         with self.adapter():
-            if shared:
-                first_of_group = dict(zip(reversed(groups), reversed(asks)))
-                features = self._features([first_of_group[group] for group in dict.fromkeys(groups)])
-                return self._going_on(prompts, groups, features, shared)
-            batch = self._padded(prompts)
-            positions = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-            features = self._features(asks)
-            output = self.model(**batch, features=features, position_ids=positions, logits_to_keep=1, use_cache=False)
-        return output.logits[:, -1]
+            _, cache = self.read(starts)
+        rows = {group: row for row, group in enumerate(dict.fromkeys(groups))}
+        cache.batch_select_indices(torch.tensor([rows[group] for group in groups], device=self.model.device))
+        rests = self._padded([prompt[length:] for prompt in prompts])
+        begun = torch.tensor([prompt[:length] for prompt in prompts], device=self.model.device)
+        return {
+            "input_ids": torch.cat([begun, rests["input_ids"]], dim=1),
+            "attention_mask": torch.cat([torch.ones_like(begun), rests["attention_mask"]], dim=1),
+            "past_key_values": cache,
+        }
 
-    def _going_on(
-        self, prompts: Sequence[list[int]], groups: Sequence[Hashable], features: list[Tensor] | None, length: int
-    ) -> Tensor:
-        """Logits (A, V) of the token after each of A prompts, whose first `length` tokens are read once per group.
-
-        `features` (I, N, C) per tower are of the images of the groups, in the order in which these first come.
-        """
-        model, rows = self.model, {group: row for row, group in enumerate(dict.fromkeys(groups))}
-        starts = {group: prompt[:length] for prompt, group in zip(prompts, groups)}
-        starts_GP = torch.tensor([starts[group] for group in rows], device=model.device)
-        read = model.language_model(
-            inputs_embeds=model.embed(starts_GP, features), use_cache=True, logits_to_keep=1
-        ).past_key_values
-        read.batch_select_indices(torch.tensor([rows[group] for group in groups], device=model.device))
-        batch = self._padded([prompt[length:] for prompt in prompts])
-        seen = torch.ones(len(prompts), length, dtype=torch.long, device=model.device)
-        mask = torch.cat([seen, batch["attention_mask"]], dim=1)
+    def read(self, inputs: Inputs) -> tuple[Tensor, Any]:
+        model, cache, mask = self.model, inputs.get("past_key_values"), inputs["attention_mask"]
+        known = 0 if cache is None else cache.get_seq_length()
         output = model.language_model(
-            inputs_embeds=model.embed(batch["input_ids"], None),
+            inputs_embeds=model.embed(inputs["input_ids"][:, known:], inputs.get("features")),
             attention_mask=mask,
-            position_ids=(mask.cumsum(-1) - 1)[:, length:].clamp(min=0),
-            past_key_values=read,
+            position_ids=(mask.cumsum(-1) - 1)[:, known:].clamp(min=0),
+            past_key_values=cache,
+            use_cache=True,
             logits_to_keep=1,
         )
-        return output.logits[:, -1]
+        return output.logits[:, -1], output.past_key_values
 
     def _prompts(self, asks: Sequence[Ask]) -> list[list[int]]:
         if not self.lora and any(one.images for one in asks):

@@ -13,7 +13,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from skymm.answering.local import GREEDY, FirstLogits, LocalAnswerer, Tokens, fingerprint
+from skymm.answering.local import GREEDY, FirstLogits, Inputs, LocalAnswerer, fingerprint
 from skymm.answering.protocol import Ask, Mode, Reply
 from skymm.conversation import Turn
 from skymm.images import open_image
@@ -57,15 +57,15 @@ class TransformersAnswerer(LocalAnswerer):
                 replies = super().answer([asks[index] for index in indices], mode)
                 yield from ((indices[index], reply) for index, reply in replies)
 
-    def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
-        inputs, first = self.inputs(asks), FirstLogits()
-        if said[0]:
-            self._say(inputs, torch.tensor(said, device=self.model.device))
+    def read(self, inputs: Inputs) -> tuple[Tensor, Any]:
+        first = FirstLogits()
         # One new token is one forward pass, with the positions and masks that this architecture wants.
-        self.model.generate(**inputs, **GREEDY, max_new_tokens=1, logits_processor=[first])
-        return first.logits
+        output = self.model.generate(
+            **inputs, **GREEDY, max_new_tokens=1, logits_processor=[first], return_dict_in_generate=True
+        )
+        return first.logits, output.past_key_values
 
-    def inputs(self, asks: Sequence[Ask]) -> dict[str, Any]:
+    def inputs(self, asks: Sequence[Ask]) -> Inputs:
         if not self.sees and any(ask.images for ask in asks):
             raise ValueError(f"{self.name} is a language model without eyes; ask it without images")
         messages = [[self._message(turn) for turn in ask.turns] for ask in asks]
@@ -93,15 +93,6 @@ class TransformersAnswerer(LocalAnswerer):
             return {"role": turn.role, "content": turn.text}
         parts = [{"type": "image"} if kind == "image" else {"type": "text", "text": said} for kind, said in turn.parts]
         return {"role": turn.role, "content": parts}
-
-    @staticmethod
-    def _say(inputs: dict[str, Any], tokens: Tensor) -> None:
-        """Continue every prompt with tokens (A, L) of its answer; other inputs per position go on with "text"."""
-        shape = inputs["input_ids"].shape
-        for name, value in inputs.items():
-            if isinstance(value, Tensor) and value.shape == shape:
-                more = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
-                inputs[name] = torch.cat([value, more.get(name, torch.zeros_like(tokens)).to(value.dtype)], dim=1)
 
 
 class TowerAnswerer:

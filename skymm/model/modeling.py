@@ -220,7 +220,8 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Prompt ids (B, T), padded left, -> ids (B, T + new). Every keyword of transformers' `generate` works.
 
         The LLM's own `generate` does the work, from embeddings. Image positions come back as the padding token: an id
-        that every tokenizer can decode and every logits processor can look up.
+        that every tokenizer can decode and every logits processor can look up. What `past_key_values` hold is not read
+        again; without `pixel_values` and `features`, all images stand in there.
         """
         filler = self.generation_config.pad_token_id
         if filler is None:
@@ -228,9 +229,11 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             filler = (eos[0] if isinstance(eos, list) else eos) or 0
         if generation_config is not None:
             kwargs["generation_config"] = generation_config
+        features = self.look_at(pixel_values, features)
+        if features is not None or kwargs.get("past_key_values") is None:
+            kwargs["inputs_embeds"] = self.embed(input_ids, features)
         return self.language_model.generate(
             input_ids=input_ids.masked_fill(input_ids == self.config.image_token_id, filler),
-            inputs_embeds=self.embed(input_ids, self.look_at(pixel_values, features)),
             attention_mask=attention_mask if attention_mask is not None else torch.ones_like(input_ids),
             **kwargs,
         )

@@ -9,7 +9,7 @@ import torch
 import transformers
 from PIL import Image
 
-from skymm.answering.local import FORMS, fingerprint
+from skymm.answering.local import FORMS, compare, fingerprint
 from skymm.answering.opening import open_answerer
 from skymm.answering.protocol import Ask, Sampling, chosen
 from skymm.answering.skymm_model import SkyMMAnswerer, common_start
@@ -263,10 +263,10 @@ def test_weights_have_a_fingerprint_that_training_changes(answerer):
 
 def test_an_answer_that_was_cut_is_known_from_one_that_ends(answerer):
     asks = [ASKS[0], ASKS[4]]
-    full, _ = answerer.generate(asks)
+    full, *_ = answerer.generate(asks)
     assert [reply.finish_reason for reply in replies(answerer, asks, "generate")] == ["length", "length"]
     answerer.model.generation_config.eos_token_id = int(full[0, -1])  # the last token that it may say ends the answer
-    again, _ = answerer.generate(asks)
+    again, *_ = answerer.generate(asks)
     expected = ["stop" if int(full[0, -1]) in row.tolist() else "length" for row in again]
     assert [reply.finish_reason for reply in replies(answerer, asks, "generate")] == expected and expected[0] == "stop"
     answerer.model.generation_config.eos_token_id = None
@@ -290,6 +290,48 @@ PATCH = 99
 )
 def test_how_much_is_shared(prompts, groups, shared):
     assert common_start(prompts, groups, PATCH) == shared
+
+
+def test_what_is_written_and_what_is_compared_read_the_prompt_once(answerer):
+    """Yes and no need a second token in bytes, so they are compared behind what is read already."""
+    llm = answerer.model.language_model if isinstance(answerer, SkyMMAnswerer) else answerer.model.model.language_model
+    read = []
+
+    def count(module, args, kwargs, output):
+        given = kwargs["inputs_embeds"] if kwargs.get("inputs_embeds") is not None else kwargs["input_ids"]
+        read.append(given.shape[0] * given.shape[1])
+
+    asks = [ASKS[0], ASKS[2]]  # of two pictures: nothing to share but a question's own prompt
+    prompts = answerer.inputs(asks)["input_ids"].numel()
+    beginnings = sum(len(said) == 1 for said in answerer.choices.branches(YES_NO))
+    assert beginnings == len(answerer.choices.branches(YES_NO)) - 1 > 0
+    hook = llm.register_forward_hook(count, with_kwargs=True)
+    for mode, written in (("generate", answerer.max_new_tokens - 1), ("logits", 0)):
+        read.clear()
+        replies(answerer, asks, mode)
+        assert sum(read) == prompts + len(asks) * (written + beginnings), mode
+    hook.remove()
+
+
+def test_a_memory_that_cannot_go_back_is_not_asked_to(tiny_llm):
+    """A window that slides forgets what stood before what is taken back."""
+    torch.manual_seed(0)
+    shape = {"vocab_size": 264, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "initializer_range": 0.2}
+    model = transformers.MistralForCausalLM(transformers.MistralConfig(**shape, **heads, sliding_window=8))
+    answerer = TransformersAnswerer(
+        model, transformers.AutoTokenizer.from_pretrained(tiny_llm), name="it", max_new_tokens=4
+    )
+    asks = [Ask("Is it?", (), YES_NO), Ask("Or is it not?", (), YES_NO)]
+
+    def alone(ask):
+        first, again = answerer.next_logits([ask], [()]), lambda _, said: answerer.next_logits([ask], said)
+        return compare([YES_NO], first, answerer.choices, again)
+
+    expected = [alone(ask) for ask in asks]
+    for mode in ("generate", "logits"):
+        for reply, [logits] in zip(replies(answerer, asks, mode), expected):
+            assert reply.logits == pytest.approx(logits, abs=1e-4), mode
 
 
 @pytest.mark.parametrize("said", [(), (5,), (5, 7)])
