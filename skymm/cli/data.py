@@ -50,7 +50,7 @@ def data_build(
 def _print_build(directory: Path) -> None:
     import json
 
-    from skymm.curation.audit.leaks import print_build
+    from skymm.curation.audit.findings import print_build
     from skymm.data.shards import CARD
     from skymm.progress import CONSOLE
 
@@ -132,9 +132,10 @@ def data_audit(
     import json
     import tempfile
 
-    from skymm.curation.audit.count import Plan
+    from skymm.curation.audit.counts import Plan
     from skymm.curation.audit.page import audit_shards
     from skymm.data.shards import expand
+    from skymm.page.terminal import print_page
     from skymm.progress import progress
 
     paths = expand(shards)
@@ -150,8 +151,7 @@ def data_audit(
             paths, out, plan=plan, workers=workers, language=language, advance=lambda n: bar.advance(task, n)
         )
     if as_json:
-        print(json.dumps(audited.to_json(language), ensure_ascii=False, indent=2))
+        print(json.dumps(audited.to_json(), ensure_ascii=False, indent=2))
         return
-    from skymm.curation.audit.table import print_audit
-
-    print_audit(audited.audit, audited.findings, audited.page, language=language)
+    print_page(audited.page)
+    print(audited.path)

@@ -94,18 +94,6 @@ def paired_bars(label: str, rows: Sequence[tuple[str, int, int]], styles: tuple[
     return frame.svg(label, 2)
 
 
-def number_bars(label: str, rows: Sequence[tuple[str, int]], style: str = "s0") -> Markup:
-    """A bar for each row's number, with the number at its end."""
-    frame = _Rows([name for name, _ in rows])
-    counts = [count for _, count in rows]
-    longest = frame.right - frame.left - 6 - _widest(counts)
-    for row, count in enumerate(counts):
-        width = longest * count / (max(counts) or 1)
-        frame.bar(row, frame.left, width, style)
-        frame.number(row, frame.left + width + 4, count, "start")
-    return frame.svg(label, 2)
-
-
 def two_marks(label: str, rows: Sequence[tuple[str, float, float]], axis: Axis, *, series: bool = False) -> Markup:
     """Two values of each row, an open mark and a filled one, joined by a line. `series`: each row has its own colour."""
     frame = _Rows([name for name, _, _ in rows], axis, right=384.0)

@@ -101,7 +101,6 @@ class Cards:
     kind: ClassVar = "cards"
     cards: Sequence[Card]
     missing: str
-    small: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +126,6 @@ class Sentences:
 
     kind: ClassVar = "sentences"
     sentences: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Names in a row, each with its number."""
-
-    kind: ClassVar = "names"
-    names: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

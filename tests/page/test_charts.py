@@ -15,7 +15,6 @@ from skymm.page.charts import (
     curve_chart,
     histogram_chart,
     interval_chart,
-    number_bars,
     paired_bars,
     share_bars,
     share_chart,
@@ -72,7 +71,6 @@ def test_every_chart_is_readable_and_names_are_text():
     for rows in names:
         charts += [
             two_marks("looks", [(name, 0.3, 0.9) for name in rows], PERCENT, series=True),
-            number_bars("numbers", [(name, 10) for name in rows]),
             paired_bars("pairs", [(name, 1_000_000, 1) for name in rows], ("neg", "pos")),
             share_bars("share", [(name, (999, 1, 12_345_678)) for name in rows], ("pos", "neg", "unk"), percent),
         ]
@@ -114,8 +112,6 @@ def test_bars_are_as_long_as_their_numbers():
     chart = paired_bars("pairs", [("panda", 10, 5), ("熊猫", 0, 0)], ("neg", "pos"))
     (negative,), (positive,) = (numbers(with_class(chart, style), "width") for style in ("neg", "pos"))
     assert negative == pytest.approx(2 * positive, abs=0.2)
-    first, second = numbers(parsed(number_bars("numbers", [("a", 40), ("b", 10), ("c", 0)])).iter("rect"), "width")
-    assert first == pytest.approx(4 * second, abs=0.3)
 
 
 def test_histograms_are_shares_and_what_is_rare_can_be_seen():

@@ -1,27 +1,37 @@
-"""What should worry whoever is going to train on this: sentences with numbers, the weightiest first."""
+"""What should worry whoever is going to train on this: sentences with numbers, the weightiest first; of a set of shards, and
+of what a build has just made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from skymm.conversation import LANGUAGES
+import numpy as np
+from rich.console import Console
+
+from skymm.curation.audit.counts import Balance, Counts, Plan, count_shards, share
 from skymm.curation.audit.reading import CAPTION_KINDS
-from skymm.curation.audit.summary import Audit, Balance, Thing
-from skymm.page.document import Words
-from skymm.page.numbers import percent
-from skymm.verdict import UNKNOWN
+from skymm.page.document import Cell, Remark, Remarks, Section, Sentences, Table, Words
+from skymm.page.numbers import NONE, percent
+from skymm.page.terminal import print_parts
+from skymm.verdict import NO, UNKNOWN, YES
 
 MEND, LOOK, KNOW = 3, 2, 1
 """To be mended before training; worth a look; good to know."""
 LEVELS = {MEND: "mend", LOOK: "look", KNOW: "know"}
+MOST_SAMPLES = 10_000
+"""Of larger builds, shards from all over it that hold about so many are looked at."""
+TOO_MUCH = 0.60
+"""Of the answers of a build that may be guessed."""
 
-ENOUGH = 50  # answers that a share needs to be worth a sentence
-_LEANS, _FAR = 0.65, 0.8  # share of answers of one kind, from which on a set leans, and leans far
-_GAIN, _MUCH, _MOST_OF_IT = 0.05, 0.2, 0.5  # what guessing may gain, what is much, and much of what can be gained
-_OPEN_GUESSED = 0.5
 MIN_ASKED = 10
+_ENOUGH = 50  # answers that a share needs to be worth a sentence
+_LEANS, _FAR = 0.65, 0.8  # share of answers of one kind, from which on a set leans, and leans far
+_MUCH = 0.2  # that guessing gains
+_OPEN_GUESSED = 0.5
 _MOST = 5  # kinds that are told one by one
 _SMALL_SIDE, _LONG = 64, 5
 _FEW = 0.1  # share of a language
@@ -40,8 +50,8 @@ class Finding:
 
     name: str
     level: int
-    size: float
-    values: dict[str, Any]
+    size: float = 0.0
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def sentence(self, words: Words) -> str:
         """In the language of the words. Names of kinds and languages are translated, numbers are written out."""
@@ -60,183 +70,221 @@ def _written(value: Any, words: Words) -> str:
     return f"{value:,}" if isinstance(value, int) else percent(value) if isinstance(value, float) else value
 
 
-def findings(audit: Audit) -> list[Finding]:
+def findings(counts: Counts) -> list[Finding]:
     """All that the numbers give cause for; none, where there is nothing to say."""
-    abouts = (_reading, _polarity, _yes, _guessing, _things, _repeats, _languages, _pictures, _sources)
-    found = [one for about in abouts for one in about(audit)]
+    found = [*_shares(counts), *_polarity(counts), *_guessing(counts), *_languages(counts)]
+    if not counts.totals["samples"]:
+        found.append(Finding("nothing", MEND, 1.0))
+    if "card" in counts.examples:
+        found.append(Finding("card", LOOK, values={"message": counts.examples["card"][0]}))
     return sorted(found, key=lambda one: (-one.level, -one.size, one.name, str(one.values)))
 
 
-def _reading(audit: Audit) -> Iterator[Finding]:
-    samples, lost = audit.totals.get("samples", 0), sum(wrong.count for wrong in audit.unreadable)
-    if not samples:
-        yield Finding("nothing", MEND, 1.0, {})
-    if audit.bad_shards:
-        path, message = audit.bad_shards[0]
-        values = {"count": len(audit.bad_shards), "total": len(audit.shards), "path": path, "message": message}
-        yield Finding("bad_shards", MEND, len(audit.bad_shards) / len(audit.shards), values)
-    if lost:
-        part, reasons = lost / (samples + lost), [(wrong.name, wrong.count) for wrong in audit.unreadable]
-        values = {"count": lost, "part": part, "reasons": reasons}
-        yield Finding("unreadable", MEND if part > 0.01 else LOOK, part, values)
-    for wrong in audit.checked:
-        values = {"count": wrong.count, "reason": wrong.name, "part": wrong.count / samples}
-        yield Finding("checked", MEND, wrong.count / samples, values)
-    for name, level in (("bad_facts", LOOK), ("pictures_not_shown", KNOW)):
-        if count := audit.totals.get(name, 0):
-            yield Finding(name, level, count / max(samples, audit.totals["pictures"]), {"count": count})
-    if "card" in audit.details:
-        yield Finding("card", LOOK, 0.0, {"message": audit.details["card"][0]})
+def _shares(counts: Counts) -> Iterator[Finding]:
+    """What is told where its share of a whole is large enough."""
+    totals, repeats, histograms = counts.totals, counts.repeats, counts.histograms
+    samples, everything = totals["samples"], counts.balance()
+    lost = counts.unreadable.total()
+    small = sum(count for side, count in histograms["sides"].items() if side < _SMALL_SIDE)
+    long = sum(count for one, count in histograms["aspects"].items() if not 100 / _LONG <= one <= 100 * _LONG)
+    measured = histograms["sides"].total()
+    again = repeats["pictures"]["copies"] - repeats["wholes"]["copies"]
+    bad = counts.bad_shards[0][1] if counts.bad_shards else ""
+    denied = counts.examples["denied facts"][0] if totals["denied_facts"] else ""
+    # name, how many, of how many, told above which share, level, one level more above which share, what else is said
+    rows: list[tuple[str, int, int, float, int, float, Mapping[str, Any]]] = [
+        ("bad_shards", len(counts.bad_shards), len(counts.shards), 0, MEND, 1, {"message": bad}),
+        ("unreadable", lost, samples + lost, 0, LOOK, 0.01, {"reasons": counts.unreadable.most_common()}),
+        *(("checked", count, samples, 0, MEND, 1, {"reason": name}) for name, count in counts.checked.items()),
+        ("denied_facts", totals["denied_facts"], totals["existence_questions"], 0, MEND, 1, {"example": denied}),
+        ("pictures_not_shown", totals["pictures_not_shown"], totals["pictures"], 0, KNOW, 1, {}),
+        (
+            "polarity_against_answer",
+            totals["polarity_against_answer"],
+            everything.yes + everything.no,
+            0.02,
+            LOOK,
+            1,
+            {},
+        ),
+        *(_one_sided_row(counts, polarity) for polarity in ("positive", "negative")),
+        ("keys", repeats["keys"]["copies"], samples, 0, LOOK, 1, {}),
+        ("wholes", repeats["wholes"]["copies"], samples, 0, LOOK, 0.05, {}),
+        ("repeated_texts", repeats["texts"]["copies"], repeats["texts"]["total"], 0.02, KNOW, 0.2, {}),
+        ("repeated_pictures", again, repeats["pictures"]["total"], 0.02, KNOW, 0.2, {}),
+        *(("alike", count, samples, 0, LOOK, 1, {"name": name}) for name, count in counts.alike.items()),
+        ("other_script", totals["answers_of_other_script"], everything.total, 0.01, LOOK, 1, {}),
+        ("small", small, measured, 0.01, KNOW, 0.05, {"side": _SMALL_SIDE}),
+        ("long", long, measured, 0.01, KNOW, 0.05, {"aspect": _LONG}),
+        ("no_licence", totals["no_licence"], samples, 0, LOOK, 1, {}),
+        ("no_source", totals["no_source"], samples, 0, KNOW, 1, {}),
+    ]
+    for name, count, whole, least, level, much, more in rows:
+        part = share(count, whole) or 0.0
+        if part > least:
+            values = {"count": count, "total": whole, "part": part, **more}
+            yield Finding(name, level + (part > much), part, values)
 
 
-def _polarity(audit: Audit) -> Iterator[Finding]:
+def one_sided(counts: Counts, polarity: str) -> list[tuple[str, int]]:
+    """Things that are only ever asked for where they are (`positive`) or are not, with how often: often enough that it is no
+    chance. With fair coins, one of all these things would be asked so one-sidedly less than once in twenty sets.
+    """
+    asked = {name: row["positive"] + row["negative"] for name, row in counts.things.items()}
+    num_asked = sum(number > 0 for number in asked.values())
+    found = [
+        (name, number)
+        for name, number in asked.items()
+        if number >= MIN_ASKED
+        and counts.things[name][polarity] == number
+        and num_asked * 2.0 ** (1 - min(number, 1000)) < 0.05
+    ]
+    return sorted(found, key=lambda one: (-one[1], one[0]))
+
+
+def _one_sided_row(counts: Counts, polarity: str) -> tuple[str, int, int, float, int, float, Mapping[str, Any]]:
+    found = one_sided(counts, polarity)
+    name, asked = found[0] if found else ("", 0)
+    values = {"things": len(found), "name": name, "asked": asked}
+    number = sum(number for _, number in found)
+    return f"only_{polarity}", number, counts.totals["existence_questions"], 0, LOOK, 0.1, values
+
+
+def _polarity(counts: Counts) -> Iterator[Finding]:
     """Captions say what is there and are left out, unless there is nothing else."""
-    asked = [row for row in audit.kinds if row.name not in CAPTION_KINDS]
-    positive, negative = (sum(getattr(row, name) for row in asked) for name in ("positive", "negative"))
-    total, said = sum(row.total for row in asked), positive + negative
-    if not asked and audit.overall.total:
-        yield Finding("captions_only", KNOW, 0.0, {"count": audit.overall.total})
-    elif said >= ENOUGH:
-        most, count = max(("positive", positive), ("negative", negative), key=lambda one: one[1])
-        part = count / said
-        if part == 1:
-            yield Finding(f"all_{most}", MEND, 1.0, {"count": count})
-        elif part > _LEANS:
-            values = {"part": part, "count": count, "total": said}
-            yield Finding(f"mostly_{most}", MEND if part > _FAR else LOOK, part, values)
-        else:
-            yield from _leaning_kinds(asked, audit)
+    asked = [row for row in counts.kinds if row.kind not in CAPTION_KINDS]
+    both = {name: sum(getattr(row, name) for row in asked) for name in ("positive", "negative")}
+    total, said = sum(row.total for row in asked), sum(both.values())
+    most = max(both, key=lambda name: both[name])
+    if counts.kinds and not asked:
+        yield Finding("captions_only", KNOW, values={"count": counts.balance().total})
+    part = both[most] / said if said >= _ENOUGH else 0.0
+    if part > _LEANS:
+        values = {"part": part, "count": both[most], "total": said}
+        yield Finding(f"mostly_{most}", MEND if part > _FAR else LOOK, part, values)
+    elif part:
+        yield from _leaning_kinds(asked, counts)
     if total and said < 0.9 * total:
         unknown = total - said
         yield Finding("no_polarity", LOOK, unknown / total, {"part": unknown / total, "count": unknown})
-    against, read = audit.totals.get("polarity_against_answer", 0), audit.overall.yes + audit.overall.no
-    if read and against / read > 0.02:
-        yield Finding("polarity_against_answer", LOOK, against / read, {"count": against, "part": against / read})
-
-
-def _leaning_kinds(asked: Sequence[Balance], audit: Audit) -> Iterator[Finding]:
-    """Kinds and languages that lean where the whole does not."""
-    names = {"", *(row.name for row in asked)}
-    leaning = [
-        (abs(part - 0.5), row, part)
-        for row in (*audit.languages, *audit.kinds_by_language)
-        if row.name in names and (part := row.positive_share) is not None and row.positive + row.negative >= ENOUGH
-    ]
-    leaning = sorted((one for one in leaning if one[0] > _LEANS - 0.5), key=lambda one: (-one[0], one[1].name))
-    for far, row, part in leaning[:_MOST]:
-        values = {"kind": row.name or "all_kinds", "language": row.language, "part": part}
-        yield Finding("kind_leans", LOOK, far, {**values, "count": row.positive + row.negative})
-
-
-def _yes(audit: Audit) -> Iterator[Finding]:
-    """One sentence is enough: the languages follow the whole."""
-    for row in (audit.overall, *audit.languages):
-        share, count = row.yes_share, row.yes + row.no
-        if share is not None and count >= ENOUGH and not 1 - _LEANS <= share <= _LEANS:
-            part, said = max((share, "yes"), (1 - share, "no"))
-            values = {"part": part, "answer": said, "count": count, "language": row.language or "both_languages"}
+    for row in (counts.balance(), *counts.languages):
+        most, count = max((YES, row.yes), (NO, row.no), key=lambda one: one[1])
+        if row.yes + row.no >= _ENOUGH and (part := count / (row.yes + row.no)) > _LEANS:
+            language = row.language or "both_languages"
+            values = {"part": part, "answer": most, "count": row.yes + row.no, "language": language}
             yield Finding("yes_leans", MEND if part > _FAR else LOOK, part, values)
-            return
+            break  # one sentence is enough: the languages follow the whole
 
 
-def _guessing(audit: Audit) -> Iterator[Finding]:
-    for one in audit.guesses:
-        if one.kind in CAPTION_KINDS:
-            continue
+def _leaning_kinds(asked: Sequence[Balance], counts: Counts) -> Iterator[Finding]:
+    """Kinds and languages that lean where the whole does not."""
+    names = {"", *(row.kind for row in asked)}
+    leaning = []
+    for row in (*counts.languages, *counts.kinds_by_language):
+        part = share(row.positive, row.positive + row.negative)
+        if row.kind in names and part is not None and row.positive + row.negative >= _ENOUGH:
+            values = {"kind": row.kind or "all_kinds", "language": row.language, "part": part}
+            values["count"] = row.positive + row.negative
+            leaning.append(Finding("kind_leans", LOOK, abs(part - 0.5), values))
+    leaning.sort(key=lambda one: (-one.size, one.values["kind"]))
+    yield from [one for one in leaning if one.size > _LEANS - 0.5][:_MOST]
+
+
+def _guessing(counts: Counts) -> Iterator[Finding]:
+    for one in counts.guesses:
         values = {"kind": one.kind, "language": one.language, "part": one.guessed, "count": one.count}
         values |= {"answer": one.answer, "same": one.answer_share}
-        if one.yes_no and one.gain >= max(_GAIN, 3 * one.error):
+        if one.kind in CAPTION_KINDS:
+            continue
+        if one.yes_no and one.tells:
             told = [(clue.word, clue.yes_share) for clue in one.telling]
-            much = one.gain >= _MUCH or one.closed >= _MOST_OF_IT
+            much = one.gain >= min(_MUCH, (1 - one.answer_share) / 2)
             yield Finding("guessed", MEND if much else LOOK, one.gain, {**values, "words": told})
         elif not one.yes_no and one.guessed >= _OPEN_GUESSED + 3 * one.error:
             yield Finding("guessed_open", LOOK, one.guessed - _OPEN_GUESSED, values)
-    before = audit.before
-    if before and before.gain >= max(_GAIN, 3 * before.error):
+    before = counts.guess_before()
+    if before and before.tells:
         yield Finding("guessed_before", LOOK, before.gain, {"part": before.guessed, "same": before.answer_share})
 
 
-def one_sided(things: Sequence[Thing], polarity: str) -> list[Thing]:
-    """Things that are only ever asked for where they are (`positive`) or are not, often enough that it is no chance.
+def _languages(counts: Counts) -> Iterator[Finding]:
+    total = counts.balance().total
+    for row, other in zip(counts.languages, reversed(counts.languages)):
+        if total and not row.total:
+            yield Finding(f"only_{other.language}", LOOK, 1.0)
+        elif row.total < _FEW * total:
+            yield Finding(
+                "few_of_language", LOOK, 1 - row.total / total, {"count": row.total, "language": row.language}
+            )
+        lengths = counts.histograms[f"answer_{row.language}"]
+        short = share(lengths[1], lengths.total()) or 0.0
+        if lengths.total() >= _ENOUGH and short > 0.9:
+            yield Finding("one_word", KNOW, short, {"part": short, "language": row.language})
+    if counts.kinds and all(row.kind == UNKNOWN for row in counts.kinds):
+        yield Finding("no_kinds", KNOW)
 
-    With fair coins, one of all these things would be asked so one-sidedly by chance less than once in twenty sets.
+
+# --- what a build tells of itself -------------------------------------------------------------------------------------------
+
+
+def find_leaks(directory: Path, shards: Sequence[Mapping[str, Any]], workers: int = 1) -> list[dict[str, Any]]:
+    """How well answers can be guessed without a look at a picture. Per kind and language of yes/no questions: how many answers
+    were looked at, and the share of them that the words of the question alone give ("words"), what was said before
+    ("history"), and the more frequent answer ("one answer").
+
+    `shards`: what `write_shard` returned, which lie in the directory. A share of too few questions is None.
     """
-    num_asked = sum(thing.asked > 0 for thing in things)
-    return [
-        thing
-        for thing in things
-        if thing.asked >= MIN_ASKED
-        and getattr(thing, polarity) == thing.asked
-        and num_asked * 2.0 ** (1 - min(thing.asked, 1000)) < 0.05
-    ]
+    total = sum(shard["num_samples"] for shard in shards)
+    if not total:
+        return []
+    wanted = min(len(shards), max(1, round(len(shards) * MOST_SAMPLES / total)))
+    places = sorted({int(place) for place in np.linspace(0, len(shards) - 1, wanted)})
+    counts = count_shards([directory / shards[place]["name"] for place in places], Plan(num_shown=0), workers)
+    rows = []
+    for one in sorted(counts.guesses, key=lambda one: (one.kind, one.language)):
+        before = counts.guess_before(one.kind, one.language)
+        shares = {"words": round(one.guessed, 4), "history": round(before.guessed, 4) if before else None}
+        row = {"kind": one.kind, "language": one.language, "answers": one.count, **shares}
+        rows += [{**row, "one answer": round(one.answer_share, 4)}] if one.yes_no else []
+    return rows
 
 
-def _things(audit: Audit) -> Iterator[Finding]:
-    total = audit.totals.get("existence_questions", 0)
-    for polarity in ("positive", "negative"):
-        found = one_sided(audit.things, polarity)
-        if found:
-            part = sum(thing.asked for thing in found) / total
-            values = {"name": found[0].name, "asked": found[0].asked, "count": len(found), "part": part}
-            name = f"only_{polarity}" if len(found) > 1 else f"only_{polarity}_one"
-            yield Finding(name, MEND if part > 0.1 else LOOK, part, values)
-    if denied := audit.totals.get("denied_facts", 0):
-        values = {"count": denied, "example": audit.details["denied facts"][0]}
-        yield Finding("denied_facts", MEND, denied / total, values)
+def print_build(card: Mapping[str, Any], console: Console) -> None:
+    """What a card tells, for whoever waited for the build: on the terminal, with what to change in red."""
+    told = []
+    for name, of_it in card.get("sources", {}).items():
+        if "silent" in of_it:  # a card that was written before this was counted has none
+            lost = {**of_it["left out"], **of_it["silent"]}
+            reasons = "; ".join(f"{reason} {count:,}" for reason, count in lost.items() if count) or "none"
+            parts = of_it["captions and conversations left out"]
+            cut = (
+                f"; captions and turns cut: {', '.join(f'{part} {n:,}' for part, n in parts.items())}" if parts else ""
+            )
+            made = f"{of_it['samples']:,} samples, {of_it['questions']:,} questions made"
+            told.append(f"{name}: {made}. Left out: {reasons}{cut}")
+    rows, red = [], []
+    for row in card.get("guessed without looking", []):
+        cells = [Cell(row["kind"]), row["language"], f"{row['answers']:,}"]
+        for name, where in (("words", "the words of the question"), ("history", "earlier answers of the conversation")):
+            part, much = row[name], (row[name] or 0) > TOO_MUCH
+            cells.append(Cell(NONE if part is None else f"{part:.2f}", style="bad" if much else ""))
+            if much:
+                said = f"{row['kind']} ({row['language']}): {where} give {part:.0%} of the answers. {_advice(row)}"
+                red.append(Remark(said, style="bad"))
+        rows.append(cells)
+    title = "yes/no answers that can be guessed without looking (0.50: none)"
+    header = ("kind", "language", "answers", "from the words", "from earlier answers")
+    table = Section(title, [Table(header, rows, wordy=frozenset([1]))])
+    print_parts([Sentences(told), table, Remarks(red)], console)
 
 
-def _repeats(audit: Audit) -> Iterator[Finding]:
-    wholes, pictures, texts, keys = (audit.repeats[name] for name in ("wholes", "pictures", "texts", "keys"))
-    if keys.copies:
-        yield Finding("keys", LOOK, keys.copies / keys.total, {"count": keys.copies})
-    if wholes.copies:
-        part = wholes.copies / wholes.total
-        values = {"count": wholes.copies, "part": part, "within": wholes.within, "across": wholes.across}
-        yield Finding("wholes", MEND if part > 0.05 else LOOK, part, values)
-    for name, total, copies in (
-        ("texts", texts.total, texts.copies),
-        ("pictures", pictures.total, pictures.copies - wholes.copies),
-    ):
-        if copies > 0.02 * total:
-            values = {"count": copies, "part": copies / total}
-            yield Finding(f"repeated_{name}", KNOW if copies < 0.2 * total else LOOK, copies / total, values)
-    for name, count in audit.alike.items():
-        if count:
-            part = count / audit.totals["samples"]
-            yield Finding("alike", LOOK, part, {"count": count, "part": part, "name": name})
-
-
-def _languages(audit: Audit) -> Iterator[Finding]:
-    total = sum(row.total for row in audit.languages)
-    for row, other in zip(audit.languages, reversed(audit.languages)):
-        if total and row.total < _FEW * total:
-            values = {"count": row.total, "language": row.language, "other": other.language}
-            name = "few_of_language" if row.total else f"only_{other.language}"
-            yield Finding(name, LOOK, 1 - row.total / total, values if row.total else {})
-    other_script = audit.totals.get("answers_of_other_script", 0)
-    if total and other_script > 0.01 * total:
-        yield Finding("other_script", LOOK, other_script / total, {"count": other_script, "part": other_script / total})
-    for language in LANGUAGES:
-        lengths = audit.histograms[f"answer_{language}"]
-        count = sum(lengths.values())
-        short = lengths.get(1, 0) / count if count else 0.0
-        if count >= ENOUGH and short > 0.9:
-            yield Finding("one_word", KNOW, short, {"part": short, "language": language})
-    if audit.overall.total and all(row.name == UNKNOWN for row in audit.kinds):
-        yield Finding("no_kinds", KNOW, 0.0, {})
-
-
-def _pictures(audit: Audit) -> Iterator[Finding]:
-    sides, aspects = audit.histograms["sides"], audit.histograms["aspects"]
-    small = sum(count for side, count in sides.items() if side < _SMALL_SIDE)
-    long = sum(count for aspect, count in aspects.items() if not 100 / _LONG <= aspect <= 100 * _LONG)
-    for name, found, value in (("small", small, {"side": _SMALL_SIDE}), ("long", long, {"aspect": _LONG})):
-        part = found / max(1, sum(sides.values()))
-        if part > 0.01:
-            yield Finding(name, LOOK if part > 0.05 else KNOW, part, {"part": part, "count": found, **value})
-
-
-def _sources(audit: Audit) -> Iterator[Finding]:
-    for name, level in (("no_licence", LOOK), ("no_source", KNOW)):
-        if count := audit.totals.get(name, 0):
-            yield Finding(name, level, count / audit.totals["samples"], {"count": count})
+def _advice(row: Mapping[str, Any]) -> str:
+    if row["one answer"] > TOO_MUCH:
+        return (
+            f"One answer alone gives {row['one answer']:.0%}: set negative_share = 0.5, or leave out the turns that a source "
+            'brings along (tasks without "turns") where they all say the same'
+        )
+    return (
+        'Questions that are made here are balanced, so these come with a source: leave its turns out (tasks = ["negatives"]), '
+        "or add questions with the same words and the other answer"
+    )

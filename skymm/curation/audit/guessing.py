@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
-from skymm.curation.audit.counts import Question
 from skymm.text import normalise, words
 from skymm.verdict import NO, UNKNOWN, YES
 
@@ -23,10 +23,22 @@ _YES_NO_SHARE = 0.8  # of the answers, from which on a kind is one of yes/no que
 _MIN_TELLING = 10  # questions with a word that tells
 _SURE = 4.0  # standard errors; of some hundred words none is so far off by chance
 _NUM_TELLING = 3
+_GAIN = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Question(NamedTuple):
+    """A question of those that guessing is tried on. `half` (0 or 1) depends on the picture alone; `said` is "yes" or "no".
+
+    Equal answers are equal in `answer`, of which the first line is shown.
+    """
+
+    half: int
+    question: str
+    answer: str
+    said: str | None
+
+
+class Telling(NamedTuple):
     """A word, or two in a row, whose questions are answered with yes more often, or less often, than others."""
 
     word: str
@@ -60,9 +72,9 @@ class Guess:
         return self.guessed - self.answer_share
 
     @property
-    def closed(self) -> float:
-        """The same, as a part of what there is to be gained."""
-        return self.gain / (1 - self.answer_share) if self.answer_share < 1 else 0.0
+    def tells(self) -> bool:
+        """Whether the gain is more than a little, and more than chance."""
+        return self.gain >= max(_GAIN, 3 * self.error)
 
 
 def guess(kind: str, language: str, questions: Sequence[Question]) -> Guess | None:
@@ -74,22 +86,17 @@ def guess(kind: str, language: str, questions: Sequence[Question]) -> Guess | No
     if len(tried) < MIN_QUESTIONS or not all(halves):
         return None
     if yes_no:
-        answers = Counter(one.said or UNKNOWN for one in tried)
         right = _told_by_words(*halves) + _told_by_words(*reversed(halves))
-        answer, telling = _most(answers), _telling(tried)
-        share = answers[answer] / len(tried)
+        answers = Counter(one.said or UNKNOWN for one in tried)
     else:
-        labels = Counter(f"{one.label:016x}" for one in tried)
-        asked = Counter((one.half, normalise(one.question).lower(), f"{one.label:016x}") for one in tried)
-        right, telling = _told_by_context(asked), ()
-        share = labels[_most(labels)] / len(tried)
-        answer = next(one.answer for one in tried if f"{one.label:016x}" == _most(labels))
-    return Guess(kind, language, yes_no, len(tried), answer or UNKNOWN, share, right / len(tried), telling)
+        right = _told_by_context(Counter((one.half, normalise(one.question).lower(), one.answer) for one in tried))
+        answers = Counter(one.answer for one in tried)
+    most = _most(answers)
+    shares = (answers[most] / len(tried), right / len(tried))
+    return Guess(kind, language, yes_no, len(tried), most.split("\n")[0], *shares, _telling(tried) if yes_no else ())
 
 
-def guess_before(
-    before: Mapping[tuple[int, str, int, str], int], kind: str = UNKNOWN, language: str = UNKNOWN
-) -> Guess | None:
+def guess_before(kind: str, language: str, before: Mapping[tuple[int, str, int, str], int]) -> Guess | None:
     """How well what was said before in the conversation tells whether a yes or a no comes next.
 
     `before` counts (half, last yes or no, how many more yes than no, what came). None for too few.

@@ -1,39 +1,27 @@
-"""One page about a set of shards: what is in it, what should worry, and samples to look at."""
+"""A set of shards in sections: what is in it, what should worry, and samples to look at; for a page and for the terminal."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
-from skymm.conversation import LANGUAGES
-from skymm.curation.audit.cards import choose, repeat_card, sample_cards
-from skymm.curation.audit.count import Plan, count_shards
-from skymm.curation.audit.counts import NUM_KINDS, NUM_OBJECTS, NUM_QUESTIONS, Counts
-from skymm.curation.audit.findings import LEVELS, MIN_ASKED, Finding, findings, kind_name, one_sided
-from skymm.curation.audit.summary import Audit, Balance, Thing, Wrong, middle, share, summarise
-from skymm.page.charts import histogram_chart, number_bars, paired_bars, share_bars, two_marks
-from skymm.page.document import (
-    Cards,
-    Cell,
-    Columns,
-    Figure,
-    Figures,
-    Names,
-    Page,
-    Remark,
-    Remarks,
-    Section,
-    Sentences,
-    Table,
-    Words,
-    read_words,
-    write_page,
-)
+from skymm.conversation import LANGUAGES, Turn
+from skymm.curation.audit import counts as counting
+from skymm.curation.audit.counts import Balance, Counts, Plan, Reference, share
+from skymm.curation.audit.findings import LEVELS, Finding, findings, kind_name, one_sided
+from skymm.curation.audit.guessing import Guess
+from skymm.curation.audit.reading import clean
+from skymm.data.shards import Sample, conversation_of, read_shard
+from skymm.images import UnreadableImage, decode_image
+from skymm.page import document
+from skymm.page.charts import histogram_chart, paired_bars, share_bars, two_marks
+from skymm.page.document import Card, Cell, Figure, Figures, Line, Page, Section, Sentences, Table, Words
 from skymm.page.drawing import PERCENT
-from skymm.page.numbers import NONE, percent, size_name
+from skymm.page.numbers import percent, size_name
 
 PAGE = "audit.html"
 STYLES = {"mend": "bad", "look": "fair", "know": ""}
@@ -41,37 +29,81 @@ MOST_ROWS = 40
 _MOST_BARS = 16
 _MOST_PLACES = 3
 _POLARITIES = {"positive": "pos", "negative": "neg", "unknown": "unk"}
-_LANGUAGE_STYLES = {"en": "s0", "zh": "s1"}
-_WORDS = {start: str(start) for start in (1, 2, 3, 4, 6, 9, 13, 21, 33, 65, 129, 257)}
-_ROUNDS = {start: str(start) for start in (1, 2, 3, 4, 5, 6, 8, 11, 16, 31)}
-_SIDES = {start: str(start) for start in (0, 32, 64, 128, 224, 336, 448, 672, 1024, 2048)}
-_ASPECTS = {
-    **{0: "", 20: "1:5", 34: "1:3", 50: "1:2", 67: "2:3", 90: "9:10"},
-    **{111: "10:9", 150: "3:2", 200: "2:1", 300: "3:1", 500: "5:1"},
+# Each chart with its series (histogram: class with a colour) and where its bars begin.
+_CHARTS: dict[str, tuple[dict[str, str], Mapping[float, str]]] = {
+    **{
+        f"{role}_words": (
+            {f"{role}_en": "s0", f"{role}_zh": "s1"},
+            {start: str(start) for start in (1, 2, 3, 4, 6, 9, 13, 21, 33, 65, 129, 257)},
+        )
+        for role in ("question", "answer")
+    },
+    "rounds": ({"rounds": "s2"}, {start: str(start) for start in (1, 2, 3, 4, 5, 6, 8, 11, 16, 31)}),
+    "sides": ({"sides": "s3"}, {start: str(start) for start in (0, 32, 64, 128, 224, 336, 448, 672, 1024, 2048)}),
+    "aspects": (
+        {"aspects": "s3"},
+        {
+            **{0: "", 20: "1:5", 34: "1:3", 50: "1:2", 67: "2:3", 90: "9:10"},
+            **{111: "10:9", 150: "3:2", 200: "2:1", 300: "3:1", 500: "5:1"},
+        },
+    ),
 }
+_SIDE = 320  # of a picture on a card, pixels
+_MOST_PICTURES = 4
+_MOST_LETTERS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What was found, and where the page is."""
+    """What was found, as sections and as numbers, and where the page is."""
 
-    audit: Audit
+    counts: Counts
     findings: list[Finding]
-    page: Path
+    page: Page
+    path: Path
+    words: Words
 
-    def to_json(self, language: str = "en") -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Everything as plain data: findings with their sentences, the numbers, and the path of the page."""
-        words = audit_words(language)
-        found = [
-            {"name": one.name, "level": LEVELS[one.level], "sentence": one.sentence(words), "values": one.values}
-            for one in self.findings
-        ]
-        return {"page": str(self.page), "findings": found, **self.audit.to_json()}
+        counts, before = self.counts, self.counts.guess_before()
+        spoken = sorted({(kind, language) for kind, language, *_ in counts.before})
+        plain = (
+            "totals",
+            "things",
+            "histograms",
+            "repeats",
+            "alike",
+            "unreadable",
+            "checked",
+            "examples",
+            "bad_shards",
+        )
+        balances = ("languages", "kinds", "kinds_by_language")
+        return {
+            "page": str(self.path),
+            "findings": [
+                {
+                    "name": one.name,
+                    "level": LEVELS[one.level],
+                    "sentence": one.sentence(self.words),
+                    "values": one.values,
+                }
+                for one in self.findings
+            ],
+            "overall": counts.balance()._asdict(),
+            **{name: [row._asdict() for row in getattr(counts, name)] for name in balances},
+            "guesses": [asdict(one) for one in counts.guesses],
+            "before": asdict(before) if before else None,
+            "before_kinds": [asdict(one) for both in spoken if (one := counts.guess_before(*both))],
+            **{name: getattr(counts, name) for name in plain},
+            "sources": [[*names, count] for names, count in _ordered(counts.sources)],
+            "shards": len(counts.shards),
+        }
 
 
 def audit_words(language: str) -> Words:
     """Raises ValueError for a language without words."""
-    return read_words(__package__, "words", language)
+    return document.read_words(__package__, "words", language)
 
 
 def audit_shards(
@@ -90,232 +122,241 @@ def audit_shards(
     """
     words = audit_words(language)
     plan = plan or Plan()
-    counts = count_shards(shards, plan, workers, advance)
-    audit = summarise(counts, plan.similar)
-    found = findings(audit)
+    counts = counting.count_shards(shards, plan, workers, advance)
+    found = findings(counts)
     if out is None:
         out = Path(os.path.commonpath([Path(shard).absolute().parent for shard in counts.shards])) / PAGE
-    page = write_page(_page(audit, found, counts, words, plan.decode), out)
-    return Audited(audit, found, page)
+    page = _page(counts, found, words, plan.decode)
+    return Audited(counts, found, page, document.write_page(page, out), words)
 
 
-def _page(audit: Audit, found: Sequence[Finding], counts: Counts, words: Words, decoded: bool) -> Page:
+def _page(counts: Counts, found: Sequence[Finding], words: Words, decoded: bool) -> Page:
     """Samples are read again from their shards."""
-    places = list(dict.fromkeys(str(Path(shard).parent) for shard in audit.shards))
+    places = list(dict.fromkeys(str(Path(shard).parent) for shard in counts.shards))
     stated = words["stated"].format(
-        shards=f"{len(audit.shards):,}",
-        size=size_name(audit.totals.get("shard_bytes", 0)),
+        shards=f"{len(counts.shards):,}",
+        size=size_name(counts.totals["shard_bytes"]),
         places=", ".join(places[:_MOST_PLACES]) + (", …" if len(places) > _MOST_PLACES else ""),
     )
     remarks = [
-        Remark(one.sentence(words), words[f"level_{LEVELS[one.level]}"], STYLES[LEVELS[one.level]]) for one in found
+        document.Remark(one.sentence(words), words[f"level_{LEVELS[one.level]}"], STYLES[LEVELS[one.level]])
+        for one in found
     ]
     contents: dict[str, list[Any]] = {  # by the name of their title
-        "findings": [Remarks(remarks)] if remarks else [Sentences([words["none_found"]])],
-        "balance": _balance(audit, words),
-        "guessing": _guessing(audit, words),
-        "things": _things(audit, words),
-        "lengths": [words["lengths_note"], Figures(_length_figures(audit, words))],
-        "pictures_title": _pictures(audit, words, decoded),
-        "repeats": _repeats(audit, counts, words),
-        "sources": _sources(audit, words),
-        "unreadable": _unreadable(audit, words),
+        "findings": [document.Remarks(remarks)] if remarks else [Sentences([words["none_found"]])],
+        "balance": _balance(counts, words),
+        "guessing": _guessing(counts, words),
+        "things": _things(counts, words),
+        "sizes": [
+            words["sizes_note"],
+            words["decoded" if decoded else "headers_only"],
+            Figures(_charts(counts, words)),
+        ],
+        "repeats": _repeats(counts, words),
+        "sources": _sources(counts, words),
+        "unreadable": _unreadable(counts, words),
         "sheet": _sheet(counts, words),
-        "methods": [words["method_memory"].format(names=f"{NUM_OBJECTS:,}", kinds=NUM_KINDS), words["method_guess"]],
     }
-    sections = [Section(words[name], parts, "" if name == "methods" else name) for name, parts in contents.items()]
-    return Page(words["title"], words["html_language"], stated, sections, headline(audit, words))
+    sections = [Section(words[name], parts, name) for name, parts in contents.items()]
+    return Page(words["title"], words["html_language"], stated, sections, _headline(counts, words))
 
 
-def headline(audit: Audit, words: Words) -> list[tuple[str, str]]:
+def _headline(counts: Counts, words: Words) -> list[tuple[str, str]]:
     """(name, number) of what one wants to know first."""
-    totals, overall = audit.totals, audit.overall
-    lost = sum(wrong.count for wrong in audit.unreadable)
-    chinese = next(row.total for row in audit.languages if row.language == "zh")
-    shares = [
-        ("chinese_answers", share(chinese, overall.total)),
-        ("negative_answers", share(overall.negative, overall.positive + overall.negative)),
-        ("yes_answers", overall.yes_share),
-    ]
-    numbers = [(name, totals.get(name, 0)) for name in ("samples", "pictures", "questions")]
-    rare = [(name, totals.get(name, 0)) for name in ("text_only", "several_pictures")] + [("unreadable_samples", lost)]
+    totals, overall, chinese = counts.totals, counts.balance(), counts.balance("", "zh")
+    shares = {
+        "chinese_answers": share(chinese.total, overall.total),
+        "negative_answers": share(overall.negative, overall.positive + overall.negative),
+        "yes_answers": share(overall.yes, overall.yes + overall.no),
+    }
+    rare = {name: totals[name] for name in ("text_only", "several_pictures")}
+    rare["unreadable_samples"] = counts.unreadable.total()
     return [
-        *((words[name], f"{count:,}") for name, count in numbers),
-        *((words[name], percent(part)) for name, part in shares if part is not None),
-        *((words[name], f"{count:,}") for name, count in rare if count),
-        (words["picture_bytes"], size_name(totals.get("picture_bytes", 0))),
+        *((words[name], f"{totals[name]:,}") for name in ("samples", "pictures", "questions")),
+        *((words[name], percent(part)) for name, part in shares.items() if part is not None),
+        *((words[name], f"{count:,}") for name, count in rare.items() if count),
+        (words["picture_bytes"], size_name(totals["picture_bytes"])),
     ]
 
 
-def _balance(audit: Audit, words: Words) -> list[Any]:
+def _table(
+    names: Sequence[str], rows: Sequence[Sequence[str | Cell]], words: Words, wordy: Sequence[int] = ()
+) -> Table:
+    """The first rows, with the words of these names as the header."""
+    more = len(rows) - MOST_ROWS
+    notes = [words["more_rows"].format(count=f"{more:,}")] if more > 0 else []
+    return Table([words[name] for name in names], rows[:MOST_ROWS], notes, wordy=frozenset(wordy))
+
+
+def _balance(counts: Counts, words: Words) -> list[Any]:
     """Polarity by language and by kind, and all counts."""
 
     def polarities(row: Balance) -> tuple[int, int, int]:
         return row.positive, row.negative, row.unknown
 
-    used = zip(_POLARITIES.items(), polarities(audit.overall))
+    used = zip(_POLARITIES.items(), polarities(counts.balance()))
     legend = [(style, words[name]) for (name, style), count in used if count]
-    rows_of = {
-        "by_language": [(words[row.language], polarities(row)) for row in audit.languages if row.total],
-        "by_kind": [(kind_name(row.name, words), polarities(row)) for row in audit.kinds[:_MOST_BARS]],
-    }
-    figures = [
-        Figure(words[title], share_bars(words[title], rows, tuple(_POLARITIES.values()), percent), legend)
-        for title, rows in rows_of.items()
-        if rows
+    languages = [row for row in counts.languages if row.total]
+    bars = [(kind_name(row.kind or row.language, words), polarities(row)) for row in (*languages, *counts.kinds)]
+    chart = share_bars(words["balance"], bars[:_MOST_BARS], tuple(_POLARITIES.values()), percent)
+    table = [
+        [
+            kind_name(row.kind or "all_kinds", words),
+            words[row.language],
+            *(f"{count:,}" for count in (row.total, *polarities(row), row.yes, row.no)),
+        ]
+        for row in (*languages, *counts.kinds_by_language)
     ]
-    rows = []
-    for row in (*audit.languages, *audit.kinds_by_language[:MOST_ROWS]):
-        if row.total:
-            name = kind_name(row.name or "all_kinds", words)
-            counts = (row.total, *polarities(row), row.yes, row.no)
-            rows.append([name, words[row.language], *(f"{count:,}" for count in counts)])
     names = ("kind", "language", "answers", "positive", "negative", "unknown", "yes", "no")
-    table = _table(names, rows, words, len(audit.kinds_by_language), wordy=[1])
-    return [words["balance_note"], Figures(figures), table]
+    return [words["balance_note"], Figures([Figure("", chart, legend)]), _table(names, table, words, wordy=[1])]
 
 
-def _table(
-    names: Sequence[str], rows: Sequence[Sequence[str | Cell]], words: Words, total: int, wordy: Sequence[int] = ()
-) -> Table:
-    """A table with the words of these names as its header, and of how many rows in all it shows the first."""
-    notes = [words["more_rows"].format(count=f"{total - MOST_ROWS:,}")] if total > MOST_ROWS else []
-    return Table([words[name] for name in names], rows, notes, wordy=frozenset(wordy))
-
-
-def _guessing(audit: Audit, words: Words) -> list[Any]:
-    note = words["guessing_note"].format(most=f"{NUM_QUESTIONS:,}")
+def _guessing(counts: Counts, words: Words) -> list[Any]:
+    note = words["guessing_note"].format(most=f"{counting.NUM_QUESTIONS:,}")
     rows, marks = [], []
-    for one in audit.guesses[:MOST_ROWS]:
-        kind, language = kind_name(one.kind, words), words[one.language]
-        telling = words["comma"].join(f"{clue.word} ({percent(clue.yes_share)})" for clue in one.telling)
+
+    def add(one: Guess, kind: str, language: str, telling: str, mark: str) -> None:
         numbers = (f"{one.count:,}", kind_name(one.answer, words), percent(one.answer_share), percent(one.guessed))
         rows.append([kind, language, *numbers, telling])
-        marks.append((words["kind_in"].format(kind=kind, language=language), one.answer_share, one.guessed))
-    del marks[_MOST_BARS:]
-    if audit.before:
-        one = audit.before
-        numbers = (f"{one.count:,}", kind_name(one.answer, words), percent(one.answer_share), percent(one.guessed))
-        rows.append([words["all_kinds"], words["both_languages"], *numbers, words["from_before"]])
-        marks.append((words["from_before"], one.answer_share, one.guessed))
+        marks.append((mark, one.answer_share, one.guessed))
+
+    if before := counts.guess_before():
+        add(before, words["all_kinds"], words["both_languages"], words["from_before"], words["from_before"])
+    for one in counts.guesses:
+        kind, language = kind_name(one.kind, words), words[one.language]
+        telling = words["comma"].join(f"{clue.word} ({percent(clue.yes_share)})" for clue in one.telling)
+        add(one, kind, language, telling, words["kind_in"].format(kind=kind, language=language))
     if not rows:
         return [note, words["too_few"]]
-    figure = Figure("", two_marks(words["guessing"], marks, PERCENT), note=words["guessing_chart"])
+    figure = Figure("", two_marks(words["guessing"], marks[:_MOST_BARS], PERCENT), note=words["guessing_chart"])
     names = ("kind", "language", "tried", "most_frequent", "always_it", "from_words", "telling")
-    return [note, Figures([figure]), _table(names, rows, words, 0, wordy=[1, 3, 6])]
+    return [note, Figures([figure]), _table(names, rows, words, wordy=[1, 3, 6])]
 
 
-def _things(audit: Audit, words: Words) -> list[Any]:
-    asked = [thing for thing in audit.things if thing.asked][:_MOST_BARS]
-    often = [thing for thing in audit.things if thing.asked >= MIN_ASKED]
-    lopsided = sorted(often, key=lambda one: (-((one.positive - one.negative) ** 2) / one.asked, one.name))
-    seen = sorted((thing for thing in audit.things if thing.pictures), key=lambda one: (-one.pictures, one.name))
-    legend = [("neg", words["where_it_is_not"]), ("pos", words["where_it_is"])]
-    figures = []
-    for title, things in (("things_asked", asked), ("things_lopsided", lopsided[:_MOST_BARS])):
-        if things:
-            rows = [(one.name, one.negative, one.positive) for one in things]
-            figures.append(Figure(words[title], paired_bars(words[title], rows, ("neg", "pos")), legend))
-    if seen:
-        rows = [(one.name, one.pictures) for one in seen[:_MOST_BARS]]
-        figures.append(Figure(words["things_seen"], number_bars(words["things_seen"], rows)))
-    if not figures:
+def _things(counts: Counts, words: Words) -> list[Any]:
+    asked = [(name, row["negative"], row["positive"]) for name, row in counts.things.items()]
+    asked = sorted((one for one in asked if one[1] + one[2]), key=lambda one: (-one[1] - one[2], one[0]))
+    if not asked:
         return [words["no_things"]]
-    sides = [
-        Section(words[f"only_{polarity}"], _one_sided(one_sided(audit.things, polarity), words))
+    chart = paired_bars(words["things_asked"], asked[:_MOST_BARS], ("neg", "pos"))
+    legend = [("neg", words["where_it_is_not"]), ("pos", words["where_it_is"])]
+    rows = [
+        [name, words[f"only_{polarity}"], f"{number:,}"]
         for polarity in ("positive", "negative")
+        for name, number in one_sided(counts, polarity)
     ]
-    notes = [words["one_sided_note"]]
-    if audit.num_things > len(audit.things):
-        few = words["few_names"].format(count=f"{audit.num_things:,}", shown=f"{len(audit.things):,}")
-        notes.append(few)
-    return [words["things_note"], Figures(figures), Columns(sides), *notes]
+    figures = Figures([Figure(words["things_asked"], chart, legend)])
+    return [words["things_note"], figures, _table(("thing", "asked", "questions"), rows, words, wordy=[1])]
 
 
-def _one_sided(things: Sequence[Thing], words: Words) -> list[Any]:
-    if not things:
-        return [Sentences([words["none"]])]
-    more = len(things) - MOST_ROWS
-    names = Names([(thing.name, f"{thing.asked:,}") for thing in things[:MOST_ROWS]])
-    return [names, *([words["more_rows"].format(count=f"{more:,}")] if more > 0 else [])]
-
-
-def _length_figures(audit: Audit, words: Words) -> list[Figure]:
+def _charts(counts: Counts, words: Words) -> list[Figure]:
     found = []
-    for role in ("question", "answer"):
-        series = [(language, audit.histograms[f"{role}_{language}"]) for language in LANGUAGES]
-        series = [(language, histogram) for language, histogram in series if histogram]
+    for title, (styles, bins) in _CHARTS.items():
+        series = {name: counts.histograms[name] for name in styles if counts.histograms[name]}
         if series:
-            title = words[f"{role}_words"]
-            chart = histogram_chart(title, _WORDS, [(one, _LANGUAGE_STYLES[language]) for language, one in series])
-            notes = [
-                words["median"].format(language=words[language], median=middle(one), most=middle(one, 0.95))
-                for language, one in series
-            ]
-            legend = [(_LANGUAGE_STYLES[language], words[language]) for language, _ in series]
-            found.append(Figure(title, chart, legend, words["between_sentences"].join(notes)))
-    rounds = {number: number * count for number, count in audit.histograms["rounds"].items()}
-    if sum(rounds.values()):
-        chart = histogram_chart(words["rounds"], _ROUNDS, [(rounds, "s2")])
-        found.append(Figure(words["rounds"], chart, note=words["rounds_note"]))
+            chart = histogram_chart(words[title], bins, [(one, styles[name]) for name, one in series.items()])
+            languages = [(styles[name], words[name[-2:]]) for name in series if name[-2:] in LANGUAGES]
+            found.append(Figure(words[title], chart, languages))
     return found
 
 
-def _pictures(audit: Audit, words: Words, decoded: bool) -> list[Any]:
-    count, size = sum(audit.formats.values()), audit.totals.get("picture_bytes", 0)
-    told = words["no_pictures"]
-    if count:
-        formats = words["comma"].join(f"{name} {number:,}" for name, number in sorted(audit.formats.items()))
-        told = words["formats_note"].format(formats=formats, size=size_name(size), mean=size_name(size / count))
-    figures = [
-        Figure(words[name], histogram_chart(words[name], bins, [(audit.histograms[name], "s3")]))
-        for name, bins in (("sides", _SIDES), ("aspects", _ASPECTS))
-        if audit.histograms[name]
-    ]
-    return [told, words["decoded" if decoded else "headers_only"], Figures(figures)]
-
-
-def _repeats(audit: Audit, counts: Counts, words: Words) -> list[Any]:
+def _repeats(counts: Counts, words: Words) -> list[Any]:
     rows = [
-        [words[f"repeat_{name}"], *(f"{count:,}" for count in (one.total, one.copies, one.within, one.across))]
-        for name, one in audit.repeats.items()
+        [words[f"repeat_{name}"], *(f"{count:,}" for count in one.values())] for name, one in counts.repeats.items()
     ]
-    samples = f"{audit.totals.get('samples', 0):,}"
-    rows += [[words["alike_by"].format(name=name), samples, f"{one:,}", "", ""] for name, one in audit.alike.items()]
-    table = _table(("what", "total", "copies", "within", "across"), rows, words, 0)
-    cards = [repeat_card(one, counts, words) for one in audit.repeats["pictures"].most]
-    most = [Section(words["most_often"], [Cards(cards, words["no_picture"], small=True)])] if cards else []
-    return [words["repeats_note"], table, *most]
+    samples = f"{counts.totals['samples']:,}"
+    rows += [[words["alike_by"].format(name=name), samples, f"{one:,}"] for name, one in counts.alike.items()]
+    return [words["repeats_note"], _table(("what", "total", "copies"), rows, words)]
 
 
-def _sources(audit: Audit, words: Words) -> list[Any]:
-    rows = []
-    for row in audit.sources[:MOST_ROWS]:
-        shares = (share(row.chinese, row.answers), share(row.negative, row.positive + row.negative))
-        counts = (f"{count:,}" for count in (row.samples, row.pictures, row.answers))
-        licence = words["unknown_licence"] if row.licence == "unknown" else row.licence
-        written = (NONE if one is None else percent(one) for one in shares)
-        rows.append([kind_name(row.source, words), *counts, *written, licence])
-    names = ("source", "samples", "pictures", "answers", "chinese_share", "negative_share", "licence")
-    return [_table(names, rows, words, audit.num_sources, wordy=[6])]
+def _sources(counts: Counts, words: Words) -> list[Any]:
+    rows = [
+        [kind_name(source, words), words["unknown_licence"] if licence == "unknown" else licence, f"{count:,}"]
+        for (source, licence), count in _ordered(counts.sources)
+    ]
+    return [_table(("source", "licence", "samples"), rows, words, wordy=[1])]
 
 
-def _unreadable(audit: Audit, words: Words) -> list[Any]:
-    def wrongs(found: Sequence[Wrong]) -> list[Table]:
-        rows = [[one.name, f"{one.count:,}", Cell("", "\n".join(one.examples))] for one in found]
-        return [_table(("reason", "count", "examples"), rows, words, 0, wordy=[2])] if rows else []
+def _unreadable(counts: Counts, words: Words) -> list[Any]:
+    """Samples by what is wrong with them, and shards that are cut short or damaged; then what may not be trained on."""
 
-    shards = [message_of(path, message) for path, message in audit.bad_shards[:MOST_ROWS]]
-    parts = [*wrongs(audit.unreadable), *([Sentences(shards)] if shards else [])] or [words["all_readable"]]
-    return [*parts, *([Section(words["checks"], wrongs(audit.checked))] if audit.checked else [])]
+    def table(found: Counter[str]) -> Table:
+        examples = {name: Cell("", "\n".join(counts.examples[name][: counting.NUM_EXAMPLES])) for name in found}
+        rows = [[name, f"{count:,}", examples[name]] for name, count in _ordered(found)]
+        return _table(("reason", "count", "examples"), rows, words, wordy=[2])
+
+    shards = [message if path in message else f"{path}: {message}" for path, message in counts.bad_shards[:MOST_ROWS]]
+    parts = [table(counts.unreadable), Sentences(shards)] if counts.unreadable or shards else [words["all_readable"]]
+    return [*parts, *([Section(words["checks"], [table(counts.checked)])] if counts.checked else [])]
 
 
-def message_of(path: str, message: str) -> str:
-    """What is wrong with a shard, with its path said once."""
-    return message if path in message else f"{path}: {message}"
+def _ordered(found: Counter[Any]) -> list[tuple[Any, int]]:
+    """The most frequent first, equals by name."""
+    return sorted(found.items(), key=lambda one: (-one[1], one[0]))
+
+
+# --- samples to look at -----------------------------------------------------------------------------------------------------
+
+
+def choose(counts: Counts) -> tuple[list[Reference], int]:
+    """Samples that show answers of every kind, polarity and language, while there is room; and how many of these they show."""
+    few = [list(found.chosen().values()) for _, found in sorted(counts.samples.items())]
+    by_turns = [found[rank] for rank in range(counts.num_shown) for found in few if rank < len(found)]
+    seen: set[tuple[str, str, str]] = set()
+    first = []  # what shows something that none before it does
+    for one in by_turns:
+        if set(one.cells) - seen:
+            first.append(one)
+            seen.update(one.cells)
+    chosen = list(dict.fromkeys([*first, *by_turns]))[: counts.num_shown]
+    return chosen, len({cell for one in chosen for cell in one.cells})
 
 
 def _sheet(counts: Counts, words: Words) -> list[Any]:
-    chosen, seen, cells = choose(counts, counts.num_shown)
-    note = words["sheet_note"].format(seen=seen, cells=cells)
-    return [note, Cards(sample_cards(chosen, words), words["no_picture"])]
+    """Samples whose shards have changed meanwhile are left out."""
+    chosen, seen = choose(counts)
+    cards = [card for one in chosen if (card := sample_card(one, words)) is not None]
+    note = words["sheet_note"].format(seen=seen, cells=len(counts.samples))
+    return [note, document.Cards(cards, words["no_picture"])]
+
+
+def sample_card(reference: Reference, words: Words) -> Card | None:
+    """A sample as a card, read again from its shard; None where that has changed meanwhile."""
+    try:
+        sample = next(read_shard(reference.shard, reference.index), None)
+        turns = conversation_of(sample).turns if sample else ()
+    except (ValueError, OSError):
+        return None
+    if sample is None:
+        return None
+    shown, num_questions = [], 0
+    for turn in turns:
+        num_questions += turn.role == "user"
+        if num_questions <= counting.NUM_TURNS_SHOWN:
+            shown.append(_line(turn, words))
+    key, more = clean(sample.key, 120), num_questions - counting.NUM_TURNS_SHOWN
+    pictures = [
+        (words["picture"].format(name=f"{key}.{name}"), _thumbnail(sample, name))
+        for name in sample.images[:_MOST_PICTURES]
+    ]
+    place = f"{PurePath(clean(sample.shard)).name} {key}"
+    return Card(pictures, shown, place, words["more_turns"].format(count=more) if more > 0 else "")
+
+
+def _line(turn: Turn, words: Words) -> Line:
+    text = clean(turn.text, _MOST_LETTERS) + ("…" if len(turn.text) > _MOST_LETTERS else "")
+    if turn.role != "assistant":
+        return Line(text, turn.role)
+    kind = counting.kind_of(turn)
+    told = [kind_name(name, words) for name in (kind if kind != "unknown" else None, turn.language) if name]
+    return Line(text, _POLARITIES[turn.polarity or "unknown"], note=" · ".join(told))
+
+
+def _thumbnail(sample: Sample, name: str) -> str | None:
+    """None where only the features are left, and for a picture that is damaged behind its header."""
+    if name not in sample.members:
+        return None
+    try:
+        return document.data_url(decode_image(sample.members[name], name, min_side=_SIDE), _SIDE)
+    except UnreadableImage:
+        return None

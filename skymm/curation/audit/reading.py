@@ -63,17 +63,12 @@ def asked_thing(question: str, kind: str) -> str | None:
     return thing if thing and len(thing) <= _LONGEST_THING and not _NUMBER.match(thing) else None
 
 
-def facts_of(extra: Mapping[str, Any]) -> Facts | None:
-    """The facts of a sample's JSON, None where it has none. Raises ValueError for something else under that name."""
-    if "facts" not in extra:
-        return None
+def things_there(extra: Mapping[str, Any]) -> set[str]:
+    """Names, in small letters, of what the facts in a sample's JSON say is there; facts of another form say nothing."""
     try:
-        facts = Facts.from_json(extra["facts"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"facts that are none: {error}") from error
-    if not all(isinstance(thing.name, str) for thing in facts.things):
-        raise ValueError("facts whose things have no names")
-    return facts
+        return {thing.name.lower() for thing in Facts.from_json(extra["facts"]).things}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return set()
 
 
 def source_and_licence(extra: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.curation.audit.leaks import find_leaks
+from skymm.curation.audit.findings import find_leaks
 from skymm.curation.building.choose import choose
 from skymm.curation.building.compare import find_repeated, gather_statistics
 from skymm.curation.building.converse import make_conversations

@@ -17,7 +17,7 @@ from typing import Any
 
 from skymm.conversation import LANGUAGES, Conversation, Turn
 from skymm.curation import emoji
-from skymm.curation.audit.leaks import find_leaks
+from skymm.curation.audit.findings import find_leaks
 from skymm.curation.building.manifest import NAME as MANIFEST
 from skymm.curation.building.manifest import Manifest, Piece, entries
 from skymm.curation.building.workers import Engine

@@ -1,20 +1,21 @@
-"""A biased set is told all that is wrong with it, a clean one nothing."""
+"""A biased set is told all that is wrong with it, a clean one nothing; and what a build says of itself at its end."""
 
 import random
-from dataclasses import replace
+from collections import Counter
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
-from skymm.curation.audit.count import count_shards
-from skymm.curation.audit.findings import KNOW, LOOK, MEND, findings, one_sided
+from skymm.curation.audit.counts import Counts, count_shards
+from skymm.curation.audit.findings import KNOW, LOOK, MEND, find_leaks, findings, one_sided, print_build
 from skymm.curation.audit.page import audit_words
-from skymm.curation.audit.summary import Thing, summarise
 
 
 def told(directory, language="en"):
     """name -> (level, sentence), in order."""
-    audit = summarise(count_shards(directory, workers=1))
-    return {one.name: (one.level, one.sentence(audit_words(language))) for one in findings(audit)}
+    found = findings(count_shards(directory, workers=1))
+    return {one.name: (one.level, one.sentence(audit_words(language))) for one in found}
 
 
 def yes_no(shards, name, polarity_of, *, num_samples=100, question="Is it number {index}?", **extra):
@@ -40,8 +41,8 @@ def test_a_clean_set_has_nothing_to_be_told(shared):
 def test_a_biased_set_is_told_everything(shared):
     found = told(shared.biased_dir)
     assert {name: level for name, (level, _) in found.items()} == {
-        "only_positive_one": MEND,
-        "only_negative_one": LOOK,
+        "only_positive": MEND,
+        "only_negative": LOOK,
         "mostly_positive": MEND,
         "yes_leans": MEND,
         "wholes": MEND,
@@ -57,8 +58,10 @@ def test_a_biased_set_is_told_everything(shared):
     assert levels == sorted(levels, reverse=True)
     sentences = {name: sentence for name, (_, sentence) in found.items()}
     assert sentences["mostly_positive"] == "90% of answers are positive (540 of 600): a model learns to say yes."
-    assert sentences["only_positive_one"] == "“panda” is only ever asked for where it is: 270 questions."
-    assert sentences["only_negative_one"] == "“rock” is only ever asked for where it is not: 30 questions."
+    assert sentences["only_positive"].startswith(
+        "1 things are only ever asked for where they are, such as “panda” (270 questions)"
+    )
+    assert sentences["only_negative"].endswith("in 10% of existence questions.")
     assert sentences["only_en"] == "English only: 0 Chinese answers."
     assert sentences["no_licence"] == "Licences unknown for 300 samples."
     assert sentences["small"] == "100% of pictures (300) are under 64 px."
@@ -68,7 +71,7 @@ def test_a_biased_set_is_told_everything(shared):
 
 def test_the_same_in_chinese(shared):
     found = told(shared.biased_dir, "zh")
-    assert found["only_positive_one"][1] == "“panda”只在它存在时才被问到：270 个问题。"
+    assert found["only_positive"][1].startswith("有 1 种事物只在它们存在时才被问到，例如“panda”（270 个问题）")
     assert found["mostly_positive"][1] == "90% 的回答是正的（600 个中的 540 个）：模型会学成总说“是”。"
     assert found["guessed"][1].startswith("存在（英文）：只凭问题的用词就能答对 100%，而一律答“是”只有 90%。")
 
@@ -76,12 +79,12 @@ def test_the_same_in_chinese(shared):
 @pytest.mark.parametrize(
     ("share", "expected"),
     [
-        (100, "all_positive"),
+        (100, "mostly_positive"),
         (85, "mostly_positive"),
         (70, "mostly_positive"),
         (50, None),
         (30, "mostly_negative"),
-        (0, "all_negative"),
+        (0, "mostly_negative"),
     ],
 )
 def test_polarity(shards, share, expected):
@@ -176,9 +179,57 @@ def test_unreadable_samples_and_shards(shards):
 
 
 def test_a_thing_is_one_sided_only_beyond_chance():
-    things = [Thing("rare", 0, 6, 0), Thing("often", 0, 12, 0), Thing("both", 0, 40, 1), Thing("never", 0, 0, 30)]
-    assert [one.name for one in one_sided(things, "positive")] == ["often"]
-    assert [one.name for one in one_sided(things, "negative")] == ["never"]
-    crowd = [Thing(f"thing {index}", 0, 5, 5) for index in range(1000)]
-    assert one_sided([*things, *crowd], "positive") == [], "of a thousand, one in a hundred is so by chance"
-    assert one_sided([replace(things[1], positive=20), *crowd], "positive")
+    asked = {"rare": (6, 0), "often": (12, 0), "both": (40, 1), "never": (0, 30)}
+    counts = Counts()
+    counts.things.update({name: Counter(positive=yes, negative=no) for name, (yes, no) in asked.items()})
+    assert [one_sided(counts, polarity) for polarity in ("positive", "negative")] == [[("often", 12)], [("never", 30)]]
+    counts.things.update({f"thing {index}": Counter(positive=5, negative=5) for index in range(1000)})
+    assert one_sided(counts, "positive") == [], "of a thousand, one in a hundred is so by chance"
+    counts.things["often"]["positive"] = 20
+    assert one_sided(counts, "positive") == [("often", 20)]
+
+
+# --- what a build tells of itself -------------------------------------------------------------------------------------------
+
+THINGS = ("dog", "cat", "bus", "kite")
+
+
+def answers(index: int, rule: str) -> list[tuple]:
+    """Two questions of a picture, whose answers follow from its words, from what was said before, or from neither."""
+    coins = (bool(index >> 2 & 1), bool(index >> 3 & 1))
+    things = (index % 4, (index + index // 16) % 4)
+    yes = {
+        "words": [thing < 2 for thing in things],
+        "history": [coins[0], not coins[0]],
+        "one answer": [False, False],
+        "neither": list(coins),
+    }[rule]
+    return [
+        (
+            f"Is there a {THINGS[thing]}?",
+            *(("Yes", "existence", "positive") if there else ("No", "existence", "negative")),
+            "en",
+        )
+        for thing, there in zip(things, yes)
+    ]
+
+
+@pytest.mark.parametrize(("rule", "said"), [
+    ("words", "the words of the question give 100%"),
+    ("history", "earlier answers of the conversation give"),
+    ("one answer", "set negative_share = 0.5"),
+    ("neither", ""),
+])  # fmt: skip
+def test_what_can_be_guessed_is_said_in_red(shards, rule, said):
+    samples = [shards.sample(f"{index}", answers(index, rule)) for index in range(256)]
+    directory = shards.write(rule.replace(" ", "_"), iter(samples))
+    (path,) = directory.glob("*.tar")
+    rows = find_leaks(directory, [{"name": path.name, "num_samples": 256}])
+    console = Console(file=StringIO(), width=200, force_terminal=True, color_system="standard")
+    told = {"left out": {"duplicate": 3}, "silent": {}, "captions and conversations left out": {}}
+    sources = {"mine": {**told, "samples": 256, "questions": 512}}
+    print_build({"sources": sources, "guessed without looking": rows}, console)
+    printed = console.file.getvalue()
+    assert "mine: 256 samples, 512 questions made. Left out: duplicate 3" in printed
+    assert ("\x1b[1;31m" in printed) == bool(said) and said in printed
+    assert rows[0]["answers"] == 512

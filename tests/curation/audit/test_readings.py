@@ -2,7 +2,11 @@
 
 import pytest
 
-from skymm.curation.audit.reading import asked_thing, clean, facts_of, source_and_licence, yes_no
+from skymm.curation.audit.reading import asked_thing, clean, source_and_licence, things_there, yes_no
+from skymm.curation.facts.picture_facts import facts_about
+from skymm.curation.negatives.balance import Asked
+from skymm.curation.negatives.kinds import exchange
+from skymm.curation.record import Caption, Picture, Record
 
 YES = "Yes|yes.|Yes, there is a dog.|YES!|“Yes”|Yes - two.|是|是的。|是的，有一只狗。|有。|对|True"
 NO = "No|no.|No, it is not there.|否|没有|没有，图里没有狗。|不是。|不，是猫。|无|False."
@@ -49,12 +53,25 @@ def test_where_it_comes_from():
     assert source_and_licence({"license": "MIT"}, {"licence": None}) == ("unknown", "MIT")
 
 
-@pytest.mark.parametrize("facts", [3, [1], {"things": [{}]}, {"things": [{"name": 3}]}, {"relations": [["a"]]}, None])
-def test_facts_that_are_none(facts):
-    with pytest.raises(ValueError, match="facts"):
-        facts_of({"facts": facts})
-    assert facts_of({}) is None
+def test_facts():
+    assert things_there({"facts": {"things": [{"name": "Dog"}, {"name": "cat"}]}}) == {"dog", "cat"}
+    for facts in (3, [1], {"things": [{}]}, {"things": [{"name": 3}]}, {"relations": [["a"]]}, None):
+        assert things_there({"facts": facts}) == set() == things_there({}), facts
 
 
 def test_cleaned_text_can_be_written():
     assert clean("a\ud800b").encode("utf-8") == b"a?b" and clean("狗" * 400, 5) == "狗" * 5
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_question_of_the_builder_is_read(language):
+    """What `skymm data build` asks, whatever the template, names its thing to the audit."""
+    record = Record("a", {"jpg": Picture(data=b"x")}, (Caption("a dog and two cats on the grass under a kite", "en"),))
+    named = set()
+    for seed in range(40):
+        for thing in ("dog", "cat", "grass"):
+            asked = Asked("existence/random", (thing,), "positive", language, seed)
+            question, answer = exchange(asked, facts_about(record), True, 0.5)
+            assert asked_thing(question.text, answer.kind), question.text
+            named.add(asked_thing(question.text, answer.kind))
+    assert {"en": {"dog", "cats"}, "zh": {"狗", "猫"}}[language] <= named
