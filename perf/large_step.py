@@ -21,7 +21,7 @@ from skymm.encoded import IGNORE, Encoded, pad
 from skymm.model import language
 from skymm.model.attention import register
 from skymm.model.configuration import SkyMMConfig
-from skymm.model.efficientnet_lite import EfficientNetLite0
+from skymm.model.efficientnet_lite import EfficientNetLite
 from skymm.model.modeling import SkyMMForConditionalGeneration
 from skymm.model.vision import Tower
 from skymm.recipe import LoraRecipe, ResamplerRecipe
@@ -138,7 +138,7 @@ def build(shape: str, device: torch.device, dtype: torch.dtype, *, rank: int) ->
     with torch.device(device):
         kind = language.pick_attention("varlen", device, dtype)
         llm = transformers.AutoModelForCausalLM.from_config(text_config, dtype=dtype, attn_implementation=kind)
-        tower = Tower(EfficientNetLite0(), TOWER)
+        tower = Tower(EfficientNetLite(), TOWER)
         return SkyMMForConditionalGeneration(config, towers=[tower], language_model=language.freeze(llm)).to(device)
 
 

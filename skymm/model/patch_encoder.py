@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from skymm import assets
-from skymm.model.efficientnet_lite import REDUCTION, WIDTH, EfficientNetLite0
+from skymm.model.efficientnet_lite import REDUCTION, WIDTH, EfficientNetLite
 from skymm.model.language import quietly
 from skymm.model.vision import Preprocessing, Tower
 
@@ -77,15 +77,15 @@ def load_tower(
     """The tower that a recipe names, with its weights, frozen.
 
     Args:
-        name: "efficientnet-lite0", a hub id or a directory. image_size (pixels of the square side), layer (see
-            `PatchEncoder`; the embedded tower has only its last) and revision fall back to what the checkpoint or its
-            family has.
+        name: an embedded one ("efficientnet-lite0", "efficientnet-lite2"), a hub id or a directory. image_size (pixels of
+            the square side), layer (see `PatchEncoder`; the embedded towers have only their last) and revision fall back to
+            what the checkpoint or its family has.
         dtype: bfloat16 doubles the speed wherever the hardware has it.
 
-    Raises ValueError (AssetError for the embedded one) saying what is missing or does not fit.
+    Raises ValueError (AssetError for an embedded one) saying what is missing or does not fit.
     """
-    if name == assets.EMBEDDED_TOWER:
-        return _embedded(image_size, layer).to(dtype)
+    if name in assets.TOWERS:
+        return _embedded(name, image_size, layer).to(dtype)
     where = {"revision": revision, "trust_remote_code": trust_remote_code}
     source = assets.check_model_name(name, "vision tower", assets.EMBEDDED_TOWER)
     vision = _read_config(source, where)
@@ -109,20 +109,20 @@ def load_tower(
     return Tower(encoder, config).to(dtype)
 
 
-def _embedded(image_size: int | None, layer: int | None) -> Tower:
-    name, size = assets.EMBEDDED_TOWER, EMBEDDED_IMAGE_SIZE if image_size is None else image_size
+def _embedded(name: str, image_size: int | None, layer: int | None) -> Tower:
+    size = EMBEDDED_IMAGE_SIZE if image_size is None else image_size
     if size < REDUCTION or size % REDUCTION:
         raise ValueError(
             f"vision tower {name!r}: found image_size {size}, expected a multiple of {REDUCTION}, such as 320"
         )
     if layer not in (None, LAST):
         raise ValueError(f"vision tower {name!r}: found layer {layer}, expected -1, the only one it has")
-    encoder = EfficientNetLite0()
-    encoder.load_checkpoint(assets.tower_weights_path())
+    encoder = EfficientNetLite(name)
+    encoder.load_checkpoint(assets.tower_weights_path(name))
     config = {
         "family": name,
         "name": name,
-        "revision": assets.TOWER_SHA256,
+        "revision": assets.TOWERS[name].sha256,
         "layer": LAST,
         **dataclasses.asdict(Preprocessing(size, EMBEDDED_MEAN, EMBEDDED_STD)),
         "width": WIDTH,

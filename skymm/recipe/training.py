@@ -41,7 +41,7 @@ class LoraRecipe(Strict):
 
 
 class ModelRecipe(Strict):
-    """Which frozen parts are joined, and by what. `llm` and tower names are hub ids, directories or the embedded default."""
+    """Which frozen parts are joined, and by what. `llm` and tower names are hub ids, directories or embedded ones."""
 
     llm: str = "smollm2-135m-instruct"
     llm_revision: str | None = None
