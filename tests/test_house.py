@@ -33,7 +33,7 @@ FLOORS = [
     ("model", "data", "curation"),
     ("train", "answering"),
     ("evaluation",),
-    ("serve", "quickstart", "show"),
+    ("serve", "quickstart", "study", "show"),
     ("cli",),
 ]
 HOMES = {
@@ -160,6 +160,7 @@ def test_the_whole_has_a_budget():
             "cli",
             "show",
             "quickstart",
+            "study",
             "data.stream",
             "curation.emoji_scenes.scene",
             "evaluation.run",

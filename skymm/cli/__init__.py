@@ -1,4 +1,4 @@
-"""The one door: `skymm quickstart | data | look | train | doctor | eval | ask`.
+"""The one door: `skymm quickstart | data | look | train | study | doctor | eval | ask`.
 
 Everything heavy is imported inside the command that needs it, so help and mistakes are instant.
 """
@@ -54,6 +54,20 @@ def train(
     from skymm.train import loop
 
     print(f"{loop.check(stage)}; it can start" if check else loop.train(stage))
+
+
+@app.command()
+def study(
+    recipe: Annotated[Path, typer.Argument(help="What is compared, such as eval/remedies.toml.")],
+    out: Annotated[Path, typer.Option(help="Models, answers, table and page; a second run goes on.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in seeds=[0]")] = None,
+) -> None:
+    """Train several arms with several seeds, ask them the same, and say which differences are more than chance."""
+    from skymm.recipe import load
+    from skymm.recipe.study import StudyRecipe
+    from skymm.study import study as run
+
+    print(run(load(recipe, StudyRecipe, overrides or []), out))
 
 
 @app.command()

@@ -1,0 +1,73 @@
+"""A study: several ways to train and to ask, judged on the same questions over several seeds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from skymm.recipe.loading import FilePath, Strict
+
+_SET = (
+    "key=value, as on a command line; {NAME} is the directory of the stage or the pairs of that name with the same seed"
+)
+
+
+class StudyStage(Strict):
+    """A training: a stage's recipe with what is changed in it. `out`, `init` and `seed` are the study's."""
+
+    recipe: FilePath
+    after: str | None = Field(None, description="the stage whose model it starts from; None: what the recipe says")
+    set: list[str] = Field([], description=_SET)
+
+
+class StudyPairs(Strict):
+    """Preference pairs that a stage's model makes of shards, as `skymm data prefer` does."""
+
+    model: str = Field(description="the stage whose model answers")
+    shards: str | list[str]
+    set: list[str] = Field([], description="options of `skymm data prefer` by their long names, key=value")
+
+
+class StudyBenchmark(Strict):
+    """What is asked, and which numbers of its scores are shown."""
+
+    recipe: FilePath
+    set: list[str] = Field([], description=_SET)
+    mode: Literal["generate", "logits"] = "generate"
+    pictures: Literal["true", "blank", "none"] = Field(
+        "true", description="blank: the mean colour in place of every picture, so whatever is seen in it is made up"
+    )
+    metrics: dict[str, str] = Field(min_length=1, description="key of the scores -> its name in the table")
+
+
+class StudyArm(Strict):
+    """One row of the table: a model, and how it is asked."""
+
+    model: str = Field(description="a stage")
+    set: list[str] = Field([], description="of every benchmark's recipe: how this arm decodes")
+    against: str | None = Field(None, description="the arm that the difference is to; None: the first arm")
+
+
+class StudyRecipe(Strict):
+    """Stages and pairs are trained and made once for each seed, in the order in which they need each other."""
+
+    seeds: list[int] = Field([0, 1, 2], min_length=1)
+    stages: dict[str, StudyStage] = Field(min_length=1)
+    pairs: dict[str, StudyPairs] = Field({})
+    benchmarks: dict[str, StudyBenchmark] = Field(min_length=1)
+    arms: dict[str, StudyArm] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_are_there(self) -> StudyRecipe:
+        named = [(f"stages.{name}.after", one.after, self.stages) for name, one in self.stages.items() if one.after]
+        named += [(f"pairs.{name}.model", one.model, self.stages) for name, one in self.pairs.items()]
+        named += [(f"arms.{name}.model", one.model, self.stages) for name, one in self.arms.items()]
+        named += [(f"arms.{name}.against", one.against, self.arms) for name, one in self.arms.items() if one.against]
+        for place, name, known in named:
+            if name not in known:
+                raise ValueError(f"{place} is {name!r}, expected one of {', '.join(known)}")
+        both = self.stages.keys() & self.pairs.keys()
+        if both:
+            raise ValueError(f"{min(both)!r} names a stage and pairs; give one of them another name")
+        return self

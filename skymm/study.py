@@ -1,0 +1,287 @@
+"""One command for a comparison: train every arm with several seeds, ask all of them the same questions, and say which
+differences are more than chance.
+
+Everything that was finished is kept: a study that was stopped goes on, and one with a new arm trains only that. Intervals are
+by picture (a picture's answers of all seeds go together), differences are paired, and predictions stay beside the table.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from skymm import recipe as recipes
+from skymm.progress import progress
+from skymm.recipe import EvalRecipe, StageRecipe
+from skymm.recipe.study import StudyBenchmark, StudyRecipe
+
+NUM_RESAMPLES = 500
+
+
+def study(recipe: StudyRecipe, out: Path) -> Path:
+    """Train, ask and compare; returns the page. Raises ValueError for arms that need each other in a circle, and whatever
+    training and asking raise.
+    """
+    runs = [_Seed(recipe, seed, out / f"seed{seed}") for seed in recipe.seeds]
+    for run in runs:
+        for name in recipe.arms:
+            run.made(recipe.arms[name].model)
+            run.ask(name)
+    return report(recipe, out)
+
+
+class _Seed:
+    """All of a study with one seed."""
+
+    def __init__(self, recipe: StudyRecipe, seed: int, out: Path):
+        self.recipe, self.seed, self.out = recipe, seed, out
+        self._making: list[str] = []
+        self._made: dict[str, Path] = {}
+
+    def made(self, name: str) -> Path:
+        """The directory of a stage's model or of pairs, made now where it is not there; first what it needs."""
+        if name not in self._made:
+            if name in self._making:
+                raise ValueError(f"a circle: {' -> '.join([*self._making, name])}")
+            self._making.append(name)
+            self._made[name] = self._train(name) if name in self.recipe.stages else self._make_pairs(name)
+            self._making.remove(name)
+        return self._made[name]
+
+    def _train(self, name: str) -> Path:
+        from skymm.train.loop import train
+
+        stage = self.recipe.stages[name]
+        begins = [f"init={self.made(stage.after)}"] if stage.after else []
+        own = [f"out={self.out / name}", f"seed={self.seed}"]
+        return train(recipes.load(stage.recipe, StageRecipe, [*self._filled(stage.set), *begins, *own]))
+
+    def _make_pairs(self, name: str) -> Path:
+        from skymm.train.pairs import prefer
+
+        pairs = self.recipe.pairs[name]
+        options = dict(override.split("=", 1) for override in self._filled(pairs.set))
+        return prefer(pairs.shards, model=self.made(pairs.model), out=self.out / name, seed=self.seed, **options)
+
+    def _filled(self, overrides: Sequence[str]) -> list[str]:
+        """Overrides with directories in the places of names."""
+
+        def directory(found: re.Match[str]) -> str:
+            name = found[1]
+            if name not in self.recipe.stages and name not in self.recipe.pairs:
+                return found[0]
+            return str(self.made(name))
+
+        return [re.sub(r"\{(\w+)\}", directory, override) for override in overrides]
+
+    def answers(self, arm: str, benchmark: str) -> Path:
+        return self.out / "answers" / re.sub(r"\W+", "_", arm).strip("_") / benchmark
+
+    def ask(self, arm: str) -> None:
+        """Every benchmark, by the arm's model as the arm decodes."""
+        from skymm.answering.skymm_model import SkyMMAnswerer
+        from skymm.evaluation.run import questions_of, run
+
+        answerer = None
+        for name, benchmark in self.recipe.benchmarks.items():
+            asked = self._eval_recipe(arm, benchmark)
+            questions = questions_of(asked, benchmark.mode)
+            if benchmark.pictures == "blank":
+                questions = [replace(one, images=tuple(map(_blank, one.images))) for one in questions]
+            if answerer is None:
+                answerer = SkyMMAnswerer.from_directory(self.made(self.recipe.arms[arm].model))
+            answerer.max_new_tokens = asked.max_new_tokens
+            with progress() as bar:
+                task = bar.add_task(f"seed {self.seed}: {arm}: {name}", total=len(questions), note="")
+                run(
+                    asked,
+                    answerer,
+                    self.answers(arm, name),
+                    mode=benchmark.mode,
+                    images=benchmark.pictures != "none",
+                    questions=questions,
+                    advance=lambda n, task=task, bar=bar: bar.advance(task, n),
+                )
+
+    def _eval_recipe(self, arm: str, benchmark: StudyBenchmark) -> EvalRecipe:
+        overrides = [*self._filled(benchmark.set), *self.recipe.arms[arm].set]
+        return recipes.load(benchmark.recipe, EvalRecipe, overrides)
+
+
+def _blank(picture: Any) -> bytes:
+    import io
+
+    from skymm.damage import blank
+    from skymm.images import open_image
+
+    stored = io.BytesIO()
+    blank(open_image(picture if isinstance(picture, bytes) else picture.read_bytes(), "its picture")).save(
+        stored, "PNG"
+    )
+    return stored.getvalue()
+
+
+# --- what came out --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A number of an arm, its mean over the seeds with an interval by picture, that of each seed, and its difference to
+    the arm that this one is compared with (None for that arm itself).
+    """
+
+    arm: str
+    benchmark: str
+    metric: str
+    value: Any
+    seeds: tuple[float | None, ...]
+    difference: Any
+
+
+def report(recipe: StudyRecipe, out: Path) -> Path:
+    """Print the table; write study.json with every number and study.html with table and figures; returns the page."""
+    found = list(_compared(recipe, out))
+    rows = [
+        {
+            "arm": one.arm,
+            "benchmark": one.benchmark,
+            "metric": one.metric,
+            "value": None if one.value is None else [one.value.value, one.value.low, one.value.high],
+            "seeds": one.seeds,
+            "difference": None
+            if one.difference is None
+            else [one.difference.value, one.difference.low, one.difference.high],
+        }
+        for one in found
+    ]
+    (out / "study.json").write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    _print_table(recipe, found)
+    return _write_page(recipe, found, out / "study.html")
+
+
+def _compared(recipe: StudyRecipe, out: Path) -> Iterator[Found]:
+    from skymm.evaluation.benchmark import value_of
+    from skymm.evaluation.predictions import read_predictions
+    from skymm.evaluation.run import score_of
+    from skymm.evaluation.statistics import cluster_bootstrap, paired_difference
+
+    first = next(iter(recipe.arms))
+    for name, benchmark in recipe.benchmarks.items():
+        bootstraps: dict[str, Any] = {}
+        seeds: dict[str, list[Mapping[str, Any]]] = {}
+        for arm in recipe.arms:
+            read = [
+                read_predictions(_Seed(recipe, seed, out / f"seed{seed}").answers(arm, name)) for seed in recipe.seeds
+            ]
+            seeds[arm] = [score_of(one) for one in read]
+
+            def scored(
+                answers: Sequence[Any], read: Sequence[Any] = read, keys: Sequence[str] = tuple(benchmark.metrics)
+            ):
+                """The mean over the seeds, each scored by itself."""
+                of_seed: dict[str, list[Any]] = {}
+                for answer in answers:
+                    of_seed.setdefault(answer.question.fields["seed"], []).append(answer)
+                scores = [score_of(replace(read[0], answers=those)) for those in of_seed.values()]
+                return {key: _mean([value_of(one, key) for one in scores]) for key in keys}
+
+            answers = [
+                replace(
+                    answer,
+                    question=replace(
+                        answer.question,
+                        id=f"{seed}/{answer.question.id}",
+                        fields={**answer.question.fields, "seed": str(seed)},
+                    ),
+                )
+                for seed, one in zip(recipe.seeds, read)
+                for answer in one.answers
+            ]
+            bootstraps[arm] = cluster_bootstrap(answers, scored, n=NUM_RESAMPLES)
+        for arm, one in recipe.arms.items():
+            against = one.against or first
+            for key in benchmark.metrics:
+                yield Found(
+                    arm,
+                    name,
+                    key,
+                    bootstraps[arm].interval(key),
+                    tuple(value_of(scores, key) for scores in seeds[arm]),
+                    None if arm == against else paired_difference(bootstraps[arm], bootstraps[against], key),
+                )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _columns(recipe: StudyRecipe) -> list[tuple[str, str, str]]:
+    return [
+        (name, key, f"{title}" if len(recipe.benchmarks) == 1 else f"{name}: {title}")
+        for name, benchmark in recipe.benchmarks.items()
+        for key, title in benchmark.metrics.items()
+    ]
+
+
+def _cells(recipe: StudyRecipe, found: Sequence[Found], arm: str) -> list[tuple[str, str]]:
+    """(number with its interval, its difference where that is more than chance) of each column."""
+    from skymm.page.numbers import NONE, bounds, difference, rate
+
+    by_place = {(one.arm, one.benchmark, one.metric): one for one in found}
+    cells = []
+    for name, key, _ in _columns(recipe):
+        one = by_place[arm, name, key]
+        if one.value is None:
+            cells.append((NONE, ""))
+            continue
+        sure = one.difference is not None and one.difference.excludes(0)
+        cells.append(
+            (
+                f"{rate(one.value.value)} {bounds(one.value.low, one.value.high, 'rate')}",
+                difference(one.difference.value, "rate") if sure else "",
+            )
+        )
+    return cells
+
+
+def _print_table(recipe: StudyRecipe, found: Sequence[Found]) -> None:
+    """As Markdown, which is what goes into a README."""
+    print("| arm | " + " | ".join(title for _, _, title in _columns(recipe)) + " |")
+    print("|---|" + "---|" * len(_columns(recipe)))
+    for arm in recipe.arms:
+        cells = [f"{number} ({change})" if change else number for number, change in _cells(recipe, found, arm)]
+        print(f"| {arm} | " + " | ".join(cells) + " |")
+
+
+def _write_page(recipe: StudyRecipe, found: Sequence[Found], path: Path) -> Path:
+    from skymm.page.charts import interval_chart
+    from skymm.page.document import Cell, Figure, Figures, Page, Section, Table, write_page
+    from skymm.page.drawing import PERCENT
+
+    rows = [[arm, *(Cell(*cell) for cell in _cells(recipe, found, arm))] for arm in recipe.arms]
+    notes = [
+        f"Means over seeds {', '.join(map(str, recipe.seeds))}, with 95 % intervals by picture; below them the paired "
+        "difference to the arm that each is compared with, where its interval leaves out 0."
+    ]
+    figures = [
+        Figure(
+            title,
+            interval_chart(
+                title,
+                [(one.arm, [one.value]) for one in found if (one.benchmark, one.metric) == (name, key)],
+                [title],
+                PERCENT,
+            ),
+        )
+        for name, key, title in _columns(recipe)
+    ]
+    sections = [
+        Section("", [Table(["arm", *(title for _, _, title in _columns(recipe))], rows, notes)]),
+        Section("Intervals", [Figures(figures)]),
+    ]
+    return write_page(Page("A study", "en", "", sections), path)

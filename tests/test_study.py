@@ -1,0 +1,119 @@
+"""A study: arms trained and asked once, numbers and differences that are right."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from skymm import study as module
+from skymm.evaluation.predictions import read_lines
+from skymm.recipe import parse
+from skymm.recipe.study import StudyRecipe
+from skymm.study import study
+
+
+@pytest.fixture
+def plan(tmp_path, tiny_stage, tiny_data) -> dict:
+    stage = tmp_path / "stage.toml"
+    shards, model = tiny_data / "stage2", tiny_stage.model
+    stage.write_text(
+        f"""
+steps = 1
+batch_size = 2
+out = "nowhere"
+[data.it]
+shards = "{shards}"
+""",
+        "utf-8",
+    )
+    asked = tmp_path / "asked.toml"
+    asked.write_text(f'benchmark = "held_out"\nroot = "{shards}/stage2-00000.tar"\nmax_new_tokens = 2\n', "utf-8")
+    parts = [f"model.llm={model.llm}", f"model.towers=[{str(model.towers[0])!r}]", "model.dtype=float32"]
+    parts += ["model.resampler={num_latents = 6, num_layers = 1, num_heads = 2, width = 16}"]
+    return {
+        "seeds": [0, 1],
+        "stages": {
+            "first": {"recipe": str(stage), "set": parts},
+            "positives": {"recipe": str(stage), "after": "first", "set": ["negative_share=0.0"]},
+        },
+        "benchmarks": {
+            "held_out": {"recipe": str(asked), "mode": "logits", "metrics": {"yes_ratio": "yes", "auroc": "AUROC"}},
+            "blank": {"recipe": str(asked), "mode": "logits", "pictures": "blank", "metrics": {"yes_ratio": "yes"}},
+        },
+        "arms": {"captions only": {"model": "first"}, "+ positives": {"model": "positives"}},
+    }
+
+
+def test_a_study_trains_and_asks_once(tmp_path, plan, monkeypatch, capsys):
+    page = study(parse(plan, StudyRecipe), tmp_path / "out")
+    text = page.read_text("utf-8")
+    assert "+ positives" in text and text.count("<svg") == 3
+    rows = json.loads((tmp_path / "out" / "study.json").read_text("utf-8"))
+    assert [(one["arm"], one["metric"]) for one in rows[:4]] == [
+        *(("captions only", key) for key in ("yes_ratio", "auroc")),
+        *(("+ positives", key) for key in ("yes_ratio", "auroc")),
+    ]
+    assert rows[0]["difference"] is None and rows[2]["difference"] is not None and len(rows[0]["seeds"]) == 2
+    answers = tmp_path / "out" / "seed1" / "answers" / "positives"
+    seen = {name: read_lines(answers / name) for name in ("held_out", "blank")}
+    assert seen["held_out"][0]["logits"] != seen["blank"][0]["logits"], "blank pictures were asked about"
+    assert "| + positives |" in capsys.readouterr().out
+    # Blank pictures of one size look alike, so one question has one answer, whatever it is asked about.
+    by_text: dict[str, set[str]] = {}
+    for line in seen["blank"]:
+        by_text.setdefault(line["question"], set()).add(str(round(line["logits"]["yes"], 4)))
+    assert (
+        max(map(len, by_text.values()))
+        == 1
+        < max(len([one for one in seen["blank"] if one["question"] == text]) for text in by_text)
+    )
+    # Again, with one arm more: nothing is trained that is there.
+    trained = []
+    import skymm.train.loop as loop
+
+    real = loop._Run.to_the_end
+    monkeypatch.setattr(
+        loop._Run, "to_the_end", lambda run, **options: (trained.append(run.out.name), real(run, **options))
+    )
+    plan["stages"]["again"] = {**plan["stages"]["positives"], "set": ["learning_rate=0.1"]}
+    plan["arms"]["more"] = {"model": "again", "against": "+ positives"}
+    study(parse(plan, StudyRecipe), tmp_path / "out")
+    assert trained == ["again", "again"]
+
+
+def test_numbers_are_means_over_seeds_and_differences_are_paired(tmp_path, plan):
+    """What is computed from answers that are made up: one arm is right about one picture more in each seed."""
+    study(parse({**plan, "benchmarks": {"held_out": plan["benchmarks"]["held_out"]}}, StudyRecipe), tmp_path / "out")
+    for seed in (0, 1):
+        for arm in ("captions_only", "positives"):
+            path = tmp_path / "out" / f"seed{seed}" / "answers" / arm / "held_out" / "predictions.jsonl"
+            lines = read_lines(path)
+            for place, line in enumerate(lines):
+                right = arm == "positives" or place % 2 == seed
+                line["response"] = "Yes" if right == (line["gold"] == "yes") else "No"
+            path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+    plan["benchmarks"] = {"held_out": {**plan["benchmarks"]["held_out"], "metrics": {"accuracy": "accuracy"}}}
+    module.report(parse(plan, StudyRecipe), tmp_path / "out")
+    first, second = json.loads((tmp_path / "out" / "study.json").read_text("utf-8"))
+    assert first["value"][0] == pytest.approx(sum(first["seeds"]) / 2) and set(second["seeds"]) == {1.0}
+    value, low, high = second["difference"]
+    assert value == pytest.approx(1 - first["value"][0]) and 0 < low <= value <= high
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"arms": {"a": {"model": "frist"}}}, r"arms.a.model is 'frist', expected one of first, positives"),
+        ({"pairs": {"first": {"model": "first", "shards": "x"}}}, r"'first' names a stage and pairs"),
+    ],
+)
+def test_names_that_are_not_there_are_told(plan, change, told):
+    with pytest.raises(ValueError, match=told):
+        parse({**plan, **change}, StudyRecipe)
+
+
+def test_a_circle_is_told(tmp_path, plan):
+    plan["stages"]["first"]["after"] = "positives"
+    with pytest.raises(ValueError, match="a circle: first -> positives -> first"):
+        study(parse(plan, StudyRecipe), tmp_path / "out")
