@@ -122,6 +122,10 @@ class DataRecipe(Strict):
     """A set of shards: `skymm data build RECIPE --out DIR`."""
 
     sources: dict[str, Source] = Field(min_length=1)
+    part: Literal["train", "held_out"] | None = Field(
+        None, description="one of two parts that share no picture, by the hash of its key; None: everything"
+    )
+    held_out_share: float = Field(0.1, gt=0, lt=1, description="of the rows, where there are parts")
     num_samples: int | None = Field(None, ge=1, description="None: as many as the shares allow")
     chinese_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as the sources have it")
     negative_share: float | None = Field(

@@ -56,7 +56,7 @@ def list_rows(directory: Path, recipe: DataRecipe) -> dict[str, dict[str, Any]]:
         for name, described in recipe.sources.items():
             bar.update(task, note=name)
             source = open_source(described)
-            rows = iter(islice(source.rows(), described.limit))
+            rows = iter(row for row in islice(source.rows(), described.limit) if _in_part(row, recipe))
             paths: list[Path] = []
             for first in rows:
                 paths.append(directory / ROWS / f"{name}-{len(paths):05d}.jsonl")
@@ -67,6 +67,15 @@ def list_rows(directory: Path, recipe: DataRecipe) -> dict[str, dict[str, Any]]:
             found[name] = {"files": entries(directory, paths), "licence": source.licence, "forms": forms}
             bar.advance(task)
     return found
+
+
+def _in_part(row: Mapping[str, Any], recipe: DataRecipe) -> bool:
+    """Whether a row belongs to this part of the recipe's data. Its key decides, whatever else is in the table."""
+    if recipe.part is None:
+        return True
+    key = str(row.get("key") or json.dumps(row, sort_keys=True))
+    place = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") / 2**64
+    return (place < recipe.held_out_share) == (recipe.part == "held_out")
 
 
 # --- records --------------------------------------------------------------------------------------------------------------

@@ -94,6 +94,15 @@ def test_every_question_has_its_twin_at_another_picture_and_the_order_is_mixed(t
     assert indices != sorted(indices)
 
 
+def test_the_parts_of_a_recipe_share_no_picture(table, tmp_path):
+    keys = {}
+    for part in (None, "train", "held_out"):
+        recipe = recipe_of(table, "captions", part=part, held_out_share=0.25, filters={"duplicates": None})
+        keys[part] = {one.key for one in conversations(build(recipe, tmp_path / str(part)))}
+    assert keys["train"] | keys["held_out"] == keys[None] and not keys["train"] & keys["held_out"]
+    assert 0.15 < len(keys["held_out"]) / len(keys[None]) < 0.35
+
+
 def test_a_source_that_loses_too_much_stops_the_build(tmp_path):
     source = {**miniatures.pairs(tmp_path / "in"), "tasks": ["captions"]}
     recipe = parse({"sources": {"a": source}, "max_rejected": 0.1}, DataRecipe)
