@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from skymm.curation.emoji_scenes import instructions
 from skymm.curation.emoji_scenes.instructions import KINDS, Fact
 from skymm.curation.emoji_scenes.scene import Scene, draw_scene, draw_sum, draw_writing, encode, numbered, render
 from skymm.curation.negatives.balance import Asked, balance
-from skymm.data.shard_writing import write_card, write_shard
+from skymm.data.shard_writing import write_card, write_json, write_shard
 from skymm.data.shards import CARD
 from skymm.recipe import EmojiScenesRecipe, parse
 
@@ -41,59 +42,63 @@ def build(recipe: EmojiScenesRecipe, out: str | Path, engine: Engine | None = No
     The same recipe gives the same bytes, whoever does the work. Raises ValueError where OUT holds another recipe's data.
     """
     out = Path(out)
-    card = {"source": "emoji scenes", "licences": emoji.LICENCES, "recipe": recipe.model_dump()}
-    waiting = [name for name in (*STAGES, *emoji.PARTS.values()) if not _finished(out / name, card)]
-    if not waiting:
-        (out / MANIFEST).unlink(missing_ok=True)
-        return out
-    out.mkdir(parents=True, exist_ok=True)
-    manifest = Manifest(out, engine)
-    pieces = [piece for piece in _pieces(recipe, out, waiting) if piece.job["folder"] in waiting]
-    lines = manifest.make("drawing scenes", pieces, draw)
-    for folder in waiting:
-        (out / folder).mkdir(exist_ok=True)
-        of_it = [line for line in lines if line["folder"] == folder]
-        if folder in STAGES:
-            shards = [line["shard"] for line in of_it]
-            workers = manifest.engine.workers
-            leaks = {"guessed without looking": find_leaks(out / folder, shards, workers)} if folder == "stage2" else {}
-            write_card(out / folder, {**card, **leaks}, shards)
-        else:
-            _remove_leftovers(out / folder, {out / name for line in of_it for name in line["files"]})
-            text = json.dumps(card, ensure_ascii=False, indent=2)
-            (out / folder / CARD).write_text(text + "\n", "utf-8")
-    (out / MANIFEST).unlink()
+    folders = (*STAGES, *emoji.PARTS.values())
+    if [folder for folder in folders if not _finished(out / folder, recipe)]:
+        out.mkdir(parents=True, exist_ok=True)
+        manifest = Manifest(out, engine)
+        lines = manifest.make("drawing scenes", list(_pieces(recipe)), draw)
+        for folder in folders:
+            _complete(out / folder, recipe, [line for line in lines if line["folder"] == folder], manifest.engine)
+    (out / MANIFEST).unlink(missing_ok=True)
     return out
 
 
-def _finished(directory: Path, card: Mapping[str, Any]) -> bool:
+def _finished(directory: Path, recipe: EmojiScenesRecipe) -> bool:
     if not (directory / CARD).exists():
         return False
-    if json.loads((directory / CARD).read_text("utf-8"))["recipe"] != card["recipe"]:
+    if json.loads((directory / CARD).read_text("utf-8"))["recipe"] != recipe.model_dump():
         raise ValueError(
             f"{directory} was built from another recipe; remove {directory.parent} or build somewhere else"
         )
     return True
 
 
-def _pieces(recipe: EmojiScenesRecipe, out: Path, waiting: Collection[str]) -> Iterator[Piece]:
+def _complete(directory: Path, recipe: EmojiScenesRecipe, lines: Sequence[Mapping[str, Any]], engine: Engine) -> None:
+    """Takes away what a recipe that was stopped here left, and writes the card. `lines`: the manifest's."""
+    card = {"source": "emoji scenes", "licences": emoji.LICENCES, "recipe": recipe.model_dump()}
+    directory.mkdir(exist_ok=True)
+    if directory.name in STAGES:
+        shards = [line["shard"] for line in lines]
+        if directory.name == "stage2":
+            card["guessed without looking"] = find_leaks(directory, shards, engine.workers)
+        write_card(directory, card, shards)
+        return
+    written = {directory.parent / name for line in lines for name in line["files"]}
+    for path in directory.glob("*/*/*"):  # pictures and questions that would be asked
+        if path.parent.name in KINDS and _OURS.fullmatch(path.name) and path not in written:
+            path.unlink()
+    for emptied in (*directory.glob("*/*"), *directory.glob("*")):
+        if emptied.is_dir() and not any(emptied.iterdir()):
+            emptied.rmdir()
+    write_json(directory / CARD, card)
+
+
+def _pieces(recipe: EmojiScenesRecipe) -> Iterator[Piece]:
     """One for each shard and for each subtask of a benchmark."""
-    nothing: list[list[Asked]] = [[]] * recipe.num_images
-    asked = {"stage1": nothing, "stage2": _asked(recipe) if "stage2" in waiting else nothing}
-    for stage in STAGES:
+    asked = {"stage1": [[]] * recipe.num_images, "stage2": [list(map(asdict, one)) for one in _asked(recipe)]}
+    for stage, of_scenes in asked.items():
         for number, first in enumerate(range(0, recipe.num_images, recipe.images_per_shard)):
-            of_shard = [list(map(asdict, one)) for one in asked[stage][first : first + recipe.images_per_shard]]
-            yield _piece(recipe, out, stage, number=number, first=first, asked=of_shard)
+            of_shard = of_scenes[first : first + recipe.images_per_shard]
+            yield _piece(recipe, stage, number, first=first, asked=of_shard)
     for part, folder in emoji.PARTS.items():
         if any(emoji.pool(recipe.concepts, style, part) for style in recipe.styles):
             for subtask in KINDS if part == "train" else ("existence",):
                 images = recipe.bench_images * (5 if part == "train" and subtask == "existence" else 1)
-                yield _piece(recipe, out, folder, part=part, subtask=subtask, images=images)
+                yield _piece(recipe, folder, subtask, part=part, num_images=images)
 
 
-def _piece(recipe: EmojiScenesRecipe, out: Path, folder: str, **fields: Any) -> Piece:
-    name = " ".join([folder, *(str(value) for name, value in fields.items() if name != "asked")])
-    return Piece(name, {"recipe": recipe.model_dump(), "folder": folder, **fields})
+def _piece(recipe: EmojiScenesRecipe, folder: str, name: str | int, **fields: Any) -> Piece:
+    return Piece(f"{folder} {name}", {"recipe": recipe.model_dump(), "folder": folder, "name": name, **fields})
 
 
 def draw(job: dict[str, Any]) -> dict[str, Any]:
@@ -102,10 +107,10 @@ def draw(job: dict[str, Any]) -> dict[str, Any]:
     directory = out / folder
     directory.mkdir(parents=True, exist_ok=True)
     if folder in STAGES:
-        path = directory / f"{folder}-{job['number']:05d}.tar"
+        path = directory / f"{folder}-{job['name']:05d}.tar"
         shard = write_shard(path, _samples(recipe, folder, enumerate(job["asked"], job["first"])))
         return {"folder": folder, "files": entries(out, [path]), "shard": shard}
-    paths = _write_subtask(recipe, directory, job["part"], job["subtask"], job["images"])
+    paths = _write_subtask(recipe, directory, job["part"], job["name"], job["num_images"])
     return {"folder": folder, "files": entries(out, paths)}
 
 
@@ -113,8 +118,9 @@ def draw(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _training_scene(recipe: EmojiScenesRecipe, index: int) -> Scene:
+    shares = (recipe.word_share, recipe.sum_share)
     pools = emoji.pools(recipe.concepts, recipe.styles)
-    return numbered(index, f"{recipe.seed}/scene", pools, recipe.max_items, (recipe.word_share, recipe.sum_share))
+    return numbered(index, f"{recipe.seed}/scene", pools, recipe.max_items, shares)
 
 
 def _asked(recipe: EmojiScenesRecipe) -> list[list[Asked]]:
@@ -174,10 +180,9 @@ def _open_fact(rng: random.Random, kind: str, scene: Scene) -> Fact:
 
 def _write_subtask(recipe: EmojiScenesRecipe, out: Path, part: str, subtask: str, num_images: int) -> list[Path]:
     """One Yes and one No question per image, the same in both languages. Returns the files written."""
-    written: list[Path] = []
-    made = 0
+    written: list[list[Path]] = []
     for attempt in range(100 * num_images):
-        if made == num_images:
+        if len(written) == num_images:
             break
         rng = random.Random(f"{recipe.seed}/{out.name}/{subtask}/{attempt}")
         style = rng.choice(recipe.styles)
@@ -187,11 +192,9 @@ def _write_subtask(recipe: EmojiScenesRecipe, out: Path, part: str, subtask: str
         scene = _bench_scene(rng, recipe, subtask, chars, style)
         # Things that were trained on may be asked for in vain among things that were not.
         absent = chars if part == "train" else chars + emoji.pool(recipe.concepts, style)
-        pair = instructions.pair(rng, subtask, scene, absent)
-        if pair is not None:
-            written += _write_question_files(out, subtask, f"{made:03d}", scene, pair)
-            made += 1
-    return written
+        if pair := instructions.pair(rng, subtask, scene, absent):
+            written.append(_write_question_files(out, subtask, f"{len(written):03d}", scene, pair))
+    return list(chain.from_iterable(written))
 
 
 def _bench_scene(
@@ -221,18 +224,3 @@ def _write_question_files(out: Path, subtask: str, stem: str, scene: Scene, pair
         questions.write_text("".join(lines), "utf-8")
         written += [picture, questions]
     return written
-
-
-def _remove_leftovers(out: Path, written: Collection[Path]) -> None:
-    """Pictures and questions that are not among those written go: a larger recipe that was stopped here left them, and they
-    would be asked.
-    """
-    for directory in (out / language / subtask for language in LANGUAGES for subtask in KINDS):
-        if not directory.is_dir():
-            continue
-        for path in directory.iterdir():
-            if _OURS.fullmatch(path.name) and path not in written:
-                path.unlink()
-        for emptied in (directory, directory.parent):
-            if not any(emptied.iterdir()):
-                emptied.rmdir()
