@@ -112,7 +112,7 @@ class LrvSource(_Source):
     """LRV-Instruction: lists of {image_id, question, answer}, in files of positive and of negative instructions."""
 
     format: Literal["lrv"]
-    read_by = "image_ids.Lrv"
+    read_by = "image_lists.Lrv"
     positive: list[FilePath] = Field(
         [],
         description="files whose answers are about what is there; entries that say task = negative count as negative",
@@ -125,7 +125,7 @@ class MiniGpt4Source(_Source):
     """MiniGPT-4's second stage: filter_cap.json with {"annotations": [{image_id, caption}]}."""
 
     format: Literal["minigpt4"]
-    read_by = "image_ids.MiniGpt4"
+    read_by = "image_lists.MiniGpt4"
     table: FilePath
     images: FilePath
 
@@ -134,6 +134,7 @@ class CocoSource(_Source):
     """COCO's captions_*.json and instances_*.json; either may be left out. Its own instances are complete over 80 classes."""
 
     format: Literal["coco"]
+    read_by = "annotations.Coco"
     images: FilePath
     captions: FilePath | None = None
     instances: FilePath | None = None
@@ -147,6 +148,7 @@ class BoxesSource(_Source):
     """Boxes in a file per picture: Pascal VOC's XML or YOLO's text, in one folder or in folders below it."""
 
     format: Literal["boxes"]
+    read_by = "annotations.Boxes"
     annotations: FilePath = Field(description="directory of .xml or of .txt files, or one of them")
     images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
     names: list[str] = Field(
@@ -161,6 +163,7 @@ class ChineseCaptionsSource(_Source):
     """COCO-CN, Flickr8k-CN, Flickr30k-CN: lines `IMAGE#KIND#N caption` or `IMAGE#N caption`, by people or by machine."""
 
     format: Literal["chinese_captions"]
+    read_by = "image_lists.ChineseCaptions"
     table: FilePath | list[FilePath]
     images: FilePath | list[FilePath] = Field(description="directories that are searched in this order")
     kinds: list[str] = Field(
@@ -173,6 +176,7 @@ class VisualGenomeSource(_Source):
     """Visual Genome: objects.json, attributes.json, relationships.json, region_descriptions.json in one directory."""
 
     format: Literal["visual_genome"]
+    read_by = "annotations.VisualGenome"
     root: FilePath
     images: FilePath | list[FilePath] = Field(description="VG_100K and VG_100K_2")
     regions_per_image: int = Field(4, ge=0, description="region descriptions taken as captions")
@@ -191,6 +195,7 @@ class EmojiScenesSource(_Source):
     """Scenes of emoji with all facts known, in both languages."""
 
     format: Literal["emoji_scenes"]
+    read_by = "drawn.Scenes"
     num_images: int = Field(1000, ge=1)
     concepts: list[str] = Field(
         [], description="emoji characters; empty: all plain things that are not held out for judging"
@@ -205,6 +210,7 @@ class WritingSource(_Source):
     """Words and sentences of both languages, drawn as pictures to read."""
 
     format: Literal["writing"]
+    read_by = "drawn.Writing"
     num_images: int = Field(1000, ge=1)
     texts: Literal["hsk", "emoji"] = Field(
         "hsk", description="sentences and their words (`hsk-sentences-audio`), or the names of emoji"

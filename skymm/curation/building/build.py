@@ -15,10 +15,9 @@ from typing import Any
 
 from skymm.curation.audit.findings import find_leaks
 from skymm.curation.building.choose import choose
-from skymm.curation.building.compare import find_repeated, gather_statistics
 from skymm.curation.building.converse import make_conversations
 from skymm.curation.building.manifest import NAME, Manifest
-from skymm.curation.building.read import list_rows, read_records, rejections
+from skymm.curation.building.read import find_repeated, gather_statistics, list_rows, read_records, rejections
 from skymm.curation.building.workers import Engine, Local
 from skymm.curation.building.write import write_all
 from skymm.data.shard_writing import write_card

@@ -1,4 +1,5 @@
-"""The first steps: every source lists its rows once, in order, into parts that processes can take; rows become records.
+"""The first steps: every source lists its rows, in order, into parts that processes can take; rows become records; and it is
+found out what is there twice over all sources, and what is frequent in all of them.
 
 What is kept out is counted sample by sample, under its reason.
 """
@@ -17,28 +18,31 @@ from typing import IO, Any
 
 import numpy as np
 
-from skymm.curation.building.manifest import Manifest, Piece, entries, excerpt, full_disk_explained
+from skymm.curation.building.manifest import Files, Manifest, Piece, entries, excerpt, file_of, full_disk_explained
 from skymm.curation.building.storage import kept, places_of, read_lines, write_lines
 from skymm.curation.building.workers import Job
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.facts.picture_facts import stated_facts
 from skymm.curation.filters import Filters
-from skymm.curation.filters.duplicates import SIGNATURE, signatures
+from skymm.curation.filters.duplicates import SIGNATURE, placeholders, repeated, signatures
 from skymm.curation.filters.leakage import LeakageIndex
 from skymm.curation.record import Candidate, Record, Rejected, to_plain
 from skymm.curation.script import in_language, to_script
 from skymm.curation.sources.source import open_source
 from skymm.files import whole_file
-from skymm.progress import progress
+from skymm.progress import progress, say
 from skymm.recipe import DataRecipe, parse
 from skymm.recipe.data import FiltersRecipe, TranslationRecipe
 
-ROWS, RECORDS = ".build/rows", ".build/records"
+ROWS, RECORDS, COMPARED = ".build/rows", ".build/records", ".build/compared"
+KEY_TWICE, DUPLICATE, PLACEHOLDER = "key is there twice", "duplicate", "placeholder picture"
 FACT_TASKS = {"negatives", "preferences"}
 _BATCH = 64  # records whose pictures are open at a time
 _EXAMPLES = 3  # rejected samples that are named, per reason
 TABLE = np.dtype([("key", "<u8"), ("signature", SIGNATURE)])
 """What samples are compared by: 64 bits of the hash of a record's key, and its signature."""
+Lines = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Source -> the manifest's lines of its parts of records."""
 
 
 # --- rows -----------------------------------------------------------------------------------------------------------------
@@ -257,3 +261,61 @@ def _translator(settings: str) -> tuple[Any, Any]:
 
     recipe = TranslationRecipe.model_validate_json(settings)
     return open_translator(recipe), TranslationCache(recipe.cache)
+
+
+# --- all records together ---------------------------------------------------------------------------------------------------
+
+
+def find_repeated(
+    directory: Path, recipe: DataRecipe, records: Lines
+) -> tuple[dict[str, list[int]], dict[str, Counter[str]]]:
+    """(part -> numbers of its records that go, source -> how many go and why).
+
+    Sources come in the recipe's order, records in their source's: of several alike the first one stays.
+    """
+    parts = [line for lines in records.values() for line in lines]
+    starts = np.cumsum([0, *(line["records"] for line in parts)])
+    places = list(zip(parts, starts, starts[1:]))
+    path = directory / COMPARED / "samples.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = np.lib.format.open_memmap(path, "w+", TABLE, (int(starts[-1]),))
+    source_of = np.zeros(len(table), np.uint16)
+    names = list(records)
+    for line, begin, end in places:
+        table[begin:end] = np.load(file_of(directory, line["files"], ".samples.npy"), allow_pickle=False)
+        source_of[begin:end] = names.index(line["source"])
+    gone = np.zeros(len(table), bool)
+    reasons: dict[str, Counter[str]] = {name: Counter() for name in records}
+    for reason, mask in _reasons(recipe, table, source_of):
+        for number, count in enumerate(np.bincount(source_of[mask & ~gone], minlength=len(names))):
+            if count:
+                reasons[names[number]][reason] += int(count)
+        gone |= mask
+    return {line["part"]: np.flatnonzero(gone[begin:end]).tolist() for line, begin, end in places}, reasons
+
+
+def _reasons(recipe: DataRecipe, table: np.ndarray, source_of: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    twice = np.ones(len(table), bool)
+    for source in np.unique(source_of):
+        rows = np.flatnonzero(source_of == source)
+        twice[rows[np.unique(table["key"][rows], return_index=True)[1]]] = False
+    yield KEY_TWICE, twice
+    filters = recipe.filters
+    if len(table) >= 100_000 and (filters.duplicates is not None or filters.max_uses is not None):
+        say(f"comparing {len(table)} samples")
+    if filters.max_uses is not None:
+        yield PLACEHOLDER, placeholders(table["signature"], filters.max_uses)
+    if filters.duplicates is not None:
+        yield DUPLICATE, repeated(table["signature"], filters.duplicates)
+
+
+def gather_statistics(directory: Path, records: Lines) -> Files:
+    """One file with the frequencies of things in all records."""
+    total = Statistics()
+    for line in (line for lines in records.values() for line in lines):
+        text = file_of(directory, line["files"], ".statistics.json").read_text("utf-8")
+        total.merge(Statistics.from_json(json.loads(text)))
+    path = directory / COMPARED / "statistics.json"
+    with whole_file(path, "w", encoding="utf-8") as file:
+        json.dump(total.to_json(), file, ensure_ascii=False, sort_keys=True)
+    return entries(directory, [path])

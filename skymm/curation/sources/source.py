@@ -29,6 +29,9 @@ from skymm.tables import expect_names
 from skymm.text import language_of
 from skymm.text_files import json_entries
 
+BROKEN = "row is broken"
+Listed = tuple[str, str, Mapping[str, Sequence[str]]]
+"""The kind of a file of JSON, the file, and its lists with the fields that their entries have ("": the file is a list)."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,96}")
 _HALVES = re.compile("[\ud800-\udfff]")
 _HASHED = re.compile(r".*-[0-9a-f]{16}")
@@ -106,7 +109,22 @@ class JoinedSource(Source):
                     yield refused(image, error.reason, error.detail)
 
     def read(self, join: Join) -> Iterator[dict[str, Any]]:
-        """Puts what the tables say into the join; gives rows that are refused."""
+        """Puts what the files say into the join; gives rows that are refused."""
+        for kind, path, lists in self.files():
+            for name, number, said, entry in entries_of(path, lists):
+                try:
+                    self.take(join, kind, name, said)
+                except Unusable as error:
+                    place = f"{name or 'entry'} {number}"
+                    detail = f"{path}, {place}: {error.detail or f'found {entry!r}'}"
+                    yield refused(f"{Path(path).stem}-{place}", error.reason, detail[:300])
+
+    def files(self) -> Iterator[Listed]:
+        """What is read. Raises ValueError where something is not there."""
+        raise NotImplementedError
+
+    def take(self, join: Join, kind: str, part: str, said: Mapping[str, Any]) -> None:
+        """Puts an entry of the list `part` of a file of this kind into the join. Raises Unusable."""
         raise NotImplementedError
 
     def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
@@ -146,6 +164,14 @@ def identity(value: Any) -> int | str | None:
     return int(text) if text.isdecimal() and len(text) < 19 and str(int(text)) == text else text or None
 
 
+def id_in(said: Mapping[str, Any], *fields: str) -> int | str:
+    """The id under the first of the fields that is there. Raises Unusable where it is none."""
+    found = identity(next((said[field] for field in fields if field in said), None))
+    if found is None:
+        raise Unusable(BROKEN)
+    return found
+
+
 def refused(key: Any, reason: str, detail: str = "") -> dict[str, Any]:
     """A row that was seen to be useless while tables were read, and will be rejected."""
     return {"key": key_of(key), "refused": [reason, detail]}
@@ -153,7 +179,7 @@ def refused(key: Any, reason: str, detail: str = "") -> dict[str, Any]:
 
 def broken(path: str | Path, place: str, found: Any) -> dict[str, Any]:
     """A refused row that is none of its table. `place` names it within the file; the key knows no directories."""
-    return refused(f"{Path(path).stem}-{place}", "row is broken", f"{path}, {place}: {str(found)[:120]}")
+    return refused(f"{Path(path).stem}-{place}", BROKEN, f"{path}, {place}: {str(found)[:120]}")
 
 
 # --- texts ----------------------------------------------------------------------------------------------------------------

@@ -11,12 +11,12 @@ from skymm.curation import emoji
 from skymm.curation.emoji_scenes.instructions import COLOURS, NUMBERS, askable
 from skymm.curation.emoji_scenes.scene import Scene, encode, render
 from skymm.curation.negatives.balance import Asked
-from skymm.curation.sources.emoji_scenes import Source, facts_of
+from skymm.curation.sources.drawn import Scenes, facts_of
 from skymm.recipe.sources import EmojiScenesSource
 
 
-def source(**fields) -> Source:
-    return Source(EmojiScenesSource(format="emoji_scenes", tasks=["turns"], **fields))
+def source(**fields) -> Scenes:
+    return Scenes(EmojiScenesSource(format="emoji_scenes", tasks=["turns"], **fields))
 
 
 def records(count: int, **fields):

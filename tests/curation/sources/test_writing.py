@@ -11,14 +11,14 @@ import pytest
 from skymm.curation import drawing
 from skymm.curation.drawing import draw_text, layouts
 from skymm.curation.sources import translations
-from skymm.curation.sources.writing import Source, captions, texts
+from skymm.curation.sources.drawn import Writing, captions, texts
 from skymm.images import decode_image
 from skymm.recipe.sources import WritingSource
 from skymm.text import language_of
 
 
-def source(**fields) -> Source:
-    return Source(WritingSource(format="writing", tasks=["captions"], **fields))
+def source(**fields) -> Writing:
+    return Writing(WritingSource(format="writing", tasks=["captions"], **fields))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_ink_stands_out_from_its_plate(layout):
 def test_texts_are_those_that_the_fonts_have(monkeypatch):
     entry = {"translation": {"en": "A dog — a big one."}, "tokens": [{"word": "狗"}, {"word": "㐂"}, {"word": "APP"}]}
     entries = [{**entry, "chinese": "一只狗。"}, {**entry, "chinese": "用APP"}, {**entry, "chinese": "长" * 30}]
-    monkeypatch.setattr("skymm.curation.sources.writing.sentences", lambda: entries)
+    monkeypatch.setattr("skymm.curation.sources.drawn.sentences", lambda: entries)
     texts.cache_clear()
     try:
         found = texts("hsk")

@@ -1,4 +1,4 @@
-"""Words and sentences of both languages as pictures to read: on signs, notes, blackboards, pages and scrolls."""
+"""Pictures that are drawn on the spot: scenes of emoji, with questions that cannot be wrong, and writing to be read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from skymm.conversation import Turn
+from skymm.conversation import LANGUAGES, Turn
 from skymm.curation import emoji
 from skymm.curation.drawing import Layout, draw_text, layouts
-from skymm.curation.emoji_scenes.scene import encode
-from skymm.curation.record import Caption, Facts, Picture, Record, Rejected
+from skymm.curation.emoji_scenes import instructions
+from skymm.curation.emoji_scenes.scene import Scene, encode, numbered, render
+from skymm.curation.negatives.balance import Askable, Asked, Rules
+from skymm.curation.record import Caption, Facts, Picture, Record, Thing
+from skymm.curation.sources.source import Source
 from skymm.curation.sources.translations import is_translation, sentences
-from skymm.recipe.sources import WritingSource
+from skymm.recipe.sources import EmojiScenesSource, WritingSource
 from skymm.text import language_of
 
 _MAX_CHARACTERS = {"zh": 26, "en": 64}  # of a text; longer ones are too small to read at a tower's size
@@ -26,13 +29,75 @@ _QUESTIONS = {
 }
 
 
-class Source:
+class Scenes(Source):
+    """A row is the number of a scene; what is held out for judging, things and art styles of things, is in none of them.
+
+    Its task "turns" asks about scenes, of every thing as often with answer yes as with no (building/asking.py).
+    """
+
+    rows_per_part = 50
+    default_licence = "; ".join(emoji.LICENCES.values())
+
+    def __init__(self, recipe: EmojiScenesSource) -> None:
+        super().__init__(recipe)
+        held_out = [char for char in recipe.concepts if emoji.find(char).held_out]
+        if held_out:
+            raise ValueError(f"concepts {' '.join(held_out)} are held out for judging; take them out of the recipe")
+        plain = [concept.char for concept in emoji.concepts() if emoji.is_plain_thing(concept)]
+        self._pools = emoji.pools(recipe.concepts or plain, recipe.styles)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        for index in range(self.recipe.num_images):
+            yield {"index": index}
+
+    def record(self, row: dict[str, Any]) -> Record:
+        seed = f"emoji_scenes/{self.recipe.seed}"
+        scene = numbered(row["index"], seed, self._pools, self.recipe.max_items)
+        said = zip(LANGUAGES, instructions.caption(scene).answer)
+        return Record(
+            f"{row['index']:08d}",
+            {"jpg": Picture(data=encode(render(scene)))},
+            tuple(Caption(text, language) for language, text in said),
+            facts=facts_of(scene),
+            extra={"scene": scene.facts()},
+        )
+
+    @property
+    def most(self) -> int:
+        return 2 * self.recipe.pairs_per_image
+
+    def rules(self) -> Rules:
+        return instructions.rules(dict.fromkeys(instructions.KINDS, 4))
+
+    def askable(self, record: Record) -> Askable:
+        scene = Scene.from_facts(record.extra["scene"])
+        return instructions.askable(random.Random(record.key), scene, self._pools[scene.style])
+
+    def exchange(self, record: Record, asked: Asked) -> tuple[Turn, Turn]:
+        return instructions.fact(asked.label, asked.key, asked.polarity).turns(asked.language)
+
+
+def facts_of(scene: Scene) -> Facts:
+    """What is there, how often, on which side of what, and on which ground.
+
+    None of it where a name is not one plain word: "dog face" and "guide dog" would make a question about a dog a wrong one.
+    """
+    named = {char: emoji.find(char).en for char in scene.chars}
+    if not all(name.isascii() and name.isalpha() and name.islower() for name in named.values()):
+        return Facts()
+    things = [Thing(name, scene.count(char)) for char, name in named.items()]
+    background = Thing("background", attributes=(scene.colour,))
+    relations = ((named[one], relation, named[other]) for one, relation, other in instructions.relations(scene))
+    return Facts((*things, background), tuple(relations))
+
+
+class Writing(Source):
     """A row is a text and the number of its picture."""
 
     rows_per_part = 50
 
     def __init__(self, recipe: WritingSource) -> None:
-        self.recipe = recipe
+        super().__init__(recipe)
         texts = "CC-BY-SA-4.0, hsk-sentences-audio" if recipe.texts == "hsk" else emoji.LICENCES["names"]
         self.licence = recipe.licence or f"{texts}; drawn with Noto fonts (OFL-1.1)"
 
@@ -44,7 +109,7 @@ class Source:
             kind = "words" if rng.random() < _WORD_SHARE else "sentences"
             yield {"index": index, "text": rng.choice(pools[language, kind])}
 
-    def records(self, row: dict[str, Any]) -> Iterator[Record | Rejected]:
+    def record(self, row: dict[str, Any]) -> Record:
         text, language = row["text"], language_of(row["text"])
         rng = random.Random(f"writing/{self.recipe.seed}/{row['index']}/picture")
         possible = [layout for layout in layouts() if layout.carries(text)]
@@ -55,7 +120,7 @@ class Source:
             Turn("user", rng.choice(_QUESTIONS[asked]), ("jpg",)),
             Turn("assistant", text, (), "positive", "OCR", language),
         )
-        yield Record(
+        return Record(
             f"{row['index']:08d}",
             {"jpg": Picture(data=encode(draw_text(rng, layout, text)))},
             captions(layout, text),
