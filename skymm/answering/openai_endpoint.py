@@ -90,7 +90,11 @@ class OpenAIAnswerer:
 
 
 def _messages(ask: Ask) -> list[dict[str, Any]]:
-    """Chat messages, each image as a data URL where it stands. Raises UnreadableImage."""
+    """Chat messages, each image as a data URL where it stands. Raises UnreadableImage, and ValueError for a begun answer."""
+    if ask.said:
+        raise ValueError(
+            f"{ask.id}: endpoints begin their answers themselves; take a model of this machine to go on from one"
+        )
     urls = iter([data_url(data, ask.id) for data in ask.images])
     messages = []
     for turn in ask.turns:

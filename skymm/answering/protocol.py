@@ -29,7 +29,8 @@ class Ask:
 
     `places` say where in it they stand, if not before it, and `names` which of them are frames of a clip, as in a Turn.
     `history` are the turns before it. What they show comes first in `images`, and their names say no more than that either.
-    `id` names the question in errors.
+    `id` names the question in errors. `said` is how the answer begins: models of this machine go on from it, and the reply is
+    what they add.
     """
 
     prompt: str
@@ -40,6 +41,7 @@ class Ask:
     sampling: Sampling = Sampling()
     places: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+    said: str = ""
 
     @classmethod
     def about(

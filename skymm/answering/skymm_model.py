@@ -17,7 +17,7 @@ from torch import Tensor
 
 from skymm.answering.local import Inputs, LocalAnswerer
 from skymm.answering.protocol import Ask
-from skymm.conversation import Conversation
+from skymm.conversation import Conversation, Turn
 from skymm.data.features import FeatureCache, image_key
 from skymm.encoded import Encoded, pad
 from skymm.images import open_image
@@ -100,9 +100,14 @@ class SkyMMAnswerer(LocalAnswerer):
     def _prompts(self, asks: Sequence[Ask]) -> list[list[int]]:
         if not self.lora and any(one.images for one in asks):
             raise ValueError(f"{self.name} has no eyes; ask it without images")
+        return [self._prompt(ask) for ask in asks]
+
+    def _prompt(self, ask: Ask) -> list[int]:
         chat = self.processor.chat
-        encoded = [chat.encode_prompt(Conversation(one.id, one.turns)) for one in asks]
-        return [[*one.ids, *chat.opening_ids] for one in encoded]
+        if ask.said:
+            begun = Conversation(ask.id, (*ask.turns, Turn("assistant", ask.said)))
+            return chat.encode_prompt(begun, continue_final=True).ids
+        return [*chat.encode_prompt(Conversation(ask.id, ask.turns)).ids, *chat.opening_ids]
 
     def _padded(self, prompts: Sequence[list[int]]) -> dict[str, Tensor]:
         batch = pad([Encoded("", ids, ids) for ids in prompts], pad_id=self.processor.pad_id, side="left")

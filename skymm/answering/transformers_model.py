@@ -74,6 +74,7 @@ class TransformersAnswerer(LocalAnswerer):
         texts = self.processor.apply_chat_template(
             messages, add_generation_prompt=True, tokenize=False, enable_thinking=False
         )
+        texts = [text + ask.said for text, ask in zip(texts, asks)]
         # The template has written the special tokens already.
         options = {"return_tensors": "pt", "padding": True, "padding_side": "left", "add_special_tokens": False}
         if not self.sees:

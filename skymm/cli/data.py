@@ -1,4 +1,4 @@
-"""`skymm data build | features | audit`."""
+"""`skymm data build | features | prefer | audit`."""
 
 from __future__ import annotations
 
@@ -105,6 +105,77 @@ def data_features(
     for name, directory in copies.items():
         print(f"data.{name}.shards={directory}")
     print("features=shards" if copies else f"{cache.directory}: {len(cache)} images")
+
+
+@app.command("prefer")
+def data_prefer(
+    shards: Annotated[list[str], typer.Argument(help="Shard files, a directory or a pattern.")],
+    out: Annotated[Path, typer.Option(help="Directory for the new shards; a run that was stopped goes on there.")],
+    way: Annotated[
+        list[str],
+        typer.Option(help="How pairs are made: weakened, injected, rule or on_policy; may be given again."),
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="The policy: a directory, hf:ID or openai:URL#MODEL; rule needs none.")
+    ] = None,
+    writer: Annotated[
+        str | None, typer.Option(help="Who puts errors in, as --model; without it: the policy's own base LLM.")
+    ] = None,
+    step: Annotated[int, typer.Option(min=0, max=999, help="weakened: of the noise; the more the less is seen.")] = 900,
+    answers: Annotated[int, typer.Option(min=2, help="on_policy: how many are sampled for each question.")] = 5,
+    temperature: Annotated[float, typer.Option(min=0.01, help="on_policy: of the sampling.")] = 1.0,
+    describe: Annotated[
+        bool, typer.Option("--describe", help="on_policy: ask for descriptions, not the samples' last questions.")
+    ] = False,
+    sentences: Annotated[
+        bool, typer.Option("--sentences", help="on_policy: sentence by sentence, each after the true ones before it.")
+    ] = False,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Of an answer; longer ones are left out.")] = 128,
+    seed: int = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples that are asked about together.")] = 8,
+    max_ratio: Annotated[
+        float, typer.Option(min=1, help="Leave out pairs one side of which has more than so many times the words.")
+    ] = 2.0,
+    balance_lengths: Annotated[
+        bool, typer.Option("--balance-lengths", help="Leave out pairs until neither side is the longer more often.")
+    ] = False,
+    samples_per_shard: Annotated[int, typer.Option(min=1)] = 1000,
+) -> None:
+    """Make preference pairs of shards: the chosen answer in its place, and a rejected one beside it."""
+    from skymm.data.shards import expand
+    from skymm.progress import CONSOLE, progress
+
+    if model is None and set(way) - {"rule"}:
+        raise ValueError(f"found --way {way[0]} without --model, expected the model that answers; only rule needs none")
+    paths = expand(shards)
+    from skymm.answering.opening import open_answerer
+    from skymm.train.pairs.audit import print_audit
+    from skymm.train.pairs.make import Keeping, LengthsTell, prefer
+    from skymm.train.pairs.ways import Making
+
+    asked = (step, answers, temperature, describe, sentences, max_new_tokens, seed, batch_size)
+    making = Making(tuple(dict.fromkeys(way)), *asked)
+    policy = open_answerer(model, max_new_tokens=max_new_tokens) if model else None
+    author = open_answerer(writer, max_new_tokens=max_new_tokens) if writer else None
+    keeping = Keeping(max_ratio, balance_lengths, samples_per_shard)
+    with progress() as bar:
+        task = bar.add_task("making pairs", total=None, note="")
+        try:
+            audit = prefer(
+                paths,
+                out,
+                making,
+                policy,
+                author,
+                keeping,
+                begin=lambda samples: bar.update(task, total=samples),
+                advance=lambda samples: bar.advance(task, samples),
+            )
+        except LengthsTell as error:
+            print_audit(error.audit, CONSOLE)
+            raise
+    print_audit(audit, CONSOLE)
+    print(out)
 
 
 @app.command("audit")

@@ -99,6 +99,15 @@ def test_earlier_turns_and_their_pictures_are_read_before_the_prompt(answerer):
         answerer.inputs([Ask("?", history=history)])
 
 
+def test_a_begun_answer_is_gone_on_with(answerer):
+    answerer.max_new_tokens = 12
+    asks = [replace(one, choices=(), said="It is red, 而且") for one in ASKS]
+    for ask, reply in zip(asks, replies(answerer, asks, "generate")):
+        whole = answerer.inputs([ask])["input_ids"][0].tolist()
+        assert answerer.tokenizer.decode(whole).endswith("assistant\nIt is red, 而且")
+        assert reply.text == replies(answerer, [ask], "generate")[0].text and not reply.text.startswith("It is")
+
+
 def test_sampling_is_each_asks_own(answerer):
     greedy, short = ASKS[0], replace(ASKS[0], sampling=Sampling(max_new_tokens=2))
     cold, hot = (replace(ASKS[0], sampling=Sampling(temperature=one, top_p=0.99)) for one in (1e-4, 50.0))

@@ -239,3 +239,8 @@ def test_options_that_a_model_refuses_are_learnt_once(refused, complaint, sent):
         assert [reply.text for reply in replies(answerer, [Ask(str(n)) for n in range(5)])] == ["Yes"] * 5
     assert len(server.requests) == 6, "only the first is asked twice"
     assert {name: value for name, value in server.requests[-1].items() if name not in ("messages", "model")} == sent
+
+
+def test_a_begun_answer_is_refused():
+    with Endpoint() as server, pytest.raises(ValueError, match="endpoints begin their answers themselves"):
+        replies(OpenAIAnswerer(server.url, "m"), [Ask("hello", said="It is")])

@@ -1,8 +1,9 @@
 """For preference learning: a true answer, and the same with one thing made up.
 
 Two sorts: a caption with one error in it (another thing, a color, number or place), and "yes" to a question about what is not
-there. Like the error injection of BPO (arXiv 2403.08730), but by rules over what is known, so that the rejected text is wrong
-for certain. Everything else of a caption stays as it is, so that what is learned from the two is the error and no style.
+there or "no" to one about what is, as often, or denying would be learned. Like the error injection of BPO (arXiv 2403.08730),
+but by rules over what is known, so that the rejected text is wrong for certain. Everything else of a caption stays as it is, so
+that what is learned from the two is the error and no style.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ from skymm.curation.facts.english import closed_class
 from skymm.curation.facts.parsed_caption import Mention, ParsedCaption, Span, pattern
 from skymm.curation.facts.picture_facts import PictureFacts, facts_about, parse_caption
 from skymm.curation.negatives.kinds import KINDS, placed, wrong_colours, wrong_numbers
-from skymm.curation.negatives.wording import article, colour_phrase, counted, noun, sentence, some, thing_fields
+from skymm.curation.negatives.wording import (
+    article,
+    colour_phrase,
+    counted,
+    noun,
+    sentence,
+    some,
+    thing_fields,
+)
 from skymm.curation.record import Record
 from skymm.lexicon import ENGLISH_NUMBERS, NUMBERS, Word, akin, descriptions, forms_of, load
 
@@ -38,7 +47,7 @@ _ZH_JOINABLE = re.compile(r"(?:$|[，。在坐站躺趴停])")
 @dataclass(frozen=True, slots=True)
 class Preference:
     """`prompt` shows the pictures. `kind` is the error of `rejected`: object, added_object, color, count, position,
-    existence or false_premise.
+    existence (of what is not there), absence (of what is) or false_premise.
     """
 
     prompt: Turn
@@ -57,6 +66,11 @@ def _sentences() -> Mapping[str, Any]:
     return tomllib.loads((files("skymm") / "curation/negatives/preferences.toml").read_text("utf-8"))
 
 
+def describing(language: str) -> list[str]:
+    """Requests to describe a picture."""
+    return list(_sentences()[language]["describe"])
+
+
 def preference(rng: random.Random, record: Record, statistics: Statistics, language: str) -> Preference | None:
     """One made of a record, or None where nothing is certainly wrong. The same `rng` gives the same."""
     if len(record.pictures) != 1:
@@ -66,18 +80,21 @@ def preference(rng: random.Random, record: Record, statistics: Statistics, langu
     for caption in record.captions:
         if caption.language == language:
             for kind, text in mistakes(parse_caption(caption.text, language), picture, statistics):
-                prompt = rng.choice(_sentences()[language]["describe"])
+                prompt = rng.choice(describing(language))
                 choices.setdefault(kind, []).append((prompt, caption.text, text))
     in_captions = sorted(choices)
     if picture.present and picture.absent:
-        choices["existence"] = [_assent(rng, _absent(rng, picture, statistics), language)]
+        choices["existence"] = [_existence(rng, _absent(rng, picture, statistics), False, language)]
+        there = [one.word for one in picture.present if one.word.askable]
+        if there:
+            choices["absence"] = [_existence(rng, rng.choice(there), True, language)]
         choices["false_premise"] = [_premise(rng, _absent(rng, picture, statistics), language)]
     if not choices:
         return None
     # Errors in captions need a caption in this language, so where there is one they come first.
     kind = rng.choice(in_captions if in_captions and rng.random() < _IN_CAPTIONS else sorted(choices))
     prompt, chosen, rejected = rng.choice(choices[kind])
-    polarity = "positive" if kind in in_captions else "negative"
+    polarity = "negative" if kind in ("existence", "false_premise") else "positive"
     return Preference(
         Turn("user", prompt, tuple(record.pictures)),
         Turn("assistant", chosen, (), polarity, kind, language),
@@ -92,18 +109,17 @@ def _absent(rng: random.Random, picture: PictureFacts, statistics: Statistics) -
     return rng.choice(tempting or list(picture.absent))
 
 
-def _assent(rng: random.Random, word: Word, language: str) -> tuple[str, str, str]:
-    """ "Is there a bus?" answered with yes."""
+def _existence(rng: random.Random, word: Word, there: bool, language: str) -> tuple[str, str, str]:
+    """ "Is there a bus?", answered truly and with the opposite; in the same words whether it is there or not."""
     sentences, assents = KINDS["existence"].sentences((word.en,), language), _sentences()[language]["assents"]
     question, yes, no = rng.choice(sentences["questions"])
     fields = thing_fields(word, False, language)
-    fields["some"] = some(word) if language == "en" else counted(word, 1, language)
+    if language == "en":
+        fields["some"] = some(word)
     place = rng.randrange(len(assents))
-    return (
-        sentence(question.format_map(fields)),
-        sentences["no"][place].format_map({**fields, "lead": no.rstrip("。.")}),
-        assents[place].format_map({**fields, "lead": yes.rstrip("。.")}),
-    )
+    denial = sentences["no"][place].format_map({**fields, "lead": no.rstrip("。.")})
+    assent = assents[place].format_map({**fields, "lead": yes.rstrip("。.")})
+    return (sentence(question.format_map(fields)), *((assent, denial) if there else (denial, assent)))
 
 
 def _premise(rng: random.Random, word: Word, language: str) -> tuple[str, str, str]:
@@ -112,7 +128,7 @@ def _premise(rng: random.Random, word: Word, language: str) -> tuple[str, str, s
     fields = {**thing_fields(word, False, language), "truth": colour_phrase((colour,), language)}
     sentences = KINDS["false_premise"].sentences(("color", word.en), language)
     (question,), answer = rng.choice(sentences["questions"]), rng.choice(sentences["yes"])
-    premised = _sentences()[language]["premised"]
+    premised = rng.choice(_sentences()[language]["premised"])
     return tuple(sentence(one.format_map(fields)) for one in (question, premised, answer))
 
 

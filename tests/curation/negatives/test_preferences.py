@@ -37,8 +37,8 @@ def test_rejected_is_wrong_and_the_same_for_the_rest(one, language, seed):
         return
     assert found.chosen.text != found.rejected.text
     assert found.prompt.images == ("jpg",) and found.chosen.language == language and found.chosen.kind == found.kind
-    if found.kind in ("existence", "false_premise"):
-        assert found.chosen.polarity == "negative"
+    if found.kind in ("existence", "absence", "false_premise"):
+        assert (found.chosen.polarity == "negative") == (found.kind != "absence")
         return
     assert found.chosen.text in {caption.text for caption in one.captions}
     assert_wrong(one, found.kind, found.chosen.text, found.rejected.text, language)
@@ -107,11 +107,17 @@ def test_no_preference_where_nothing_is_certain():
     assert preference(random.Random(0), Record("none", {}), STATISTICS, "en") is None
 
 
-def test_yes_to_a_false_premise_is_rejected():
+def test_neither_yes_nor_no_nor_length_is_what_is_rejected():
     kinds = {}
     for seed in range(60):
         found = preference(random.Random(seed), record(facts=coco(Thing("cat", 1))), STATISTICS, "zh")
-        kinds[found.kind] = found
-    assert set(kinds) == {"existence", "false_premise"}
-    assert kinds["existence"].rejected.text[0] in "有能" and kinds["existence"].chosen.text[0] in "没不"
-    assert find("猫").zh not in kinds["existence"].prompt.text
+        kinds.setdefault(found.kind, []).append(found)
+    assert set(kinds) == {"existence", "absence", "false_premise"}
+    for kind, affirms in (("existence", False), ("absence", True)):
+        for found in kinds[kind]:
+            assert (found.chosen.text[0] in "有能") == affirms == (found.rejected.text[0] in "没不")
+            assert (find("猫").zh in found.prompt.text) == affirms
+    lengths = [
+        {len(one.chosen.text) - len(one.rejected.text) for one in kinds[kind]} for kind in ("existence", "absence")
+    ]
+    assert lengths[0] == {-gap for gap in lengths[1]}, "the same forms, the other way round"
