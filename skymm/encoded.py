@@ -23,7 +23,8 @@ class Encoded:
     its end (gpt-oss), or not at all (GLM-4), the label is what ends a conversation, since generation stops at that.
     `images` are the names of its images in order; `targets` has, per learned answer, its turn and the half-open span of
     its labels, so that a loss can be told apart by language and polarity. `text` is what was tokenised, and `places` where
-    in it each image stands.
+    in it each image stands. `shared` positions at its beginning are those of the segment before it, and where segments stand in
+    one row they stand there once, for both.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Encoded:
     targets: list[tuple[Turn, int, int]] = field(default_factory=list)
     text: str = ""
     places: tuple[int, ...] = ()
+    shared: int = 0
 
 
 def pad(examples: Sequence[Encoded], *, pad_id: int, side: str) -> dict[str, Tensor]:

@@ -33,6 +33,9 @@ ADVICE = {
     "from conversations that have positive and negative ones",
     "too long": "raise `max_length`, or cut the conversations",
     "not one image": 'objective = "words" learns from one picture at a time; leave the other conversations to the next stages',
+    "no rejected answer": 'objective = "preference" compares the last answer with a rejected one: name shards that have it '
+    "(data_recipes/preference.toml, pairs of others, or `skymm data prefer`), or take the sample out",
+    "equal answers": "nothing can be preferred between two answers that are the same; take the sample out",
     "system turn": "leave the system turns out of the shards and `system` out of the recipe, or take an LLM whose chat "
     "template has a place for them",
     "cannot be encoded": "look at the sample with `skymm look --key`; mend it or take it out",

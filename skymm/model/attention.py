@@ -1,8 +1,9 @@
 """Attention for packed rows: conversations stand one after another in one row, and none of them sees another.
 
 The boundaries travel as `cu_seq_lens_q`, the keyword that flash-attention's callers use, so `flash_attention_2` where it is
-installed takes the same call. Nothing is inferred from position ids: transformers infers packing only without a mask and
-without a cache, and mixes conversations silently otherwise.
+installed takes the same call. A segment may also see the beginning of the one before it, which then stands in the row once
+for both (two answers to one question): `key_positions` names what each of them sees. Nothing is inferred from position ids:
+transformers infers packing only without a mask and without a cache, and mixes conversations silently otherwise.
 
 On CUDA torch's own variable-length kernel does the work. On a CPU each conversation is a few small matrix products: no
 padding, no repeated key heads and no mask of the whole row. Rows that are not packed (generation, padded batches) go to
@@ -51,10 +52,16 @@ def attention_forward(
     scaling: float | None = None,
     sliding_window: int | None = None,
     cu_seq_lens_q: Tensor | None = None,
+    cu_seq_lens_k: Tensor | None = None,
     max_length_q: int | None = None,
+    max_length_k: int | None = None,
+    key_positions: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """query (B, H, T, D), key (B, H_kv, T, D), value (B, H_kv, T, Dv) -> (B, T, H, Dv), as transformers' functions do.
+
+    `key_positions` (S,): where in the row the keys of each segment stand, with boundaries `cu_seq_lens_k`; its queries are
+    the last of them. None: each segment sees itself alone.
 
     Raises ValueError for what changes the scores and is not done here (soft caps, sinks), packed or not; in packed rows also
     for dropout, and for a mask that is more than a sliding window (chunks, ...).
@@ -72,12 +79,20 @@ def attention_forward(
     if what:
         raise ValueError(f'attention "{NAME}" does not do {what}; use packing = false with attention = "sdpa"')
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    parts = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
+    query_THD, key_SGD, value_SGD = (part[0].transpose(0, 1) for part in (query, key, value))
+    if key_positions is None:
+        cu_seq_lens_k, max_length_k = cu_seq_lens_q, max_length_q
+    else:
+        key_SGD, value_SGD = key_SGD.index_select(0, key_positions), value_SGD.index_select(0, key_positions)
+    lengths = [
+        int(starts.diff().max()) if longest is None else int(longest)
+        for starts, longest in ((cu_seq_lens_q, max_length_q), (cu_seq_lens_k, max_length_k))
+    ]
     window = -1 if sliding_window is None else sliding_window - 1
-    longest = int(cu_seq_lens_q.diff().max()) if max_length_q is None else int(max_length_q)
+    given = (query_THD, key_SGD, value_SGD, cu_seq_lens_q, cu_seq_lens_k)
     if query.is_cuda:
-        return _on_cuda(*parts, cu_seq_lens_q, longest, scale, window)[None], None
-    return segments_attention(*parts, cu_seq_lens_q, longest, scale, window)[0][None], None
+        return _on_cuda(*given, *lengths, scale, window)[None], None
+    return segments_attention(*given, lengths[1], scale, window)[0][None], None
 
 
 @cache
@@ -88,24 +103,26 @@ def _kernel_shares_key_heads() -> bool:
 
 def _on_cuda(
     query_THD: Tensor,
-    key_TGD: Tensor,
-    value_TGD: Tensor,
-    cu_seq_lens: Tensor,
-    longest: int,
+    key_SGD: Tensor,
+    value_SGD: Tensor,
+    cu_seq_lens_q: Tensor,
+    cu_seq_lens_k: Tensor,
+    longest_q: int,
+    longest_k: int,
     scale: float,
     window: int,
 ) -> Tensor:
     options: dict[str, Any] = {"scale": scale, "window_size": (window, 0)}
-    groups = query_THD.shape[1] // key_TGD.shape[1]
+    groups = query_THD.shape[1] // key_SGD.shape[1]
     if groups > 1 and _kernel_shares_key_heads():
         options["enable_gqa"] = True
     elif groups > 1:
-        key_TGD, value_TGD = key_TGD.repeat_interleave(groups, 1), value_TGD.repeat_interleave(groups, 1)
+        key_SGD, value_SGD = key_SGD.repeat_interleave(groups, 1), value_SGD.repeat_interleave(groups, 1)
     # The kernel wants values as wide as keys (DeepSeek's are narrower): zeros are added, and their sums cut off again.
-    width = value_TGD.shape[-1]
-    value_TGD = F.pad(value_TGD, (0, key_TGD.shape[-1] - width))
-    out_THD = varlen_attn(query_THD, key_TGD, value_TGD, cu_seq_lens, cu_seq_lens, longest, longest, **options)
-    return out_THD[..., :width]
+    width = value_SGD.shape[-1]
+    value_SGD = F.pad(value_SGD, (0, key_SGD.shape[-1] - width))
+    given = (query_THD, key_SGD, value_SGD, cu_seq_lens_q, cu_seq_lens_k, longest_q, longest_k)
+    return varlen_attn(*given, **options)[..., :width]
 
 
 def _mask(*, attention_mask: Tensor | None = None, q_length: int = 0, kv_length: int = 0, **kwargs: Any) -> Any:
@@ -116,8 +133,8 @@ def _mask(*, attention_mask: Tensor | None = None, q_length: int = 0, kv_length:
 
 
 # --- CPU ------------------------------------------------------------------------------------------------------------------
-# Shape legend: T tokens of the row, t of one conversation, H query heads, G key heads, M = t * H / G, D head width (of
-# values it may be another).
+# Shape legend: T tokens of the row, t of one conversation, S and s what they see (themselves, where nothing is shared),
+# H query heads, G key heads, M = t * H / G, D head width (of values it may be another).
 
 KEEP = 512
 """Longest conversation whose probabilities are kept for the backward pass; of longer ones they are computed again."""
@@ -125,31 +142,40 @@ KEEP = 512
 
 @torch.library.custom_op("skymm::segments_attention", mutates_args=())
 def segments_attention(
-    query_THD: Tensor, key_TGD: Tensor, value_TGD: Tensor, cu_seq_lens: Tensor, longest: int, scale: float, window: int
+    query_THD: Tensor,
+    key_SGD: Tensor,
+    value_SGD: Tensor,
+    cu_seq_lens_q: Tensor,
+    cu_seq_lens_k: Tensor,
+    longest: int,
+    scale: float,
+    window: int,
 ) -> tuple[Tensor, Tensor]:
     """Causal attention inside each conversation of a row; `window` is how far back a token sees, -1 without limit.
+
+    `longest` is that of the keys; a conversation's queries are the last of its keys.
 
     Returns the output (T, H, D), and the probabilities of all conversations one after another, for the backward pass.
     """
     heads = query_THD.shape[1]
-    out_THD, kept = _room(query_THD, value_TGD, longest)
-    for segment, place in _segments(cu_seq_lens, heads):
+    out_THD, kept = _room(query_THD, value_SGD, longest)
+    for segment, seen, place in _segments(cu_seq_lens_q, cu_seq_lens_k, heads):
         room = kept[place] if len(kept) else None
-        probabilities_GMt = _probabilities(query_THD[segment], key_TGD[segment], scale, window, room)
-        out_GMD = torch.bmm(probabilities_GMt, value_TGD[segment].transpose(0, 1))
+        probabilities_GMs = _probabilities(query_THD[segment], key_SGD[seen], scale, window, room)
+        out_GMD = torch.bmm(probabilities_GMs, value_SGD[seen].transpose(0, 1))
         out_THD[segment] = _ungrouped(out_GMD, heads)
     return out_THD, kept
 
 
-def _room(query_THD: Tensor, value_TGD: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+def _room(query_THD: Tensor, value_SGD: Tensor, longest: int) -> tuple[Tensor, Tensor]:
     tokens, heads, _ = query_THD.shape
     size = heads * tokens * longest if longest <= KEEP else 0
-    return query_THD.new_empty(tokens, heads, value_TGD.shape[-1]), query_THD.new_empty(size)
+    return query_THD.new_empty(tokens, heads, value_SGD.shape[-1]), query_THD.new_empty(size)
 
 
 @segments_attention.register_fake
-def _(query_THD, key_TGD, value_TGD, cu_seq_lens, longest, scale, window):
-    return _room(query_THD, value_TGD, longest)
+def _(query_THD, key_SGD, value_SGD, cu_seq_lens_q, cu_seq_lens_k, longest, scale, window):
+    return _room(query_THD, value_SGD, longest)
 
 
 @torch.library.custom_op("skymm::segments_attention_backward", mutates_args=())
@@ -157,53 +183,56 @@ def _segments_attention_backward(
     grad_THD: Tensor,
     kept: Tensor,
     query_THD: Tensor,
-    key_TGD: Tensor,
-    value_TGD: Tensor,
-    cu_seq_lens: Tensor,
+    key_SGD: Tensor,
+    value_SGD: Tensor,
+    cu_seq_lens_q: Tensor,
+    cu_seq_lens_k: Tensor,
     scale: float,
     window: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    grads = [torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (query_THD, key_TGD, value_TGD)]
-    heads, key_heads = query_THD.shape[1], key_TGD.shape[1]
-    for segment, place in _segments(cu_seq_lens, heads):
-        length = segment.stop - segment.start
+    grads = [torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (query_THD, key_SGD, value_SGD)]
+    heads, key_heads = query_THD.shape[1], key_SGD.shape[1]
+    for segment, seen, place in _segments(cu_seq_lens_q, cu_seq_lens_k, heads):
         if len(kept):
-            probabilities_GMt = kept[place].view(key_heads, -1, length)
+            probabilities_GMs = kept[place].view(key_heads, -1, seen.stop - seen.start)
         else:
-            probabilities_GMt = _probabilities(query_THD[segment], key_TGD[segment], scale, window)
+            probabilities_GMs = _probabilities(query_THD[segment], key_SGD[seen], scale, window)
         grad_GMD = _grouped(grad_THD[segment], key_heads)
-        grads[2][segment] = torch.bmm(probabilities_GMt.transpose(1, 2), grad_GMD).transpose(0, 1)
-        grad_GMt = torch.bmm(grad_GMD, value_TGD[segment].permute(1, 2, 0))
-        grad_GMt = torch._softmax_backward_data(grad_GMt, probabilities_GMt, -1, probabilities_GMt.dtype)
-        grads[0][segment] = _ungrouped(torch.bmm(grad_GMt, key_TGD[segment].transpose(0, 1)).mul_(scale), heads)
+        grads[2][seen] = torch.bmm(probabilities_GMs.transpose(1, 2), grad_GMD).transpose(0, 1)
+        grad_GMs = torch.bmm(grad_GMD, value_SGD[seen].permute(1, 2, 0))
+        grad_GMs = torch._softmax_backward_data(grad_GMs, probabilities_GMs, -1, probabilities_GMs.dtype)
+        grads[0][segment] = _ungrouped(torch.bmm(grad_GMs, key_SGD[seen].transpose(0, 1)).mul_(scale), heads)
         query_GMD = _grouped(query_THD[segment], key_heads)
-        grads[1][segment] = torch.bmm(grad_GMt.transpose(1, 2), query_GMD).mul_(scale).transpose(0, 1)
+        grads[1][seen] = torch.bmm(grad_GMs.transpose(1, 2), query_GMD).mul_(scale).transpose(0, 1)
     return grads[0], grads[1], grads[2]
 
 
 @_segments_attention_backward.register_fake
-def _(grad_THD, kept, query_THD, key_TGD, value_TGD, cu_seq_lens, scale, window):
-    return tuple(torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (query_THD, key_TGD, value_TGD))
+def _(grad_THD, kept, query_THD, key_SGD, value_SGD, cu_seq_lens_q, cu_seq_lens_k, scale, window):
+    return tuple(torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (query_THD, key_SGD, value_SGD))
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    query_THD, key_TGD, value_TGD, cu_seq_lens, _, ctx.scale, ctx.window = inputs
-    ctx.save_for_backward(output[1], query_THD, key_TGD, value_TGD, cu_seq_lens)
+    *tensors, _, ctx.scale, ctx.window = inputs
+    ctx.save_for_backward(output[1], *tensors)
     ctx.mark_non_differentiable(output[1])
 
 
 def _backward(ctx: Any, grad_THD: Tensor, _: Tensor | None) -> tuple[Any, ...]:
     grads = _segments_attention_backward(grad_THD, *ctx.saved_tensors, ctx.scale, ctx.window)
-    return (*grads, None, None, None, None)
+    return (*grads, None, None, None, None, None)
 
 
 segments_attention.register_autograd(_backward, setup_context=_keep)
 
 
 @register_flop_formula([torch.ops.skymm.segments_attention], get_raw=True)
-def _forward_flops(query: Tensor, key: Tensor, value: Tensor, cu_seq_lens: Tensor, *rest: Any, **kwargs: Any) -> int:
-    """To torch's counter this is one operator, so it has to be told: two products of (t, D) x (D, t) per head."""
-    return 2 * int(cu_seq_lens.diff().long().square().sum()) * query.shape[1] * (query.shape[2] + value.shape[2])
+def _forward_flops(
+    query: Tensor, key: Tensor, value: Tensor, starts_q: Tensor, starts_k: Tensor, *rest: Any, **kwargs: Any
+) -> int:
+    """To torch's counter this is one operator, so it has to be told: two products of (t, D) x (D, s) per head."""
+    pairs = int((starts_q.diff().long() * starts_k.diff().long()).sum())
+    return 2 * pairs * query.shape[1] * (query.shape[2] + value.shape[2])
 
 
 @register_flop_formula([torch.ops.skymm.segments_attention_backward], get_raw=True)
@@ -212,13 +241,15 @@ def _backward_flops(grad: Tensor, kept: Tensor, *inputs: Any, **kwargs: Any) -> 
     return 2 * _forward_flops(*inputs)
 
 
-def _segments(cu_seq_lens: Tensor, heads: int) -> Iterator[tuple[slice, slice]]:
-    """Where each conversation lies in the row, and where its probabilities lie among those that are kept."""
+def _segments(cu_seq_lens_q: Tensor, cu_seq_lens_k: Tensor, heads: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Where each conversation lies in the row, where what it sees lies among the keys, and where its probabilities lie
+    among those that are kept.
+    """
     place = 0
-    for start, end in pairwise(cu_seq_lens.tolist()):
-        size = heads * (end - start) ** 2
+    for own, seen in zip(pairwise(cu_seq_lens_q.tolist()), pairwise(cu_seq_lens_k.tolist())):
+        size = heads * (own[1] - own[0]) * (seen[1] - seen[0])
         if size:
-            yield slice(start, end), slice(place, place + size)
+            yield slice(*own), slice(*seen), slice(place, place + size)
         place += size
 
 
@@ -232,23 +263,24 @@ def _ungrouped(tensor_GMD: Tensor, heads: int) -> Tensor:
     return tensor_GMD.view(heads, -1, tensor_GMD.shape[-1]).transpose(0, 1)
 
 
-def _probabilities(query_tHD: Tensor, key_tGD: Tensor, scale: float, window: int, room: Tensor | None = None) -> Tensor:
-    """(G, M, t), each row a sum of one; written into `room` where there is one."""
-    length, key_heads = key_tGD.shape[:2]
+def _probabilities(query_tHD: Tensor, key_sGD: Tensor, scale: float, window: int, room: Tensor | None = None) -> Tensor:
+    """(G, M, s), each row a sum of one; written into `room` where there is one."""
+    length, key_heads = key_sGD.shape[:2]
     mask = _kept_mask if length <= KEEP else _mask_of
-    mask_Mt = mask(length, query_tHD.shape[1] // key_heads, window, query_tHD.dtype)
+    mask_hss = mask(length, query_tHD.shape[1] // key_heads, window, query_tHD.dtype)
+    mask_Ms = mask_hss[:, length - len(query_tHD) :].reshape(-1, length)
     # Added inside the product: a pass over the scores of all heads would cost half as much as their softmax.
-    scores_GMt = torch.baddbmm(mask_Mt, _grouped(query_tHD, key_heads), key_tGD.permute(1, 2, 0), alpha=scale)
+    scores_GMs = torch.baddbmm(mask_Ms, _grouped(query_tHD, key_heads), key_sGD.permute(1, 2, 0), alpha=scale)
     if room is None:
-        return torch.softmax(scores_GMt, -1)
-    return torch.softmax(scores_GMt, -1, out=room.view_as(scores_GMt))
+        return torch.softmax(scores_GMs, -1)
+    return torch.softmax(scores_GMs, -1, out=room.view_as(scores_GMs))
 
 
 def _mask_of(length: int, heads_per_key: int, window: int, dtype: torch.dtype) -> Tensor:
-    mask_tt = torch.full((length, length), float("-inf"), dtype=dtype).triu_(1)
+    mask_ss = torch.full((length, length), float("-inf"), dtype=dtype).triu_(1)
     if window >= 0:
-        mask_tt += torch.full_like(mask_tt, float("-inf")).tril_(-window - 1)
-    return mask_tt.repeat(heads_per_key, 1)
+        mask_ss += torch.full_like(mask_ss, float("-inf")).tril_(-window - 1)
+    return mask_ss.repeat(heads_per_key, 1, 1)
 
 
 # Every layer of every step needs the masks of the same few lengths; of the longest ones a hundred take 150 MB.

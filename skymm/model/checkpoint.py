@@ -268,6 +268,14 @@ def _local(name: str, hub: dict[str, Any]) -> Path:
     return path
 
 
+def delta_fingerprint(name: str) -> str:
+    """Hash of the trained weights in a directory (or hub id). Raises ValueError where there is no model of ours."""
+    digest = hashlib.sha256()
+    for path in (_local(name, {}) / file for file in (RESAMPLER, ADAPTER)):
+        digest.update(path.read_bytes() if path.exists() else b"")
+    return digest.hexdigest()[:16]
+
+
 # --- which weights an LLM has ---------------------------------------------------------------------------------------------
 
 SAMPLE = 1 << 20

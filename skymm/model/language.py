@@ -316,21 +316,32 @@ def why_not_packed(llm: nn.Module) -> str | None:
     return f"{name} would mix the conversations of a row" if _leaks(llm) else None
 
 
+def why_not_shared(llm: nn.Module) -> str | None:
+    """None where two answers in one row can share the question before them, else what is in the way, to be printed.
+
+    The LLM's conversations can be packed, and its attention is "varlen".
+    """
+    reason = f"{type(llm).__name__} would mix two answers to one question"
+    return reason if _leaks(llm, shared=_LENGTHS[0] - 2) else None
+
+
 @torch.no_grad()
-def _leaks(llm: nn.Module) -> bool:
-    """Whether two conversations in one row differ from the same two alone."""
-    ids = _sample(llm)
-    ends = torch.tensor([0, *accumulate(_LENGTHS)], dtype=torch.int32, device=ids[0].device)
-    packed = {
-        "position_ids": torch.cat([torch.arange(length, device=ends.device) for length in _LENGTHS])[None],
-        **{f"cu_seq_lens_{which}": ends for which in "qk"},
-        **{f"max_length_{which}": max(_LENGTHS) for which in "qk"},
-    }
+def _leaks(llm: nn.Module, *, shared: int = 0) -> bool:
+    """Whether two conversations in one row differ from the same two alone; the second begins with `shared` of the first."""
+    first, second = _sample(llm)
+    device, wholes = first.device, (_LENGTHS[0], shared + _LENGTHS[1])
+    places = [torch.arange(wholes[0]), torch.arange(shared), torch.arange(wholes[0], sum(_LENGTHS))]
+    packed = {"position_ids": torch.cat([torch.arange(wholes[0]), torch.arange(shared, wholes[1])])[None].to(device)}
+    packed |= {"key_positions": torch.cat(places).to(device)} if shared else {}
+    for which, lengths in (("q", _LENGTHS), ("k", wholes)):
+        ends = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+        packed |= {f"cu_seq_lens_{which}": ends, f"max_length_{which}": max(lengths)}
     try:
-        alone = torch.cat([_hidden(llm, one) for one in ids], dim=1)
-        together = _hidden(llm, torch.cat(ids, dim=1), **packed)
+        alone = [_hidden(llm, first), _hidden(llm, torch.cat([first[:, :shared], second], dim=1))[:, shared:]]
+        together = _hidden(llm, torch.cat([first, second], dim=1), **packed)
     except (ValueError, RuntimeError, NotImplementedError):
         return True  # layers that cannot keep them apart may say so themselves
+    alone = torch.cat(alone, dim=1)
     return not _difference(together, alone) < _tolerance(alone)
 
 

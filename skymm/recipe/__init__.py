@@ -10,6 +10,7 @@ from skymm.recipe.loading import differences, leaves, load, parse
 from skymm.recipe.training import (
     LoraRecipe,
     ModelRecipe,
+    PreferenceRecipe,
     ResamplerRecipe,
     SourceRecipe,
     StageRecipe,
@@ -22,6 +23,7 @@ __all__ = [
     "EvalRecipe",
     "LoraRecipe",
     "ModelRecipe",
+    "PreferenceRecipe",
     "ResamplerRecipe",
     "SourceRecipe",
     "StageRecipe",

@@ -84,6 +84,22 @@ class ModelRecipe(Strict):
         return {False: None, True: LoraRecipe()}[value] if isinstance(value, bool) else value
 
 
+class PreferenceRecipe(Strict):
+    """Of objective = "preference": DPO (arXiv 2305.18290), and the terms of mDPO (2406.11839) that are added to it."""
+
+    beta: float = Field(
+        0.1, gt=0, description="how far the answers may move away from those of `init`: less is further"
+    )
+    image_weight: float = Field(
+        0.0, ge=0, description="the chosen answer has to gain more with the true picture than with a damaged one"
+    )
+    damage_step: int = Field(
+        500, ge=0, lt=1000, description="of the damage: noise of a diffusion schedule, 999 is nearly noise alone"
+    )
+    anchor_weight: float = Field(0.0, ge=0, description="the chosen answer has to become likelier than it was")
+    sft_weight: float = Field(0.0, ge=0, description="next token of the chosen answer, its mean over the tokens")
+
+
 class SourceRecipe(Strict):
     """Shards with their share of the mixture."""
 
@@ -99,10 +115,12 @@ class StageRecipe(Strict):
     out: str
     init: str | None = Field(None, description="run or model directory to start from; None: new resampler and LoRA")
     model: ModelRecipe | None = Field(None, description="only without init")
-    objective: Literal["answers", "words"] = Field(
+    objective: Literal["answers", "words", "preference"] = Field(
         "answers",
-        description="answers: next token through the LLM; words: latents name what the answers say, without it",
+        description="answers: next token through the LLM; words: latents name what the answers say, without it; "
+        "preference: the last answer against the rejected one",
     )
+    preference: PreferenceRecipe = PreferenceRecipe()
     trust_remote_code: bool = Field(False, description="the same of the model that `init` names")
     trains: list[Literal["resampler", "lora"]] = Field(
         ["resampler", "lora"], min_length=1, description="without LoRA: the resampler alone"

@@ -24,7 +24,7 @@ from skymm.files import alone_in
 from skymm.model import language, lora
 from skymm.progress import progress, say
 from skymm.recipe import StageRecipe
-from skymm.train import runlog, state, trackers
+from skymm.train import reference, runlog, state, trackers
 from skymm.train.objectives import objective_of
 from skymm.train.parallel import deal_out, gathered, open_accelerator
 from skymm.train.parts import cutter, mixture_of, model_for, optimizer_for, preparation, share_of, why_padded
@@ -73,6 +73,7 @@ class _Run:
         device, out = accelerator.device, Path(recipe.out)
         self.recipe, self.accelerator, self.out, self.main = recipe, accelerator, out, accelerator.is_main_process
         state.refuse_other(out, recipe)
+        self.objective = objective_of(recipe)
         self.share = share_of(recipe.batch_size, accelerator)
         mixture_of(recipe, None, accelerator, None, None)  # shards that are not there are told before a model is loaded
         language.fast_float32(device)
@@ -80,6 +81,8 @@ class _Run:
         self.model, self.processor = model, processor = model_for(recipe, checkpoint, device)
         sizes = model.freeze_for(recipe.trains)
         dealt_out = deal_out(model, accelerator)  # layer by layer, so the whole LLM need not fit into one device
+        if dealt_out and self.objective.metrics:
+            raise ValueError('objective = "preference" with FSDP2 is not done yet: ranks would wait for each other')
         model.to(device).train()
         self.optimizer = optimizer_for(model, recipe)
         self.step, self.best, self.flops, cursor = 0, None, Flops(), None
@@ -90,8 +93,10 @@ class _Run:
         prepare = preparation(recipe, model, processor)
         mixture = mixture_of(recipe, prepare, accelerator, cursor, checkpoint)
         padded = why_padded(recipe, model)
-        self.cut = cutter(recipe, processor, packing=padded is None)
+        self.reference: dict[str, list[float]] = {}
+        self.cut = cutter(recipe, processor, packing=padded is None, reference=self.reference)
         self.held_out = HeldOut(recipe, prepare, accelerator, self.cut) if recipe.held_out else None
+        self.prepare, self.begun = prepare, checkpoint is not None
         self.loader = Loader(mixture, workers=recipe.workers)
         items = iter(self.loader)
         first = list(islice(items, self.share))
@@ -122,7 +127,7 @@ class _Run:
         for batch in batches[:1] if dealt_out else batches:  # ranks that share layers need the same number of passes
             with self.flops.counted(batch.num_positions, keep=not resumed):
                 inputs = batch.to(self.accelerator.device)
-                losses_of(self.model, inputs, objective_of(self.recipe))[0].backward()
+                losses_of(self.model, inputs, self.objective)[0].backward()
         for parameter in self.model.parameters():
             parameter.grad = None
 
@@ -134,6 +139,7 @@ class _Run:
         accelerator.wait_for_everyone()
         if main and not quiet:
             say(self.told)
+        self._compare(quiet)
         log = runlog.RunLog(out, step=self.step) if main else None
         trackers.start(accelerator, recipe, step=self.step)
         with progress(disable=quiet or not main) as bar:
@@ -155,6 +161,14 @@ class _Run:
             write_page(out)
         trackers.finish(accelerator)
         accelerator.wait_for_everyone()
+
+    def _compare(self, quiet: bool) -> None:
+        """What pairs of answers are compared with, where the objective is of pairs."""
+        if self.objective.metrics:
+            held_out = self.held_out.items if self.held_out else []
+            given = (self.recipe, self.model, self.accelerator, self.prepare, self.cut, held_out)
+            reference.fill(self.reference, *given, begun=self.begun, quiet=quiet)
+            self.accelerator.wait_for_everyone()
 
     def _one_step(self) -> dict[str, Any]:
         recipe, accelerator, step = self.recipe, self.accelerator, self.step

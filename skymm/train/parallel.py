@@ -19,10 +19,11 @@ from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, ga
 from torch import Tensor, nn
 
 from skymm.model.language import layers_of
+from skymm.train.objectives.preference import METRICS
 
 SUMS = ("labels", "tokens", "positions", "samples", "images", "answers", "negatives")
 LANGUAGES, POLARITIES = ("en", "zh", "unknown_language"), ("positive", "negative", "unknown_polarity")
-GROUPS = ("loss", *(f"loss_{group}" for group in LANGUAGES + POLARITIES))
+GROUPS = ("loss", *(f"loss_{group}" for group in LANGUAGES + POLARITIES), *METRICS)
 
 
 def open_accelerator(**options: Any) -> Accelerator:
@@ -103,13 +104,20 @@ class Totals:
         self.counts: dict[str, float] = defaultdict(float)
         self.losses: dict[str, list[float]] = {name: [0.0, 0] for name in GROUPS}
 
-    def add_losses(self, losses: list[float] | float, groups: list[tuple[str, str, int]]) -> None:
-        """Losses of labels in order, and of how many labels in which language and polarity each answer consists.
+    def add_losses(
+        self, losses: list[Any] | float, groups: list[tuple[str, str, int]], metrics: tuple[str, ...] = ()
+    ) -> None:
+        """Losses of labels (or pairs) in order, and of how many of them in which language and polarity each answer consists.
 
-        One number is their sum, where they are not known one by one.
+        One number is their sum, where they are not known one by one. With `metrics` each loss is a list that goes on with
+        those.
         """
         if isinstance(losses, float):
             return self._add(("loss",), losses, sum(length for _, _, length in groups))
+        if metrics:
+            losses, *shown = zip(*losses)
+            for name, values in zip(metrics, shown, strict=True):
+                self._add((name,), sum(values), len(values))
         start = 0
         for language, polarity, length in groups:
             part = sum(losses[start : start + length])

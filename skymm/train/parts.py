@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from skymm.conversation import LANGUAGES
 from skymm.data.batches import Batch, Prepare, micro_batches
 from skymm.data.stream import Cursor, Mixture, Stream
+from skymm.model.attention import NAME as VARLEN
 from skymm.model.attention import packs
 from skymm.model.build import build_model, open_model
-from skymm.model.language import why_not_packed
+from skymm.model.language import why_not_packed, why_not_shared
 from skymm.recipe import ModelRecipe, StageRecipe
 from skymm.train import features
 from skymm.train.objectives import objective_of
@@ -59,15 +62,18 @@ def preparation(recipe: StageRecipe, model: Any, processor: Any) -> Prepare:
 
     Raises ValueError for stored features of other towers, or damaged ones.
     """
+    objective = objective_of(recipe)
     return Prepare(
-        encode=partial(objective_of(recipe).encode, processor.chat),
+        encode=partial(objective.encode, processor.chat),
         see=processor.pixels,
         min_side=model.config.min_side,
         cache=features.open_features(model, recipe),
         negative_share=recipe.negative_share,
-        languages=tuple(recipe.languages),
+        # Of a pair nothing but its last answer counts, and what was said before it stays.
+        languages=LANGUAGES if objective.metrics else tuple(recipe.languages),
         max_turns=recipe.max_turns,
         seed=recipe.seed,
+        damage=getattr(objective, "damage", None),
     )
 
 
@@ -86,15 +92,22 @@ def why_padded(recipe: StageRecipe, model: Any) -> str | None:
     was = model.training
     # Dropout in an adapter that has learned would look like a leak.
     reason = why_not_packed(model.eval().language_model)
+    if objective_of(recipe).metrics and not reason:
+        apart = f'two answers share a question in attention "varlen", not in "{kind}"'
+        reason = apart if kind != VARLEN else why_not_shared(model.language_model)
     model.train(was)
     if reason and recipe.packing:
         raise ValueError(f"packing = true, but {reason}; leave `packing` out, and rows are padded")
     return reason
 
 
-def cutter(recipe: StageRecipe, processor: Any, *, packing: bool) -> partial[list[Batch]]:
-    """Items of a step -> the batches of its forward passes."""
+def cutter(
+    recipe: StageRecipe, processor: Any, *, packing: bool, reference: Mapping[str, Any] | None = None
+) -> partial[list[Batch]]:
+    """Items of a step -> the batches of its forward passes. `reference`: what pairs of answers are compared with."""
     options = {"pad_id": processor.pad_id, "image_token_id": processor.chat.image_token_id, "packing": packing}
+    if objective_of(recipe).metrics:
+        options["reference"] = {} if reference is None else reference
     return partial(micro_batches, recipe=recipe, **options)
 
 

@@ -20,6 +20,11 @@ from skymm.train.runlog import History, is_number, read_history
 PAGE = "run.html"
 LANGUAGES = ("en", "zh", "unknown_language")
 POLARITIES = ("positive", "negative", "unknown_polarity")
+PREFERENCES = {
+    "accuracy": ["accuracy"],
+    "reward_margin": ["reward_margin"],
+    "log_ratios": ["chosen_log_ratio", "rejected_log_ratio"],
+}
 
 
 def write_page(run_dir: str | Path, *, language: str = "en") -> Path:
@@ -126,8 +131,9 @@ def figures(run: History, words: Words) -> list[Figure]:
     ]
     found = [
         _losses(words, words["loss"], curves, [name for name, _, _ in loss]),
-        _grouped(run, words, "by_language", LANGUAGES),
-        _grouped(run, words, "by_polarity", POLARITIES),
+        _grouped(run, words, "by_language", LANGUAGES, "loss_"),
+        _grouped(run, words, "by_polarity", POLARITIES, "loss_"),
+        *(_grouped(run, words, *compared) for compared in PREFERENCES.items()),
         _losses(words, words["grad_norm"], [Curve(run.series("grad_norm"), 0, raw=True)], [""], levels=levels),
         _plain(words["learning_rate"], run.series("learning_rate"), lambda value: f"{value:.3g}", course, smooth=False),
         _negative(run, words),
@@ -140,12 +146,12 @@ def figures(run: History, words: Words) -> list[Figure]:
     return [one for one in found if one is not None]
 
 
-def _grouped(run: History, words: Words, title: str, groups: Sequence[str]) -> Figure | None:
-    """Losses by what conversations say of themselves, in training and held out."""
+def _grouped(run: History, words: Words, title: str, groups: Sequence[str], prefix: str = "") -> Figure | None:
+    """Losses by what conversations say of themselves, or what else the log has by name, in training and held out."""
     curves = [
-        Curve(run.series(f"{prefix}_{group}"), series, rare=rare)
+        Curve(run.series(f"{whose}{prefix}{group}"), series, rare=rare)
         for series, group in enumerate(groups)
-        for prefix, rare in (("loss", False), ("held_out_loss", True))
+        for whose, rare in (("", False), ("held_out_", True))
     ]
     note = words["open_marks"] if any(curve.rare and curve.values for curve in curves) else ""
     return _losses(words, words[title], curves, [words[group] for group in groups], note)

@@ -5,7 +5,7 @@ conversations that are never trained on, which tells learning from learning by h
 from __future__ import annotations
 
 import time
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice, takewhile
 from typing import Any
 
@@ -35,7 +35,7 @@ def take_step(
     started = time.perf_counter()
     device, objective = accelerator.device, objective_of(recipe)
     totals, vision, found = Totals(), Stopwatch(device), []
-    count = int(accelerator.reduce(torch.tensor(sum(batch.num_labels for batch in batches), device=device), "sum"))
+    count = int(accelerator.reduce(torch.tensor(sum(batch.num_losses for batch in batches), device=device), "sum"))
     for batch in batches:
         total, losses = losses_of(model, batch.to(device), objective, vision)
         (total / max(1, count)).backward()
@@ -46,7 +46,7 @@ def take_step(
     )
     # Read only now: every number that is read on the way makes Python wait for the GPU.
     for batch, losses in zip(batches, found):
-        totals.add_losses(losses.tolist(), batch.groups)
+        totals.add_losses(losses.tolist(), batch.groups, objective.metrics)
     totals = totals.over_ranks(accelerator)
     counts = {name: int(value) for name, value in totals.counts.items()}  # "answers" say or deny something
     return {
@@ -54,7 +54,7 @@ def take_step(
         **totals.means(),
         "grad_norm": norm,
         "learning_rate": optimizer.learning_rate,
-        "labels": count,
+        "labels": count,  # of pairs of answers, as many as there are pairs
         **{name: counts.get(name, 0) for name in ("tokens", "positions", "samples", "images")},
         "negative_share": round(counts["negatives"] / counts["answers"], 4) if counts.get("answers") else None,
         "seconds": round(time.perf_counter() - started, 4),
@@ -66,11 +66,20 @@ def losses_of(
     model: Any, inputs: dict[str, Any], objective: Objective, vision: Stopwatch | None = None
 ) -> tuple[Tensor, Tensor | None]:
     """See `Objective.losses`. `vision` runs while the towers look."""
-    pixels = inputs.pop("pixel_values", None)
+    return objective.losses(model, looked(model, inputs, vision))
+
+
+def looked(model: Any, inputs: dict[str, Any], vision: Stopwatch | None = None) -> dict[str, Any]:
+    """Inputs of a batch with features in the place of pixels. The towers look at an image once, whatever shows it."""
+    pixels, rows = inputs.pop("pixel_values", None), inputs.pop("image_rows", None)
     if pixels is not None:
         with (vision or Stopwatch(torch.device("cpu"))).running():
-            inputs["features"] = model.encode_images(pixels)
-    return objective.losses(model, inputs)
+            seen = model.encode_images(pixels)
+        stored = inputs.get("features") or [one[:0] for one in seen]
+        inputs["features"] = [torch.cat([old.to(new.dtype), new]) for old, new in zip(stored, seen)]
+    if rows is not None:
+        inputs["features"] = [one.index_select(0, rows) for one in inputs["features"]]
+    return inputs
 
 
 def _count(counts: dict[str, float], batch: Batch) -> None:
@@ -100,7 +109,7 @@ def with_rates(
 
 
 class HeldOut:
-    """A fixed set of `recipe.held_out_samples` conversations, kept ready and dealt out over the ranks.
+    """A fixed set of `recipe.held_out_samples` conversations, kept ready and dealt out over the ranks. `items`: this rank's.
 
     `cut`: items -> batches. Raises ValueError where a held-out shard is also trained on, or where there are fewer
     conversations than ranks.
@@ -116,22 +125,27 @@ class HeldOut:
         # The stream never ends; a small set comes round again, which is when all of it is there.
         first = takewhile(lambda item: item.position <= Position(epoch=1), stream)
         items = list(islice(first, recipe.held_out_samples))
-        own = items[accelerator.process_index :: accelerator.num_processes]
-        if not own:
+        self.items = items[accelerator.process_index :: accelerator.num_processes]
+        if not self.items:
             raise ValueError(
                 f"{len(items)} held-out conversations for {accelerator.num_processes} processes; hold out more"
             )
-        self.batches, self._accelerator = cut(own), accelerator
+        self._cut, self._accelerator = cut, accelerator
         self._objective = objective_of(recipe.model_copy(update={"liger": False}))  # which gives sums alone
+
+    @cached_property
+    def batches(self) -> list[Batch]:
+        """Cut when they are first measured: by then is known what pairs are compared with."""
+        return self._cut(self.items)
 
     @torch.no_grad()
     def measure(self, model: Any) -> dict[str, float]:
-        """held_out_loss, and the same per language and per polarity; dropout is off meanwhile."""
+        """held_out_loss, the same per language and per polarity, and the objective's metrics; dropout is off meanwhile."""
         totals = Totals()
         model.eval()
         for batch in self.batches:
-            _, losses = self._objective.losses(model, batch.to(self._accelerator.device))
-            totals.add_losses(losses.tolist(), batch.groups)
+            _, losses = losses_of(model, batch.to(self._accelerator.device), self._objective)
+            totals.add_losses(losses.tolist(), batch.groups, self._objective.metrics)
         model.train()
         means = totals.over_ranks(self._accelerator).means()
         return {f"held_out_{name}": value for name, value in means.items()}

@@ -189,8 +189,9 @@ def test_images_stand_in_the_order_of_their_rows_and_what_python_knows_travels_w
     ]
     for packing in (True, False):
         batch = collate(examples, pad_id=0, image_token_id=1, packing=packing)
-        assert batch.inputs["pixel_values"][0][:, 0].tolist() == [0, 1, 1, 1, 1], "once for each of two segments"
-        assert (batch.num_examples, batch.num_images, batch.num_tokens, batch.num_positions) == (3, 5, 8, 8)
+        assert batch.inputs["pixel_values"][0][:, 0].tolist() == [0, 1, 1], "once, whatever shows it"
+        assert batch.inputs["image_rows"].tolist() == [0, 1, 2, 1, 2], "as each of two segments does"
+        assert (batch.num_examples, batch.num_images, batch.num_tokens, batch.num_positions) == (3, 3, 8, 8)
         assert batch.groups == [
             *(("en", "positive", 1), ("zh", "negative", 1), ("en", "positive", 1)),
             *[("en", "negative", 1)] * 2,

@@ -54,11 +54,34 @@ def test_a_packed_row_is_its_conversations_one_by_one_and_so_are_its_gradients(k
     for heads, key_heads, window in HEADS:
         (query, key, value), cu_seq_lens = rows(heads, key_heads)
         parts = (query, key, value[..., :5])  # narrower than keys, as DeepSeek has them
-        packed = segments_attention(*parts, cu_seq_lens, 11, 0.3, window)[0]
+        packed = segments_attention(*parts, cu_seq_lens, cu_seq_lens, 11, 0.3, window)[0]
         alone = one_by_one(parts, cu_seq_lens, 0.3, window)
         torch.testing.assert_close(packed, alone, rtol=1e-12, atol=1e-12)
         direction = torch.randn_like(alone)
         ours, theirs = (torch.autograd.grad(out, parts, direction) for out in (packed, alone))
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("keep", [512, 0])
+def test_a_beginning_that_two_share_stands_in_the_row_once(keep, monkeypatch):
+    """[five shared, three of its own] and [the five again, four of its own], then one that shares nothing."""
+    monkeypatch.setattr(attention, "KEEP", keep)
+    wholes = [[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 4, 8, 9, 10, 11], [12, 13]]
+    starts, seen = boundaries([8, 4, 2]), boundaries([8, 9, 2])
+    for heads, key_heads, window in HEADS:
+        parts, _ = rows(heads, key_heads, (14,))
+        options = {
+            "cu_seq_lens_q": starts,
+            "cu_seq_lens_k": seen,
+            "key_positions": torch.tensor([place for whole in wholes for place in whole]),
+        }
+        given = [part.transpose(0, 1)[None] for part in parts]
+        row = attention_forward(None, *given, None, scaling=0.3, sliding_window=window + 1 or None, **options)[0][0]
+        alone = [one_by_one([p[whole] for p in parts], boundaries([len(whole)]), 0.3, window) for whole in wholes]
+        alone = torch.cat([alone[0], alone[1][5:], alone[2]])
+        torch.testing.assert_close(row, alone, rtol=1e-12, atol=1e-12)
+        direction = torch.randn_like(alone)
+        ours, theirs = (torch.autograd.grad(out, parts, direction) for out in (row, alone))
         torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
 
 
@@ -67,13 +90,13 @@ def test_the_operator_keeps_torchs_rules_for_operators(lengths, keep, monkeypatc
     """Where several conversations are kept, room is left over whose content means nothing, so torch cannot compare it."""
     monkeypatch.setattr(attention, "KEEP", keep)
     parts, cu_seq_lens = rows(6, 2, lengths, dtype=torch.float32)
-    torch.library.opcheck(segments_attention, (*parts, cu_seq_lens, max(lengths), 0.3, -1))
+    torch.library.opcheck(segments_attention, (*parts, cu_seq_lens, cu_seq_lens, max(lengths), 0.3, -1))
 
 
 def test_its_products_are_counted():
     parts, cu_seq_lens = rows(6, 2)
     with FlopCounterMode(display=False) as counter:
-        segments_attention(*parts, cu_seq_lens, 11, 0.3, -1)[0].sum().backward()
+        segments_attention(*parts, cu_seq_lens, cu_seq_lens, 11, 0.3, -1)[0].sum().backward()
     # Two products forward and four backward, each of 2 * t * t * D per head.
     assert counter.get_total_flops() == 6 * 2 * (5**2 + 1 + 11**2) * 8 * 6
 
@@ -177,13 +200,13 @@ def test_what_it_does_not_do_is_refused():
 def test_torchs_kernel_gets_values_as_wide_as_keys_and_the_heads_that_it_wants(monkeypatch, shares_key_heads):
     """DeepSeek's values are narrower; the kernel itself is a stand-in here, with the rules of the real one."""
 
-    def kernel(query, key, value, starts, _, longest, __, *, scale, window_size, enable_gqa=False):
+    def kernel(query, key, value, starts, seen, _, longest, *, scale, window_size, enable_gqa=False):
         assert query.shape[-1] == key.shape[-1] == value.shape[-1]
         assert enable_gqa == shares_key_heads and (enable_gqa or query.shape[1] == key.shape[1])
-        return segments_attention(query, key, value, starts, longest, scale, window_size[0])[0]
+        return segments_attention(query, key, value, starts, seen, longest, scale, window_size[0])[0]
 
     monkeypatch.setattr(attention, "varlen_attn", kernel)
     monkeypatch.setattr(attention, "_kernel_shares_key_heads", lambda: shares_key_heads)
     (query, key, value), starts = rows(6, 2)
-    found = attention._on_cuda(query, key, value[..., :5], starts, 11, 0.3, -1)
+    found = attention._on_cuda(query, key, value[..., :5], starts, starts, 11, 11, 0.3, -1)
     torch.testing.assert_close(found, one_by_one((query, key, value), starts, 0.3, -1)[..., :5])

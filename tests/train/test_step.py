@@ -42,7 +42,7 @@ def test_the_gradient_does_not_depend_on_how_the_batch_was_cut(tiny_stage):
         packing = cut.pop("packing", True)
         stage = recipe.model_copy(update=cut)
         batches = cutter(stage, processor, packing=packing)(eight)
-        count = sum(batch.num_labels for batch in batches)
+        count = sum(batch.num_losses for batch in batches)
         for batch in batches:
             (losses_of(model, batch.to(torch.device("cpu")), objective_of(stage))[0] / count).backward()
         found = torch.cat([parameter.grad.flatten() for parameter in optimizer.parameters.values()])

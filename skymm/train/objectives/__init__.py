@@ -13,16 +13,19 @@ from skymm.conversation import Conversation
 from skymm.encoded import Encoded
 from skymm.recipe import StageRecipe
 from skymm.train.objectives.answers import Answers
+from skymm.train.objectives.preference import Preference
 from skymm.train.objectives.words import Words
 
 
 class Objective(Protocol):
     """One for each value of `objective`. It travels to data workers by pickle.
 
-    `why_padded`: why conversations cannot stand in one row; None where they can.
+    `why_padded`: why conversations cannot stand in one row; None where they can. `metrics`: what is measured beside the
+    loss; where there is something, answers are compared in pairs, and `losses` has a column for each behind the loss.
     """
 
     why_padded: str | None
+    metrics: tuple[str, ...]
 
     def encode(self, chat: Any, conversation: Conversation) -> list[Encoded]:
         """The segments that are read together, by the model's ChatEncoder. Raises ValueError, BadSample with a reason."""
@@ -35,5 +38,7 @@ class Objective(Protocol):
 
 
 def objective_of(recipe: StageRecipe) -> Objective:
-    """What the recipe asks for."""
+    """What the recipe asks for. Raises ValueError where the objective cannot do what it says."""
+    if recipe.objective == "preference":
+        return Preference.of(recipe)
     return {"answers": Answers(recipe.max_length, recipe.liger), "words": Words()}[recipe.objective]

@@ -18,6 +18,7 @@ class Answers:
 
     max_length: int
     liger: bool = False
+    metrics: ClassVar[tuple[str, ...]] = ()
     why_padded: ClassVar[str | None] = None
 
     def encode(self, chat: Any, conversation: Conversation) -> list[Encoded]:

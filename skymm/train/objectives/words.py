@@ -16,6 +16,7 @@ from skymm.model.loss import words_loss
 class Words:
     """A warm-up for the resampler."""
 
+    metrics: ClassVar[tuple[str, ...]] = ()
     why_padded: ClassVar[str | None] = "the LLM is not run"
 
     def encode(self, chat: Any, conversation: Conversation) -> list[Encoded]:
