@@ -1,22 +1,25 @@
 """What a benchmark is: a declaration and a few small pure functions. Adding one is adding one file and one recipe.
 
-The file lies in `benchmarks/`, carries the benchmark's name and ends with `BENCHMARK = Benchmark(...)`.
+The file lies in `benchmarks/`, carries the benchmark's name and ends with `BENCHMARK = declared(NAME, ...)`; what there is to
+say about it stands in `benchmarks/benchmarks.toml`.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-import pkgutil
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, Literal
 
-from skymm.evaluation import benchmarks
 from skymm.recipe import EvalRecipe
 
 YES_NO = ("yes", "no")
+_BENCHMARKS = "skymm.evaluation.benchmarks"
 Picture = Path | bytes  # an encoded image: a file, or its bytes where a benchmark ships them inside a table
 # Tables that a scorer needs besides the answers, by what they are: labels, objects, ...; "response" is no table but the
 # name of the column with the model's words, for answer files that leave it open.
@@ -149,9 +152,22 @@ def find_image(directory: Path, name: str, benchmark: str) -> Path:
     return path
 
 
-def first_folder(directory: Path, names: Sequence[str]) -> Path:
-    """The first of these folders that is there; the first name where none is."""
-    return next((directory / name for name in names if (directory / name).is_dir()), directory / names[0])
+def picture_folder(recipe: EvalRecipe, *folders: Path) -> Path:
+    """Where the pictures lie: as the recipe says, else the first of these folders that is there, else the first."""
+    if recipe.images:
+        return Path(recipe.images)
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
+def of_split(questions: Sequence[Question], recipe: EvalRecipe, field: str) -> list[Question]:
+    """The questions whose field is the recipe's split; all without one. Raises ValueError naming what there is."""
+    if recipe.split is None:
+        return list(questions)
+    chosen = [question for question in questions if question.fields[field] == recipe.split]
+    if not chosen:
+        there = ", ".join(sorted({question.fields[field] for question in questions}))
+        raise ValueError(f"{recipe.root}: found no questions of split {recipe.split!r}, expected one of {there}")
+    return chosen
 
 
 def once_each(answers: Iterable[Answer], where: str) -> list[Answer]:
@@ -166,9 +182,14 @@ def once_each(answers: Iterable[Answer], where: str) -> list[Answer]:
     return kept
 
 
+@cache
+def _declarations() -> dict[str, dict[str, Any]]:
+    return tomllib.loads((package_files(_BENCHMARKS) / "benchmarks.toml").read_text("utf-8"))
+
+
 def names() -> list[str]:
     """The benchmarks that there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__))
+    return sorted(_declarations())
 
 
 def benchmark(name: str) -> Benchmark:
@@ -179,7 +200,32 @@ def benchmark(name: str) -> Benchmark:
         near = difflib.get_close_matches(plain, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"unknown benchmark {name!r}{hint} There are {', '.join(known)}.")
-    return importlib.import_module(f"{benchmarks.__name__}.{plain}").BENCHMARK
+    module = importlib.import_module(f"{_BENCHMARKS}.{_declarations()[plain].get('file', plain)}")
+    return next(one for one in vars(module).values() if isinstance(one, Benchmark) and one.name == plain)
+
+
+def declared(
+    name: str,
+    *,
+    official: Callable[[Answer], str] | None = None,
+    count: Callable[[Sequence[Answer], Sequence[str]], dict[str, Any]] | None = None,
+    **rules: Any,
+) -> Benchmark:
+    """A benchmark with its words from benchmarks.toml. `rules` are the fields of `Benchmark`.
+
+    `official` reads an answer as the official scorer does: right is what equals the gold. `count` gives the scores of
+    answers by what they were read as, first by the official reading, then by the strict one.
+    """
+    words = {key: tuple(one) if isinstance(one, list) else one for key, one in _declarations()[name].items()}
+    words |= {"metrics": tuple(Metric(**metric) for metric in words["metrics"])}
+    words.pop("file", None)
+    if official is not None:
+        rules.setdefault("right", lambda answer: not answer.failed and official(answer) == answer.question.gold)
+    if official is not None and count is not None:
+        strict = rules["strict"]
+        rules["score"] = lambda answers, files: scored_twice(answers, count, official, strict)
+        rules["strict"] = lambda answer: strict(answer) if answer.question.choices else None
+    return Benchmark(name=name, **words, **rules)
 
 
 def scored_twice(
@@ -189,11 +235,21 @@ def scored_twice(
     strict: Callable[[Answer], str],
 ) -> dict[str, Any]:
     """`count`'s scores of what answers say by the official reading; under "strict" those of the strict reading, with the
-    share of "unknown".
+    share of "unknown". An official reading knows no such share, and where there is no answer it has nothing to read.
     """
     said = list(map(strict, answers))
+    read = ["unknown" if answer.failed else official(answer) for answer in answers]
     unknown = said.count("unknown") / max(1, len(answers))
-    return {**count(answers, list(map(official, answers))), "strict": {**count(answers, said), "unknown": unknown}}
+    return {**without_unknown(count(answers, read)), "strict": {**count(answers, said), "unknown": unknown}}
+
+
+def without_unknown(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The same numbers without `unknown`, which belongs to the strict reading."""
+    return {
+        name: without_unknown(value) if isinstance(value, Mapping) else value
+        for name, value in scores.items()
+        if name != "unknown"
+    }
 
 
 def covered_scores(

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question, find_image
+from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Files, Question, declared, find_image, picture_folder
 from skymm.evaluation.reading.rows import join, read_answers, together
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
@@ -50,7 +50,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
     root = Path(recipe.root)
     queries = _found(root, "query_all.json") if root.is_dir() else root
     labels = Path(recipe.files["labels"]) if "labels" in recipe.files else _found(queries.parent, "annotations.json", 2)
-    pictures = Path(recipe.images) if recipe.images else root / "image" if (root / "image").is_dir() else root
+    pictures = picture_folder(recipe, root / "image", root)
     annotations = _annotations(labels)
     wanted = None if recipe.split == "discriminative" else recipe.split
     questions = []
@@ -70,8 +70,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
 def _found(directory: Path, name: str, up: int = 0) -> Path:
     """A file below a directory, or below one of those that it lies in."""
     for place in [directory, *directory.absolute().parents][: up + 1]:
-        path = _below(place, name)
-        if path:
+        if path := _below(place, name):
             return path
     raise ValueError(f"{directory}: found no {name}, expected the data directory of AMBER's repository")
 
@@ -135,77 +134,73 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     official: Said = Counter()
     strictly: Said = Counter()
     for answer in answers:
-        question, response = answer.question, answer.response
-        official[question.fields["kind"], question.gold, parse_official(response)] += 1
-        strictly[question.fields["kind"], question.gold, yes_no(response, question.text)] += 1
-    types = {name: _official(official, *parts) for name, parts in _TYPES.items()}
-    *_, other, total = _counts(official, _TYPES[""][0])
-    strict_types = {name: _strict(strictly, kinds) for name, (kinds, _) in _TYPES.items()}
+        kind, gold = answer.question.fields["kind"], answer.question.gold
+        official[kind, gold, parse_official(answer.response)] += 1
+        strictly[kind, gold, strict(answer)] += 1
+    types = {name: _official(_counts(official, kinds), extra) for name, (kinds, extra) in _TYPES.items()}
+    strict_types = {name: _strict(_counts(strictly, kinds)) for name, (kinds, _) in _TYPES.items()}
+    counts = _counts(official, _TYPES[""][0])
     return {
         **types.pop(""),
         "types": types,
-        "other": other / max(1, total),
+        "other": counts.neither / max(1, counts.total),
         "strict": {**strict_types.pop(""), "types": strict_types},
     }
+
+
+def strict(answer: Answer) -> str:
+    return yes_no(answer.response, answer.question.text)
 
 
 Said = Counter[tuple[str, str, str]]  # kind of question, truth, answer -> how often
 
 
-def _official(rows: Said, kinds: Sequence[str], in_denominator: float) -> dict[str, Any]:
-    right, found, said_no, truly_no, _, total = _counts(rows, kinds)
-    if not total:
-        return {**dict.fromkeys(("acc", "precision", "recall", "f1")), "num_questions": 0}
-    precision, recall = found / (said_no + _FROM), found / (truly_no + _FROM)
-    p, r = round(precision * 100, 1) / 100, round(recall * 100, 1) / 100
-    f1 = 2 * p * r / (p + r + in_denominator)
-    return {"acc": right / (total + _FROM), "precision": precision, "recall": recall, "f1": f1, "num_questions": total}
+class _Counts(NamedTuple):
+    right: int
+    found: int  # No that is right
+    said_no: int
+    truly_no: int
+    neither: int  # answers that are no yes and no no
+    total: int
 
 
-def _strict(rows: Said, kinds: Sequence[str]) -> dict[str, Any]:
-    right, found, said_no, truly_no, unknown, total = _counts(rows, kinds)
-    return {
-        "acc": right / max(1, total),
-        "precision": found / max(1, said_no),
-        "recall": found / max(1, truly_no),
-        "f1": 2 * found / max(1, said_no + truly_no),
-        "num_questions": total,
-        "unknown": unknown / max(1, total),
-    }
-
-
-def _counts(rows: Said, kinds: Sequence[str]) -> tuple[int, int, int, int, int, int]:
-    """Right answers, right ones of No, answers of No, truths of no, answers that say neither, all."""
+def _counts(rows: Said, kinds: Sequence[str]) -> _Counts:
     chosen = [(truth, said, number) for (kind, truth, said), number in rows.items() if kind in kinds]
-    return (
-        sum(number for truth, said, number in chosen if truth == said),
-        sum(number for truth, said, number in chosen if truth == said == "no"),
-        sum(number for _, said, number in chosen if said == "no"),
-        sum(number for truth, _, number in chosen if truth == "no"),
-        sum(number for _, said, number in chosen if said not in YES_NO),
-        sum(number for *_, number in chosen),
+    return _Counts(
+        right=sum(number for truth, said, number in chosen if truth == said),
+        found=sum(number for truth, said, number in chosen if truth == said == "no"),
+        said_no=sum(number for _, said, number in chosen if said == "no"),
+        truly_no=sum(number for truth, _, number in chosen if truth == "no"),
+        neither=sum(number for _, said, number in chosen if said not in YES_NO),
+        total=sum(number for *_, number in chosen),
     )
 
 
-BENCHMARK = Benchmark(
-    name="amber",
-    title="AMBER: existence, attributes and relations",
-    size="14216 yes/no questions, 1004 images",
-    licence="Apache-2.0, images as their sources have it",
-    download="github.com/junyangwang0410/AMBER: data/, and the images from the link in its README",
-    layout="the repository: data/query/query_all.json, data/annotations.json, image/AMBER_1.jpg ...",
+def _official(of: _Counts, in_denominator: float) -> dict[str, Any]:
+    if not of.total:
+        return {**dict.fromkeys(("acc", "precision", "recall", "f1")), "num_questions": 0}
+    precision, recall = of.found / (of.said_no + _FROM), of.found / (of.truly_no + _FROM)
+    p, r = round(precision * 100, 1) / 100, round(recall * 100, 1) / 100
+    f1, acc = 2 * p * r / (p + r + in_denominator), of.right / (of.total + _FROM)
+    return {"acc": acc, "precision": precision, "recall": recall, "f1": f1, "num_questions": of.total}
+
+
+def _strict(of: _Counts) -> dict[str, Any]:
+    return {
+        "acc": of.right / max(1, of.total),
+        "precision": of.found / max(1, of.said_no),
+        "recall": of.found / max(1, of.truly_no),
+        "f1": 2 * of.found / max(1, of.said_no + of.truly_no),
+        "num_questions": of.total,
+        "unknown": of.neither / max(1, of.total),
+    }
+
+
+BENCHMARK = declared(
+    "amber",
     load=load,
     read=read,
     score=score,
-    metrics=(
-        Metric("f1", "F1 of No"),
-        Metric("acc", "accuracy"),
-        Metric("precision", "precision of No"),
-        Metric("recall", "recall of No"),
-    ),
-    right=lambda answer: parse_official(answer.response) == answer.question.gold,
-    strict=lambda answer: yes_no(answer.response, answer.question.text),
-    tables=("types",),
-    sizes={"": 14216},
-    strata="kind",
+    official=lambda answer: parse_official(answer.response),
+    strict=strict,
 )

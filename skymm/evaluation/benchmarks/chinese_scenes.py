@@ -12,12 +12,11 @@ strict bilingual reading IS the official one here, and `strict` repeats it with 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, find_image
+from skymm.evaluation.benchmark import Answer, Question, declared, find_image, picture_folder
 from skymm.evaluation.kits.chinese_scenes import scenes as kit
 from skymm.evaluation.reading.letters import option_letter
 from skymm.recipe import EvalRecipe
@@ -38,7 +37,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
     if recipe.split is not None and recipe.split not in kit.FAMILIES:
         raise ValueError(f"chinese_scenes: found split {recipe.split!r}, expected one of {', '.join(kit.FAMILIES)}")
     root = kit.build(recipe.root)
-    pictures = Path(recipe.images) if recipe.images else root / kit.PICTURES
+    pictures = picture_folder(recipe, root / kit.PICTURES)
     return [
         Question(
             row["id"],
@@ -143,14 +142,10 @@ def _gold(question: Question) -> str:
     return "right" if question.fields["form"] == "short" else question.gold
 
 
-def right(answer: Answer) -> bool:
-    return said(answer) == _gold(answer.question)
-
-
 # --- scores -------------------------------------------------------------------------------------------------------------
 
 
-def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+def count(answers: Sequence[Answer], verdicts: Sequence[str]) -> dict[str, Any]:
     """Scores as plain JSON types; None where there is nothing to divide by.
 
     `acc` is the share of all answers that are right, `yes_ratio` the share of yes among the answers to yes/no questions
@@ -159,11 +154,6 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     `scripts` covers the pictures with characters ("both": the same in simplified and traditional). `strict` has the same
     with `unknown`, the share of answers that say nothing readable.
     """
-    scores = _score(answers, list(map(said, answers)))
-    return {**_without_unknown(scores), "strict": scores}
-
-
-def _score(answers: Sequence[Answer], verdicts: Sequence[str]) -> dict[str, Any]:
     rows = [_Row(answer, verdict) for answer, verdict in zip(answers, verdicts)]
     gap, num_twins = _gap(rows)
     return {
@@ -213,37 +203,11 @@ def _gap(rows: Sequence[_Row]) -> tuple[float | None, int]:
     return (sum(both) / len(both) if both else None), len(both)
 
 
-def _without_unknown(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """The same numbers without `unknown`, which belongs to the strict reading."""
-    return {
-        name: _without_unknown(value) if isinstance(value, Mapping) else value
-        for name, value in scores.items()
-        if name != "unknown"
-    }
-
-
-def strict(answer: Answer) -> str | None:
-    return said(answer) if answer.question.choices else None
-
-
-BENCHMARK = Benchmark(
-    name="chinese_scenes",
-    title="Chinese scenes: reading, prices, both scripts and culture, every question in Chinese and English",
-    size="2308 questions, 249 pictures",
-    licence="made here; emoji Twemoji CC-BY 4.0 and OpenMoji CC-BY-SA 4.0, fonts Noto OFL 1.1",
-    download="nothing: it is made on this machine in seconds, from packages that skymm installs",
-    layout="nothing at first; then manifest.json, questions.jsonl and pictures/",
+BENCHMARK = declared(
+    "chinese_scenes",
     load=load,
-    score=score,
-    metrics=(
-        Metric("acc", "accuracy"),
-        Metric("languages.zh.acc", "in Chinese"),
-        Metric("languages.en.acc", "in English"),
-        Metric("gap", "Chinese less English"),
-        Metric("yes_ratio", "says yes"),
-    ),
-    right=right,
-    strict=strict,
-    tables=("languages", "kinds", "forms", "scripts"),
-    strata="family",
+    count=count,
+    official=said,
+    right=lambda answer: said(answer) == _gold(answer.question),
+    strict=said,
 )

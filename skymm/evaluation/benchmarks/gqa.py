@@ -8,22 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import (
-    YES_NO,
-    Answer,
-    Answers,
-    Benchmark,
-    Files,
-    Metric,
-    Question,
-    find_image,
-    scored_twice,
-)
-from skymm.evaluation.reading.rows import join, read_answers, tables_below, tallies, together, totals
+from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Files, Question, declared, find_image, picture_folder
+from skymm.evaluation.reading.rows import join, read_answers, tables_below, tallies, tally, together
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_entries
 from skymm.text import normalise
@@ -35,36 +26,25 @@ ENTRIES = "a question under every id, as GQA ships them"
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
-    """The balanced questions of a file {id: {question, imageId, answer, ...}}: official accuracy is over these.
-
-    Pictures are `recipe.images`/ID.jpg (default: root's directory, `images/`). Raises ValueError naming the question.
+    """The balanced questions of a file {id: {question, imageId, answer, ...}}: official accuracy is over these. `split`:
+    testdev, val. Pictures are `images`/ID.jpg. Raises ValueError naming the question.
     """
-    path = _questions_file(Path(recipe.root), recipe.split)
-    directory = Path(recipe.images) if recipe.images else path.parent / "images"
-    return together(
-        _question(name, entry, f"{path}, {name}", (find_image(directory, _image(entry, str(path)), "GQA"),))
-        for name, entry in read_entries(path, ENTRIES).items()
-        if entry.get("isBalanced", True)
-    )
+    root = Path(recipe.root)
+    path = tables_below(root, f"{recipe.split or 'testdev'}_balanced_questions.json")[0]
+    directory = picture_folder(recipe, path.parent / "images")
+    questions = []
+    for name, entry in read_entries(path, ENTRIES).items():
+        if entry.get("isBalanced", True):
+            question = _question(name, entry, f"{path}, {name}")
+            questions.append(replace(question, images=(find_image(directory, question.cluster, "GQA"),)))
+    return together(questions)
 
 
-def _questions_file(root: Path, split: str | None) -> Path:
-    if root.is_file():
-        return root
-    wanted = f"{split or 'testdev'}_balanced_questions.json"
-    return tables_below(root, wanted)[0]
-
-
-def _question(name: str, entry: dict[str, Any], where: str, images: tuple[Path, ...] = ()) -> Question:
-    gold = str(column(entry, where, "answer"))
+def _question(name: str, entry: dict[str, Any], where: str) -> Question:
+    text, gold, image = (str(column(entry, where, key)) for key in ("question", "answer", "imageId"))
     types = entry.get("types") or {}
     fields = {kind: str(types.get(kind) or "") for kind in ("structural", "semantic")}
-    text, choices = str(column(entry, where, "question")), YES_NO if gold in YES_NO else ()
-    return Question(name, text, gold, _image(entry, where), images, choices, fields)
-
-
-def _image(entry: dict[str, Any], where: str) -> str:
-    return f"{column(entry, where, 'imageId')}.jpg"
+    return Question(name, text, gold, f"{image}.jpg", (), YES_NO if gold in YES_NO else (), fields)
 
 
 def read(paths: Sequence[Path], files: Files) -> Answers:
@@ -101,40 +81,21 @@ def _plain(text: str) -> str:
     return _AROUND.sub("", normalise(without_thoughts(text)).lower())
 
 
-def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+def count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     """`accuracy`, `correct`, `total`; where the official fields are there, `binary` and `open` accuracy (open: structural
-    type "query"), and `structural` and `semantic` types with correct, total and acc each.
+    type "query"), and the same of `structural` and `semantic` types.
     """
-    return scored_twice(answers, _score, official, strict)
-
-
-def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     rows = [(answer.question.fields, one == answer.question.gold) for answer, one in zip(answers, said)]
     structural = tallies((of["structural"], right) for of, right in rows)
     kinds = tallies(
         ("open" if of["structural"] == "query" else "binary" if of["structural"] else "", right) for of, right in rows
     )
     return {
-        **totals([right for _, right in rows]),
-        **{kind: counts["acc"] for kind, counts in kinds.items()},
+        **tally([right for _, right in rows]),
+        **{kind: counts["accuracy"] for kind, counts in kinds.items()},
         "structural": structural,
         "semantic": tallies((of["semantic"], right) for of, right in rows),
     }
 
 
-BENCHMARK = Benchmark(
-    name="gqa",
-    title="GQA: composed questions about real scenes",
-    size="testdev, balanced: 12578 questions, 398 images",
-    licence="CC BY 4.0",
-    download="cs.stanford.edu/people/dorarad/gqa/download.html (questions1.2.zip, images.zip)",
-    layout="testdev_balanced_questions.json, with `images` in the recipe for the directory of pictures",
-    load=load,
-    score=score,
-    read=read,
-    metrics=(Metric("accuracy", "accuracy"), Metric("binary", "yes/no and choices"), Metric("open", "open")),
-    right=lambda answer: official(answer) == answer.question.gold,
-    strict=lambda answer: strict(answer) if answer.question.gold in YES_NO else None,
-    tables=("structural", "semantic"),
-    sizes={"": 12578},
-)
+BENCHMARK = declared("gqa", load=load, read=read, official=official, strict=strict, count=count)

@@ -18,23 +18,23 @@ from skymm.evaluation.benchmark import (
     YES_NO,
     Answer,
     Answers,
-    Benchmark,
     Files,
-    Metric,
     Question,
+    declared,
     find_image,
+    of_split,
     once_each,
+    picture_folder,
     scored_twice,
 )
-from skymm.evaluation.reading.rows import ENDINGS, Given, given_of, join, refuse_labels, rows_of, tables_below, tally
+from skymm.evaluation.reading.rows import ENDINGS, Given, given_of, join, refuse_labels, rows_of, tables_below
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
 from skymm.verdict import yes_no
 
 TABLE = "HallusionBench.json"
 _KEYS = ("category", "subcategory", "set_id", "figure_id", "question_id", "visual_input")
-_GOLD = {"1": "yes", "0": "no"}
-_NUMBER = {"yes": "1", "no": "0"}
+_GOLD = {"1": "yes", "0": "no", "yes": "yes", "no": "no"}
 _FIRST_WORD = re.compile(r"\W*(yes|no)\b", re.I)
 
 Row = Mapping[str, Any]
@@ -46,19 +46,14 @@ def load(recipe: EvalRecipe) -> list[Question]:
     """
     root = Path(recipe.root)
     table = root / TABLE if root.is_dir() else root
-    directory = root if root.is_dir() else root.parent
-    unpacked = directory / "hallusion_bench"
-    pictures = Path(recipe.images) if recipe.images else unpacked if unpacked.is_dir() else directory
-    rows = [row for row in read_rows(table) if recipe.split in (None, row.get("category"))]
-    if not rows:
-        raise ValueError(f"{table}: found no questions of split {recipe.split!r}, expected VD or VS")
-    return [_question(row, str(table), pictures) for row in rows]
+    pictures = picture_folder(recipe, table.parent / "hallusion_bench", table.parent)
+    return of_split([_question(row, str(table), pictures) for row in read_rows(table)], recipe, "category")
 
 
 def _question(row: Row, where: str, pictures: Path | None = None) -> Question:
     fields = {key: str(column(dict(row), where, key)) for key in _KEYS}
     name = "_".join(fields[key] for key in _KEYS[:5])
-    gold = _GOLD.get(str(row.get("gt_answer")).strip())
+    gold = _GOLD.get(str(row.get("gt_answer")).strip().lower())
     if gold is None:
         raise ValueError(
             f"{where}: {name} has gt_answer {row.get('gt_answer')!r}, expected 0 or 1; give --labels {TABLE}"
@@ -85,9 +80,7 @@ def read(paths: Sequence[Path], files: Files) -> Answers:
     if "labels" in files:
         asked = [(_named(row), _question(row, str(files["labels"]))) for row in read_rows(files["labels"])]
         return join(given, asked, [("name",)], files["labels"], files, _judged)
-    questions = [
-        _question({**one.row, "gt_answer": _NUMBER.get(one.gold.lower(), one.gold)}, one.where) for one in given
-    ]
+    questions = [_question({**one.row, "gt_answer": one.gold}, one.where) for one in given]
     answers = [_judged(one, question) for one, question in zip(given, questions)]
     if given and not any("verdict" in answer.question.fields for answer in answers):
         refuse_labels(answers, str(paths[0]), given[0].column, files)
@@ -161,7 +154,7 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     all_judged = judged == len(answers) > 0
     return {
         **scored_twice(answers, _score, official, strict),
-        "unclear": list(map(official, answers)).count("unknown") / max(1, len(answers)),
+        "unclear": sum(official(answer) == "unknown" for answer in answers) / max(1, len(answers)),
         "judged": judged,
         "note": "verdicts of a judge" if all_judged else "read by rule where no judge was asked",
     }
@@ -214,27 +207,15 @@ def _grouped(rows: Iterable[tuple[Question, bool]], key: Callable[[Question], Ha
 
 
 def _share(values: Iterable[bool]) -> float:
-    return tally(list(values))["acc"]
+    values = list(values)
+    return sum(values) / max(1, len(values))
 
 
-BENCHMARK = Benchmark(
-    name="hallusionbench",
-    title="HallusionBench: the same questions about figures and their edited twins",
-    size="1129 questions, 346 figures",
-    licence="BSD-3-Clause",
-    download="github.com/tianyi-lab/HallusionBench: HallusionBench.json, and hallusion_bench.zip from its README",
-    layout="HallusionBench.json and the unpacked hallusion_bench/ (VD/..., VS/...)",
+BENCHMARK = declared(
+    "hallusionbench",
     load=load,
     read=read,
     score=score,
-    metrics=(
-        Metric("a_acc", "all questions"),
-        Metric("q_acc", "question pairs"),
-        Metric("f_acc", "figures"),
-    ),
     right=lambda answer: _right(answer.question, official(answer)),
     strict=strict,
-    tables=("categories",),
-    sizes={"": 1129},
-    strata="category",
 )

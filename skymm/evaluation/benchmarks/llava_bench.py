@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Judge, Metric, Question, find_image, once_each
+from skymm.evaluation.benchmark import Answer, Files, Judge, Question, declared, find_image, once_each, picture_folder
 from skymm.evaluation.judge import Grade, fill, grades_of, note_on, own_prompt
 from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
@@ -34,7 +34,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
     named = {name: Path(path) for name, path in recipe.files.items()}
     references = _by(named.get("reference", root / "answers_gpt4.jsonl"), "question_id", "text")
     contexts = _by(named.get("context", root / "context.jsonl"), "image", "caption")
-    directory = Path(recipe.images) if recipe.images else root / "images"
+    directory = picture_folder(recipe, root / "images")
     questions = []
     for number, row in enumerate(read_rows(root / "questions.jsonl"), 1):
         where = f"{root / 'questions.jsonl'}, line {number}"
@@ -150,19 +150,4 @@ def _relative(grades: Sequence[Grade]) -> dict[str, Any]:
     return {"score": relative, "reference": reference, "model": model, "graded": len(grades)}
 
 
-BENCHMARK = Benchmark(
-    name="llava_bench",
-    title="LLaVA-Bench (In-the-Wild): free answers, graded by a judge",
-    size="60 questions, 24 images",
-    licence="see its page; images belong to their authors",
-    download="huggingface.co/datasets/liuhaotian/llava-bench-in-the-wild",
-    layout="questions.jsonl, answers_gpt4.jsonl, context.jsonl, images/",
-    load=load,
-    score=score,
-    judge=judge,
-    read=read,
-    metrics=(Metric("score", "percent of the reference", "points"),),
-    tables=("categories",),
-    sizes={"": 60},
-    strata="category",
-)
+BENCHMARK = declared("llava_bench", load=load, read=read, score=score, judge=judge)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Judge, Metric, Question, find_image, once_each
+from skymm.evaluation.benchmark import Answer, Files, Judge, Question, declared, find_image, once_each, picture_folder
 from skymm.evaluation.judge import Grade, fill, grades_of, note_on, own_prompt
 from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
@@ -29,7 +29,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
     """The questions of mm-vet.json in root, with `images/`. Raises ValueError for pictures that are not there."""
     root = Path(recipe.root)
     path = root if root.is_file() else root / "mm-vet.json"
-    directory = Path(recipe.images) if recipe.images else path.parent / "images"
+    directory = picture_folder(recipe, path.parent / "images")
     questions = []
     for name, entry in read_entries(path, ENTRIES).items():
         where = f"{path}, {name}"
@@ -128,18 +128,4 @@ def _by(
     return {name: {"score": _points(found[name]), "total": len(found[name])} for name in order}
 
 
-BENCHMARK = Benchmark(
-    name="mm_vet",
-    title="MM-Vet: several capabilities at once, graded by a judge",
-    size="218 questions, 200 images",
-    licence="see the repository; images as their sources have it",
-    download="github.com/yuweihao/MM-Vet (mm-vet.zip)",
-    layout="mm-vet.json and images/",
-    load=load,
-    score=score,
-    judge=judge,
-    read=read,
-    metrics=(Metric("score", "mean grade", "points"),),
-    tables=("capabilities", "integrations"),
-    sizes={"": 218},
-)
+BENCHMARK = declared("mm_vet", load=load, read=read, score=score, judge=judge)

@@ -10,19 +10,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Answers, Benchmark, Files, Metric, Question, scored_twice
+from skymm.evaluation.benchmark import Answer, Answers, Files, Question, declared, of_split, scored_twice
 from skymm.evaluation.reading.letters import official_mmbench, option_letter
 from skymm.evaluation.reading.rows import (
     Row,
-    is_empty,
     number_of,
     option_lines,
     options_of,
-    pictures_of,
+    pictured_rows,
     read_answers,
     read_by_id,
-    rows_of,
     tables_below,
+    texts_of,
     together,
 )
 from skymm.recipe import EvalRecipe
@@ -45,32 +44,21 @@ def load(recipe: EvalRecipe) -> list[Question]:
     """
     questions = []
     for path in tables_below(recipe.root, ".tsv"):
-        rows = rows_of(path)
-        if not all({"index", "question", "image"} <= row.keys() for row in rows):
-            raise ValueError(f"{path}: found fields {sorted(rows[0])}, expected index, question and image among them")
-        languages = [language_of(str(row["question"])) for row in rows]
+        rows = list(pictured_rows(path, "index", "question", "image"))
+        languages = [language_of(str(row["question"])) for row, *_ in rows]
         instruction = INSTRUCTIONS[max(("en", "zh"), key=languages.count)]
-        for number, (row, picture) in enumerate(zip(rows, pictures_of(rows, str(path))), 1):
-            question = _question(row, f"{path}, row {number}", instruction, (picture,))
-            if recipe.split in (None, question.fields["split"]):
-                questions.append(question)
-    if not questions:
-        raise ValueError(f"{recipe.root}: found no questions of split {recipe.split!r}")
-    return together(questions)
+        questions += [_question(row, where, instruction, picture) for row, where, picture in rows]
+    return together(of_split(questions, recipe, "split"))
 
 
-def _question(row: Row, where: str, instruction: str = "", images: tuple[bytes, ...] = ()) -> Question:
-    index = number_of(row, where)
-    options = options_of(row)
-    gold = "" if is_empty(row.get("answer")) else str(row["answer"]).strip()
+def _question(row: Row, where: str, instruction: str = "", *images: bytes) -> Question:
+    index, options, texts = number_of(row, where), options_of(row), texts_of(row, "answer", "hint")
     if len(options) < 2:
         raise ValueError(f"{where}: found options {options}, expected columns A, B, ... with at least two")
-    fields = {name: "" if is_empty(row.get(name)) else str(row[name]) for name in ("category", "l2_category", "split")}
     group = number_of({"index": row["g_index"]}, where) if "g_index" in row else index % ROTATION
-    hint = "" if is_empty(row.get("hint")) else str(row["hint"])
-    text = "\n".join(filter(None, [hint, str(row.get("question", "")), option_lines(options), instruction]))
-    known = {**fields, "index": index, "options": options}
-    return Question(str(index), text, gold, str(group), images, tuple(options), known)
+    text = "\n".join(filter(None, [texts["hint"], str(row.get("question", "")), option_lines(options), instruction]))
+    fields = {**texts_of(row, "category", "l2_category", "split"), "index": index, "options": options}
+    return Question(str(index), text, texts["answer"].strip(), str(group), images, tuple(options), fields)
 
 
 def read(paths: Sequence[Path], files: Files) -> Answers:
@@ -105,6 +93,10 @@ def strict(answer: Answer) -> str:
     return option_letter(answer.response, answer.question.fields["options"])
 
 
+def right(answer: Answer) -> bool | None:
+    return official(answer) == answer.question.gold if answer.question.gold else None
+
+
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     """`circular`: share of the groups asked in every rotation (`complete`) that are right in each, None where there is none;
     `vanilla`: share of questions right as they stand (index below 10^6); `groups`: how many groups. The same for every
@@ -118,10 +110,10 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
             f"{len(hidden)} questions ({hidden[0]} first) have no right answer in their table, expected one for each; "
             "score the dev split, submit the test split to the server, or give the answers with --labels"
         )
-    return scored_twice(answers, _score, official, strict)
+    return scored_twice(answers, _count, official, strict)
 
 
-def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
+def _count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     groups: dict[str, list[tuple[Answer, bool]]] = {}
     for answer, one in zip(answers, said):
         groups.setdefault(answer.question.cluster, []).append((answer, one == answer.question.gold))
@@ -156,19 +148,4 @@ def _shares(groups: Groups) -> dict[str, Any]:
     }
 
 
-BENCHMARK = Benchmark(
-    name="mmbench",
-    title="MMBench: options in every rotation, 20 abilities; also MMBench-CN and CCBench",
-    size="dev: 1164 questions in 4329 rotations (MMBench_DEV_EN, MMBench_DEV_CN); CCBench: 510 questions",
-    licence="Apache-2.0 (annotations); images as their sources have it",
-    download="opencompass.openxlab.space/utils/VLMEval/MMBench_DEV_EN.tsv, MMBench_DEV_CN.tsv, CCBench.tsv",
-    layout="the TSV file, or a directory with it",
-    load=load,
-    score=score,
-    read=read,
-    metrics=(Metric("circular", "right in every rotation"), Metric("vanilla", "right as asked first")),
-    right=lambda answer: official(answer) == answer.question.gold if answer.question.gold else None,
-    strict=strict,
-    tables=("abilities", "categories"),
-    strata="category",
-)
+BENCHMARK = declared("mmbench", load=load, read=read, score=score, right=right, strict=strict)

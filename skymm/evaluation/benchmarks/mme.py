@@ -7,12 +7,12 @@ that the same result files give the same digits. Beside them stands a strict rea
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Benchmark, Files, Metric, Question
+from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Files, Question, declared
 from skymm.evaluation.reading.rows import Given, join, read_answers, refuse_labels, with_own_labels
 from skymm.recipe import EvalRecipe
 from skymm.tables import read_text
@@ -56,20 +56,17 @@ def _load_subtask(directory: Path, subtask: str) -> list[Question]:
         return []
     files = sorted(path for path in folders[0].rglob("*") if path.is_file() and not path.name.startswith("."))
     images: dict[str, Path] = {}
-    for path in files:
-        if path.suffix.lower() in _IMAGE_SUFFIXES:
-            if path.stem in images:
-                raise ValueError(f"{path} and {images[path.stem]}: expected one image of a name in a subtask")
-            images[path.stem] = path
+    for path in (path for path in files if path.suffix.lower() in _IMAGE_SUFFIXES):
+        if path.stem in images:
+            raise ValueError(f"{path} and {images[path.stem]}: expected one image of a name in a subtask")
+        images[path.stem] = path
     questions = []
-    for path in files:
-        if path.suffix.lower() != ".txt":
-            continue
+    for path in (path for path in files if path.suffix.lower() == ".txt"):
         if path.stem not in images:
             raise ValueError(f"{path}: no image of this name in {folders[0]}; is the download complete?")
         image = images[path.stem]
+        cluster, fields = f"{subtask}/{image.name}", {"subtask": subtask, "image": image.name}
         for number, (question, gold) in enumerate(_read_questions(path), 1):
-            cluster, fields = f"{subtask}/{image.name}", {"subtask": subtask, "image": image.name}
             questions.append(Question(f"{cluster}/{number}", question, gold, cluster, (image,), YES_NO, fields))
     if not questions:
         raise ValueError(f"{folders[0]}: found no questions, expected a .txt of two lines for each image")
@@ -82,8 +79,8 @@ def _read_questions(path: Path) -> list[tuple[str, str]]:
         raise ValueError(f"{path}: found {len(lines)} lines, expected 2 questions about the image")
     pairs = []
     for number, line in lines:
-        question, tab, answer = line.strip().rpartition("\t")
-        if not tab or answer.strip().lower() not in _GOLD:
+        question, _, answer = line.strip().rpartition("\t")
+        if answer.strip().lower() not in _GOLD:
             raise ValueError(f"{path}, line {number}: found {line!r}, expected 'question TAB Yes' or 'question TAB No'")
         pairs.append((question.strip(), _GOLD[answer.strip().lower()]))
     return pairs
@@ -111,12 +108,12 @@ def write_results(answers: Iterable[Answer], directory: str | Path) -> list[Path
 
     Tabs and line ends inside a field become one space each: lines stay whole and keep their official reading.
     """
-    directory = Path(directory)
+    directory, answers = Path(directory), list(answers)
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
-    for subtask, rows in _by_subtask(answers).items():
+    for subtask, pairs in _pairs(answers).items():
         lines = []
-        for row in (row for pair in rows.values() for row in pair):
+        for row in (answers[place] for pair in pairs.values() for place in pair):
             question = row.question
             fields = (question.fields["image"], question.text, question.gold.capitalize(), row.response)
             lines.append("\t".join(re.sub(r"[\t\r\n]", " ", field) for field in fields) + "\n")
@@ -217,86 +214,76 @@ def _read_subtask(path: Path, template: bool = True) -> list[tuple[Question, str
     return answers
 
 
-def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+def strict(answer: Answer) -> str:
+    return yes_no(answer.response, answer.question.text)
+
+
+Pairs = Mapping[str, Mapping[str, Sequence[int]]]  # subtask -> image -> the places of its two answers
+
+
+def _pairs(answers: Sequence[Answer]) -> Pairs:
+    """In the official order: the order in which floats are summed is part of the last digit."""
+    found: dict[str, dict[str, list[int]]] = {subtask: {} for subtask in SUBTASKS}
+    for place, answer in enumerate(answers):
+        found[answer.question.fields["subtask"]].setdefault(answer.question.cluster, []).append(place)
+    for image, pair in ((image, pair) for images in found.values() for image, pair in images.items()):
+        if len(pair) > 2:
+            raise ValueError(f"MME {image}: found {len(pair)} answers, expected 2; is a question asked twice?")
+    whole = {name: {image: pair for image, pair in images.items() if len(pair) == 2} for name, images in found.items()}
+    return {subtask: images for subtask, images in whole.items() if images}
+
+
+def count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     """Scores as plain JSON types.
 
     `perception` (of 2000) and `cognition` (of 800) sum the subtasks that are there; None where there is none. `missing`
     names the others: a sum over fewer subtasks is not comparable. `subtasks.NAME` has `score` (of 200: 100 acc + 100
     acc_plus), `acc`, `acc_plus` (share of images with both answers right), `other` (answers that are neither yes nor
     no: wrong, and left out of `precision` and `recall`, whose positive class is yes), `num_questions`, `num_images`,
-    `num_yes` and `yes_ratio` (predicted yes among all questions). `strict` has the same from the strict bilingual
-    reading; there `unknown` is the share of answers that say neither.
+    `num_yes` and `yes_ratio` (predicted yes among all questions); by the strict reading also `unknown`, the share of
+    answers that say neither.
 
     An image with one answer only is left out, and `incomplete` counts these. Raises ValueError for more than two.
     """
-    subtasks = _by_subtask(answers)
-    incomplete = len(answers) - sum(len(pair) for images in subtasks.values() for pair in images.values())
-    official = _score_with(subtasks, lambda answer: parse_official(answer.response))
-    strict = _score_with(subtasks, _strict)
-    strict["unknown"] = strict.pop("other_ratio")
-    del official["other_ratio"]
-    for scores in strict["subtasks"].values():
-        scores["unknown"] = scores.pop("other") / scores["num_questions"]
-    missing = [subtask for subtask in SUBTASKS if subtask not in subtasks]
-    halves = {"incomplete": incomplete} if incomplete else {}
-    return {**official, "missing": missing, **halves, "strict": strict}
-
-
-def _strict(answer: Answer) -> str:
-    return yes_no(answer.response, answer.question.text)
-
-
-Subtasks = Mapping[str, Mapping[str, Sequence[Answer]]]  # subtask -> image -> its two answers
-
-
-def _by_subtask(answers: Iterable[Answer]) -> Subtasks:
-    """In the official order: the order in which floats are summed is part of the last digit."""
-    found: dict[str, dict[str, list[Answer]]] = {subtask: {} for subtask in SUBTASKS}
-    for answer in answers:
-        found[answer.question.fields["subtask"]].setdefault(answer.question.cluster, []).append(answer)
-    for images in found.values():
-        for image, pair in images.items():
-            if len(pair) > 2:
-                raise ValueError(f"MME {image}: found {len(pair)} answers, expected 2; is a question asked twice?")
-    whole = {
-        subtask: {image: pair for image, pair in images.items() if len(pair) == 2} for subtask, images in found.items()
+    subtasks = _pairs(answers)
+    scored = {
+        name: _count_subtask(
+            [[(answers[place].question.gold, said[place]) for place in pair] for pair in pairs.values()]
+        )
+        for name, pairs in subtasks.items()
     }
-    return {subtask: images for subtask, images in whole.items() if images}
-
-
-def _score_with(subtasks: Subtasks, reading: Callable[[Answer], str]) -> dict[str, Any]:
-    scored = {name: _score_subtask(images, reading) for name, images in subtasks.items()}
-    num_questions = sum(scores["num_questions"] for scores in scored.values())
+    num_questions = sum(one["num_questions"] for one in scored.values())
+    incomplete = len(answers) - num_questions
 
     def total(names: Sequence[str]) -> float | None:
         present = [scored[name]["score"] for name in names if name in scored]
         return sum(present) if present else None
 
-    def share(counted: str) -> float:
-        return sum(scores[counted] for scores in scored.values()) / max(1, num_questions)
-
     return {
         "perception": total(PERCEPTION),
         "cognition": total(COGNITION),
-        "yes_ratio": share("num_yes"),
-        "other_ratio": share("other"),
+        "yes_ratio": sum(one["num_yes"] for one in scored.values()) / max(1, num_questions),
         "num_questions": num_questions,
         "subtasks": scored,
+        "missing": [subtask for subtask in SUBTASKS if subtask not in subtasks],
+        **({"incomplete": incomplete} if incomplete else {}),
     }
 
 
-def _score_subtask(images: Mapping[str, Sequence[Answer]], reading: Callable[[Answer], str]) -> dict[str, Any]:
-    pairs = [[(answer.question.gold, reading(answer)) for answer in pair] for pair in images.values()]
+def _count_subtask(pairs: Sequence[Sequence[tuple[str, str]]]) -> dict[str, Any]:
+    """Of (right answer, what was said), two and two about an image."""
     both_right = [all(gold == said for gold, said in pair) for pair in pairs]
     rows = [row for pair in pairs for row in pair]
     true_yes, false_yes, false_no = rows.count(("yes", "yes")), rows.count(("no", "yes")), rows.count(("yes", "no"))
     said_yes = sum(said == "yes" for _, said in rows)
+    other = sum(said not in YES_NO for _, said in rows)
     acc, acc_plus = sum(gold == said for gold, said in rows) / len(rows), sum(both_right) / len(both_right)
     return {
         "score": acc * 100 + acc_plus * 100,
         "acc": acc,
         "acc_plus": acc_plus,
-        "other": sum(said not in YES_NO for _, said in rows),
+        "other": other,
+        "unknown": other / len(rows),
         "precision": true_yes / max(1, true_yes + false_yes),
         "recall": true_yes / max(1, true_yes + false_no),
         "num_yes": said_yes,
@@ -306,24 +293,11 @@ def _score_subtask(images: Mapping[str, Sequence[Answer]], reading: Callable[[An
     }
 
 
-BENCHMARK = Benchmark(
-    name="mme",
-    title="MME: 14 subtasks of yes/no questions, two about each image",
-    size="2374 questions, 1187 images",
-    licence="academic use only, not to be redistributed",
-    download="ask the authors at github.com/BradyFU/Awesome-Multimodal-Large-Language-Models (branch Evaluation)",
-    layout="a folder for each subtask (existence, count, ... code_reasoning) with images and a .txt of two lines for each",
+BENCHMARK = declared(
+    "mme",
     load=load,
     read=read,
-    score=score,
-    metrics=(
-        Metric("perception", "perception (of 2000)", "points"),
-        Metric("cognition", "cognition (of 800)", "points"),
-        Metric("yes_ratio", "says yes"),
-    ),
-    right=lambda answer: parse_official(answer.response) == answer.question.gold,
-    strict=_strict,
-    tables=("subtasks",),
-    sizes={"": 2374},
-    strata="subtask",
+    official=lambda answer: parse_official(answer.response),
+    strict=strict,
+    count=count,
 )

@@ -10,12 +10,13 @@ import ast
 import random
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Benchmark, Files, Metric, Question, once_each
-from skymm.evaluation.reading.letters import option_letter
-from skymm.evaluation.reading.mmmu_parsing import open_right, parse_multi_choice, strict_open
+from skymm.evaluation.benchmark import Answer, Files, Question, declared, once_each
+from skymm.evaluation.reading.letters import named_in, option_letter, plain, voices_doubt
 from skymm.evaluation.reading.rows import (
     Given,
     given_of,
@@ -26,10 +27,11 @@ from skymm.evaluation.reading.rows import (
     tables_below,
     tallies,
     tally,
-    totals,
 )
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_json, text_of
+from skymm.text import normalise
+from skymm.thoughts import without_thoughts
 
 DOMAINS = {
     "Art and Design": "Art Art_Theory Design Music",
@@ -49,6 +51,15 @@ SEED = 42
 OPTIONS_INSTRUCTION = "Answer with the option's letter from the given choices directly."
 OPEN_INSTRUCTION = "Answer the question using a single word or phrase."
 _IMAGE = re.compile(r"<image (\d+)>")
+
+Value = str | float
+
+_COMMAS = re.compile(r"-?\b\d{1,3}(?:,\d{3})+\b")
+_SCIENTIFIC = re.compile(r"-?\d+(?:\.\d+)?[eE][+-]?\d+")
+_SIMPLE = re.compile(r"-?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d])")
+_SIGNS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
+_STATED = re.compile(r"(?:答案|结果|结论)(?:应该|应|约)?(?:是|为|:|=)+ ?(?:约|大约)? ?")
+_BESIDE_HAN = re.compile(r"(?<=[\u3400-\u9fff])(?=[\x00-\x7f])|(?<=[\x00-\x7f])(?=[\u3400-\u9fff])")
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
@@ -77,9 +88,8 @@ def _question(row: dict[str, Any], where: str) -> Question:
             options = ast.literal_eval(options)
         except (SyntaxError, ValueError) as error:
             raise ValueError(f"{where}: the options are {options[:60]!r}, expected a list of texts") from error
-    by_letter = {chr(ord("A") + place): str(option) for place, option in enumerate(options)}
-    if row.get("question_type", "multiple-choice") != "multiple-choice":
-        by_letter = {}
+    is_choice = row.get("question_type", "multiple-choice") == "multiple-choice"
+    by_letter = dict(zip(ascii_uppercase, map(str, options))) if is_choice else {}
     numbers = list(dict.fromkeys(_IMAGE.findall(" ".join([asked, *by_letter.values()]))))
     if not numbers:
         numbers = [str(number) for number in range(1, 8) if (row.get(f"image_{number}") or {}).get("bytes")]
@@ -87,18 +97,31 @@ def _question(row: dict[str, Any], where: str) -> Question:
     shown = {letter: _mention(option) for letter, option in by_letter.items()}
     instruction = OPTIONS_INSTRUCTION if by_letter else OPEN_INSTRUCTION
     text = "\n".join(filter(None, [_mention(asked), option_lines(shown, "({}) {}"), instruction]))
-    fields = {**_fields(name), "options": by_letter, "gold": _golds(row.get("answer", ""))}
-    return Question(name, text, str(row.get("answer", "")), name, pictures, tuple(by_letter), fields)
+    return _asked(name, row.get("answer", ""), by_letter, text, pictures)
+
+
+def _asked(
+    name: str,
+    gold: Any,
+    options: Mapping[str, str],
+    text: str = "",
+    pictures: tuple[bytes, ...] = (),
+    **more: Any,
+) -> Question:
+    subject = "_".join(name.split("_")[1:-1])
+    fields = {
+        "subject": subject,
+        "domain": _DOMAIN_OF.get(subject, ""),
+        "options": options,
+        "gold": _golds(gold),
+        **more,
+    }
+    return Question(name, text, str(gold), name, pictures, tuple(options), fields)
 
 
 def _mention(text: str) -> str:
     """Images are structure, never part of a text; what is left of their place is their name."""
     return _IMAGE.sub(r"[image \1]", text).strip()
-
-
-def _fields(name: str) -> dict[str, Any]:
-    subject = "_".join(name.split("_")[1:-1])
-    return {"subject": subject, "domain": _DOMAIN_OF.get(subject, "")}
 
 
 def _golds(answer: Any) -> list[str]:
@@ -132,11 +155,10 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
 
 
 def _raw(one: Given) -> Answer:
-    row, name = dict(one.row), str(column(dict(one.row), one.where, "id"))
-    gold, kind = column(row, one.where, "answer"), column(row, one.where, "question_type")
+    row = dict(one.row)
+    name, gold, kind = (column(row, one.where, key) for key in ("id", "answer", "question_type"))
     options = dict(column(row, one.where, "index2ans")) if kind == "multiple-choice" else {}
-    fields = {**_fields(name), "options": options, "gold": _golds(gold)}
-    return Answer(Question(name, "", str(gold), name, (), tuple(options), fields), one.said)
+    return Answer(_asked(str(name), gold, options), one.said)
 
 
 def _parsed(answers: dict[str, Any], path: Path, files: Files) -> list[Answer]:
@@ -149,9 +171,106 @@ def _parsed(answers: dict[str, Any], path: Path, files: Files) -> list[Answer]:
             raise ValueError(f"{path}: {name} is not in {files['labels']}")
         gold = column(labels[name], f"{files['labels']}, {name}", "ground_truth")
         letters = "ABCDEFGHI" if labels[name].get("question_type") == "multiple-choice" else ""
-        fields = {**_fields(name), "options": dict.fromkeys(letters, ""), "gold": _golds(gold), "parsed": True}
-        found.append(Answer(Question(name, "", str(gold), name, (), tuple(letters), fields), text_of(response)))
+        found.append(Answer(_asked(name, gold, dict.fromkeys(letters, ""), parsed=True), text_of(response)))
     return found
+
+
+# --- what answers say: the official reading with its quirks, and a strict one of open answers -------------------------------
+
+
+def parse_multi_choice(response: str, options: Mapping[str, str]) -> str | None:
+    """The option that the official scorer reads; None where it draws one by lot.
+
+    "(A)" anywhere, else "A" between spaces, else (in more than five words) an option's text; of several the last.
+    """
+    return _multi_choice(response, tuple(options.items()))
+
+
+@lru_cache(maxsize=1 << 14)
+def _multi_choice(response: str, options: tuple[tuple[str, str], ...]) -> str | None:
+    for mark in ",.!?;:'":  # one after another: "C.," loses both, "C,." only the full stop
+        response = response.strip(mark)
+    response = f" {response} "
+    for form in ("({})", " {} "):
+        places = {letter: response.rfind(form.format(letter)) for letter, _ in options}
+        if max(places.values(), default=-1) >= 0:
+            return max(places, key=lambda letter: places[letter])
+    if len(response.split()) > 5:
+        lower = response.lower()
+        places = {letter: lower.rfind(text.lower()) for letter, text in options}
+        if max(places.values(), default=-1) >= 0:
+            return max(places, key=lambda letter: places[letter])
+    return None
+
+
+@lru_cache(maxsize=1 << 14)
+def open_right(response: str, golds: tuple[str, ...]) -> bool:
+    """The official verdict on an open answer: a text of the gold inside what was said, or the same number."""
+    wanted = [value for gold in golds for value in _values(gold)]
+    for said in parse_open(response):
+        if isinstance(said, str) and any(isinstance(value, str) and value in said for value in wanted):
+            return True
+        if isinstance(said, float) and said in wanted:
+            return True
+    return False
+
+
+def parse_open(response: str) -> list[Value]:
+    """Everything that the official scorer takes an open answer to say: what follows words like "is" and "answer" on
+    every line (or all of it without any), with the numbers in it, to two decimals.
+    """
+    said = _key_parts(response)
+    numbers = [number for part in said for rule in (_COMMAS, _SCIENTIFIC, _SIMPLE) for number in rule.findall(part)]
+    return list(dict.fromkeys(value for text in said + numbers for value in _values(text)))
+
+
+def _key_parts(response: str) -> list[str]:
+    response = response.strip().strip(".").lower()
+    lines = response.split("\n")
+    found = []
+    for number, line in enumerate(lines):
+        signs = (*_SIGNS, "=") if number == len(lines) - 1 else _SIGNS
+        shortest = ""
+        for tail in (line.rpartition(sign)[2].strip() for sign in signs if sign in line):
+            shortest = tail if not shortest or len(tail) < len(shortest) else shortest
+        if shortest and shortest not in (":", ",", ".", "!", "?", ";", "'"):
+            found.append(shortest)
+    return found or [response]
+
+
+def _values(text: str) -> list[Value]:
+    text = text.strip()
+    try:
+        return [round(float(text.replace(",", "")), 2)]
+    except ValueError:
+        text = text.lower()
+        return [f" {text}", f"{text} "] if len(text) == 1 else [text]  # a lone letter is in every word
+
+
+@lru_cache(maxsize=1 << 14)
+def strict_open(response: str, golds: tuple[str, ...]) -> bool | None:
+    """A strict verdict on an open answer in Chinese or English; None where it says nothing.
+
+    Numbers compare as officially, texts as whole words that are not denied ("ion" is not in "option"), on what is stated as
+    the answer where something is, with Chinese set apart from numbers. Thoughts do not count, nor does an answer that voices
+    doubt.
+    """
+    text = normalise(without_thoughts(response).replace("\n", " ; ")).replace(" ; ", "\n")
+    if not re.search(r"\w", text) or voices_doubt(text):
+        return None
+    stated = list(_STATED.finditer(text))
+    if stated:
+        text = text[stated[-1].end() :].split("\n")[0]
+    said = parse_open(_BESIDE_HAN.sub(" ", text).rstrip("。"))
+    wanted = {number: plain(gold) for number, gold in enumerate(golds) if isinstance(_values(gold)[0], str)}
+    numbers = {value for gold in golds for value in _values(gold) if isinstance(value, float)}
+    words = [value for value in said if isinstance(value, str)]
+    return not numbers.isdisjoint(said) or any(
+        named_in(text, {key: gold}) for text in words for key, gold in wanted.items()
+    )
+
+
+# --- scores -------------------------------------------------------------------------------------------------------------
 
 
 def official(answer: Answer) -> bool | None:
@@ -205,38 +324,22 @@ def _strict_verdict(answer: Answer) -> tuple[bool, bool]:
 
 
 def _score(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, Any]:
-    kinds: Mapping[bool, list[bool]] = {True: [], False: []}
-    for answer, one in zip(answers, right):
-        kinds[bool(answer.question.fields["options"])].append(one)
-    fields = [answer.question.fields for answer in answers]
+    rows = [(answer.question.fields, one) for answer, one in zip(answers, right)]
     return {
-        **totals(right),
-        "multi_choice": tally(kinds[True]),
-        "open": tally(kinds[False]),
-        "subjects": tallies((one["subject"], each) for one, each in zip(fields, right)),
-        "domains": tallies((one["domain"], each) for one, each in zip(fields, right)),
+        **tally(right),
+        "multi_choice": tally([one for of, one in rows if of["options"]]),
+        "open": tally([one for of, one in rows if not of["options"]]),
+        "subjects": tallies((of["subject"], one) for of, one in rows),
+        "domains": tallies((of["domain"], one) for of, one in rows),
     }
 
 
-BENCHMARK = Benchmark(
-    name="mmmu",
-    title="MMMU: college exams with pictures, 30 subjects",
-    size="validation: 900 questions, 847 of them with options",
-    licence="Apache-2.0",
-    download="huggingface.co/datasets/MMMU/MMMU (validation-*.parquet of every subject)",
-    layout="a folder for each subject with its parquet files",
+BENCHMARK = declared(
+    "mmmu",
     load=load,
-    score=score,
     read=read,
-    metrics=(
-        Metric("accuracy", "accuracy"),
-        Metric("multi_choice.acc", "with options"),
-        Metric("open.acc", "open"),
-    ),
+    score=score,
     right=official,
     strict=strict,
-    tables=("domains", "subjects"),
-    sizes={"dev": 150, "validation": 900, "test": 10500},
     part=lambda question: question.id.split("_")[0],
-    strata="subject",
 )

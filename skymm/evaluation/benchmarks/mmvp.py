@@ -1,31 +1,25 @@
-"""MMVP: 150 pairs of pictures that look alike to CLIP, one question about both; right only where both answers are.
+"""MMVP and MMVP-VLM: pairs of pictures that look alike to CLIP, asked about to a model, and matched with texts by a tower.
 
-Tong et al., arXiv 2401.06209. The published numbers had GPT-4 grade every answer. Here a rule does: `official_letter`
-reads the option's letter; the strict reading knows the options' words too, in Chinese and English, which comes closer to
-what a grader accepts.
+Tong et al., arXiv 2401.06209. MMVP: one question about both pictures of a pair, right only where both answers are. The
+published numbers had GPT-4 grade every answer. Here a rule does: `official_letter` reads the option's letter; the strict
+reading knows the options' words too, in Chinese and English, which comes closer to what a grader accepts.
+
+MMVP-VLM (scripts/evaluate_vlm.py): which of two pictures does a text describe? Nine visual patterns. It judges a tower: a
+text's probability is a softmax over the similarities to both pictures, and a pair is right where both of its texts find
+their picture.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import (
-    Answer,
-    Answers,
-    Benchmark,
-    Files,
-    Metric,
-    Question,
-    find_image,
-    first_folder,
-    scored_twice,
-)
+from skymm.evaluation.benchmark import Answer, Answers, Files, Question, declared, find_image, once_each, picture_folder
 from skymm.evaluation.reading.letters import option_letter
-from skymm.evaluation.reading.rows import read_answers, tables_below, with_own_labels
+from skymm.evaluation.reading.rows import Row, read_answers, tables_below, with_own_labels
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
 
@@ -33,6 +27,43 @@ _OPTION = re.compile(r"\(([a-z])\)\s*(.*?)\s*(?=\([a-z]\)|$)", re.S)
 _BRACKETED = re.compile(r"\(\s*([a-z])\s*\)")
 _LEADING = re.compile(r"([a-z])(?:\s*$|\s*[.:),])")
 _FOLDERS = ("MMVP Images", "MMVP Imgaes")  # the second is how the official script spells it
+_TOWER_FOLDERS = ("MLLM_VLM Images", "MLLM_VLM_Images", "MMVP_VLM_Images", "MMVP_VLM Images")
+
+# The paper's names in the order of its tables and of the official script, with the release's own word for each.
+PATTERNS = {
+    "Orientation and Direction": "orientation",
+    "Presence of Specific Features": "presence",
+    "State and Condition": "state",
+    "Quantity and Count": "quantity",
+    "Positional and Relational Context": "spatial",
+    "Color and Appearance": "color",
+    "Structural and Physical Characteristics": "structural character",
+    "Text": "text",
+    "Viewpoint and Perspective": "camera perspective",
+}
+PAIRS = 15  # of each pattern
+CHOICES = ("first", "second")
+
+
+def _table(recipe: EvalRecipe, folders: Sequence[str]) -> tuple[Path, Sequence[dict[str, Any]], Path]:
+    """Questions.csv, its rows, of which two are a pair, and the directory of the pictures."""
+    table = tables_below(recipe.root, "Questions.csv")[0]
+    rows = read_rows(table)
+    if len(rows) % 2:
+        raise ValueError(f"{table}: found {len(rows)} rows, expected two for each pair")
+    return table, rows, picture_folder(recipe, *(table.parent / name for name in folders))
+
+
+def _scored_pairs(answers: Sequence[Answer], said: Sequence[str]) -> dict[tuple[str, str], list[bool]]:
+    """(pattern, pair) -> which of its answers are right."""
+    pairs: dict[tuple[str, str], list[bool]] = {}
+    for answer, one in zip(answers, said):
+        key = (answer.question.fields.get("pattern", ""), answer.question.cluster)
+        pairs.setdefault(key, []).append(one == answer.question.gold)
+    return pairs
+
+
+# --- MMVP ---------------------------------------------------------------------------------------------------------------
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
@@ -40,22 +71,17 @@ def load(recipe: EvalRecipe) -> list[Question]:
 
     Raises ValueError for an odd number of rows, an answer that is no option, and pictures that are not there.
     """
-    root = Path(recipe.root)
-    table = tables_below(root, "Questions.csv")[0]
-    directory = Path(recipe.images) if recipe.images else first_folder(table.parent, _FOLDERS)
-    rows = read_rows(table)
-    if len(rows) % 2:
-        raise ValueError(f"{table}: found {len(rows)} rows, expected two for each pair")
+    table, rows, directory = _table(recipe, _FOLDERS)
     questions = []
     for number, row in enumerate(rows, 1):
         where = f"{table}, row {number}"
         text = f"{str(column(row, where, 'Question')).strip()} {str(column(row, where, 'Options')).strip()}"
         image = find_image(directory, f"{number}.jpg", "MMVP")
-        questions.append(_question(number, text, str(column(row, where, "Correct Answer")), where, (image,)))
+        questions.append(_question(number, text, str(column(row, where, "Correct Answer")), where, image))
     return questions
 
 
-def _question(number: int, text: str, gold: str, where: str, images: tuple[Path, ...] = ()) -> Question:
+def _question(number: int, text: str, gold: str, where: str, *images: Path) -> Question:
     options = dict(_OPTION.findall(text))
     letter = gold.strip().lower().strip("()")
     if letter not in options:
@@ -91,43 +117,99 @@ def official_letter(response: str) -> str | None:
     return leading[1] if leading else None
 
 
-def official(answer: Answer) -> str:
-    return official_letter(answer.response) or "other"
-
-
-def strict(answer: Answer) -> str:
-    return option_letter(answer.response, answer.question.fields["options"])
-
-
-def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
+def count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     """`pair_acc`: share of pairs with both answers right (random: 0.25); `acc`: share of right answers; `num_pairs`."""
-    return scored_twice(answers, _score, official, strict)
-
-
-def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
-    pairs: dict[str, list[bool]] = {}
-    for answer, one in zip(answers, said):
-        pairs.setdefault(answer.question.cluster, []).append(one == answer.question.gold)
-    both = [all(pair) for pair in pairs.values() if len(pair) == 2]  # half a pair, in a run that was cut off, is none
+    pairs = list(_scored_pairs(answers, said).values())
+    both = [all(pair) for pair in pairs if len(pair) == 2]  # half a pair, in a run that was cut off, is none
     return {
         "pair_acc": sum(both) / max(1, len(both)),
-        "acc": sum(map(sum, pairs.values())) / max(1, len(answers)),
+        "acc": sum(map(sum, pairs)) / max(1, len(answers)),
         "num_pairs": len(both),
     }
 
 
-BENCHMARK = Benchmark(
-    name="mmvp",
-    title="MMVP: pairs of pictures that look alike to CLIP",
-    size="300 questions, 150 pairs",
-    licence="MIT",
-    download="huggingface.co/datasets/MMVP/MMVP",
-    layout="Questions.csv and 'MMVP Images/1.jpg' to 300.jpg",
+BENCHMARK = declared(
+    "mmvp",
     load=load,
-    score=score,
     read=read,
-    metrics=(Metric("pair_acc", "pairs right"), Metric("acc", "answers right")),
-    right=lambda answer: official(answer) == answer.question.gold,
-    strict=strict,
-    sizes={"": 300},
+    official=lambda answer: official_letter(answer.response) or "other",
+    strict=lambda answer: option_letter(answer.response, answer.question.fields["options"]),
+    count=count,
 )
+
+
+# --- MMVP-VLM -----------------------------------------------------------------------------------------------------------
+
+
+def load_texts(recipe: EvalRecipe) -> list[Question]:
+    """One question for every text, about both pictures of its pair.
+
+    Questions.csv has Question ID, Type and Statement; two and two rows are a pair, an odd ID its first. The pictures are
+    'MLLM_VLM Images/TYPE/ID.jpg'. Raises ValueError naming the row and what is wrong with it.
+    """
+    table, rows, directory = _table(recipe, _TOWER_FOLDERS)
+    questions = []
+    for number in range(0, len(rows), 2):
+        pair = [_row(row, f"{table}, row {number + place}") for place, row in enumerate(rows[number : number + 2], 1)]
+        (first, kind, _), (second, _, _) = pair
+        if first % 2 == 0 or second != first + 1:
+            raise ValueError(
+                f"{table}, row {number + 1}: found IDs {first} and {second}, expected an odd one and the next"
+            )
+        folder = directory / kind if (directory / kind).is_dir() else directory / kind.replace(" ", "_")
+        images = tuple(find_image(folder, f"{name}.jpg", "MMVP-VLM") for name in (first, second))
+        for gold, (name, _, statement) in zip(CHOICES, pair):
+            text, fields = f"a photo of {statement}", {"pattern": _pattern(kind)}
+            questions.append(Question(str(name), text, gold, str((name + 1) // 2), images, CHOICES, fields))
+    return questions
+
+
+def _row(row: Row, where: str) -> tuple[int, str, str]:
+    """(ID, type, statement): the first three columns, whatever the header calls them, as for the official script."""
+    name, kind, statement, *_ = (*(str(cell).strip() for cell in row.values()), "", "", "")
+    if not name.isdigit():
+        raise ValueError(f"{where}: the ID is {name!r}, expected the number of a picture")
+    if not kind or not statement:
+        raise ValueError(f"{where}: found {list(row)}, expected Question ID, Type and Statement")
+    return int(name), kind, statement
+
+
+def _pattern(kind: str) -> str:
+    """The paper's name of a type; the type itself where it is none of the release's."""
+    plain = kind.lower().replace("_", " ")
+    return next((name for name, word in PATTERNS.items() if plain == name.lower() or plain.startswith(word)), kind)
+
+
+def read_choices(paths: Sequence[Path], files: Files) -> list[Answer]:
+    """The official script's output.csv: qid1, qid2, pred1, pred2 ("img1", "img2") for every pair, patterns by position."""
+    answers = []
+    for path in (file for one in paths for file in tables_below(one, ".csv")):
+        for place, row in enumerate(read_rows(path)):
+            where, pattern = f"{path}, row {place + 1}", list(PATTERNS)[min(place // PAIRS, len(PATTERNS) - 1)]
+            for gold, side in zip(CHOICES, "12"):
+                said = {"img1": "first", "img2": "second"}.get(column(row, where, f"pred{side}"), "")
+                name = str(column(row, where, f"qid{side}"))
+                question = Question(name, "", gold, f"{place + 1}", (), CHOICES, {"pattern": pattern})
+                answers.append(Answer(question, said))
+    return once_each(answers, str(paths[0]))
+
+
+def chosen(answer: Answer) -> str:
+    """ "first" or "second": the likelier one, the second where both are alike (official); else what stands there."""
+    if answer.logits and set(CHOICES) <= set(answer.logits):
+        return CHOICES[0] if answer.logits["first"] > answer.logits["second"] else CHOICES[1]
+    said = answer.response.strip().lower()
+    return said if said in CHOICES else "unknown"
+
+
+def count_patterns(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
+    """`patterns`: share of pairs right for each pattern (k/15 of the whole release); `average`: their mean."""
+    found: dict[str, list[bool]] = {}
+    for (pattern, _), pair in _scored_pairs(answers, said).items():
+        found.setdefault(pattern, []).append(len(pair) == 2 and all(pair))
+    order = [name for name in dict.fromkeys([*PATTERNS, *found]) if name in found]
+    patterns: Mapping[str, float] = {name: sum(found[name]) / len(found[name]) for name in order}
+    return {"average": sum(patterns.values()) / max(1, len(patterns)), "patterns": patterns}
+
+
+TOWERS = declared("mmvp_vlm", load=load_texts, read=read_choices, official=chosen, strict=chosen, count=count_patterns)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from skymm.evaluation.benchmark import (
     YES_NO,
     Answer,
     Answers,
-    Benchmark,
     Files,
-    Metric,
     Question,
+    declared,
     find_image,
     once_each,
+    picture_folder,
 )
 from skymm.evaluation.reading.rows import ENDINGS, Given, given_of, join, rows_of, tables_below, with_own_labels
 from skymm.recipe import EvalRecipe
@@ -46,13 +46,12 @@ def load(recipe: EvalRecipe) -> list[Question]:
     if not chosen:
         found = [path.name for path in files] or "no file named *pope*random*.json or alike"
         raise ValueError(f"{root}: found {found}, expected questions of {recipe.split or 'POPE'}")
-    pictures = Path(recipe.images) if recipe.images else root if root.is_dir() else root.parent
+    pictures = picture_folder(recipe, root, root.parent)
     folders = [pictures, *sorted(path for path in pictures.glob("*") if path.is_dir())]
 
     def picture(name: str) -> Path:
-        return next((folder / name for folder in folders if (folder / name).is_file()), None) or find_image(
-            pictures, name, "pope"
-        )
+        there = next((folder for folder in folders if (folder / name).is_file()), pictures)
+        return find_image(there, name, "pope")
 
     return [replace(one, images=(picture(one.cluster),)) for path in chosen for _, one in _asked(path)]
 
@@ -202,34 +201,20 @@ def strict(answer: Answer) -> str:
     return yes_no(answer.response, answer.question.text)
 
 
-def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
-    """`acc`, `precision`, `recall`, `f1` (positive is yes), `yes_ratio` (answered yes / n), `tp`, `fp`, `tn`, `fn`; the
-    same of each of `splits` and, where there are several, `sources`. The paper's numbers are those of a split.
-
-    Where the official script divides by zero the number is 0, and `note` says so. In `strict` an answer that says neither
-    is `unknown`: wrong in `acc`, missed in `recall`, and in none of the four counts.
-    """
-    strictly = _score(answers, strict)
-    scores = _score(answers, lambda answer: parse_official(answer.response))
-    for one in (scores, *scores["splits"].values(), *scores.get("sources", {}).values()):
-        del one["unknown"]
-    return {**scores, "strict": strictly}
-
-
 Said = Counter[tuple[str, str]]  # label, answer (yes, no or unknown) -> how often
 
 
-def _score(answers: Sequence[Answer], reading: Callable[[Answer], str]) -> dict[str, Any]:
+def count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
+    """`acc`, `precision`, `recall`, `f1` (positive is yes), `yes_ratio` (answered yes / n), `tp`, `fp`, `tn`, `fn`; the
+    same of each of `splits` and, where there are several, `sources`. The paper's numbers are those of a split.
+
+    Where the official script divides by zero the number is 0, and `note` says so. By the strict reading an answer that says
+    neither is `unknown`: wrong in `acc`, missed in `recall`, and in none of the four counts.
+    """
     # One pass over the answers, for scores are recomputed hundreds of times; the parts are sums of its few rows.
+    fields = [answer.question.fields for answer in answers]
     rows = Counter(
-        (
-            answer.question.fields["source"],
-            answer.question.fields["split"],
-            answer.question.gold,
-            # The official rule takes an empty answer for a yes, but where there is no answer there is none to take.
-            "unknown" if answer.failed else reading(answer),
-        )
-        for answer in answers
+        (of["source"], of["split"], answer.question.gold, one) for of, answer, one in zip(fields, answers, said)
     )
     everything: Said = Counter()
     by_source: dict[str, Said] = {}
@@ -266,27 +251,12 @@ def _rates(counts: Said) -> dict[str, Any]:
     return scores
 
 
-BENCHMARK = Benchmark(
-    name="pope",
-    title="POPE: is there a ... in the image? Half are not",
-    size="9000 questions, 500 images of COCO val2014; GQA and A-OKVQA as many",
-    licence="questions MIT, images under Flickr's terms",
-    download="questions: github.com/RUCAIBox/POPE (output/coco, output/seem); images: cocodataset.org, val2014",
-    layout="coco_pope_{random,popular,adversarial}.json, one of them or a directory; images: the directory of val2014",
+BENCHMARK = declared(
+    "pope",
     load=load,
     read=read,
-    score=score,
-    metrics=(
-        Metric("f1", "F1"),
-        Metric("acc", "accuracy"),
-        Metric("precision", "precision"),
-        Metric("recall", "recall"),
-        Metric("yes_ratio", "says yes"),
-    ),
-    right=lambda answer: not answer.failed and parse_official(answer.response) == answer.question.gold,
+    official=lambda answer: parse_official(answer.response),
     strict=strict,
-    tables=("splits", "sources"),
-    sizes=dict.fromkeys(SPLITS, 3000),
+    count=count,
     part=lambda question: question.fields["split"],
-    strata="split",
 )

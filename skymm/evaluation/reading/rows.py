@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from string import ascii_uppercase
@@ -136,20 +136,28 @@ def picture_of(cell: Any, where: str) -> bytes:
     )
 
 
-def pictures_of(rows: Sequence[Row], where: str) -> list[bytes]:
-    """The picture of every row; a short cell is the index of the row that holds it. Raises ValueError for a dead end."""
+def pictured_rows(path: Path, *needed: str) -> Iterator[tuple[Row, str, bytes]]:
+    """The rows of a table of questions, each with where it stands and its picture; a short cell is the index of the row
+    that holds the picture. Raises ValueError for columns that are missing, and for a picture that is none.
+    """
+    rows = rows_of(path)
+    if any(not row.keys() >= set(needed) for row in rows):
+        raise ValueError(f"{path}: found fields {sorted(rows[0])}, expected {', '.join(needed)} among them")
     cells = {str(row["index"]): row.get("image") for row in rows}
     decoded: dict[str, bytes] = {}
-    pictures = []
-    for row in rows:
+    for number, row in enumerate(rows, 1):
         index = str(row["index"])
         cell = cells[index]
         if isinstance(cell, str) and len(cell) <= _LONGEST_REFERENCE and cell in cells:
             index = cell
         if index not in decoded:
-            decoded[index] = picture_of(cells[index], f"{where}, index {row['index']}")
-        pictures.append(decoded[index])
-    return pictures
+            decoded[index] = picture_of(cells[index], f"{path}, index {row['index']}")
+        yield row, f"{path}, row {number}", decoded[index]
+
+
+def texts_of(row: Row, *names: str) -> dict[str, str]:
+    """These cells as text, "" where they are empty."""
+    return {name: "" if is_empty(row.get(name)) else str(row[name]) for name in names}
 
 
 def digest(picture: bytes) -> str:
@@ -166,13 +174,7 @@ def together(questions: Iterable[Question]) -> list[Question]:
 
 
 def tally(right: Sequence[bool]) -> dict[str, Any]:
-    return {"correct": sum(right), "total": len(right), "acc": sum(right) / max(1, len(right))}
-
-
-def totals(right: Sequence[bool]) -> dict[str, Any]:
-    """A tally as it stands at the top of scores."""
-    counted = tally(right)
-    return {"correct": counted["correct"], "total": counted["total"], "accuracy": counted["acc"]}
+    return {"correct": sum(right), "total": len(right), "accuracy": sum(right) / max(1, len(right))}
 
 
 def tallies(right: Iterable[tuple[str, bool]]) -> dict[str, dict[str, Any]]:
@@ -194,6 +196,10 @@ class Given:
     where: str
     row: Row
     column: str
+
+    @property
+    def file(self) -> str:
+        return self.where.rpartition(",")[0]
 
     @property
     def said(self) -> str:
@@ -320,8 +326,8 @@ def refuse_labels(answers: Sequence[Answer], where: str, column: str, files: Fil
 def with_own_labels(given: Sequence[Given], questions: Sequence[Question], files: Files) -> Answers:
     """Answers to questions whose right answers stand in the same rows."""
     found = (Answer(question, one.said) for one, question in zip(given, questions, strict=True))
-    answers = Answers(once_each(found, given[0].where.rpartition(",")[0]))
-    refuse_labels(answers, given[0].where, given[0].column, files)
+    answers = Answers(once_each(found, given[0].file))
+    refuse_labels(answers, given[0].file, given[0].column, files)
     return answers
 
 
@@ -395,7 +401,7 @@ def _refuse_repeats(given: Sequence[Given], ways: Sequence[Sequence[str]]) -> No
         names = Counter(("/".join(map(one.key, way)), str(one.row.get("category"))) for one in given)
         (name, _), number = names.most_common(1)[0]
         if number > 1 and all(all(map(one.key, way)) for one in given):
-            raise ValueError(f"{given[0].where.rpartition(',')[0]}: question {name} is answered twice")
+            raise ValueError(f"{given[0].file}: question {name} is answered twice")
 
 
 def _agree(one: Given, asked: tuple[Row, Question]) -> bool:
@@ -407,21 +413,16 @@ def _agree(one: Given, asked: tuple[Row, Question]) -> bool:
 
 
 def _in_order(given: Sequence[Given], asked: Asked, labels: str) -> Pairs:
-    where, worded = given[0].where.rpartition(",")[0], all(one.key("question") for one in given)
+    where, worded = given[0].file, all(one.key("question") for one in given)
     if not worded and given[0].key("id") and not given[0].row.get("category"):
         raise ValueError(f"{where}: question_id {given[0].key('id')} is none of the {len(asked)} questions of {labels}")
-    if len(given) == len(asked):
-        wrong = next((place for place, pair in enumerate(zip(given, asked)) if not _agree(*pair)), None)
-        if wrong is None:
-            return [(place, place) for place in range(len(given))]
-        if not {one.key("question") for one in given} & {key_of(row, "question") for row, _ in asked}:
-            wrong = 0
-    elif worded:
-        wrong = next((place for place, pair in enumerate(zip(given, asked)) if not _agree(*pair)), 0)
-    else:
+    if len(given) == len(asked) and all(map(_agree, given, asked)):
+        return [(place, place) for place in range(len(given))]
+    if len(given) != len(asked) and not worded:
         raise ValueError(f"{where}: found {len(given)} answers, expected {len(asked)} as in {labels}")
     pairs = _certain(given, asked) if worded else None
     if not pairs:
+        wrong = next((place for place, pair in enumerate(zip(given, asked)) if not _agree(*pair)), 0)
         raise ValueError(
             f"{where}, answer {wrong + 1}: it answers {given[wrong].key('question')[:80]!r}, {labels} asks "
             f"{key_of(asked[wrong][0], 'question')[:80]!r}; the order differs, and no ids or pictures say what belongs "
@@ -436,7 +437,7 @@ def _certain(given: Sequence[Given], asked: Asked) -> Pairs | None:
     right = [key_of(row, "question") for row, _ in asked]
     short, long = sorted((left, right), key=len)
     first, last = _places(short, long), _places(short[::-1], long[::-1])
-    if first is None or last is None:
+    if not first or not last:
         return None
     sure = [
         (place, one) for place, (one, other) in enumerate(zip(first, reversed(last))) if one == len(long) - 1 - other
@@ -445,12 +446,7 @@ def _certain(given: Sequence[Given], asked: Asked) -> Pairs | None:
 
 
 def _places(short: Sequence[str], long: Sequence[str]) -> list[int] | None:
-    places, position = [], 0
-    for text in short:
-        while position < len(long) and long[position] != text:
-            position += 1
-        if position == len(long):
-            return None
-        places.append(position)
-        position += 1
-    return places
+    """Where each of the shorter list stands in the longer one, one behind the other and as early as can be."""
+    rest = iter(enumerate(long))
+    places = [next((place for place, text in rest if text == wanted), -1) for wanted in short]
+    return None if -1 in places else places

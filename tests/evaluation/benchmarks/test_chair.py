@@ -11,10 +11,11 @@ import pytest
 from benchmark_tables import write_json, write_lines
 from official import oracle
 
-from skymm.evaluation.benchmark import Answer, Question
-from skymm.evaluation.benchmarks import chair, object_hal
+from skymm.evaluation.benchmark import Answer, Question, benchmark
+from skymm.evaluation.benchmarks import chair
 from skymm.recipe import EvalRecipe
 
+object_hal = benchmark("object_hal")
 SYNONYMS = "person, man, people\ndog, puppy\nbus, minibus\ncar, taxi\ntennis racket, racket\ncat\n"
 ORACLE = {"objects": "coco_objects_for_these_images", "vocab": "chair_vocab", "singular": "singularize_table"}
 
@@ -79,7 +80,7 @@ def test_thoughts_are_no_part_of_a_caption_and_nothing_is_divided_by(files):
     scores = chair.score([answer(1, ["dog"], "Nothing.")], files)
     assert scores["chair_i"] == scores["chair_s"] == 0 and "divides by zero" in scores["note"]
     assert scores["strict"]["unknown"] == 1 and chair.score([], files)["chair_s"] == 0
-    with pytest.raises(ValueError, match=r"chair: needs the synonyms.*--vocab synonyms\.txt"):
+    with pytest.raises(ValueError, match=r"CHAIR needs the synonyms.*--vocab synonyms\.txt"):
         chair.score([], {})
 
 

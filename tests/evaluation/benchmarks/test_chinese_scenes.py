@@ -12,7 +12,7 @@ from parrot import Parrot
 from PIL import Image
 
 from skymm.evaluation.benchmark import Answer, Question, benchmark, value_of
-from skymm.evaluation.benchmarks.chinese_scenes import BENCHMARK, load, right, said, score, short_right, strict
+from skymm.evaluation.benchmarks.chinese_scenes import BENCHMARK, load, said, short_right
 from skymm.evaluation.kits.chinese_scenes import scenes as kit
 from skymm.evaluation.run import run, score_predictions
 from skymm.evaluation.statistics import cluster_bootstrap
@@ -35,6 +35,9 @@ def root(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def questions(root: Path) -> list[Question]:
     return load(EvalRecipe(benchmark="chinese_scenes", root=str(root)))
+
+
+right, score, strict = BENCHMARK.right, BENCHMARK.score, BENCHMARK.strict
 
 
 def perfect(question: Question) -> str:

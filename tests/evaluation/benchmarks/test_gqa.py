@@ -9,8 +9,10 @@ import pytest
 from benchmark_tables import doubled, write_json, write_lines
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Question, covered_scores
-from skymm.evaluation.benchmarks.gqa import BENCHMARK, load, read, score
+from skymm.evaluation.benchmarks.gqa import BENCHMARK, load, read
 from skymm.recipe import EvalRecipe
+
+score = BENCHMARK.score
 
 
 def entry(answer: str, image: str = "n1", structural: str = "query", **changes: object) -> dict:
@@ -94,8 +96,8 @@ def test_scores_by_hand():
     scores = score(answers[:6], {})
     assert (scores["correct"], scores["total"], scores["accuracy"]) == (2, 6, 2 / 6)
     assert scores["binary"] == 1 / 3 and scores["open"] == 1 / 3
-    assert scores["structural"]["logical"] == {"correct": 1, "total": 2, "acc": 0.5}
-    assert scores["semantic"] == {"attr": {"correct": 2, "total": 6, "acc": 2 / 6}}
+    assert scores["structural"]["logical"] == {"correct": 1, "total": 2, "accuracy": 0.5}
+    assert scores["semantic"] == {"attr": {"correct": 2, "total": 6, "accuracy": 2 / 6}}
     strict = scores["strict"]
     assert (strict["correct"], strict["unknown"]) == (4, 2 / 6)  # "Not sure" and nothing at all
     assert score(answers, {})["strict"]["unknown"] == 2 / 7

@@ -63,7 +63,7 @@ def test_bad_tables_are_named(tmp_path):
         ([row(1, A="nan", B="None")], "expected columns A, B"),  # officially no options either
         ([row(1, image="77")], "index 1: the image is '77'"),
         ([{**row(1), "index": "one"}], "the index is 'one'"),
-        ([{"index": 1, "question": "q"}], "expected index, question and image"),
+        ([{"index": 1, "question": "q"}], "expected index, question, image"),
     ):
         write_tsv(tmp_path / "m.tsv", rows)
         with pytest.raises(ValueError, match=words):

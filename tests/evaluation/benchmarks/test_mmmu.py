@@ -12,8 +12,15 @@ from benchmark_tables import doubled, picture, write_json, write_parquet
 from official import oracle
 
 from skymm.evaluation.benchmark import Answer, Question
-from skymm.evaluation.benchmarks.mmmu import BENCHMARK, OPEN_INSTRUCTION, OPTIONS_INSTRUCTION, load, read, score
-from skymm.evaluation.reading.mmmu_parsing import parse_multi_choice
+from skymm.evaluation.benchmarks.mmmu import (
+    BENCHMARK,
+    OPEN_INSTRUCTION,
+    OPTIONS_INSTRUCTION,
+    load,
+    parse_multi_choice,
+    read,
+    score,
+)
 from skymm.recipe import EvalRecipe
 
 
@@ -92,9 +99,9 @@ def test_scores_by_hand():
     scores = score(answers, {})
     lot = random.Random(42).choice("ABCD") == "B"
     assert (scores["correct"], scores["total"], scores["random_fallbacks"]) == (2 + lot, 4, 1)
-    assert scores["multi_choice"] == {"correct": 1 + lot, "total": 2, "acc": (1 + lot) / 2}
-    assert scores["open"] == {"correct": 1, "total": 2, "acc": 0.5}
-    assert scores["subjects"]["Biology"] == {"correct": 1, "total": 2, "acc": 0.5}
+    assert scores["multi_choice"] == {"correct": 1 + lot, "total": 2, "accuracy": (1 + lot) / 2}
+    assert scores["open"] == {"correct": 1, "total": 2, "accuracy": 0.5}
+    assert scores["subjects"]["Biology"] == {"correct": 1, "total": 2, "accuracy": 0.5}
     assert "1 answers choose no option" in scores["note"]
     strict = scores["strict"]
     assert strict["multi_choice"]["correct"] == 2 and strict["open"]["correct"] == 1 and strict["unknown"] == 0.25
@@ -170,8 +177,8 @@ def test_a_published_model_scores_to_the_last_digit():
     raw = read([oracle("mmmu/llava1.5_13b")], {})
     scores = score(raw, {})
     assert (scores["correct"], scores["total"]) == (330, 900)
-    assert scores["multi_choice"] == {"correct": 328, "total": 847, "acc": 328 / 847}
-    assert scores["open"] == {"correct": 2, "total": 53, "acc": 2 / 53}
+    assert scores["multi_choice"] == {"correct": 328, "total": 847, "accuracy": 328 / 847}
+    assert scores["open"] == {"correct": 2, "total": 53, "accuracy": 2 / 53}
     assert scores["random_fallbacks"] == 2
     assert len(scores["subjects"]) == 30 and all(one["total"] == 30 for one in scores["subjects"].values())
     assert sum(one["total"] for one in scores["domains"].values()) == 900

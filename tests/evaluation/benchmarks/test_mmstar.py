@@ -10,8 +10,10 @@ from benchmark_tables import doubled, encoded, picture, write_lines, write_parqu
 from official import oracle
 
 from skymm.evaluation.benchmark import Answer, Question
-from skymm.evaluation.benchmarks.mmstar import BENCHMARK, INSTRUCTION, load, matches, read, score
+from skymm.evaluation.benchmarks.mmstar import BENCHMARK, INSTRUCTION, load, matches
 from skymm.recipe import EvalRecipe
+
+read, score = BENCHMARK.read, BENCHMARK.score
 
 
 def recipe(root: Path, **options: str) -> EvalRecipe:
@@ -95,8 +97,8 @@ def test_scores_by_hand():
     }
     scores = score(answers, {})
     assert (scores["correct"], scores["total"], scores["accuracy"]) == (2, 4, 0.5)
-    assert scores["capabilities"]["math"] == {"correct": 1, "total": 2, "acc": 0.5}
-    assert scores["axes"]["coarse perception(image emotion)"] == {"correct": 1, "total": 2, "acc": 0.5}
+    assert scores["capabilities"]["math"] == {"correct": 1, "total": 2, "accuracy": 0.5}
+    assert scores["axes"]["coarse perception(image emotion)"] == {"correct": 1, "total": 2, "accuracy": 0.5}
     strict = scores["strict"]
     assert (strict["correct"], strict["unknown"]) == (2, 0.5) and strict["capabilities"]["math"]["correct"] == 2
     assert json.loads(json.dumps(scores)) == scores
@@ -118,7 +120,7 @@ def test_result_tables_of_every_kind(tmp_path):
             answers = read([place], {})
             said = [(one.question.id, one.question.gold, one.response) for one in answers]
             assert said == [("3", "B", "B"), ("4", "A", "")]
-            assert score(answers, {})["axes"] == {"math(geometry)": {"correct": 1, "total": 2, "acc": 0.5}}
+            assert score(answers, {})["axes"] == {"math(geometry)": {"correct": 1, "total": 2, "accuracy": 0.5}}
 
 
 def test_right_answers_may_come_from_the_questions(tmp_path):

@@ -11,8 +11,10 @@ from benchmark_tables import doubled, write_lines, write_tsv
 from official import oracle
 
 from skymm.evaluation.benchmark import Answer, Question
-from skymm.evaluation.benchmarks.mmvp import BENCHMARK, load, official_letter, read, score
+from skymm.evaluation.benchmarks.mmvp import BENCHMARK, load, official_letter, read
 from skymm.recipe import EvalRecipe
+
+score = BENCHMARK.score
 
 
 def recipe(root: Path, **options: str) -> EvalRecipe:

@@ -11,8 +11,12 @@ from benchmark_tables import doubled, write_tsv
 from official import oracle
 
 from skymm.evaluation.benchmark import Answer, Question
-from skymm.evaluation.benchmarks.mmvp_vlm import BENCHMARK, CHOICES, PATTERNS, chosen, load, read, score
+from skymm.evaluation.benchmarks.mmvp import CHOICES, PATTERNS, TOWERS, chosen
+from skymm.evaluation.benchmarks.mmvp import load_texts as load
+from skymm.evaluation.benchmarks.mmvp import read_choices as read
 from skymm.recipe import EvalRecipe
+
+score = TOWERS.score
 
 
 def recipe(root: Path, **options: str) -> EvalRecipe:
@@ -24,10 +28,11 @@ def release(
     *kinds: str,
     header: tuple[str, str, str] = ("Question ID", "Type", "Statement"),
     images: str = "MLLM_VLM Images",
+    statement: str = "thing {}",
 ) -> None:
     rows = []
     for number, kind in enumerate(kinds, 1):
-        rows.append(dict(zip(header, (number, kind, f"thing {number}"))))
+        rows.append(dict(zip(header, (number, kind, statement.format(number)))))
         folder = root / images / (kind if " " in images else kind.replace(" ", "_"))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number}.jpg").write_bytes(b"pixels")
@@ -72,8 +77,10 @@ def test_bad_releases_are_named(tmp_path):
     release(tmp_path / "odd", "Color", "Color", "Color")
     with pytest.raises(ValueError, match="found 3 rows, expected two for each pair"):
         load(recipe(tmp_path / "odd"))
-    release(tmp_path / "other", "Color", "Color", header=("n", "Type", "Statement"))
-    with pytest.raises(ValueError, match=r"row 1: found fields .* expected Question ID or"):
+    release(tmp_path / "other", "Color", "Color", header=("n", "Type", "Statement"), statement="")
+    with pytest.raises(
+        ValueError, match=r"row 1: found \['n', 'Type', 'Statement'\], expected Question ID, Type and Statement"
+    ):
         load(recipe(tmp_path / "other"))
     release(tmp_path / "gone", "Color", "Color")
     (tmp_path / "gone/MLLM_VLM Images/Color/2.jpg").unlink()
@@ -110,7 +117,7 @@ def test_a_pair_wants_both_texts_right():
     assert json.loads(json.dumps(scores)) == scores
     assert score(doubled(answers), {})["patterns"] == scores["patterns"]
     assert score(answers[:1], {})["average"] == 0 and score([], {})["average"] == 0
-    assert BENCHMARK.right(answers[3]) is False and BENCHMARK.judges == "tower"
+    assert TOWERS.right(answers[3]) is False and TOWERS.judges == "tower"
 
 
 def test_the_official_output(tmp_path):

@@ -119,7 +119,7 @@ def test_published_rows_come_out_to_the_digit():
     for row in rows:
         cells = [row[f"{name}_recovered"] for name in ("TP", "FP", "TN", "FN")]
         counts = [int(cell) for cell in cells] if all(cells) else [1236, 687, 813, 264]
-        scores = pope.score(answers_from(*counts, split=row["split"]), {})
+        scores = pope.BENCHMARK.score(answers_from(*counts, split=row["split"]), {})
         kept = ["accuracy", "precision", "recall", "f1", "yes_ratio"]
         shown = {name: f"{100 * scores[{'accuracy': 'acc'}.get(name, name)]:.2f}" for name in kept}
         expected = {name: row[name] for name in kept}
@@ -144,7 +144,7 @@ def test_degenerate_answers_as_the_official_script_scores_them(tmp_path):
         files = {"labels": labels, "response": Path("answer")}
         for case, said in ways.items():
             rows = [{"question": row["text"], "answer": said(row["label"])} for row in asked]
-            scores = pope.score(pope.read([write_lines(tmp_path / "answers.json", rows)], files), {})
+            scores = pope.BENCHMARK.score(pope.read([write_lines(tmp_path / "answers.json", rows)], files), {})
             if case in ("all_yes", "ground_truth"):
                 assert {key: scores[keys.get(key, key)] for key in expected[case]} == expected[case]
                 assert "note" not in scores
@@ -161,7 +161,7 @@ def test_splits_sources_and_the_strict_column():
         Answer(question("3", "no", "popular", "gqa"), "No"),
         Answer(question("4", "yes", "adversarial", "gqa"), "hmm"),
     ]
-    scores = pope.score(answers, {})
+    scores = pope.BENCHMARK.score(answers, {})
     assert (scores["tp"], scores["fp"], scores["tn"], scores["fn"]) == (2, 1, 1, 0)
     assert list(scores["splits"]) == ["random", "popular", "adversarial"]
     assert scores["splits"]["popular"]["acc"] == 0.5 and scores["strict"]["splits"]["popular"]["acc"] == 1
@@ -171,16 +171,16 @@ def test_splits_sources_and_the_strict_column():
     assert (strict["acc"], strict["unknown"], strict["recall"], strict["precision"]) == (0.75, 0.25, 0.5, 1.0)
     assert strict["yes_ratio"] == 0.25 and "unknown" not in scores
     one_source = [replace(one, question=replace(one.question, fields=answers[0].question.fields)) for one in answers]
-    assert "sources" not in pope.score(one_source, {})
+    assert "sources" not in pope.BENCHMARK.score(one_source, {})
     for number, note in ((0, "nothing is labelled yes"), (1, "no answer is yes")):  # any subset has scores
-        few = pope.score(answers_from(0, 0, 0, number), {})
+        few = pope.BENCHMARK.score(answers_from(0, 0, 0, number), {})
         assert few["f1"] == 0 and few["note"].startswith(note)
 
 
 def test_what_an_endpoint_refused_is_no_yes():
     """The official rule reads an empty answer as yes; a question without an answer has none to read."""
     answers = [Answer(question(str(n), gold), "", failed=True) for n, gold in enumerate(["yes", "no"])]
-    scores = pope.score(answers, {})
+    scores = pope.BENCHMARK.score(answers, {})
     assert (scores["acc"], scores["yes_ratio"], scores["fp"], scores["strict"]["unknown"]) == (0, 0, 0, 1)
     assert not any(map(pope.BENCHMARK.right, answers))
 
@@ -200,7 +200,7 @@ def test_every_published_form_of_answers_is_read(tmp_path):
     ):
         answers = pope.read([write_lines(tmp_path / "answers.jsonl", rows)], {"labels": labels})
         assert [one.question.text for one in answers] == [row["text"] for row in ROWS]
-        scores = pope.score(answers, {})
+        scores = pope.BENCHMARK.score(answers, {})
         assert (scores["tp"], scores["tn"]) == (1, 2) and scores["splits"]["random"]["yes_ratio"] == 1 / 3
 
 
@@ -228,7 +228,7 @@ def test_one_file_for_all_splits_goes_by_category(tmp_path):
     ]
     answers = pope.read([write_lines(tmp_path / "merged.jsonl", rows)], files)
     assert (answers[0].question.id, answers[0].response) == ("coco_pope_random/1", "Yes")
-    assert pope.score(answers, {})["splits"]["popular"]["yes_ratio"] == 0
+    assert pope.BENCHMARK.score(answers, {})["splits"]["popular"]["yes_ratio"] == 0
     bare = [{name: value for name, value in row.items() if name != "category"} for row in rows]
     merged = write_lines(tmp_path / "merged.jsonl", bare)
     with pytest.raises(ValueError, match=r"merged\.jsonl: found labels .* or a category in each row"):

@@ -8,16 +8,8 @@ from pathlib import Path
 import pytest
 from benchmark_tables import write_json, write_lines
 
-from skymm.evaluation.benchmark import Answer, Question
-from skymm.evaluation.reading.captions import (
-    PROMPT,
-    count,
-    image_number,
-    load_questions,
-    objects_of,
-    read_captions,
-    vocabulary_of,
-)
+from skymm.evaluation.benchmark import Answer, Question, benchmark
+from skymm.evaluation.benchmarks.chair import PROMPT, count, image_number, objects_of, vocabulary_of
 from skymm.recipe import EvalRecipe
 
 SYNONYMS = "person, man, woman, people\ndog, puppy\nbus, minibus\ncar, taxi\nhot dog\nbed\n"
@@ -41,7 +33,7 @@ def pictures(tmp_path: Path) -> Path:
 
 def load(root: Path, files: dict[str, Path], **given) -> list[Question]:
     named = {name: str(path) for name, path in files.items()}
-    return load_questions(EvalRecipe(benchmark="chair", root=str(root), files=named, **given), "chair")
+    return benchmark("object_hal").load(EvalRecipe(benchmark="chair", root=str(root), files=named, **given))
 
 
 def test_numbers_of_images():
@@ -81,22 +73,22 @@ def test_questions_of_a_list(tmp_path, files, pictures):
 
 def test_what_is_missing_or_wrong_is_named(tmp_path, files):
     for row, message in (
-        ({"image_id": 42}, "chair: no picture of image 42 in .*expected COCO_val2014_000000000042.jpg"),
+        ({"image_id": 42}, "no picture of image 42 in .*expected COCO_val2014_000000000042.jpg"),
         ({"image_id": 43}, r"image 43 is not in the table of objects \(3 images\)"),
         ({"image_id": "cat"}, "'cat' has no number"),
-        ({"image_id": 42, "image": "?" * 300}, "image 42: its picture is not base64"),
+        ({"image_id": 42, "image": "?" * 300}, "image 42: the image is not base64"),
     ):
         with pytest.raises(ValueError, match=message):
             load(write_lines(tmp_path / "list.jsonl", [row]), files, images=str(tmp_path))
     with pytest.raises(ValueError, match="found split 'val', expected none"):
         load(tmp_path, files, split="val")
     with pytest.raises(ValueError, match="give --objects a JSON table"):
-        objects_of({"vocab": files["vocab"]}, "chair")
+        objects_of({"vocab": files["vocab"]})
     with pytest.raises(ValueError, match=r"give --vocab synonyms\.txt"):
-        vocabulary_of({}, "chair")
+        vocabulary_of({})
     for table in ({"42": "dog"}, [], [["dog"]], {}):
         with pytest.raises(ValueError, match="expected"):
-            objects_of({**files, "objects": write_json(tmp_path / "wrong.json", table)}, "chair")
+            objects_of({**files, "objects": write_json(tmp_path / "wrong.json", table)})
 
 
 def test_objects_come_from_segments_and_captions(tmp_path, files):
@@ -111,14 +103,14 @@ def test_objects_come_from_segments_and_captions(tmp_path, files):
     write_json(directory / "instances_val2014.json", instances)
     captions = write_json(directory / "captions_val2014.json", {"annotations": said})
     files["objects"] = directory
-    assert objects_of(files, "chair") == {7: ("bus", "car"), 9: (), 42: ("hot dog", "person")}
+    assert objects_of(files) == {7: ("bus", "car"), 9: (), 42: ("hot dog", "person")}
     instances["categories"][1]["name"] = "unicorn"
     write_json(directory / "instances_val2014.json", instances)
     with pytest.raises(ValueError, match="the class 'unicorn' is not among the synonyms"):
-        objects_of(files, "chair")
+        objects_of(files)
     captions.unlink()
     with pytest.raises(ValueError, match=r"found no captions_\*.json"):
-        objects_of(files, "chair")
+        objects_of(files)
 
 
 ROWS = [{"image_id": 42, "caption": "A dog."}, {"image_id": 7, "caption": "A taxi."}]
@@ -129,7 +121,7 @@ def test_every_published_form_is_read(tmp_path, files):
     names = [{"image": f"COCO_val2014_{row['image_id']:012d}.jpg", "answer": row["caption"]} for row in ROWS]
     by_image = {str(row["image_id"]): row for row in ROWS}
     for values in (lines, [ROWS], [{"overall": {}, "sentences": ROWS}], [{"imgToEval": by_image}], names):
-        answers = read_captions([write_lines(tmp_path / "captions.json", values)], files, "chair")
+        answers = benchmark("chair").read([write_lines(tmp_path / "captions.json", values)], files)
         assert [(one.question.id, one.response, one.question.fields["objects"]) for one in answers] == [
             ("42", "A dog.", ["dog", "person"]),
             ("7", "A taxi.", ["bus"]),
@@ -140,12 +132,12 @@ def test_answers_that_name_no_image_follow_their_questions(tmp_path, files):
     path = write_lines(tmp_path / "c.jsonl", [{"prompt": "Say.", "text": text} for text in ("A bus.", None, "A man.")])
     labels = write_lines(tmp_path / "list.jsonl", [{"image_id": name} for name in (7, 42, 42)])
     with pytest.raises(ValueError, match="expected image_id"):
-        read_captions([path], files, "object_hal")
-    answers = read_captions([path], {**files, "labels": labels}, "object_hal", repeats=True)
+        benchmark("object_hal").read([path], files)
+    answers = benchmark("object_hal").read([path], {**files, "labels": labels})
     assert [(one.question.id, one.response) for one in answers] == [("7", "A bus."), ("42", ""), ("42/2", "A man.")]
     with pytest.raises(ValueError, match="found 3 captions, expected 1 as in"):
         short = write_lines(tmp_path / "list.jsonl", [{"image_id": 7}])
-        read_captions([path], {**files, "labels": short}, "object_hal")
+        benchmark("object_hal").read([path], {**files, "labels": short})
 
 
 def test_captions_that_do_not_fit_are_refused(tmp_path, files):
@@ -155,14 +147,14 @@ def test_captions_that_do_not_fit_are_refused(tmp_path, files):
         ([{"image_id": 42}], "none that is known to be the model's words"),
     ):
         with pytest.raises(ValueError, match=message):
-            read_captions([write_lines(tmp_path / "captions.json", rows)], files, "chair")
+            benchmark("chair").read([write_lines(tmp_path / "captions.json", rows)], files)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"found no \.json or \.jsonl file"):
-        read_captions([tmp_path / "empty"], files, "chair")
+    with pytest.raises(ValueError, match=r"expected a file that ends with \.json or \.jsonl"):
+        benchmark("chair").read([tmp_path / "empty"], files)
 
 
 def test_counts_by_hand(files):
-    vocabulary = vocabulary_of(files, "chair")
+    vocabulary = vocabulary_of(files)
 
     def counted(rule: str, *said: tuple[str, list[str]]) -> dict:
         named = [(Question(text, "", "", text, fields={"objects": objects}), text) for text, objects in said]

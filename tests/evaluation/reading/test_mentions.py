@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 from official import oracle
 
-from skymm.evaluation.reading.coco_objects import chinese_names, chinese_objects
 from skymm.evaluation.reading.english import singular, singular_as_published, tokens
-from skymm.evaluation.reading.mentions import Vocabulary, official_mentions, read_vocabulary, strict_mentions
+from skymm.evaluation.reading.mentions import (
+    Vocabulary,
+    chinese_names,
+    chinese_objects,
+    official_mentions,
+    read_vocabulary,
+    strict_mentions,
+)
 from skymm.lexicon import vocabulary as words_of
 from skymm.text import words
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skymm.evaluation.reading.mmmu_parsing import open_right, parse_multi_choice, parse_open, strict_open
+from skymm.evaluation.benchmarks.mmmu import open_right, parse_multi_choice, parse_open, strict_open
 
 OPTIONS = {"A": "cat", "B": "dog", "C": "red car", "D": "blue boat on sea"}
 

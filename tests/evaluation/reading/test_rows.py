@@ -43,8 +43,8 @@ def test_order_is_kept():
     questions = [Question(str(number), "", "", cluster) for number, cluster in enumerate("abacb")]
     assert [question.id for question in together(questions)] == ["0", "2", "1", "4", "3"]
     assert list(tallies([("b", True), ("a", False), ("", True), ("b", False)]).items()) == [
-        ("b", {"correct": 1, "total": 2, "acc": 0.5}),
-        ("a", {"correct": 0, "total": 1, "acc": 0.0}),
+        ("b", {"correct": 1, "total": 2, "accuracy": 0.5}),
+        ("a", {"correct": 0, "total": 1, "accuracy": 0.0}),
     ]
 
 
