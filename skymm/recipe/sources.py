@@ -8,13 +8,14 @@ from pydantic import Field, TypeAdapter
 
 from skymm.recipe.loading import FilePath, Strict
 
-Task = Literal["captions", "turns", "negatives", "preferences"]
+Task = Literal["captions", "names", "turns", "negatives", "preferences"]
 
 
 class _Source(Strict):
     """What every source says. `tasks`: what is made of a record.
 
-    captions: each caption becomes an answer to "describe this picture" in its language; turns: the conversation that the
+    captions: each caption becomes an answer to "describe this picture" in its language; names: what boxes and facts know to
+    be there is told in both languages, where there is no caption; turns: the conversation that the
     source has; negatives: questions about what is there and what is not, out of facts and captions; preferences: a true
     answer and one with a made-up error, for preference learning.
     """

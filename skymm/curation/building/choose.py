@@ -32,6 +32,7 @@ ASKED = ROOM  # once it is known how many questions came into the room
 _ROUNDS = 5
 _NEEDS = {
     "captions": "captions need a source with captions",
+    "names": "names need boxes or facts",
     "turns": "turns need one with conversations",
     "negatives": "negatives need captions that name things, or boxes of which it is known what was looked for: COCO's own, "
     "lists of what is absent, or complete = true",

@@ -145,6 +145,8 @@ def converse(
         answered += [(question, _told(answer)) for question, answer in zip(spoken[::2], spoken[1::2])]
     if "captions" in tasks:  # after the turns, which may show the pictures themselves
         answered += _captions(record, rng)
+    if "names" in tasks and not ("captions" in tasks and record.captions):
+        answered += _names(record, rng)
     answered = answered[: recipe.max_turns]
     room = own + ("negatives" in tasks) * 2 * recipe.negatives.pairs_per_sample
     if recipe.max_turns is not None:
@@ -185,6 +187,17 @@ def _captions(record: Record, rng: random.Random) -> list[tuple[Turn, Turn]]:
         if texts:
             answer = Turn("assistant", rng.choice(texts), (), "positive", "caption", language)
             found.append((Turn("user", rng.choice(_describe()[language])), answer))
+    rng.shuffle(found)
+    return found
+
+
+def _names(record: Record, rng: random.Random) -> list[tuple[Turn, Turn]]:
+    """What is known to be there, in both languages in any order."""
+    picture, found = facts_about(record), []
+    for language in LANGUAGES:
+        if text := kinds.told(picture, language):
+            answer = Turn("assistant", text, (), "positive", "caption", language)
+            found.append((Turn("user", rng.choice(_describe()[f"names_{language}"])), answer))
     rng.shuffle(found)
     return found
 

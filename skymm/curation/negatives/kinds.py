@@ -407,6 +407,14 @@ def _spoken_of(present: Present, language: str) -> str:
     return wording.spoken_of(present.word, present.many, present.single, present.count, language)
 
 
+def told(picture: PictureFacts, language: str) -> str:
+    """All that is known to be there, as a sentence: "A dog and two cars." / 一只狗和两辆汽车。 "" where nothing is known."""
+    phrases = [_spoken_of(one, language) for one in picture.present]
+    return (
+        f"{wording.sentence(wording.listed(phrases, language))}{'。' if language == 'zh' else '.'}" if phrases else ""
+    )
+
+
 def _seen_instead(rng: random.Random, picture: PictureFacts, language: str) -> Fields:
     """What there is to be seen instead; nothing where that is not known well enough to be said."""
     told = [one for one in picture.present if one.word.askable]

@@ -36,6 +36,8 @@ def recipe(name: str, tmp_path: Path) -> DataRecipe | EmojiScenesRecipe:
         fields.pop("share", None)  # 0.004 is no sample of fifty
     if "duplicates" in data.get("filters", {}):
         data["filters"]["duplicates"]["match"] = "both"  # the miniatures share their pictures
+    else:
+        data["filters"] = {**data.get("filters", {}), "duplicates": None}
     return parse(data, DataRecipe)
 
 

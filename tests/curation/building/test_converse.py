@@ -69,6 +69,21 @@ def test_a_conversation_of_captions_and_turns_says_all_of_both():
     assert sorted(answers) == sorted(["A dog.", "Red.", *(caption.text for caption in CAPTIONS)])
 
 
+def test_what_boxes_know_is_told_where_there_is_no_caption():
+    facts = Facts((Thing("car", 2), Thing("dog", 1), Thing("sheep")), absent=("cat",))
+    for captions, tasks, expected in (
+        ((), ("names",), {"Two cars, a dog and a sheep.", "两辆汽车、一只狗和绵羊。"}),
+        ((), ("names", "captions"), {"Two cars, a dog and a sheep.", "两辆汽车、一只狗和绵羊。"}),
+        (CAPTIONS, ("names", "captions"), {caption.text for caption in CAPTIONS}),
+    ):
+        (made,) = converse(Record("k", ONE, captions, facts=facts), tasks, recipe(), Statistics(), "")
+        answers = [turn for turn in made.turns if turn.role == "assistant"]
+        assert {turn.text for turn in answers} == expected
+        assert {(turn.kind, turn.polarity, turn.language) for turn in answers} == {
+            ("caption", "positive", language) for language in ("en", "zh")
+        }
+
+
 def test_the_scenes_of_the_laptop_recipe_are_shown_first(tmp_path):
     described = shipped.recipe("laptop", tmp_path / "in")
     scenes = described.sources["scenes"]
