@@ -90,6 +90,7 @@ class Turn:
                 was_told = False
                 continue
             if said in seconds and not text.endswith(tuple(each.format(seconds[said]) for each in _TIMES.values())):
+                text = text[: max(len(text.rstrip(" ")), places[-1] if places else 0)]
                 text += "\n" * bool(text and not text.endswith("\n")) + words.format(seconds[said])
                 was_told = True
             places.append(len(text))

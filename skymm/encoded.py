@@ -21,10 +21,10 @@ class Encoded:
 
     A label is the id at its place, but for one case: where a template ends an answer otherwise amid a conversation than at
     its end (gpt-oss), or not at all (GLM-4), the label is what ends a conversation, since generation stops at that.
-    `images` are the names of its images in order; `targets` has, per learned answer, its turn and the half-open span of
-    its labels, so that a loss can be told apart by language and polarity. `text` is what was tokenised, and `places` where
-    in it each image stands. `shared` positions at its beginning are those of the segment before it, and where segments stand in
-    one row they stand there once, for both.
+    `images` are the names of its images in order, `latents` how many positions each takes (empty: all K). `targets` has, per
+    learned answer, its turn and the half-open span of its labels, so that a loss can be told apart by language and polarity.
+    `text` is what was tokenised, and `places` where in it each image stands. `shared` positions at its beginning are those of
+    the segment before it, and where segments stand in one row they stand there once, for both.
     """
 
     key: str
@@ -35,6 +35,7 @@ class Encoded:
     text: str = ""
     places: tuple[int, ...] = ()
     shared: int = 0
+    latents: tuple[int, ...] = ()
 
 
 def pad(examples: Sequence[Encoded], *, pad_id: int, side: str) -> dict[str, Tensor]:

@@ -67,11 +67,11 @@ class SkyMMAnswerer(LocalAnswerer):
         groups = [tuple(map(image_key, one.images)) for one in asks]
         length = common_start(prompts, groups, self.processor.image_token_id)
         if not length:
-            return {**self._padded(prompts), "features": self._features(asks)}
+            return {**self._padded(prompts), **self._seen_in(asks)}
         first_of_group = dict(zip(reversed(groups), range(len(asks) - 1, -1, -1)))
         first = [first_of_group[group] for group in dict.fromkeys(groups)]
         starts = {**self._padded([prompts[index][:length] for index in first])}
-        starts["features"] = self._features([asks[index] for index in first])
+        starts |= self._seen_in([asks[index] for index in first])
         with self.adapter():
             _, cache = self.read(starts)
         rows = {group: row for row, group in enumerate(dict.fromkeys(groups))}
@@ -88,7 +88,9 @@ class SkyMMAnswerer(LocalAnswerer):
         model, cache, mask = self.model, inputs.get("past_key_values"), inputs["attention_mask"]
         known = 0 if cache is None else cache.get_seq_length()
         output = model.language_model(
-            inputs_embeds=model.embed(inputs["input_ids"][:, known:], inputs.get("features")),
+            inputs_embeds=model.embed(
+                inputs["input_ids"][:, known:], inputs.get("features"), image_latents=inputs.get("image_latents")
+            ),
             attention_mask=mask,
             position_ids=(mask.cumsum(-1) - 1)[:, known:].clamp(min=0),
             past_key_values=cache,
@@ -108,6 +110,13 @@ class SkyMMAnswerer(LocalAnswerer):
             begun = Conversation(ask.id, (*ask.turns, Turn("assistant", ask.said)))
             return chat.encode_prompt(begun, continue_final=True).ids
         return [*chat.encode_prompt(Conversation(ask.id, ask.turns)).ids, *chat.opening_ids]
+
+    def _seen_in(self, asks: Sequence[Ask]) -> Inputs:
+        """The features of all images, and how many positions each takes where they are not all the same."""
+        names = [name for one in asks for turn in one.turns for name in turn.images]
+        latents_of = self.processor.chat.latents_of
+        few = names and self.processor.chat.frame_latents is not None
+        return {"features": self._features(asks)} | ({"image_latents": [*map(latents_of, names)]} if few else {})
 
     def _padded(self, prompts: Sequence[list[int]]) -> dict[str, Tensor]:
         batch = pad([Encoded("", ids, ids) for ids in prompts], pad_id=self.processor.pad_id, side="left")

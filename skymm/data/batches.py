@@ -198,6 +198,9 @@ def collate(
             inputs[name] = [torch.cat(tower) for tower in zip(*shown)]
     if rows != list(range(num_images)):
         inputs["image_rows"] = torch.tensor(rows)
+    read = [segment for segment in segments if not (packing and segment.shared)]
+    if latents := [count for segment in read for count in segment.latents]:
+        inputs["image_latents"] = latents
     answers = [answer for segment in segments for answer in segment.targets]
     if reference is not None:
         nothing = (0.0, 0.0, 0.0)

@@ -22,7 +22,7 @@ from typing import Any
 
 from tokenizers import processors
 
-from skymm.conversation import BadSample, Conversation, Turn
+from skymm.conversation import BadSample, Conversation, Turn, is_frame
 from skymm.encoded import IGNORE, Encoded
 from skymm.model.chat_template import ChatTemplate, Content
 
@@ -78,10 +78,19 @@ class ChatEncoder:
     """Conversation -> Encoded, for one tokenizer, K latents per image and one chat template.
 
     Args:
+        frame_latents: how many a frame of a clip has; None: as many as an image.
         system: text of the system turn for conversations without one. None: whatever the template says by itself.
     """
 
-    def __init__(self, tokenizer: Any, *, num_latents: int, image_token_id: int, system: str | None = None):
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        num_latents: int,
+        image_token_id: int,
+        system: str | None = None,
+        frame_latents: int | None = None,
+    ):
         self.template = ChatTemplate(tokenizer)
         if not tokenizer.is_fast:
             raise ValueError(
@@ -89,7 +98,7 @@ class ChatEncoder:
                 "that does, a fast one (with a tokenizer.json)"
             )
         self.tokenizer, self.system = tokenizer, system
-        self.num_latents, self.image_token_id = num_latents, image_token_id
+        self.num_latents, self.frame_latents, self.image_token_id = num_latents, frame_latents, image_token_id
         self._fast = copy.deepcopy(tokenizer.backend_tokenizer)
         self._fast.no_truncation()
         self._fast.no_padding()
@@ -103,7 +112,7 @@ class ChatEncoder:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to data workers as what it was made of; caches are not luggage."""
-        options = {"num_latents": self.num_latents, "image_token_id": self.image_token_id, "system": self.system}
+        options = {name: getattr(self, name) for name in ("num_latents", "image_token_id", "system", "frame_latents")}
         return partial(type(self), **options), (self.tokenizer,)
 
     def encode(self, conversation: Conversation, *, max_length: int | None = None) -> Encoded:
@@ -151,6 +160,10 @@ class ChatEncoder:
             encoded.labels += [*ids, *[self._word_ids("\n")[-1]] * room][:room]
             encoded.targets.append((turns[0], start, start + room))
         return encoded
+
+    def latents_of(self, name: str) -> int:
+        """How many positions an image of this name takes."""
+        return self.frame_latents if self.frame_latents is not None and is_frame(name) else self.num_latents
 
     @property
     def end_id(self) -> int:
@@ -321,12 +334,15 @@ class ChatEncoder:
                 end += 1
             spans.append((answer.turn, start, end))
         shown = [_first_at(tokens, place) for place in script.images]
-        for index in reversed(shown):
-            ids[index:index] = [self.image_token_id] * self.num_latents
-            labels[index:index] = [IGNORE] * self.num_latents
+        counts = [self.latents_of(name) for name in encoded.images]
+        for index, count in zip(reversed(shown), reversed(counts)):
+            ids[index:index] = [self.image_token_id] * count
+            labels[index:index] = [IGNORE] * count
+        if self.frame_latents is not None:
+            encoded.latents = tuple(counts)
         encoded.ids, encoded.labels, encoded.text, encoded.places = ids, labels, script.text, tuple(script.images)
         for turn, start, end in spans:
-            shift = self.num_latents * bisect_right(shown, start)
+            shift = sum(counts[: bisect_right(shown, start)])
             encoded.targets.append((turn, start + shift, end + shift))
         return encoded
 
@@ -344,7 +360,7 @@ class ChatEncoder:
             shorter = _without_oldest_pair(conversation)
             if shorter is None:
                 raise BadSample(
-                    f"{conversation.key}: {len(encoded.ids)} tokens, {self.num_latents * len(encoded.images)} of them image "
+                    f"{conversation.key}: {len(encoded.ids)} tokens, {sum(map(self.latents_of, encoded.images))} of them image "
                     f"positions, and nothing left to shorten; the limit max_length is {max_length}",
                     "too long",
                 )

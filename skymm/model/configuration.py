@@ -18,6 +18,7 @@ class SkyMMConfig(PreTrainedConfig):
         towers: one dict per frozen vision encoder, as `Tower.to_config()` gives it (name, image size, preprocessing, ...).
         tower_fingerprints: hash of each tower's weights and preprocessing; a checkpoint refuses other eyes.
         resampler: num_latents, num_layers, num_heads, width; of several towers mixing (none: joint) and weights.
+        frame_latents: LLM positions of a frame of a clip: the first of its latents. None: all, as of an image.
         lora: rank, alpha, dropout, targets; None for none.
         quantization: "nf4" where the LLM was held in 4 bits while the adapter learned; it is opened in the same way.
         image_token_id: stands for an image position in `input_ids`. It is past the embedding table and past
@@ -42,6 +43,7 @@ class SkyMMConfig(PreTrainedConfig):
         resampler: dict[str, Any] | None = None,
         lora: dict[str, Any] | None = None,
         image_token_id: int = -1,
+        frame_latents: int | None = None,
         scaled_decode: bool = False,
         quantization: str | None = None,
         trust_remote_code: bool = False,
@@ -57,6 +59,7 @@ class SkyMMConfig(PreTrainedConfig):
         self.towers = towers or []
         self.tower_fingerprints = tower_fingerprints or []
         self.resampler = resampler or {}
+        self.frame_latents = frame_latents
         self.lora = lora
         self.image_token_id = image_token_id
         self.scaled_decode = scaled_decode

@@ -6,6 +6,7 @@ K latents per image, N patches, C tower width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,25 +129,37 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return features
         return self.encode_images([pixel_values] if isinstance(pixel_values, Tensor) else list(pixel_values))
 
-    def embed(self, input_ids: Tensor, features: list[Tensor] | None, image_positions: Tensor | None = None) -> Tensor:
+    def embed(
+        self,
+        input_ids: Tensor,
+        features: list[Tensor] | None,
+        image_positions: Tensor | None = None,
+        image_latents: Sequence[int] | None = None,
+    ) -> Tensor:
         """Token ids (B, T) with image positions, and features (I, N, C) per tower -> LLM inputs (B, T, E).
 
         `image_positions` (I * K,), counted through the rows, where they are known already; without them the device is asked
-        for their number. Raises ValueError when it is not I * K.
+        for their number. `image_latents`: how many positions each image takes, where frames of clips take fewer than K: they
+        have the first of their latents. Raises ValueError when the positions are not as many as the latents.
         """
         is_image_BT = input_ids == self.config.image_token_id
         words_BTE = self.get_input_embeddings()(input_ids.masked_fill(is_image_BT, 0))
         if image_positions is None:
             image_positions = is_image_BT.flatten().nonzero()[:, 0]
         num_images, num_latents = features[0].shape[0] if features else 0, self.config.num_latents
-        if len(image_positions) != num_images * num_latents:
+        counts = [num_latents] * num_images if image_latents is None else list(image_latents)
+        if len(image_positions) != sum(counts) or len(counts) != num_images:
+            each = f"{num_latents} latents each" if image_latents is None else f"{counts} latents"
             raise ValueError(
-                f"{len(image_positions)} image positions for {num_images} images of {num_latents} latents each; "
+                f"{len(image_positions)} image positions for {num_images} images of {each}; "
                 "build inputs with the processor that came with the model"
             )
         if num_images:
-            latents_IKE = self.resampler(features).to(words_BTE.dtype)
-            words_NE = words_BTE.flatten(0, 1).index_copy(0, image_positions, latents_IKE.flatten(0, 1))
+            latents_NE = self.resampler(features).to(words_BTE.dtype).flatten(0, 1)
+            if min(counts) < num_latents:
+                firsts = [torch.arange(count) + image * num_latents for image, count in enumerate(counts)]
+                latents_NE = latents_NE.index_select(0, torch.cat(firsts).to(latents_NE.device, non_blocking=True))
+            words_NE = words_BTE.flatten(0, 1).index_copy(0, image_positions, latents_NE)
             return words_NE.view_as(words_BTE)
         if self.training and torch.is_grad_enabled():
             # The graph is the same on every rank: a batch without images sees one blank image, with weight exactly 0.
@@ -163,6 +176,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         pixel_values: Tensor | list[Tensor] | None = None,
         features: list[Tensor] | None = None,
         image_positions: Tensor | None = None,
+        image_latents: Sequence[int] | None = None,
         inputs_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> ModelOutput:
@@ -171,7 +185,8 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Keywords are those of `forward`, `embed` and the decoder. Padding on either side.
         """
         if inputs_embeds is None:
-            inputs_embeds = self.embed(input_ids, self.look_at(pixel_values, features), image_positions)
+            seen = self.look_at(pixel_values, features)
+            inputs_embeds = self.embed(input_ids, seen, image_positions, image_latents)
         return decoder_of(self.language_model)(inputs_embeds=inputs_embeds, **kwargs)
 
     def forward(
@@ -183,18 +198,20 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         features: list[Tensor] | None = None,
         inputs_embeds: Tensor | None = None,
         logits_to_keep: int = 0,
+        image_latents: Sequence[int] | None = None,
         num_items_in_batch: Tensor | int | None = None,
         **kwargs: Any,
     ) -> SkyMMOutput:
         """With `labels` (B, T): the loss over labelled positions, no logits. Without: logits (B, T or logits_to_keep, V).
 
-        `pixel_values` is one tensor per tower (a bare tensor for one tower); `features` replaces it where they are cached.
-        Other keywords are the decoder's: `cu_seq_lens_q` and what goes with it say that the row (there is one) holds several
-        conversations, and where each begins. `num_items_in_batch`: what the sum of the losses is divided by, as
-        transformers' Trainer counts it over all steps of an accumulation.
+        `pixel_values` is one tensor per tower (a bare tensor for one tower); `features` replaces it where they are cached;
+        `image_latents`: see `embed`. Other keywords are the decoder's: `cu_seq_lens_q` and what goes with it say that the row
+        (there is one) holds several conversations, and where each begins. `num_items_in_batch`: what the sum of the losses is
+        divided by, as transformers' Trainer counts it over all steps of an accumulation.
         """
         if inputs_embeds is None:
-            inputs_embeds = self.embed(input_ids, self.look_at(pixel_values, features))
+            seen = self.look_at(pixel_values, features)
+            inputs_embeds = self.embed(input_ids, seen, image_latents=image_latents)
         if labels is None:
             options = {"attention_mask": attention_mask, "logits_to_keep": logits_to_keep, **kwargs}
             output = self.language_model(inputs_embeds=inputs_embeds, **options)
@@ -215,6 +232,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         pixel_values: Tensor | list[Tensor] | None = None,
         features: list[Tensor] | None = None,
         generation_config: Any | None = None,
+        image_latents: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Prompt ids (B, T), padded left, -> ids (B, T + new). Every keyword of transformers' `generate` works.
@@ -231,7 +249,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             kwargs["generation_config"] = generation_config
         features = self.look_at(pixel_values, features)
         if features is not None or kwargs.get("past_key_values") is None:
-            kwargs["inputs_embeds"] = self.embed(input_ids, features)
+            kwargs["inputs_embeds"] = self.embed(input_ids, features, image_latents=image_latents)
         return self.language_model.generate(
             input_ids=input_ids.masked_fill(input_ids == self.config.image_token_id, filler),
             attention_mask=attention_mask if attention_mask is not None else torch.ones_like(input_ids),

@@ -28,7 +28,7 @@ class SkyMMProcessor(ProcessorMixin):
 
     Args:
         towers: preprocessing of each tower, as `Tower.to_config()` gives it.
-        num_latents, image_token_id, min_side: as in the model's configuration. system: see `ChatEncoder`.
+        num_latents, frame_latents, image_token_id, min_side: as in the model's configuration. system: see `ChatEncoder`.
     """
 
     image_token = "\ufffc"
@@ -39,6 +39,7 @@ class SkyMMProcessor(ProcessorMixin):
         tokenizer: Any,
         towers: Sequence[Mapping[str, Any]] = (),
         num_latents: int = 64,
+        frame_latents: int | None = None,
         image_token_id: int = -1,
         system: str | None = None,
         chat_template: str | None = None,
@@ -46,9 +47,10 @@ class SkyMMProcessor(ProcessorMixin):
         **kwargs: Any,
     ):
         super().__init__(tokenizer, chat_template=chat_template or tokenizer.chat_template)
-        self.num_latents, self.image_token_id = num_latents, image_token_id
+        self.num_latents, self.frame_latents, self.image_token_id = num_latents, frame_latents, image_token_id
         self.towers, self.system, self.min_side = list(towers), system, min_side
-        self.chat = ChatEncoder(tokenizer, num_latents=num_latents, image_token_id=image_token_id, system=system)
+        counts = {"num_latents": num_latents, "frame_latents": frame_latents}
+        self.chat = ChatEncoder(tokenizer, **counts, image_token_id=image_token_id, system=system)
 
     @property
     def pad_id(self) -> int:
@@ -86,6 +88,8 @@ class SkyMMProcessor(ProcessorMixin):
         if images:
             pixels = self.pixels(images)
             batch["pixel_values"] = pixels[0] if len(pixels) == 1 else pixels
+        if latents := [count for one in encoded for count in one.latents]:
+            batch["image_latents"] = latents
         if wanted.tensors == "np":
             batch = {
                 name: [one.numpy() for one in value] if isinstance(value, list) else value.numpy()

@@ -84,8 +84,8 @@ class UrlsSource(_Source):
 
 class ConversationsSource(_Source):
     """Conversations as people have them: LLaVA, ShareGPT, LLaMA-Factory, ms-swift, OpenAI, XTuner, TRL and the Hugging Face
-    hub, Qwen-VL, MiniCPM-V, InternVL, SVIT, and preferences (RLHF-V, RLAIF-V, ...). Which of them is seen by itself and said
-    in the card. `llava` is the format's older name.
+    hub, Qwen-VL, MiniCPM-V, InternVL, SVIT, clips (LLaVA-Video, ShareGPT4Video), and preferences (RLHF-V, RLAIF-V, ...).
+    Which of them is seen by itself and said in the card. `llava` is the format's older name.
     """
 
     format: Literal["conversations", "llava"]
@@ -96,6 +96,8 @@ class ConversationsSource(_Source):
     )
     image_column: str | None = Field(None, description="of several columns of pictures, or of another name, this one")
     turns_column: str | None = Field(None, description="of several columns of turns, or of another name, this one")
+    num_frames: int = Field(8, ge=1, le=1024, description="of a clip, amid equal parts of it; each is a picture")
+    fps: float | None = Field(None, gt=0, description="frames of a clip per second, and num_frames at most")
 
 
 class VqaSource(_Source):

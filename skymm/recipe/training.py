@@ -20,6 +20,9 @@ class TowerRecipe(Strict):
 
 class ResamplerRecipe(Strict):
     num_latents: int = Field(64, ge=1, description="LLM positions that one image takes")
+    frame_latents: int | None = Field(
+        None, ge=1, description="those that a frame of a clip takes: the first ones; None: as an image"
+    )
     num_layers: int = Field(2, ge=1)
     num_heads: int = Field(8, ge=1)
     width: int = Field(512, ge=8)
@@ -71,6 +74,10 @@ class ModelRecipe(Strict):
             raise ValueError(
                 f"{value.num_latents} latents cannot be dealt out evenly to {towers} towers that take turns; expected a "
                 f"multiple of {towers}, such as {value.num_latents + -value.num_latents % towers}"
+            )
+        if value.frame_latents and value.frame_latents > value.num_latents:
+            raise ValueError(
+                f"frame_latents = {value.frame_latents} of num_latents = {value.num_latents}; expected fewer"
             )
         if value.weights is not None and value.mixing != "additive":
             raise ValueError('weights are for mixing = "additive"; leave them out')

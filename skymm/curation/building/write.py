@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,9 @@ def write_one(job: Job) -> dict[str, Any]:
             facts = {"facts": told["stated"]} if told["stated"] else {}
             extra = {"source": of_it["source"], "licence": licence, **facts, **record.extra, **made.extra}
             key = f"{of_it['source']}_{record.key}{made.suffix}"
-            samples[place] = Conversation(key, turns, extra), record.pictures
+            one = Conversation(key, turns, extra)
+            # Last of all: whatever filtered and translated read what people said.
+            samples[place] = replace(one, turns=tuple(turn.timed(one.seconds) for turn in turns)), record.pictures
     shard = write_shard(path, _with_images(samples, job["max_side"]))
     return {"files": entries(directory, [path]), "shard": shard}
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from skymm.conversation import is_frame
 from skymm.curation.record import Candidate
 from skymm.images import FORMATS, UnreadableImage, format_of, on_white, read_header
 from skymm.recipe.data import FiltersRecipe
@@ -49,15 +50,21 @@ def header_reason(candidate: Candidate, recipe: FiltersRecipe) -> str | None:
 
 
 def pixel_reason(candidate: Candidate, recipe: FiltersRecipe) -> str | None:
-    """The same for pictures that do not decode, and (`recipe.blank`) those of one colour."""
+    """The same for pictures that do not decode, and (`recipe.blank`) those of one colour. A film may begin in the dark: of its
+    frames one with something in it is enough.
+    """
+    frames = []
     for name in candidate.encoded:
         try:
             image = candidate.image(name)
         except UnreadableImage as error:
             return error.reason
-        if recipe.blank and is_blank(image):
+        blank = recipe.blank and is_blank(image)
+        if is_frame(name):
+            frames.append(blank)
+        elif blank:
             return "blank image"
-    return None
+    return "blank image" if frames and all(frames) else None
 
 
 def is_blank(image: Image.Image) -> bool:

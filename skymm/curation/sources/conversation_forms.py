@@ -12,17 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skymm.curation.sources.marks import VIDEO_OR_SOUND, Shown, means_picture, pieces_of
-from skymm.curation.sources.pictures import Unusable
+from skymm.curation.sources.marks import SOUND, VIDEO, Clip, Shown, means_picture, pieces_of
+from skymm.curation.sources.pictures import MISSING, Unusable
 from skymm.curation.sources.source import text_of
 
 TURNS = ("messages", "conversations", "conversation", "texts")
 ASKED = ("prompt", "question", "query", "instruction")
 ANSWERED = ("chosen", "answer", "response", "output", "completion")
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "rejected_conversations")
-_SHOWN_OR_HEARD = ("video", "videos", "video_path", "audio", "audios")
+VIDEOS = ("videos", "video", "video_path")
+_HEARD = ("audio", "audios")
 FIELDS = (
-    *(*TURNS, *ASKED, *ANSWERED, *REJECTED, *_SHOWN_OR_HEARD),
+    *(*TURNS, *ASKED, *ANSWERED, *REJECTED, *VIDEOS, *_HEARD),
     *(
         "text",
         "input",
@@ -45,7 +46,7 @@ _ROLES = {
     "tool": "tool tools function function_call observation tool_call tool_response ipython",
 }
 ROLES = {name: role for role, names in _ROLES.items() for name in names.split()}
-_TOOLS, _VIDEO, _EMPTY = "tools are used", "video or sound", "turn is empty"
+_TOOLS, _SOUND, _EMPTY = "tools are used", "sound", "turn is empty"
 _IMAGE_PARTS = ("image", "image_url", "input_image", "img")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _CELLS = ("image_url", "image", "url", "path", "base64", "source", "bytes", "data", "img", "value")
@@ -96,9 +97,10 @@ def turns_in(row: Mapping[str, Any]) -> tuple[list[SaidTurn], str | None]:
     said = [turn for turn in said if turn.role != "system" or turn.text.strip()]  # an empty system prompt is none
     for turn in said:
         text_of(turn.text, _EMPTY)
-        beside = (row.get("image") or row.get("images")) and VIDEO_OR_SOUND.search(turn.text)
-        if beside or means_picture(turn.text, VIDEO_OR_SOUND):
-            raise Unusable(_VIDEO, turn.text[:60])
+        for mark, reason in ((SOUND, _SOUND), (VIDEO, MISSING)):
+            beside = (row.get("image") or row.get("images")) and mark.search(turn.text)
+            if (beside or means_picture(turn.text, mark)) and not (mark is VIDEO and _first(row, VIDEOS)):
+                raise Unusable(reason, turn.text[:60])
         if row.get("objects") and ("<bbox>" in turn.text or "<ref-object>" in turn.text):
             raise Unusable("boxes amid the text", turn.text[:60])
     roles = [turn.role for turn in said]
@@ -126,9 +128,9 @@ def _json(value: Any) -> Any:
 
 
 def _refuse_unusable(row: Mapping[str, Any]) -> None:
-    for name in _SHOWN_OR_HEARD:
+    for name in _HEARD:
         if row.get(name):
-            raise Unusable(_VIDEO, f"{name}: {str(row[name])[:60]}")
+            raise Unusable(_SOUND, f"{name}: {str(row[name])[:60]}")
     if row.get("tools") and str(row["tools"]).strip() not in ("[]", "{}", "null"):
         raise Unusable(_TOOLS, str(row["tools"])[:60])
     if row.get("label") is False or row.get("kto_tag") is False:
@@ -208,8 +210,11 @@ def _part(part: Any) -> str | Shown:
         return str(_first(given, ("text", "value", "content")) or "")
     if kind in _IMAGE_PARTS:
         return Shown(_first(given, _CELLS))
-    if "video" in str(kind) or "audio" in str(kind):
-        raise Unusable(_VIDEO, str(part)[:60])
+    if kind in ("video", "video_url"):
+        cell = _first(given, ("video", "video_url", *_CELLS))
+        return Shown(cell and Clip(cell), is_clip=True)
+    if "audio" in str(kind):
+        raise Unusable(_SOUND, str(part)[:60])
     raise Unusable("unknown part of a turn", str(part)[:60])
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from skymm.conversation import Turn
-from skymm.curation.record import Record
+from skymm.curation.record import Picture, Record
 from skymm.curation.sources import source
-from skymm.curation.sources.conversation_forms import ASKED, FIELDS, TURNS, SaidTurn, form_of, turns_in
-from skymm.curation.sources.marks import MARK, PLACE, Shown, means_picture, pieces_of, unmarked
-from skymm.curation.sources.pictures import MISSING, Unusable, check_directories, named, picture_of
+from skymm.curation.sources.conversation_forms import ASKED, FIELDS, TURNS, VIDEOS, SaidTurn, form_of, turns_in
+from skymm.curation.sources.marks import MARK, PLACE, Clip, Shown, means_picture, pieces_of, unmarked
+from skymm.curation.sources.pictures import MISSING, Unusable, check_directories, clip_of, named, picture_of
 from skymm.curation.sources.source import broken, key_of, text_of
 from skymm.recipe.sources import ConversationsSource
 from skymm.tables import ParquetCells, expect_names, has_bytes, parquet_rows, parquet_types, stream_rows, tables_at
@@ -67,23 +67,39 @@ class Source(source.Source):
             raise Unusable("picture in another column", f"{row['elsewhere']}; if it is one, say so in image_column")
         folder = entry.get("data_path")
         if isinstance(folder, str):
-            cells = [f"{folder.rstrip('/')}/{cell}" if isinstance(cell, str) else cell for cell in cells]
-        pictures = named([picture_of(cell, self._images) for cell in cells])
-        names = iter(pictures)
-        turns = tuple(
-            Turn(
-                role,
-                text,
-                tuple(islice(names, count)),
-                language=language_of(text) if role == "assistant" else None,
-                places=places,
-            )
-            for role, text, count, places in turns
+            cells = [_below(folder.rstrip("/"), cell) for cell in cells]
+        seen = [self._seen(cell) for cell in cells]
+        seconds = [second for one in seen for _, second in one]
+        pictures = named([picture for one in seen for picture, _ in one], seconds)
+        names, sizes = iter(pictures), iter(map(len, seen))
+        said = []
+        for role, text, count, places in turns:
+            counts = [*islice(sizes, count)]
+            shown = tuple(islice(names, sum(counts)))
+            stand = tuple(place for place, size in zip(places, counts) for _ in range(size))
+            language = language_of(text) if role == "assistant" else None
+            said.append(Turn(role, text, shown, language=language, places=stand))
+        extra = {"rejected": rejected} if rejected else {}
+        times = {name: round(second, 3) for name, second in zip(pictures, seconds) if second is not None}
+        return Record(
+            row["key"], pictures, turns=tuple(said), extra=extra | ({"frame_seconds": times} if times else {})
         )
-        return Record(row["key"], pictures, turns=turns, extra={"rejected": rejected} if rejected else {})
+
+    def _seen(self, cell: Any) -> list[tuple[Picture, float | None]]:
+        """The picture of a cell, or the frames of its clip with their seconds."""
+        if not isinstance(cell, Clip):
+            return [(picture_of(cell, self._images), None)]
+        return clip_of(cell.cell, self._images, self.recipe.num_frames, self.recipe.fps)
 
     def _pictures(self, entry: Mapping[str, Any]) -> tuple[list[Any] | None, dict[str, Any]]:
-        """The row's own pictures, in order, None where it knows of none; and by name, where its texts have names for them."""
+        """The row's own pictures, in order, then its clips; None where it knows of none. And pictures by name, where its texts
+        have names for them.
+        """
+        clips = [Clip(cell) for name in VIDEOS if entry.get(name) for cell in _listed(entry[name])]
+        own, by_name = self._own_pictures(entry)
+        return (own if not clips else [*(own or ()), *clips]), by_name
+
+    def _own_pictures(self, entry: Mapping[str, Any]) -> tuple[list[Any] | None, dict[str, Any]]:
         columns = [self.recipe.image_column] if self.recipe.image_column else _PICTURES
         given = {name: entry[name] for name in columns if entry.get(name)}
         if "image" in given and "image_path" in given:
@@ -148,6 +164,12 @@ class Source(source.Source):
         return {**others, "messages": entry[turns]}
 
 
+def _below(folder: str, cell: Any) -> Any:
+    if isinstance(cell, Clip):
+        return Clip(_below(folder, cell.cell))
+    return f"{folder}/{cell}" if isinstance(cell, str) else cell
+
+
 def _seems_shown(cell: Any) -> bool:
     return isinstance(cell, str) and len(cell) < 1000 and bool(_FILE.search(cell))
 
@@ -209,7 +231,11 @@ def _cell(piece: Shown, left: list[Any], by_name: Mapping[str, Any], known: dict
         return known[piece.name]
     if not left:
         raise Unusable(_DIFFER, "more markers than pictures")
-    cell = left.pop(0)
+    # Those who write for one kind alone mark a clip as they mark a picture (LLaVA-Video).
+    fits = [number for number, cell in enumerate(left) if isinstance(cell, Clip) == piece.is_clip]
+    if not fits and piece.is_clip:
+        raise Unusable(_DIFFER, "more markers than videos")
+    cell = left.pop(fits[0] if fits else 0)
     if piece.name:
         known[piece.name] = cell
     return cell

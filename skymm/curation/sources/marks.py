@@ -9,9 +9,11 @@ from typing import Any
 MARK = re.compile(
     r"(?P<label>Picture[ \t]*\d+[ \t]*:[ \t]*)?<img>(?P<path>[^<>\n]+)</img>"  # Qwen-VL
     r"|(?P<named><image[ _]?\d+>|<\|image_\d+\|>)"  # MiniCPM-V, MMMU, Phi-3-vision
+    r"|(?P<clip><video>|<VideoHere>|<\|video\|>|(?:<\|vision_start\|>)?(?:<\|video_pad\|>)+(?:<\|vision_end\|>)?)"
     r"|<image>|<ImageHere>|<image_placeholder>|<\|image\|>|<IMG_CONTEXT>|<\|vision_start\|>(?:<\|image_pad\|>)+<\|vision_end\|>"
 )
-VIDEO_OR_SOUND = re.compile(r"<video>|<audio>|<VideoHere>|<\|video\|>|<\|video_pad\|>|<\|audio\|>")
+VIDEO = re.compile(r"<video>|<VideoHere>|<\|video\|>|<\|video_pad\|>")
+SOUND = re.compile(r"<audio>|<\|audio\|>")
 PLACE = "\ufffc"
 """Where a picture stands in a text while its place is being found: Unicode's own stand-in for what is no character."""
 
@@ -20,13 +22,21 @@ _TRAILING = re.compile(rf"(?:\s*{PLACE})+\Z")
 
 
 @dataclass(frozen=True, slots=True)
+class Clip:
+    """What a table has for a video."""
+
+    cell: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """A picture at its place. `cell`: what a table has for one (a path, bytes, ...); None: the next of the row's own, or the
-    one that the row calls `name`.
+    """A picture or a clip at its place. `cell`: what a table has for one (a path, bytes, ...; a Clip); None: the next of the
+    row's own, or the one that the row calls `name`.
     """
 
     cell: Any = None
     name: str = ""
+    is_clip: bool = False
 
 
 def pieces_of(text: str, alone: bool) -> list[str | Shown]:
@@ -37,7 +47,10 @@ def pieces_of(text: str, alone: bool) -> list[str | Shown]:
     at = 0
     for match in MARK.finditer(text):
         start = match.start() + (len(match["label"]) if match["label"] and not alone else 0)
-        pieces += [text[at:start], Shown(match["path"] and match["path"].strip(), match["named"] or "")]
+        pieces += [
+            text[at:start],
+            Shown(match["path"] and match["path"].strip(), match["named"] or "", bool(match["clip"])),
+        ]
         at = match.end()
     return [*pieces, text[at:]]
 

@@ -8,11 +8,13 @@ import re
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from skymm.curation.record import Picture
 from skymm.data.shards import unsafe
-from skymm.images import format_of
+from skymm.images import UnreadableImage, format_of
+from skymm.video import frames_of
 
 MISSING = "picture is missing"
 EMPTY = "picture is empty"
@@ -95,6 +97,19 @@ def picture_of(cell: Any, directories: str | Sequence[str]) -> Picture:
     return find(name.removeprefix("file://"), directories)
 
 
+def clip_of(
+    cell: Any, directories: str | Sequence[str], num_frames: int, fps: float | None
+) -> list[tuple[Picture, float | None]]:
+    """The frames of what a cell has for a video, with their seconds. Raises Unusable, and ValueError without PyAV."""
+    clip = picture_of(cell, directories)
+    where = clip.path or "a clip in the table"
+    try:
+        frames = frames_of(clip.path or clip.read(), where, num_frames=num_frames, fps=fps)
+    except (UnreadableImage, OSError) as error:
+        raise Unusable(UNREADABLE, str(error)) from error
+    return [(Picture(data=frame.data), frame.seconds) for frame in frames]
+
+
 def _below(name: str, directories: Sequence[str]) -> str:
     """An absolute path that leads into one of the directories, as the path below it."""
     for directory in directories:
@@ -120,9 +135,10 @@ def suffix_of(picture: Picture) -> str:
     return _SUFFIXES[found]
 
 
-def named(pictures: Sequence[Picture]) -> dict[str, Picture]:
-    """The pictures by their member names: "jpg" for one, "0.jpg", "1.png" for several."""
+def named(pictures: Sequence[Picture], seconds: Sequence[float | None] = ()) -> dict[str, Picture]:
+    """The pictures by their member names: "jpg" for one, "0.jpg", "1.png" for several, "2.frame.jpg" where it has a time."""
     suffixes = [suffix_of(picture) for picture in pictures]
+    suffixes = [suffix if second is None else f"frame.{suffix}" for suffix, second in zip_longest(suffixes, seconds)]
     if len(pictures) == 1:
         return {suffixes[0]: pictures[0]}
     return {f"{index}.{suffix}": picture for index, (suffix, picture) in enumerate(zip(suffixes, pictures))}

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from skymm.conversation import parse
+from skymm.conversation import is_frame, parse
 from skymm.curation.record import Facts, Picture, Record, Rejected
 from skymm.curation.sources import source
 from skymm.curation.sources.pictures import MISSING, Unusable, suffix_of
@@ -132,7 +132,8 @@ def _names(pictures: Mapping[str, Picture]) -> dict[str, str]:
     numbers = {old: "".join(_NUMBERED.findall(old)[:1]) for old in pictures}
     if len({*numbers.values()}) < len(pictures):
         numbers = {old: f"{index}." for index, old in enumerate(pictures)}
-    return {old: f"{numbers[old]}{suffix_of(picture)}" for old, picture in pictures.items()}
+    kinds = {old: "frame." * is_frame(old) for old in pictures}
+    return {old: f"{numbers[old]}{kinds[old]}{suffix_of(picture)}" for old, picture in pictures.items()}
 
 
 def _json(member: Picture, place: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def test_conversations_of_every_sort_are_shards_or_counted(tmp_path):
         row(2, "<image>これは何ですか", "犬です"),
         row(3, "<image>What?", "A bus.", "Et en français ?", "Un bus rouge dans la rue."),
         row(4, "<image>What?", "A cat.", "And?", "So.", rejected_response="Un chat dans la rue avec un chien."),
-        row(5, "<video>What?", "A film.", videos=["v.mp4"]),
+        row(5, "<audio>What?", "A song.", audios=["a.wav"]),
         {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]},
     ]
     found = told({"a": talk(tmp_path / "in", rows)}, tmp_path / "out")["a"]
@@ -119,7 +119,7 @@ def test_conversations_of_every_sort_are_shards_or_counted(tmp_path):
         "conversations (from, value)": 1
     }
     other = "neither Chinese nor English"
-    assert found["left out"] == {other: 2, "video or sound": 1}
+    assert found["left out"] == {other: 2, "sound": 1}
     assert found["captions and conversations left out"] == {other: 1}
     made = {one.key[-1]: one for one in conversations(tmp_path / "out")}
     assert [(made[key].turns[0].text, made[key].turns[0].places) for key in "124"] == [

@@ -100,6 +100,17 @@ def test_pictures_of_one_colour_are_blank_and_little_is_not():
     assert not any(map(is_blank, (line, dot, Image.linear_gradient("L").convert("RGB"))))
 
 
+def test_a_film_may_begin_in_the_dark():
+    dark, light = encoded(Image.new("RGB", (64, 64))), encoded(photo(1))
+    for names, data, reason in (
+        (("0.frame.jpg", "1.frame.jpg"), (dark, light), None),
+        (("0.frame.jpg", "1.frame.jpg"), (dark, dark), "blank image"),
+        (("0.frame.jpg", "1.jpg"), (light, dark), "blank image"),
+    ):
+        shown = records.Candidate(Record("a"), dict(zip(names, data)))
+        assert pixel_reason(shown, FiltersRecipe()) == reason, names
+
+
 def test_transparent_pictures_are_seen_on_white():
     drawing = Image.new("RGBA", (64, 64), (255, 0, 0, 0))  # red that nobody sees
     assert is_blank(drawing)

@@ -57,7 +57,7 @@ def gather(fields: dict[str, Any], **more: Any) -> Gathered:
 
 def _check(record: Record) -> None:
     for name, picture in record.pictures.items():
-        assert re.fullmatch(r"(\d+\.)?(jpg|png|webp)", name)
+        assert re.fullmatch(r"(\d+\.)?(frame\.)?(jpg|png|webp)", name)
         image_format = {"jpg": b"\xff\xd8", "png": b"\x89P", "webp": b"RI"}[name.rpartition(".")[2]]
         assert picture.read().startswith(image_format)
         decode_image(picture.read(), record.key)

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from clips import number_of, write_clip
 from curation.sources.gathered import gather
 from curation.sources.miniatures import picture
 
@@ -108,3 +109,48 @@ def test_columns_of_other_names_are_named_in_the_recipe(folder):
         read(folder, rows)
     found = read(folder, rows, turns_column="dialogue", image_column="pic")
     assert [told(record) for record in found.records] == ["{1}Why?|So."]
+
+
+CLIPS = {
+    "LLaVA-Video": (llava("<image>\nWhat?", video="v.mp4", data_source="0_30_s"), "{v}What?|What?"),
+    "ShareGPT4Video": (llava("What?\n<video>", video="v.mp4"), "What?{v}|What?"),
+    "no mark": (llava("What?", video_path="v.mp4"), "{v}What?|What?"),
+    "below": (llava("<video>What?", video="v.mp4", data_path="."), "{v}What?|What?"),
+    "LLaMA-Factory": (
+        messages([{"type": "text", "text": "Is <video> like <image>?"}], images=["1.jpg"], videos=["v.mp4"]),
+        "Is {v} like {1}?|What?",
+    ),
+    "two": (llava("<video> or <video>?", videos=["v.mp4", "w.mp4"]), "{v} or {w}?|What?"),
+    "parts": (messages([{"type": "video", "video": "v.mp4"}, {"type": "text", "text": "What?"}]), "{v}What?|What?"),
+    "url": (messages([{"type": "video_url", "video_url": {"url": "v.mp4"}}, "What?"]), "{v}What?|What?"),
+    "ms-swift": (messages([{"type": "video"}, {"type": "text", "text": "What?"}], videos="v.mp4"), "{v}What?|What?"),
+}
+
+
+def test_clips_are_their_frames_in_every_form(folder):
+    pytest.importorskip("av", reason="clips need PyAV: pip install 'skymm[video]'")
+    for name, count in (("v", 40), ("w", 20)):
+        write_clip(folder / f"{name}.mp4", count)
+    (folder / "cut.mp4").write_bytes((folder / "v.mp4").read_bytes()[:-400])
+    rows = [*(row for row, _ in CLIPS.values()), llava("<video>What?", video="cut.mp4")]
+    found = read(folder, rows, num_frames=2, fps=1)
+    frames = {"v": [(1.0, 10), (3.0, 30)], "w": [(0.5, 5), (1.5, 15)]}
+    for record, (name, (_, expected)) in zip(found.records, CLIPS.items(), strict=True):
+        seconds = record.extra["frame_seconds"]
+        for letter, those in frames.items():
+            shown = "".join(f"<{second} {number}>" for second, number in those)
+            expected = expected.replace(f"{{{letter}}}", shown)
+        assert said_of(record, seconds) == expected, name
+    assert found.reasons() == ["picture cannot be read"] and "cut.mp4" in found.rejected[0].detail
+
+
+def said_of(record: Record, seconds: dict[str, float]) -> str:
+    """What is said, with <seconds number> where a frame stands."""
+    said = []
+    for turn in record.turns:
+        of = {
+            name: f"<{seconds[name]} {round(number_of(record.pictures[name].read()))}>" if name in seconds else "{1}"
+            for name in turn.images
+        }
+        said.append("".join(of[part] if kind == "image" else part for kind, part in turn.parts))
+    return "|".join(said)
