@@ -1,4 +1,4 @@
-"""`skymm data build | features | prefer | audit`."""
+"""`skymm data build | features | prefer | audit | blind-pairs`."""
 
 from __future__ import annotations
 
@@ -226,3 +226,31 @@ def data_audit(
         return
     print_page(audited.page)
     print(audited.path)
+
+
+@app.command("blind-pairs")
+def data_blind_pairs(
+    folder: Annotated[Path, typer.Argument(help="Photos, at any depth.")],
+    out: Annotated[Path, typer.Option(help="Directory for the page, the pictures and the sheet of questions.")],
+    towers: Annotated[
+        tuple[str, str], typer.Option(help="The one that takes two pictures for the same, and the one that does not.")
+    ] = ("efficientnet-lite0", "efficientnet-lite2"),
+    above: Annotated[float | None, typer.Option(help="How alike the first finds them (0.95; by share 0.999).")] = None,
+    below: Annotated[float | None, typer.Option(help="How alike the second does at most (0.6; by share 0.99).")] = None,
+    by_share: Annotated[
+        bool, typer.Option("--by-share", help="Both are shares of all pairs (0.999: one in a thousand), not cosines.")
+    ] = False,
+    most: Annotated[int, typer.Option(min=1, help="Pairs at most, the widest gaps first.")] = 150,
+    language: Annotated[Literal["en", "zh"], typer.Option(help="Of the page.")] = "en",
+) -> None:
+    """Find pictures that one tower takes for the same and another does not, for an MMVP of your own (arXiv 2401.06209)."""
+    from skymm.evaluation.kits import blind_pairs
+    from skymm.progress import progress
+
+    custom = blind_pairs.BY_SHARE if by_share else blind_pairs.COSINES
+    above, below = custom[0] if above is None else above, custom[1] if below is None else below
+    wanted = blind_pairs.Wanted(towers, above, below, by_share, most)
+    with progress() as bar:
+        task = bar.add_task("looking at photos", total=len(blind_pairs.photos_in(folder)), note="")
+        found = blind_pairs.build(folder, out, wanted, language=language, advance=lambda n: bar.advance(task, n))
+    print(found)

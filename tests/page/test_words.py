@@ -17,6 +17,12 @@ PAGES = {  # package -> the name of its words, the files that use them, keys tha
         ("gain_", "across_", "up_", "level_"),
         ("p_value",),
     ),
+    "skymm.evaluation.kits": (
+        "blind_pairs",
+        ["evaluation/kits/blind_pairs.py"],
+        ("unreadable", "copies", "passed"),
+        (),
+    ),
     "skymm.curation.audit": (
         "words",
         ["curation/audit/*.py"],

@@ -67,14 +67,21 @@ def _scored_pairs(answers: Sequence[Answer], said: Sequence[str]) -> dict[tuple[
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
-    """The rows of Questions.csv (Question, Options, Correct Answer); the n-th is about N.jpg, two and two are a pair.
+    """The rows of Questions.csv (Index, Question, Options, Correct Answer): INDEX.jpg is the picture, two and two are a pair.
 
-    Raises ValueError for an odd number of rows, an answer that is no option, and pictures that are not there.
+    In the release the n-th row has index n; a sheet of one's own may lack pairs. Raises ValueError for rows that are no pairs,
+    an answer that is no option, and pictures that are not there.
     """
     table, rows, directory = _table(recipe, _FOLDERS)
     questions = []
-    for number, row in enumerate(rows, 1):
-        where = f"{table}, row {number}"
+    for place, row in enumerate(rows, 1):
+        where = f"{table}, row {place}"
+        index = str(column({"Index": place} | row, where, "lndex", "Index")).strip()  # the release has an l
+        if not index.isdigit():
+            raise ValueError(f"{where}: the index is {index!r}, expected the number of a picture")
+        number = int(index)
+        if number % 2 != place % 2 or (place % 2 == 0 and questions[-1].id != str(number - 1)):
+            raise ValueError(f"{where} is about picture {number}; two and two rows are a pair, an odd one and the next")
         text = f"{str(column(row, where, 'Question')).strip()} {str(column(row, where, 'Options')).strip()}"
         image = find_image(directory, f"{number}.jpg", "MMVP")
         questions.append(_question(number, text, str(column(row, where, "Correct Answer")), where, image))

@@ -49,6 +49,20 @@ def test_the_release_loads_in_pairs(tmp_path):
     assert questions[0].fields["options"] == {"a": "Open", "b": "Closed"}
 
 
+def test_pairs_may_be_left_out(tmp_path):
+    table = release(tmp_path, "abba")
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([header, *rows[2:]]))
+    assert [(one.id, one.cluster, one.images[0].name) for one in load(recipe(tmp_path))] == [
+        ("3", "2", "3.jpg"),
+        ("4", "2", "4.jpg"),
+    ]
+    for kept in (rows[1:3], [rows[0], rows[3]]):
+        table.write_text("\n".join([header, *kept]))
+        with pytest.raises(ValueError, match=r"row [12] is about picture [24]; two and two rows are a pair"):
+            load(recipe(tmp_path))
+
+
 def test_images_may_lie_elsewhere(tmp_path):
     release(tmp_path / "a", folder="pictures")
     assert len(load(recipe(tmp_path / "a", images=str(tmp_path / "a/pictures")))) == 4
