@@ -96,11 +96,12 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Cards:
-    """Cards side by side. `missing` stands where there is no picture."""
+    """Cards side by side. `missing` stands where there is no picture. `wide`: the pictures of a card are to be compared."""
 
     kind: ClassVar = "cards"
     cards: Sequence[Card]
     missing: str
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
