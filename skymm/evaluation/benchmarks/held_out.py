@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from skymm.data.shards import Sample, conversation_of, expand, read_shard
-from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, Files, Metric, Question
+from skymm.evaluation.benchmark import YES_NO, Answer, Files, Question, declared
 from skymm.evaluation.statistics import auroc
 from skymm.recipe import EvalRecipe
 from skymm.text import language_of
@@ -95,22 +95,4 @@ def strict(answer: Answer) -> str:
     return yes_no(answer.response, answer.question.text)
 
 
-BENCHMARK = Benchmark(
-    name="held_out",
-    title="your own shards: the yes/no questions of what was kept back from training",
-    size="whatever the shards hold",
-    licence="that of your data",
-    download="nothing; `skymm data build` of a recipe whose pictures no training reads",
-    layout="shards (KEY.jpg, KEY.json in tars), a directory of them or a pattern",
-    load=load,
-    score=score,
-    metrics=(
-        Metric("accuracy", "accuracy"),
-        Metric("yes_ratio", "share of yes"),
-        Metric("auroc", "AUROC"),
-        Metric("unknown", "neither", lower_is_better=True),
-    ),
-    right=lambda answer: strict(answer) == answer.question.gold,
-    strict=strict,
-    tables=("languages", "kinds", "kinds_by_language"),
-)
+BENCHMARK = declared("held_out", load=load, score=score, official=strict, strict=strict)
