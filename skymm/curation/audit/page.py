@@ -49,7 +49,7 @@ _CHARTS: dict[str, tuple[dict[str, str], Mapping[float, str]]] = {
     ),
 }
 _SIDE = 320  # of a picture on a card, pixels
-_MOST_PICTURES = 4
+_MOST_PICTURES = 8
 _MOST_LETTERS = 400
 
 
@@ -321,7 +321,9 @@ def _sheet(counts: Counts, words: Words) -> list[Any]:
 
 
 def sample_card(reference: Reference, words: Words) -> Card | None:
-    """A sample as a card, read again from its shard; None where that has changed meanwhile."""
+    """A sample as a card, read again from its shard; None where that has changed meanwhile. Of several pictures the words say
+    where they stand.
+    """
     try:
         sample = next(read_shard(reference.shard, reference.index), None)
         turns = conversation_of(sample).turns if sample else ()
@@ -329,22 +331,25 @@ def sample_card(reference: Reference, words: Words) -> Card | None:
         return None
     if sample is None:
         return None
+    names = list(dict.fromkeys(name for turn in turns for name in turn.images))
+    marks = {name: f"⟦{number}⟧" * (len(names) > 1) for number, name in enumerate(names, 1)}
     shown, num_questions = [], 0
     for turn in turns:
         num_questions += turn.role == "user"
         if num_questions <= counting.NUM_TURNS_SHOWN:
-            shown.append(_line(turn, words))
-    key, more = clean(sample.key, 120), num_questions - counting.NUM_TURNS_SHOWN
+            shown.append(_line(turn, marks, words))
+    key = clean(sample.key, 120)
     pictures = [
-        (words["picture"].format(name=f"{key}.{name}"), _thumbnail(sample, name))
-        for name in sample.images[:_MOST_PICTURES]
+        (words["picture"].format(name=f"{key}.{name}"), _thumbnail(sample, name)) for name in names[:_MOST_PICTURES]
     ]
-    place = f"{PurePath(clean(sample.shard)).name} {key}"
-    return Card(pictures, shown, place, words["more_turns"].format(count=more) if more > 0 else "")
+    left_out = {"more_pictures": len(names) - _MOST_PICTURES, "more_turns": num_questions - counting.NUM_TURNS_SHOWN}
+    note = " · ".join(words[name].format(count=count) for name, count in left_out.items() if count > 0)
+    return Card(pictures, shown, f"{PurePath(clean(sample.shard)).name} {key}", note)
 
 
-def _line(turn: Turn, words: Words) -> Line:
-    text = clean(turn.text, _MOST_LETTERS) + ("…" if len(turn.text) > _MOST_LETTERS else "")
+def _line(turn: Turn, marks: Mapping[str, str], words: Words) -> Line:
+    said = "".join(marks[part] if kind == "image" else part for kind, part in turn.parts)
+    text = clean(said, _MOST_LETTERS) + ("…" if len(said) > _MOST_LETTERS else "")
     if turn.role != "assistant":
         return Line(text, turn.role)
     kind = counting.kind_of(turn)

@@ -96,6 +96,7 @@ def test_a_sheet_shows_every_kind_polarity_and_language(shards):
     assert {("odd", "neg"), ("odd", "pos"), ("existence", "neg"), ("English", "unk")} <= shown
     by_key = {card.place.split()[-1]: card for card in cards}
     assert len(by_key["several"].pictures) == 2 and by_key["text"].pictures == []
+    assert by_key["several"].lines[0].text == "⟦1⟧⟦2⟧Two?" and by_key["rare"].lines[0].text == "什么？"
     assert all(url.startswith("data:image/jpeg;base64,") for card in cards for _, url in card.pictures)
     assert chosen(2)[1] < 7 and chosen(0) == ([], 0)
     next(directory.glob("*.tar")).unlink()
