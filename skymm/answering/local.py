@@ -13,6 +13,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +22,9 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteriaList, TextIteratorStreamer
 from transformers.cache_utils import DynamicLayer
 
+from skymm.answering.contrast import contrasted, contrasted_choices, is_sure, with_less
 from skymm.answering.protocol import Ask, Mode, Reply, Sampling, chosen, without_outer_blanks
+from skymm.recipe import ContrastRecipe
 
 # Plain greedy decoding, whatever a model's generation settings say: a penalty on words of the prompt would weigh on the very
 # words that are asked for.
@@ -50,11 +53,20 @@ class LocalAnswerer:
     """A model that generates. Subclasses give `inputs` and `read`."""
 
     batch_size = 0
-    decoding = GREEDY
+    contrast: ContrastRecipe | None = None
 
     def __init__(self, model: Any, tokenizer: Any, *, name: str, max_new_tokens: int):
         self.model, self.tokenizer, self.name, self.max_new_tokens = model, tokenizer, name, max_new_tokens
         self.choices = Choices(tokenizer)
+        self._without_looking: dict[Ask, dict[str, float]] = {}  # what is said of choices with nothing to see
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        return GREEDY | ({"contrast": self.contrast.model_dump()} if self._contrasts else {})
+
+    @property
+    def _contrasts(self) -> bool:
+        return self.contrast is not None and self.contrast.strength > 0
 
     @cached_property
     def weights(self) -> str:
@@ -70,7 +82,7 @@ class LocalAnswerer:
 
     def next_logits(self, asks: Sequence[Ask], said: Sequence[Tokens]) -> Tensor:
         """Logits (A, V) of the token that follows when the answer so far is `said`, tokens of the same number for each."""
-        return Reading(self, self.inputs(asks)).go_on(torch.tensor(said, dtype=torch.long, device=self.model.device))
+        return Reading(self, asks).go_on(torch.tensor(said, dtype=torch.long, device=self.model.device))
 
     def adapter(self) -> AbstractContextManager[None]:
         """Around every call of the model."""
@@ -80,44 +92,71 @@ class LocalAnswerer:
     def answer(self, asks: Sequence[Ask], mode: Mode = "generate") -> Iterator[tuple[int, Reply]]:
         # A list and not a generator: inference mode ends where this function does.
         choosing = [index for index, ask in enumerate(asks) if ask.choices and mode == "logits"]
-        writing: dict[Sampling, list[int]] = {}
+        writing: dict[tuple[Sampling, bool], list[int]] = {}
         for index in sorted({*range(len(asks))} - {*choosing}):
-            writing.setdefault(asks[index].sampling, []).append(index)
+            # Without images there is nothing to take off.
+            kind = asks[index].sampling, self._contrasts and bool(asks[index].images)
+            writing.setdefault(kind, []).append(index)
         replies: list[tuple[int, Reply]] = []
         if choosing:
-            these = [asks[index] for index in choosing]
-            reading = Reading(self, self.inputs(these))
-            logits = self._compared(these, reading.go_on(), reading)
+            logits = self._choose([asks[index] for index in choosing])
             replies += [(index, Reply(chosen(one), one)) for index, one in zip(choosing, logits)]
-        for sampling, indices in writing.items():
-            these = [asks[index] for index in indices]
-            new_AL, first, reading = self.generate(these)
+        for (sampling, _), indices in writing.items():
+            new_AL, logits = self.generate([asks[index] for index in indices])
             texts = self.tokenizer.batch_decode(new_AL, skip_special_tokens=True)
-            logits, was_cut = self._compared(these, first, reading), self._was_cut(new_AL, sampling)
-            for index, text, one, cut in zip(indices, texts, logits, was_cut):
-                replies.append((index, Reply(text.strip(), one, finish_reason="length" if cut else "stop")))
+            for index, text, one, row in zip(indices, texts, logits, new_AL.tolist()):
+                number, reason = self._ended(row, sampling)
+                replies.append((index, Reply(text.strip(), one, finish_reason=reason, num_tokens=number)))
         return iter(replies)
 
     def answer_one(self, prompt: str, *images: bytes) -> str:
         return next(self.answer([Ask(prompt, images)]))[1].text
 
-    def generate(self, asks: Sequence[Ask]) -> tuple[Tensor, Tensor, Reading]:
-        """New tokens (A, L) of asks that are sampled alike, logits (A, V) of the first of them, and the prompts as read."""
-        first, inputs = FirstLogits(), self.inputs(asks)
-        length = inputs["input_ids"].shape[1]
-        written = self._generate(asks[0].sampling, inputs, logits_processor=LogitsProcessorList([first]))
-        reading = Reading(self, inputs, written.past_key_values)
-        reading.back_to(length)
-        return written.sequences[:, length:], first.logits, reading
+    @torch.inference_mode()
+    def generate(self, asks: Sequence[Ask]) -> tuple[Tensor, list[dict[str, float] | None]]:
+        """New tokens (A, L) of asks that are sampled alike, all with images or all without, and what is said of choices."""
+        first, reading = FirstLogits(), Reading(self, asks)
+        contrasting = self._contrasting(reading)
+        written = self._generate(reading, [first, *contrasting])
+        reading.keep(written.past_key_values)
+        logits = self._compared(reading, first.logits)
+        for one in contrasting if any(ask.choices for ask in asks) else ():
+            less = self._compared(one.less, one.first)
+            logits = [seen and contrasted_choices(seen, other, self.contrast) for seen, other in zip(logits, less)]
+        return written.sequences[:, reading.start :], logits
 
-    def _generate(self, sampling: Sampling, inputs: Inputs, **options: Any) -> Any:
+    def _contrasting(self, reading: Reading) -> list[Contrasting]:
+        """Who takes part in writing besides the model: nobody, or who takes off what is said with less to see."""
+        if not self._contrasts or self.contrast.kind == "calibrated" or not reading.asks[0].images:
+            return []
+        less = Reading(self, [with_less(ask, self.contrast) for ask in reading.asks])
+        return [Contrasting(reading, less, self.contrast)]
+
+    def _choose(self, asks: Sequence[Ask]) -> list[dict[str, float]]:
+        """Log-probabilities of the choices of asks that all have some."""
+        reading = Reading(self, asks)
+        seen = self._compared(reading, reading.go_on())
+        if not self._contrasts:
+            return seen
+        doubted = [index for index, ask in enumerate(asks) if ask.images and not is_sure(seen[index], self.contrast)]
+        less = {index: replace(with_less(asks[index], self.contrast), id="", sampling=Sampling()) for index in doubted}
+        known = {} if self.contrast.kind == "noised" else self._without_looking
+        new = [ask for ask in dict.fromkeys(less.values()) if ask not in known]
+        if new:
+            reading = Reading(self, new)
+            known |= dict(zip(new, self._compared(reading, reading.go_on())))
+        for index, ask in less.items():
+            seen[index] = contrasted_choices(seen[index], known[ask], self.contrast)
+        return seen
+
+    def _generate(self, reading: Reading, processors: Sequence[LogitsProcessor], **options: Any) -> Any:
+        sampling = reading.asks[0].sampling
         if sampling.temperature > 0:
             options |= {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        options |= {"logits_processor": LogitsProcessorList(processors), "return_dict_in_generate": True}
         limit = sampling.max_new_tokens or self.max_new_tokens
         with self.adapter():
-            return self.model.generate(
-                **inputs, **(GREEDY | options), max_new_tokens=limit, return_dict_in_generate=True
-            )
+            return self.model.generate(**reading.inputs, **(GREEDY | options), max_new_tokens=limit)
 
     def stream(self, ask: Ask) -> Iterator[str]:
         """The answer's text in pieces, as they come. Whatever goes wrong is raised here; closing the iterator ends it."""
@@ -130,8 +169,9 @@ class LocalAnswerer:
         def write() -> None:
             try:
                 with torch.inference_mode():
-                    closing = StoppingCriteriaList([is_closed])
-                    self._generate(ask.sampling, self.inputs([ask]), streamer=streamer, stopping_criteria=closing)
+                    reading, closing = Reading(self, [ask]), StoppingCriteriaList([is_closed])
+                    contrasting = self._contrasting(reading)
+                    self._generate(reading, contrasting, streamer=streamer, stopping_criteria=closing)
             except Exception as error:
                 failures.append(error)
             finally:
@@ -147,43 +187,38 @@ class LocalAnswerer:
         if failures:
             raise failures[0]
 
-    def _was_cut(self, new_AL: Tensor, sampling: Sampling) -> list[bool]:
-        """Whether an answer has all the tokens that it may have, and the last one ends nothing."""
+    def _ended(self, row: list[int], sampling: Sampling) -> tuple[int, str]:
+        """How many tokens an answer has, with the one that ends it, and whether it ended or was cut: it then has all the
+        tokens that it may have, and none of them ends it.
+        """
         settings = self.model.generation_config
         eos = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
         ends = {*eos, settings.pad_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id}
+        number = next((place for place, token in enumerate(row, 1) if token in ends), len(row))
         limit = sampling.max_new_tokens or self.max_new_tokens
-        return [len(row) >= limit and int(row[-1]) not in ends for row in new_AL]
+        return number, "length" if number >= limit and row[-1] not in ends else "stop"
 
-    def _compared(self, asks: Sequence[Ask], first_logits: Tensor, reading: Reading) -> list[Any]:
+    def _compared(self, reading: Reading, first_logits: Tensor) -> list[Any]:
+        """Of every ask that was read, log-probabilities of its choices; None where it has none."""
+
         def continued(indices: list[int], said: list[Tokens]) -> Tensor:
             if not reading.can_go_back:
-                return self.next_logits([asks[index] for index in indices], said)
-            length = reading.length
-            logits = reading.go_on(torch.tensor([said[0]] * len(asks), device=self.model.device))
-            reading.back_to(length)
-            return logits[indices]
+                return self.next_logits([reading.asks[index] for index in indices], said)
+            reading.back_to_the_prompts()
+            return reading.go_on(torch.tensor([said[0]] * len(reading.asks), device=self.model.device))[indices]
 
-        return compare([ask.choices for ask in asks], first_logits, self.choices, continued)
+        return compare([ask.choices for ask in reading.asks], first_logits, self.choices, continued)
 
 
 class Reading:
-    """Prompts of A asks and what is said after them, as a model has them in its memory: every token is read once."""
+    """Prompts of A asks and what is said after them, as a model has them in its memory: every token is read once.
 
-    def __init__(self, answerer: LocalAnswerer, inputs: Inputs, cache: Any = None):
-        """`cache`: the keys and values of these inputs and perhaps of more, where they are read already."""
-        self.answerer, self.inputs = answerer, inputs
-        self._keep(cache)
+    `inputs` are all of it; `start` is the length of the prompts.
+    """
 
-    @property
-    def length(self) -> int:
-        return self.inputs["input_ids"].shape[1]
-
-    @property
-    def can_go_back(self) -> bool:
-        """Whether what was said last can be taken back. A sliding window and a running state forget what was before."""
-        layers = getattr(self.inputs.get("past_key_values"), "layers", ())
-        return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+    def __init__(self, answerer: LocalAnswerer, asks: Sequence[Ask]):
+        self.answerer, self.asks, self.inputs = answerer, asks, answerer.inputs(asks)
+        self.start = self.inputs["input_ids"].shape[1]
 
     def go_on(self, tokens: Tensor | None = None) -> Tensor:
         """Logits (A, V) of the token that follows after these tokens (A, L)."""
@@ -195,20 +230,26 @@ class Reading:
                 self.inputs = self.inputs | {name: torch.cat([value, more], dim=1)}
         with self.answerer.adapter():
             logits, cache = self.answerer.read(self.inputs)
-        self._keep(cache)
+        self.keep(cache)
         return logits
 
-    def back_to(self, length: int) -> None:
-        """Forget all but the first tokens, where the model can."""
-        if self.can_go_back:
-            cache = self.inputs["past_key_values"]
-            cache.crop(min(0, length - cache.get_seq_length()))
-        self.inputs = self.inputs | {name: value[:, :length] for name, value in self._per_position().items()}
-
-    def _keep(self, cache: Any) -> None:
-        """What was read needs no pictures any more. A model without such a memory reads everything each time."""
+    def keep(self, cache: Any) -> None:
+        """The keys and values of all this, and perhaps of more. What was read needs no pictures any more; a model without
+        such a memory reads everything each time.
+        """
         if cache is not None:
             self.inputs = self._per_position() | {"past_key_values": cache}
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether what was said last can be taken back. A sliding window and a running state forget what was before."""
+        layers = getattr(self.inputs.get("past_key_values"), "layers", ())
+        return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+    def back_to_the_prompts(self) -> None:
+        cache = self.inputs["past_key_values"]
+        cache.crop(min(0, self.start - cache.get_seq_length()))
+        self.inputs |= {name: value[:, : self.start] for name, value in self._per_position().items()}
 
     def _per_position(self) -> Inputs:
         shape = self.inputs["input_ids"].shape
@@ -225,6 +266,28 @@ class FirstLogits(LogitsProcessor):
         if self.logits is None:
             self.logits = scores.detach().clone()
         return scores
+
+
+class Contrasting(LogitsProcessor):
+    """Takes off what is said with less to see, while answers are written; read on only where a gate is open.
+
+    `first` are the logits (A, V) of the first token with less to see, where there are choices.
+    """
+
+    first: Tensor | None = None
+
+    def __init__(self, seen: Reading, less: Reading, contrast: ContrastRecipe):
+        self.less, self.contrast, self.length = less, contrast, seen.start
+        self.has_choices = any(ask.choices for ask in seen.asks)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        wanted = self.has_choices and self.first is None
+        is_open_A = torch.softmax(scores.float(), dim=-1).amax(-1) < self.contrast.gate
+        if not wanted and not bool(is_open_A.any()):
+            return scores
+        less = self.less.go_on(input_ids[:, self.length :])
+        self.first, self.length = less if wanted else self.first, input_ids.shape[1]
+        return contrasted(scores, less, self.contrast).to(scores.dtype)
 
 
 # --- choices --------------------------------------------------------------------------------------------------------------

@@ -82,8 +82,8 @@ class Reply:
     """Raw text; log-probabilities of the choices where they could be had; or why there is no answer.
 
     `finish_reason`: "stop", "length" (it was cut), "content_filter", ... where whoever answered tells it; `refusal` and
-    `reasoning_content` as endpoints send them beside the text. A reply with an error counts as unknown in scores, and is
-    asked again by the next run.
+    `reasoning_content` as endpoints send them beside the text; `num_tokens`: how many were written, where that is known. A
+    reply with an error counts as unknown in scores, and is asked again by the next run.
     """
 
     text: str
@@ -92,13 +92,15 @@ class Reply:
     finish_reason: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
+    num_tokens: int | None = None
 
 
 class Answerer(Protocol):
     """`name`, `weights` (a fingerprint; None where there is none to be had) and `decoding` go into the predictions file.
 
     `batch_size` is how many asks it wants at a time at least; 0: it does not mind. Whoever writes text also has
-    `stream(ask)`: pieces of the reply's text as they come; who closes the iterator ends the writing.
+    `stream(ask)`: pieces of the reply's text as they come; who closes the iterator ends the writing. Whoever can take off
+    what is said without seeing has `contrast`, a ContrastRecipe or None.
     """
 
     name: str

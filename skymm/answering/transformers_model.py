@@ -5,7 +5,7 @@ like CLIP, which tell the picture that a text describes.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,10 +59,12 @@ class TransformersAnswerer(LocalAnswerer):
 
     def read(self, inputs: Inputs) -> tuple[Tensor, Any]:
         first = FirstLogits()
-        # One new token is one forward pass, with the positions and masks that this architecture wants.
-        output = self.model.generate(
-            **inputs, **GREEDY, max_new_tokens=1, logits_processor=[first], return_dict_in_generate=True
-        )
+        with _own_rope_deltas(self.model, inputs.get("past_key_values")) as deltas:
+            # One new token is one forward pass, with the positions and masks that this architecture wants.
+            output = self.model.generate(
+                **inputs, **GREEDY, max_new_tokens=1, logits_processor=[first], return_dict_in_generate=True
+            )
+            deltas(output.past_key_values)
         return first.logits, output.past_key_values
 
     def inputs(self, asks: Sequence[Ask]) -> Inputs:
@@ -164,7 +166,9 @@ def _rounds(asks: Sequence[Ask]) -> list[list[int]]:
 
 @contextmanager
 def _remembering(model: Any) -> Iterator[None]:
-    """Inside, the model's `get_image_features` remembers its last call; where a model has none, nothing is shared."""
+    """Inside, the model's `get_image_features` remembers its last two calls, for contrast has pictures of two
+    kinds; where a model has none, nothing is shared.
+    """
     holder = next(
         (part for part in (getattr(model, "model", None), model) if hasattr(part, "get_image_features")), None
     )
@@ -176,15 +180,39 @@ def _remembering(model: Any) -> Iterator[None]:
 
     @functools.wraps(look)  # `generate` reads from the signature which inputs are for the eyes
     def look_once(*args: Any, **kwargs: Any) -> Any:
-        if not last or not _same(last[0][0], (args, kwargs)):
-            last[:] = [((args, kwargs), look(*args, **kwargs))]
-        return last[0][1]
+        known = next((found for given, found in last if _same(given, (args, kwargs))), None)
+        if known is None:
+            known = look(*args, **kwargs)
+            last[:] = [*last[-1:], ((args, kwargs), known)]
+        return known
 
     holder.get_image_features = look_once
     try:
         yield
     finally:
         del holder.get_image_features
+
+
+@contextmanager
+def _own_rope_deltas(model: Any, cache: Any) -> Iterator[Callable[[Any], None]]:
+    """Inside, a model that counts positions from what it read last (Qwen's and others) counts from what `cache` is of.
+
+    Gives a function that notes for a cache how the model counts now. Outside, it counts as before.
+    """
+    counters = [part for part in model.modules() if hasattr(part, "rope_deltas")]
+    before = [part.rope_deltas for part in counters]
+    for part, deltas in zip(counters, getattr(cache, "rope_deltas", before)):
+        part.rope_deltas = deltas
+
+    def note(read: Any) -> None:
+        if read is not None:
+            read.rope_deltas = [part.rope_deltas for part in counters]
+
+    try:
+        yield note
+    finally:
+        for part, deltas in zip(counters, before):
+            part.rope_deltas = deltas
 
 
 def _same(one: Any, other: Any) -> bool:

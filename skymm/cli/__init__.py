@@ -6,12 +6,14 @@ Everything heavy is imported inside the command that needs it, so help and mista
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from skymm.cli.data import app as data_app
+from skymm.cli.evaluation import ContrastOption, GateOption, StrengthOption, contrast_keys
 from skymm.cli.evaluation import app as eval_app
 
 app = typer.Typer(
@@ -90,7 +92,9 @@ def doctor(
 
 @app.command()
 def ask(
-    model: Annotated[str, typer.Argument(help="A model directory, such as runs/quickstart/stage2.")],
+    model: Annotated[
+        str, typer.Argument(help="A directory (ours or any transformers model), hf:ID, or openai:URL#MODEL.")
+    ],
     files: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Images and clips, as they are shown; - asks without one.")
     ],
@@ -100,18 +104,33 @@ def ask(
     fps: Annotated[
         float | None, typer.Option(help="Frames per second of a clip; without it they are spread evenly.")
     ] = None,
+    contrast: ContrastOption = None,
+    strength: StrengthOption = None,
+    gate: GateOption = None,
 ) -> None:
     """Ask a model one question about an image, several, or a clip."""
     shown = [] if [*map(str, files)] == ["-"] else files
     for file in shown:
         if not file.is_file():
             raise ValueError(f"no image at {file}; give files, or - to ask without one; the question comes last")
+    from skymm.recipe import ContrastRecipe, parse
+
+    chosen = contrast_keys(contrast, strength, gate)
+    taken_off = parse(chosen, ContrastRecipe, "--contrast") if chosen else None
     from skymm.answering.protocol import Ask
 
     asked = Ask.about(question, shown, num_frames=num_frames, fps=fps)
-    from skymm.answering.skymm_model import SkyMMAnswerer
+    from skymm.answering.opening import open_answerer
 
-    answerer = SkyMMAnswerer.from_directory(model, max_new_tokens=max_new_tokens)
+    answerer = open_answerer(model, max_new_tokens=max_new_tokens)
+    if taken_off is not None and not hasattr(answerer, "contrast"):
+        raise ValueError(f"{model} is asked over the network, which has no --contrast; give a directory or hf:ID")
+    if taken_off is not None:
+        answerer.contrast = taken_off
+    if contrast == "calibrated":  # which is of yes and no
+        asked = replace(asked, choices=("yes", "no"))
+        print(next(answerer.answer([asked], "logits"))[1].text)
+        return
     for piece in answerer.stream(asked):
         print(piece, end="", flush=True)
     print()

@@ -18,6 +18,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModeOption = Annotated[
     Literal["generate", "logits"], typer.Option(help="Write answers, or compare the choices in one forward pass.")
 ]
+ContrastOption = Annotated[
+    Literal["blind", "noised", "calibrated"] | None,
+    typer.Option(
+        help="Take off what is said without the picture, of a noised one, or (comparing yes and no) of a blank one."
+    ),
+]
+StrengthOption = Annotated[float | None, typer.Option(min=0, help="Of the contrast: how much; 1 if not said.")]
+GateOption = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Contrast only where the likeliest token has less probability.")
+]
 
 
 @app.command("list")
@@ -51,9 +61,13 @@ def run_benchmark(
         Path | None, typer.Option(help="Feature cache of our model's towers; filled as needed.")
     ] = None,
     sample: Annotated[int, typer.Option(min=0, help="In logits mode: how many questions to generate as well.")] = 64,
+    contrast: ContrastOption = None,
+    strength: StrengthOption = None,
+    gate: GateOption = None,
 ) -> None:
     """Ask every question of a benchmark; answers go to OUT/predictions.jsonl."""
-    asked = _load(recipe, overrides)
+    keys = [f"contrast.{name}={value}" for name, value in contrast_keys(contrast, strength, gate).items()]
+    asked = _load(recipe, [*(overrides or []), *keys])
     from skymm.evaluation.benchmark import benchmark
     from skymm.evaluation.run import questions_of
 
@@ -240,6 +254,12 @@ def write_html(
 
     found, gains = collect(runs)
     print(write_report(found, out, language=language, gains=gains))
+
+
+def contrast_keys(kind: str | None, strength: float | None, gate: float | None) -> dict[str, Any]:
+    """The options that were given, as keys of a recipe's [contrast]."""
+    given = {"kind": kind, "strength": strength, "gate": gate}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _load(recipe: Path, overrides: list[str] | None) -> Any:

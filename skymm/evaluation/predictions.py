@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ _NEEDED = {"id", "index", "question", "prompt", "gold", "response", "cluster", "
     *("benchmark", "model", "weights", "mode", "images", "num_questions", "recipe")
 }
 
-_BESIDE = ("error", "finish_reason", "refusal", "reasoning_content")  # of a reply, where it has them
+_BESIDE = ("error", "finish_reason", "refusal", "reasoning_content", "num_tokens")  # of a reply, where it has them
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a predictions file holds. `failed` are the answers that an endpoint never gave: counted as unknown."""
+    """What a predictions file holds. `failed` are the answers that an endpoint never gave: counted as unknown. `seconds` and
+    `num_tokens` are of all answers, None where one does not say (files of before did not).
+    """
 
     path: Path
     benchmark: str
@@ -34,6 +36,9 @@ class Predictions:
     answers: list[Answer]
     num_questions: int
     failed: dict[str, str]
+    decoding: Mapping[str, Any]
+    seconds: float | None
+    num_tokens: int | None
 
 
 def entry_of(question: Question, index: int, prompt: str, reply: Reply, setting: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +124,16 @@ def read_predictions(path: str | Path, benchmark: Benchmark | None = None) -> Pr
         answers=once_each(map(_answer, lines), str(path)),
         num_questions=first["num_questions"],
         failed={line["id"]: line["error"] for line in lines if "error" in line},
+        decoding=first.get("decoding", {}),
+        seconds=_sum(line.get("seconds") for line in lines),
+        num_tokens=_sum(line.get("num_tokens") for line in lines),
     )
+
+
+def _sum(numbers: Iterable[Any]) -> Any:
+    """None where one of them is None."""
+    known = list(numbers)
+    return None if None in known else sum(known)
 
 
 def _answer(line: Mapping[str, Any]) -> Answer:

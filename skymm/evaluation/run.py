@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import random
 import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -50,9 +51,15 @@ def run(
     a larger `max_new_tokens` what was cut.
 
     Raises ValueError when the file is of another model (or of the same before more training), recipe or mode, when the
-    benchmark's files have changed since, and when another run is writing there.
+    benchmark's files have changed since, when another run is writing there, and when the answerer cannot decode as asked.
     """
     questions = questions_of(recipe, mode) if questions is None else questions
+    if hasattr(answerer, "contrast"):
+        answerer.contrast = recipe.contrast
+    elif recipe.contrast is not None:
+        raise ValueError(
+            f"{answerer.name} is no model whose next token this machine decides: it cannot be asked with contrast"
+        )
     path = Path(out) / PREDICTIONS
     path.parent.mkdir(parents=True, exist_ok=True)
     setting = {
@@ -85,10 +92,13 @@ def run(
                 else:
                     asks.append(ask)
                     asked.append((index, question))
-            answered = 0
+            answered, began = 0, time.perf_counter()
             for number, reply in answerer.answer(asks, mode) if asks else ():
                 index, question = asked[number]
-                journal.add(entry_of(question, index, asks[number].prompt, _settled(reply, recipe), setting))
+                # Since the answer before: answers may come all at once, so it is the sum over a run that means something.
+                seconds, began = time.perf_counter() - began, time.perf_counter()
+                entry = entry_of(question, index, asks[number].prompt, _settled(reply, recipe), setting)
+                journal.add({**entry, "seconds": round(seconds, 6)})
                 answered += 1
                 advance(1)
             assert answered == len(asks), f"{answerer.name} gave {answered} replies to {len(asks)} asks"
@@ -132,6 +142,8 @@ def questions_of(recipe: EvalRecipe, mode: Mode = "generate") -> list[Question]:
     questions = benchmark(recipe.benchmark).load(recipe)
     if not questions:
         raise ValueError(f"{recipe.root}: found no questions of {recipe.benchmark}")
+    if recipe.contrast is not None and recipe.contrast.kind == "calibrated" and mode != "logits":
+        raise ValueError("contrast of kind calibrated is of choices that are compared; use --mode logits, or blind")
     seen: set[str] = set()
     for question in questions:
         if question.id in seen:
@@ -209,7 +221,7 @@ def _bytes(picture: Picture) -> bytes:
 
 # What must agree for answers to be of one run; where files lie and how many are asked at a time does not matter.
 _SAME_RUN = ("benchmark", "model", "weights", "mode", "images")
-_SAME_RECIPE = ("benchmark", "split", "suffix", "official_suffix", "max_new_tokens")
+_SAME_RECIPE = ("benchmark", "split", "suffix", "official_suffix", "max_new_tokens", "contrast")
 
 
 def _answered(path: Path, setting: dict[str, Any], prompts: dict[str, str]) -> set[str]:
@@ -289,7 +301,7 @@ def agreement(
     strict = benchmark(recipe.benchmark).strict
     predictions = read_predictions(path)
     compared = {answer.question.id: answer for answer in predictions.answers}
-    asked = questions_of(recipe) if questions is None else questions
+    asked = questions_of(recipe, "logits") if questions is None else questions
     eligible = [question for question in asked if question.choices and question.id in compared]
     sample = random.Random(seed).sample(eligible, min(num_sampled, len(eligible)))
     found = []

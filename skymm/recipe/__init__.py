@@ -5,7 +5,7 @@ there, and which allowed key it resembles. No torch in this folder, so mistakes 
 """
 
 from skymm.recipe.data import DataRecipe, EmojiScenesRecipe, load_data
-from skymm.recipe.evaluation import EvalRecipe
+from skymm.recipe.evaluation import ContrastRecipe, EvalRecipe
 from skymm.recipe.loading import differences, leaves, load, parse
 from skymm.recipe.training import (
     LoraRecipe,
@@ -18,6 +18,7 @@ from skymm.recipe.training import (
 )
 
 __all__ = [
+    "ContrastRecipe",
     "DataRecipe",
     "EmojiScenesRecipe",
     "EvalRecipe",

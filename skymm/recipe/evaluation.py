@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from skymm.recipe.loading import FilePath, Strict
+
+
+class ContrastRecipe(Strict):
+    """What is taken off an answer: what the model would say without seeing (skymm/answering/contrast.py has the formulas)."""
+
+    kind: Literal["blind", "noised", "calibrated"] = Field(
+        description="without the picture; with noise on it (VCD); in logits mode, of a blank picture, once per question text"
+    )
+    strength: float = Field(1.0, ge=0, description="how much is taken off; 0 is plain decoding")
+    gate: float = Field(
+        1.0, gt=0, le=1, description="only where the likeliest candidate has less probability than this"
+    )
+    beta: float = Field(
+        0.1, ge=0, le=1, description="writing: candidates of less than beta times the likeliest are out"
+    )
+    noise_step: int = Field(500, ge=0, le=999, description="of noised: from 0, the picture, to 999, noise alone")
 
 
 class EvalRecipe(Strict):
@@ -23,6 +39,7 @@ class EvalRecipe(Strict):
     suffix: str | None = None
     max_new_tokens: int = Field(8, ge=1)
     batch_size: int = Field(32, ge=1)
+    contrast: ContrastRecipe | None = Field(None, description="taken off while decoding; None: plain greedy decoding")
 
     @field_validator("split", "images", mode="before")
     @classmethod

@@ -170,6 +170,35 @@ def test_a_vlm_of_transformers_own_runs_and_is_scored(name, mode, releases, tiny
     assert "official" in done("eval", "score", name, tmp_path)
 
 
+def test_contrast_is_a_switch_of_asking_and_stands_in_the_answers(releases, tiny_vlm, tmp_path):
+    (tmp_path / "red.jpg").write_bytes(picture("red"))
+    ask = ["ask", tiny_vlm, tmp_path / "red.jpg", "Is it red?"]
+    few = ["--max-new-tokens", 8]
+    plain, off, blind = (
+        done(*ask, *few, *more)
+        for more in ((), ("--contrast", "noised", "--strength", 0), ("--contrast", "blind", "--strength", 3))
+    )
+    assert plain == off != blind
+    assert done(*ask, "--contrast", "calibrated").strip() in ("Yes", "No")
+    run_it = ["eval", "run", "eval/pope.toml", *releases["pope"], "split=random", "--model", tiny_vlm, "--sample", 0]
+    done(*run_it, "contrast.beta=0.2", "--out", tmp_path / "a", "--contrast", "blind", "--strength", 2, "--gate", 0.9)
+    for line in read_lines(tmp_path / "a"):
+        wanted = {"kind": "blind", "strength": 2.0, "gate": 0.9, "beta": 0.2, "noise_step": 500}
+        assert line["decoding"]["contrast"] == line["recipe"]["contrast"] == wanted
+        assert line["num_tokens"] >= 1 and line["seconds"] > 0
+    for arguments, words in (
+        ((*run_it, "--out", tmp_path / "b", "--contrast", "calibrated"), "use --mode logits"),
+        ((*run_it, "--out", tmp_path / "b", "--strength", 1), "'contrast.kind' is missing"),
+        (
+            (*run_it[:-3], "openai:http://localhost:1/v1#m", "--out", tmp_path / "b", "--contrast", "blind"),
+            "next token",
+        ),
+        (("ask", "openai:http://localhost:1/v1#m", *ask[2:], "--contrast", "blind"), "over the network"),
+    ):
+        refused = skymm(*arguments)
+        assert refused.returncode == 1 and words in refused.stderr
+
+
 def test_an_endpoint_that_knows_everything_gets_everything(releases, tmp_path):
     for name, best in (("mme", 1000.0), ("pope", 1.0), ("mmbench", 1.0)):
         recipe = load(f"eval/{name}.toml", EvalRecipe, releases[name])

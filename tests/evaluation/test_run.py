@@ -14,7 +14,7 @@ from skymm.evaluation.benchmarks import mme
 from skymm.evaluation.predictions import PREDICTIONS, is_predictions, read_lines, read_predictions
 from skymm.evaluation.run import AGREEMENT, agreement, prompt_of, questions_of, run, score_predictions, unanswered
 from skymm.evaluation.table import comparison_rows, write_comparison
-from skymm.recipe import EvalRecipe
+from skymm.recipe import ContrastRecipe, EvalRecipe
 
 
 @pytest.fixture
@@ -281,12 +281,42 @@ def test_a_file_cut_inside_a_character_and_doubled_lines_are_mended(recipe, tmp_
     path.write_bytes(b"".join([*lines[:4], lines[2], data[: data.index("没".encode()) + 1]]))
     again = Parrot(lambda ask: "没有")
     run(recipe, again, tmp_path)
-    assert len(again.asked) == len(lines) - 4 and path.read_bytes() == data
+    assert len(again.asked) == len(lines) - 4
+    before = [json.loads(line) | {"seconds": 0} for line in lines]
+    assert [line | {"seconds": 0} for line in read_lines(path)] == before and path.read_bytes()[-1:] == b"\n"
 
 
 def test_half_a_character_in_an_answer_is_kept_as_its_code(recipe, tmp_path):
     path = run(recipe, Parrot(lambda ask: "yes \ud83d"), tmp_path)
     assert read_predictions(path).answers[0].response == "yes \ud83d"
+
+
+def test_time_and_tokens_are_kept_and_files_without_them_are_read(recipe, tmp_path):
+    path = run(recipe, Parrot(lambda ask: Reply("yes", num_tokens=3)), tmp_path)
+    found = read_predictions(path)
+    assert found.num_tokens == 3 * len(found.answers)
+    assert 0 < found.seconds == pytest.approx(sum(line["seconds"] for line in read_lines(path)))
+    lines = read_lines(path)
+    del lines[0]["seconds"], lines[1]["num_tokens"], lines[0]["decoding"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    old = read_predictions(path)
+    assert (old.seconds, old.num_tokens, old.decoding) == (None, None, {}) and old.answers == found.answers
+
+
+def test_contrast_is_the_recipes_and_part_of_what_answers_are_of(recipe, tmp_path):
+    blind = recipe.model_copy(update={"contrast": ContrastRecipe(kind="blind")})
+    with pytest.raises(ValueError, match="parrot is no model whose next token this machine decides"):
+        run(blind, Parrot(), tmp_path)
+    parrot = Parrot()
+    parrot.contrast = None
+    path = run(blind, parrot, tmp_path)
+    assert parrot.contrast == blind.contrast and read_predictions(path).recipe.contrast == blind.contrast
+    with pytest.raises(ValueError, match=r"contrast \{'kind': 'blind'.* this run has None; give another --out"):
+        run(recipe, parrot, tmp_path)
+    calibrated = recipe.model_copy(update={"contrast": ContrastRecipe(kind="calibrated")})
+    with pytest.raises(ValueError, match="use --mode logits"):
+        questions_of(calibrated)
+    assert questions_of(calibrated, "logits")
 
 
 def test_batches_without_images_have_an_end_too(recipe, tmp_path):

@@ -1,0 +1,173 @@
+"""Contrast while decoding, against its formula done slowly: one question at a time, everything read anew at every token."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from test_local_models import ASKS, BLUE, GREEN, RED, YES_NO, answerer, replies
+
+from skymm.answering.contrast import contrasted, contrasted_choices, with_less
+from skymm.answering.protocol import Ask, Sampling
+from skymm.answering.skymm_model import SkyMMAnswerer
+from skymm.conversation import Turn
+from skymm.images import open_image
+from skymm.recipe import ContrastRecipe
+
+__all__ = ["answerer"]  # the fixture: ours, and a VLM of transformers' own
+
+P, Q = [0.5, 0.3, 0.19, 0.01], [0.7, 0.1, 0.1, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"strength": 0.0, "beta": 0.0}, P),
+        ({"strength": 1.0, "beta": 0.0}, [0.25 / 0.7, 0.09 / 0.1, 0.0361 / 0.1, 0.0001 / 0.1]),
+        ({"strength": 1.0, "beta": 0.1}, [0.25 / 0.7, 0.09 / 0.1, 0.0361 / 0.1, 0]),  # 0.01 < 0.1 * 0.5
+        ({"strength": 1.0, "beta": 0.5}, [0.25 / 0.7, 0.09 / 0.1, 0, 0]),
+        ({"strength": 0.5, "beta": 0.0}, [p**1.5 / q**0.5 for p, q in zip(P, Q)]),
+        ({"strength": 1.0, "gate": 0.51, "beta": 0.5}, [0.25 / 0.7, 0.09 / 0.1, 0, 0]),
+        ({"strength": 1.0, "gate": 0.49, "beta": 0.5}, P),  # sure enough
+    ],
+)
+def test_the_formula(settings, expected):
+    shifts = torch.tensor([[3.0], [-2.0]])  # logits are log-probabilities up to a number
+    seen, less = (torch.tensor([P, P]).log() + shifts), (torch.tensor([Q, Q]).log() - shifts)
+    found = torch.softmax(contrasted(seen, less, ContrastRecipe(kind="blind", **settings)), -1)
+    wanted = torch.tensor(expected) / sum(expected)
+    torch.testing.assert_close(found, wanted.expand(2, -1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "odds"),
+    [
+        ({"kind": "blind", "strength": 1.0}, (0.6 / 0.3) ** 2 / (0.8 / 0.1)),
+        ({"kind": "calibrated", "strength": 1.0}, (0.6 / 0.3) / (0.8 / 0.1)),
+        ({"kind": "calibrated", "strength": 0.5}, (0.6 / 0.3) / (0.8 / 0.1) ** 0.5),
+        ({"kind": "calibrated", "strength": 1.0, "gate": 0.55}, 0.6 / 0.3),
+    ],
+)
+def test_the_formula_on_choices(settings, odds):
+    seen, less = ({"yes": math.log(p), "no": math.log(q)} for p, q in ((0.6, 0.3), (0.8, 0.1)))
+    found = contrasted_choices(seen, less, ContrastRecipe(**settings))
+    assert found["yes"] - found["no"] == pytest.approx(math.log(odds))
+    assert sum(map(math.exp, found.values())) == pytest.approx(0.9), "what they have together stays"
+
+
+def test_with_less_to_see():
+    history = (Turn("user", "Look: here.", ("first",), places=(6,)), Turn("assistant", "Yes."))
+    ask = Ask("And this?", (RED, BLUE), history=history)
+    blind = with_less(ask, ContrastRecipe(kind="blind"))
+    assert blind.images == () and [turn.images for turn in blind.turns] == [(), (), ()]
+    assert [turn.text for turn in blind.turns] == ["Look: here.", "Yes.", "And this?"]
+    noised, again = (with_less(ask, ContrastRecipe(kind="noised", noise_step=300)) for _ in range(2))
+    assert noised == again and len({*noised.images, *ask.images}) == 4
+    assert open_image(noised.images[0], "it").size == open_image(RED, "it").size
+    blank = with_less(ask, ContrastRecipe(kind="calibrated"))
+    assert (
+        blank.images[0] == blank.images[1] == with_less(Ask("?", (GREEN,)), ContrastRecipe(kind="calibrated")).images[0]
+    )
+
+
+def slowly(answerer, ask, contrast):
+    """Tokens of one question, and the likeliest candidate's probability at each."""
+    said, tops = [], []
+    while len(said) < answerer.max_new_tokens and said[-1:] != [answerer.model.generation_config.eos_token_id]:
+        seen, less = (
+            torch.log_softmax(answerer.next_logits([one], [tuple(said)])[0].double(), -1)
+            for one in (ask, with_less(ask, contrast))
+        )
+        top, scores = float(seen.max().exp()), seen
+        if top < contrast.gate:
+            scores = (1 + contrast.strength) * seen - contrast.strength * less
+            scores[seen.exp() < contrast.beta * top] = -math.inf
+        said.append(int(scores.argmax()))
+        tops.append(top)
+    return said, tops
+
+
+@pytest.mark.parametrize("kind", ["blind", "noised"])
+@pytest.mark.parametrize("gate", [1.0, 0.065])
+@torch.inference_mode()
+def test_what_is_written_is_the_formula_token_by_token(answerer, kind, gate):
+    """In batches, piece by piece, through gates that close and open again."""
+    *asks, without = ASKS
+    together = [without, *asks]  # it comes first: what holds for it is not what holds for all
+    plain = replies(answerer, together, "generate")
+    answerer.contrast = contrast = ContrastRecipe(kind=kind, strength=2.0, beta=0.05, gate=gate)
+    tokens, tops = zip(*(slowly(answerer, ask, contrast) for ask in asks))
+    is_open = [[top < gate for top in of_one] for of_one in tops]
+    assert all(map(all, is_open)) if gate == 1 else any(not one[0] and any(one) for one in is_open)
+    first, *found = replies(answerer, together, "generate")
+    expected = [answerer.tokenizer.decode(one, skip_special_tokens=True).strip() for one in tokens]
+    assert [reply.text for reply in found] == expected != [reply.text for reply in plain[1:]]
+    assert first.text == plain[0].text, "without a picture there is nothing to take off"
+    assert first.logits == pytest.approx(plain[0].logits, abs=1e-4)
+    for ask, reply in zip(asks, found):
+        assert "".join(answerer.stream(ask)) == reply.text
+    for written, compared in zip(found, replies(answerer, asks, "logits")):
+        assert written.logits is None or written.logits == pytest.approx(compared.logits, abs=1e-4)
+    assert answerer.decoding["contrast"] == contrast.model_dump()
+
+
+def test_strength_0_is_plain_decoding(answerer):
+    plain = {mode: replies(answerer, ASKS, mode) for mode in ("generate", "logits")}
+    decoding = answerer.decoding
+    for kind in ("blind", "noised", "calibrated"):
+        answerer.contrast = ContrastRecipe(kind=kind, strength=0)
+        assert {mode: replies(answerer, ASKS, mode) for mode in plain} == plain and answerer.decoding == decoding
+    # And the formula itself goes there.
+    answerer.contrast = ContrastRecipe(kind="blind", strength=1e-9, beta=0)
+    assert [reply.text for reply in replies(answerer, ASKS, "generate")] == [reply.text for reply in plain["generate"]]
+
+
+def test_sampling_is_from_the_contrasted_candidates(answerer):
+    """With beta 1 the likeliest candidate alone is left: sampling under that name is greedy decoding."""
+    hot = [replace(ask, sampling=Sampling(temperature=50.0)) for ask in ASKS[:3]]
+    greedy = [reply.text for reply in replies(answerer, ASKS[:3], "generate")]
+    torch.manual_seed(0)
+    assert [reply.text for reply in replies(answerer, hot, "generate")] != greedy
+    answerer.contrast = ContrastRecipe(kind="blind", beta=1.0)
+    assert [reply.text for reply in replies(answerer, hot, "generate")] == greedy
+
+
+def test_both_sides_are_read_once(answerer):
+    llm = answerer.model.language_model if isinstance(answerer, SkyMMAnswerer) else answerer.model.model.language_model
+    read = []
+
+    def count(module, args, kwargs, output):
+        given = kwargs["inputs_embeds"] if kwargs.get("inputs_embeds") is not None else kwargs["input_ids"]
+        read.append(given.shape[0] * given.shape[1])
+
+    asks = [replace(ASKS[0], choices=())]
+    steps, contrast = answerer.max_new_tokens - 1, ContrastRecipe(kind="blind")
+    less = answerer.inputs([with_less(asks[0], contrast)])["input_ids"].numel()
+    seen = answerer.inputs(asks)["input_ids"].numel()
+    hook = llm.register_forward_hook(count, with_kwargs=True)
+    for gate, expected in ((1.0, seen + less + 2 * steps), (1e-9, seen + steps)):
+        read.clear()
+        answerer.contrast = contrast.model_copy(update={"gate": gate})
+        found = replies(answerer, asks, "generate")
+        assert all(reply.finish_reason == "length" for reply in found)
+        assert sum(read) == expected, "and where no gate opens, nothing is read without the picture"
+    hook.remove()
+
+
+def test_calibration_takes_a_blank_picture_off_once_per_question_text(answerer, monkeypatch):
+    asks = [Ask("Is it red?", (RED,), YES_NO), Ask("Is it red?", (BLUE,), YES_NO), Ask("Was it?", (BLUE,), YES_NO)]
+    seen = [reply.logits for reply in replies(answerer, asks, "logits")]
+    contrast = ContrastRecipe(kind="calibrated", strength=0.5)
+    less = [reply.logits for reply in replies(answerer, [with_less(ask, contrast) for ask in asks], "logits")]
+    answerer.contrast = contrast
+    shown, inputs = [], answerer.inputs
+    monkeypatch.setattr(answerer, "inputs", lambda asks: shown.extend(asks) or inputs(asks))
+    for reply, with_it, without in zip(replies(answerer, asks, "logits"), seen, less):
+        expected = (with_it["yes"] - with_it["no"]) - 0.5 * (without["yes"] - without["no"])
+        assert reply.logits["yes"] - reply.logits["no"] == pytest.approx(expected, abs=1e-4)
+        assert reply.text == ("Yes" if expected > 0 else "No")
+    blank = with_less(asks[0], contrast).images
+    assert sorted(ask.prompt for ask in shown if ask.images == blank) == ["Is it red?", "Was it?"]
+    shown.clear()
+    replies(answerer, [Ask("Is it red?", (GREEN,), YES_NO)], "logits")
+    assert [ask.images for ask in shown] == [(GREEN,)], "known from before"
