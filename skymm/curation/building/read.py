@@ -210,7 +210,7 @@ class Reader:
         if self.translation is None:
             yield from candidates
             return
-        from skymm.curation.translation.translate import translate_records
+        from skymm.curation.translation import translate_records
 
         records = [candidate.record for candidate in candidates]
         made, faults = translate_records(records, self.translation, *_translator(self.translation.model_dump_json()))
@@ -255,12 +255,12 @@ def _filters(settings: str, leakage: str | None, digest: str | None) -> Filters:
 
 @lru_cache(maxsize=1)
 def _translator(settings: str) -> tuple[Any, Any]:
-    """The model and the cache."""
+    """The models and the cache."""
     from skymm.curation.translation.cache import TranslationCache
-    from skymm.curation.translation.translate import open_translator
+    from skymm.curation.translation.translators import open_translators
 
     recipe = TranslationRecipe.model_validate_json(settings)
-    return open_translator(recipe), TranslationCache(recipe.cache)
+    return open_translators(recipe), TranslationCache(recipe.cache)
 
 
 # --- all records together ---------------------------------------------------------------------------------------------------

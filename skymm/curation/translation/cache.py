@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 WAIT = 60.0  # seconds for others to finish writing
 _MAGIC = 0x736B7974  # "skyt": says that the file is one of these
-_VERSION = 1
 _AT_A_TIME = 500  # below the number of variables that any SQLite takes
 
 
@@ -34,12 +32,6 @@ class TranslationCache:
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:
         return TranslationCache, (self.path,)
-
-    def __enter__(self) -> TranslationCache:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def close(self) -> None:
         if self._connection is not None:
@@ -67,7 +59,10 @@ class TranslationCache:
         try:
             if self._connection is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._connection = self._connect()
+                connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+                with connection:
+                    _begin(connection)
+                self._connection = connection
             yield self._connection
         except (OSError, sqlite3.OperationalError) as error:
             raise ValueError(
@@ -75,55 +70,19 @@ class TranslationCache:
                 "see that the directory can be written to and has space, or choose another `cache`"
             ) from error
         except sqlite3.DatabaseError as error:
-            if type(error) is not sqlite3.DatabaseError:  # a mistake of ours, not of the file
-                raise
-            raise ValueError(self._useless(str(error))) from error
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
-        try:
-            with connection:  # first, so that a database of somebody else is left as it is
-                connection.execute("BEGIN")
-                self._check(connection)
-            _journal_in_wal(connection)
-            connection.execute("PRAGMA synchronous = NORMAL")
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                if self._check(connection):
-                    connection.execute(
-                        "CREATE TABLE translations (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
-                    )
-                    connection.execute(f"PRAGMA application_id = {_MAGIC}")
-                    connection.execute(f"PRAGMA user_version = {_VERSION}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _check(self, connection: sqlite3.Connection) -> bool:
-        """Whether it is new. Raises ValueError where it is something else."""
-        [magic] = connection.execute("PRAGMA application_id").fetchone()
-        [version] = connection.execute("PRAGMA user_version").fetchone()
-        [num_tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if (magic, version) != (_MAGIC, _VERSION) and (magic or version or num_tables):
-            raise ValueError(self._useless("a database of something else, or of another version"))
-        return not num_tables
-
-    def _useless(self, why: str) -> str:
-        return (
-            f"{self.path}: found {why}, expected translations that are stored here; "
-            "move the file away (with those ending in -wal and -shm), then what it held is translated again"
-        )
+            raise ValueError(
+                f"{self.path}: found {error}, expected translations that are stored here; "
+                "move the file away, then what it held is translated again"
+            ) from error
 
 
-def _journal_in_wal(connection: sqlite3.Connection) -> None:
-    """Changing to WAL does not wait for others by itself, though it needs the file alone for a moment."""
-    deadline = time.monotonic() + WAIT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+def _begin(connection: sqlite3.Connection) -> None:
+    """Make the table where the file is new; a database of somebody else is left as it is."""
+    connection.execute("BEGIN IMMEDIATE")
+    [magic] = connection.execute("PRAGMA application_id").fetchone()
+    [num_tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if num_tables and magic != _MAGIC:
+        raise sqlite3.DatabaseError("a database of something else")
+    if not num_tables:
+        connection.execute("CREATE TABLE translations (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID")
+        connection.execute(f"PRAGMA application_id = {_MAGIC}")

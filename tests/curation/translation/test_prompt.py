@@ -1,7 +1,7 @@
 """How chat models are asked, and what they say around a translation."""
 
-from skymm.curation.translation.chat import messages_for, read_answer
 from skymm.curation.translation.protect import BRACKETS
+from skymm.curation.translation.translators import messages_for, read_answer
 
 AROUND = [
     *("一只狗。", "  一只狗。\n", "“一只狗。”", '"一只狗。"', "译文：一只狗。", "中文: 一只狗。", "好的：\n一只狗。"),

@@ -12,10 +12,15 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from skymm.conversation import Turn
 from skymm.curation.record import Caption, Record
+from skymm.curation.translation import translate_records
 from skymm.curation.translation.cache import TranslationCache
-from skymm.curation.translation.seq2seq import Seq2SeqTranslator, split_sentences
-from skymm.curation.translation.translate import open_translator, translate_records
-from skymm.curation.translation.translators import BothWays, fingerprint, fixed_batches, padded_length
+from skymm.curation.translation.translators import (
+    Seq2SeqTranslator,
+    batches,
+    fingerprint,
+    open_translators,
+    split_sentences,
+)
 from skymm.recipe.data import TranslationRecipe
 
 THINGS = {"dog": "狗", "cat": "猫", "bird": "鸟"}
@@ -88,6 +93,10 @@ def nllb(tmp_path_factory):
     return save(model, tokenizer, tmp_path_factory.mktemp("nllb"))
 
 
+def opened(model, tmp_path, **more):
+    return open_translators(recipe_of(model, tmp_path, **more))[0]
+
+
 def recipe_of(model, tmp_path, **more):
     return TranslationRecipe(
         **{"model": model, "to": "zh", "cache": str(tmp_path / "cache.sqlite"), "batch_size": 4} | more
@@ -113,9 +122,8 @@ RECORDS = [
 
 def test_a_real_model_translates_records_and_is_asked_once(nllb, tmp_path, monkeypatch):
     recipe = recipe_of(nllb, tmp_path)
-    translator = open_translator(recipe)
-    with TranslationCache(recipe.cache) as cache:
-        made, reasons = translate_records(RECORDS, recipe, translator, cache)
+    translator, _ = ways = open_translators(recipe)
+    made, reasons = translate_records(RECORDS, recipe, ways, TranslationCache(recipe.cache))
     assert reasons == {} and [record.key for record in made] == ["a", "b", "b-zh", "c"]
     assert [caption.text for caption in made[0].captions[2:]] == ["狗在红色的大桌子上睡。", "图中有12只猫。"]
     assert [turn.text for turn in made[2].turns] == [
@@ -125,15 +133,14 @@ def test_a_real_model_translates_records_and_is_asked_once(nllb, tmp_path, monke
         "是的，图中有鸟。图中有3只鸟。",
     ]
     monkeypatch.setattr(translator.model, "generate", None)
-    with TranslationCache(recipe.cache) as cache:
-        assert translate_records(RECORDS, recipe, translator, cache) == (made, reasons), "all of it is in the cache"
+    again = translate_records(RECORDS, recipe, ways, TranslationCache(recipe.cache))
+    assert again == (made, reasons), "all of it is in the cache"
 
 
 def test_the_other_way(nllb, tmp_path):
     recipe = recipe_of(nllb, tmp_path, to="en", keep_original=False)
     records = [Record("a", captions=(Caption("图中有7只狗。", "zh"), Caption("猫在红色的大桌子上睡。", "zh")))]
-    with TranslationCache(recipe.cache) as cache:
-        [made], reasons = translate_records(records, recipe, open_translator(recipe), cache)
+    [made], reasons = translate_records(records, recipe, open_translators(recipe), TranslationCache(recipe.cache))
     assert reasons == {}
     assert made.captions == (
         Caption("There are 7 dogs in the picture.", "en"),
@@ -143,7 +150,7 @@ def test_the_other_way(nllb, tmp_path):
 
 @pytest.mark.parametrize(("source", "target", "names"), [("en", "zh", (4, 5)), ("zh", "en", (5, 4))])
 def test_both_languages_are_named_to_the_model(nllb, tmp_path, monkeypatch, source, target, names):
-    translator, seen = open_translator(recipe_of(nllb, tmp_path)), []
+    translator, seen = opened(nllb, tmp_path), []
     generate = translator.model.generate
     monkeypatch.setattr(translator.model, "generate", lambda **options: seen.append(options) or generate(**options))
     translator.translate(["Many dogs. 很多狗。"], source, target)
@@ -157,14 +164,13 @@ def test_what_a_model_does_not_know_is_counted_and_left(nllb, tmp_path):
     records = [
         Record("a", captions=(Caption("Quantum chromodynamics explains everything that holds nuclei together.", "en"),))
     ]
-    with TranslationCache(recipe.cache) as cache:
-        made, reasons = translate_records(records, recipe, open_translator(recipe), cache)
+    made, reasons = translate_records(records, recipe, open_translators(recipe), TranslationCache(recipe.cache))
     assert made == records and sum(reasons.values()) == 1
 
 
 def test_an_answer_does_not_depend_on_what_stands_beside_it(nllb, tmp_path):
     """Not in the last bit of a logit: shapes are fixed by a text's own length."""
-    translator = open_translator(recipe_of(nllb, tmp_path))
+    translator = opened(nllb, tmp_path)
     scores = {}
     generate = translator.model.generate
 
@@ -186,15 +192,15 @@ def test_an_answer_does_not_depend_on_what_stands_beside_it(nllb, tmp_path):
 
 def test_a_sentence_without_an_end_is_no_translation(nllb, tmp_path):
     for few in (1, 2):  # two are a sentence without its end, after a first token that is the model's end token as well
-        translator = open_translator(recipe_of(nllb, tmp_path, max_new_tokens=few))
+        translator = opened(nllb, tmp_path, max_new_tokens=few)
         assert translator.translate(["Many dogs. The dog sleeps on the big red table."], "en", "zh") == [""]
-    long = open_translator(recipe_of(nllb, tmp_path))
+    long = opened(nllb, tmp_path)
     assert long.translate(["dog " * 2000], "en", "zh") == [""], "longer than the model has positions for"
 
 
 def test_paragraphs_lists_and_bare_numbers_keep_their_form(nllb, tmp_path):
     text = "- Many dogs. Many cats.\n\n- X1X.\n- Many birds."
-    [said] = open_translator(recipe_of(nllb, tmp_path)).translate([text], "en", "zh")
+    [said] = opened(nllb, tmp_path).translate([text], "en", "zh")
     assert said == "- 很多狗。很多猫。\n\n- X1X.\n- 很多鸟。"
 
 
@@ -224,20 +230,16 @@ def test_a_model_of_one_direction_wants_another_for_the_way_back(tmp_path):
     with pytest.raises(
         ValueError, match=r"one way only.*translation.back_model, or set translation.min_round_trip = 0"
     ):
-        open_translator(recipe_of(there, tmp_path))
-    assert isinstance(open_translator(recipe_of(there, tmp_path, min_round_trip=0)), Seq2SeqTranslator)
-    both = open_translator(recipe_of(there, tmp_path, back_model=back))
-    assert isinstance(both, BothWays)
-    assert both.translate(["dog cat"], "en", "zh") == both.forward.translate(["dog cat"], "en", "zh")
-    assert both.translate(["狗"], "zh", "en") == both.back.translate(["狗"], "zh", "en")
-    both.forward.model = both.back.model = None
-    with pytest.raises(AttributeError):
-        both.translate(["dog"], "en", "zh")
+        opened(there, tmp_path)
+    alone, again = open_translators(recipe_of(there, tmp_path, min_round_trip=0))
+    assert alone is again and isinstance(alone, Seq2SeqTranslator)
+    forward, backward = open_translators(recipe_of(there, tmp_path, back_model=back))
+    assert (forward.name, backward.name) == (there, back)
 
 
 def test_an_answer_that_was_cut_off_is_not_made_to_look_finished(tmp_path):
     """Marian's settings force an end at the last place."""
-    translator = open_translator(recipe_of(marian(tmp_path / "m"), tmp_path, min_round_trip=0, max_new_tokens=8))
+    translator = opened(marian(tmp_path / "m"), tmp_path, min_round_trip=0, max_new_tokens=8)
     translator.model.final_logits_bias[0, 1] = -1e4  # it never ends by itself
     assert translator.translate(["dog cat"], "en", "zh") == [""]
 
@@ -245,7 +247,7 @@ def test_an_answer_that_was_cut_off_is_not_made_to_look_finished(tmp_path):
 def test_the_wrong_direction_is_told():
     def of(tokens, **told):
         tokenizer = SimpleNamespace(get_vocab=lambda: dict.fromkeys(tokens, 1), **told)
-        return Seq2SeqTranslator(SimpleNamespace(tokenizer=tokenizer, model=None, revision=""), name="opus-mt-zh-en")
+        return Seq2SeqTranslator(None, tokenizer, "", "opus-mt-zh-en", 16, 512)
 
     with pytest.raises(
         ValueError, match=r"opus-mt-zh-en translates from zho into eng, expected .* English into Chinese"
@@ -286,14 +288,14 @@ def test_marian_with_its_own_tokenizer(tmp_path):
         eos_token_id=0, decoder_start_token_id=pad, forced_eos_token_id=0,
     )  # fmt: skip
     transformers.MarianMTModel(config).save_pretrained(directory)
-    translator = open_translator(recipe_of(str(directory), tmp_path, min_round_trip=0))
+    translator = opened(str(directory), tmp_path, min_round_trip=0)
     asked = []
     generate = translator.model.generate
     translator.model.generate = lambda **options: asked.append(options["input_ids"]) or generate(**options)
     [said] = translator.translate(["Many dogs."], "en", "zh")
     assert isinstance(said, str) and asked[0][0, 0] == vocabulary[">>cmn_Hans<<"]
     with pytest.raises(ValueError, match="translates from eng into zho, expected a model from Chinese into English"):
-        open_translator(recipe_of(str(directory), tmp_path, min_round_trip=0, to="en"))
+        opened(str(directory), tmp_path, min_round_trip=0, to="en")
 
 
 # --- loading ---------------------------------------------------------------------------------------------------------
@@ -302,19 +304,19 @@ def test_marian_with_its_own_tokenizer(tmp_path):
 @pytest.mark.parametrize("model", ["nowhere", "/nowhere/at/all", "./x/y"])
 def test_a_model_that_is_not_there(model, tmp_path):
     with pytest.raises(ValueError, match=r"no directory at .*expected a directory, a hub id"):
-        open_translator(recipe_of(model, tmp_path))
+        opened(model, tmp_path)
 
 
 def test_a_directory_that_is_no_model(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="cannot be loaded"):
-        open_translator(recipe_of(str(tmp_path), tmp_path))
+        opened(str(tmp_path), tmp_path)
 
 
 def test_a_model_that_changed_is_another(nllb, tmp_path):
-    first = open_translator(recipe_of(nllb, tmp_path)).identity("en", "zh")
-    assert first == open_translator(recipe_of(nllb, tmp_path)).identity("en", "zh")
-    assert first != open_translator(recipe_of(nllb, tmp_path, max_new_tokens=100)).identity("en", "zh")
+    first = opened(nllb, tmp_path).identity
+    assert first == opened(nllb, tmp_path).identity
+    assert first != opened(nllb, tmp_path, max_new_tokens=100).identity
     for name, data in (("config.json", b"{}"), ("weights", b"0" * 3_000_000)):
         (tmp_path / name).write_bytes(data)
     before = fingerprint(tmp_path)
@@ -325,17 +327,10 @@ def test_a_model_that_changed_is_another(nllb, tmp_path):
 # --- batches and sentences -----------------------------------------------------------------------------------------
 
 
-def test_lengths_are_few():
-    assert [padded_length(n) for n in (1, 16, 17, 33, 48, 49, 65, 96, 97, 130, 200)] == [
-        16, 16, 32, 48, 48, 64, 96, 96, 128, 192, 256,
-    ]  # fmt: skip
-
-
-def test_every_text_is_in_one_full_batch():
-    lengths = [5, 70, 6, 7, 100, 8, 66, 9]
-    batches = list(fixed_batches(lengths, 3))
-    assert all(len(indices) == 3 for _, indices in batches) and [length for length, _ in batches] == [16, 16, 96, 128]
-    assert sorted({index for _, indices in batches for index in indices}) == list(range(8))
+def test_every_text_is_in_one_full_batch_of_few_lengths():
+    found = batches([5, 70, 6, 7, 100, 8, 66, 9, 17, 300], 3, 120)
+    assert all(len(indices) == 3 for _, indices in found) and [length for length, _ in found] == [16, 16, 32, 120]
+    assert sorted({index for _, indices in found for index in indices}) == list(range(9)), "what is too long is in none"
 
 
 SENTENCES = {

@@ -7,9 +7,8 @@ import pytest
 
 from skymm.conversation import Conversation, Turn, parse
 from skymm.curation.record import Caption, Facts, Picture, Record, Thing
-from skymm.curation.translation import translate as step
+from skymm.curation.translation import AMID_TEXT, PREFERENCE, TWO_LANGUAGES, checks, translate_records
 from skymm.curation.translation.cache import TranslationCache
-from skymm.curation.translation.translate import translate_records
 from skymm.curation.translation.translators import TranslationStopped, Translator
 from skymm.recipe.data import TranslationRecipe
 
@@ -30,7 +29,7 @@ WORDS = {
 class Known(Translator):
     """Every text that it does not know has no translation; `asked` are all texts that it was given."""
 
-    name = "known"
+    name = identity = "known"
 
     def __init__(self, words=WORDS, batch_size=3, lives=10**9):
         self.words = {"zh": dict(words), "en": {chinese: english for english, chinese in words.items()}}
@@ -49,8 +48,8 @@ class Known(Translator):
 def run(tmp_path):
     def run(records, translator=None, cache="cache", **more):
         recipe = TranslationRecipe(**{"model": "known", "to": "zh", "min_round_trip": 0} | more)
-        with TranslationCache(tmp_path / cache) as store:
-            return translate_records(records, recipe, translator or Known(), store)
+        translator = translator or Known()
+        return translate_records(records, recipe, (translator, translator), TranslationCache(tmp_path / cache))
 
     return run
 
@@ -122,12 +121,6 @@ def test_a_conversation_is_translated_whole_or_not_at_all(run):
         assert made == [Record("a", turns=turns)] and reasons == {"the model gave no translation": 1}
 
 
-def test_a_lost_no_rejects_the_conversation(run):
-    words = {**WORDS, "No": "是"}
-    made, reasons = run([Record("a", turns=talk("Is there a dog?", "No"))], Known(words))
-    assert len(made) == 1 and reasons == {"yes and no were lost in translation": 1}
-
-
 def test_what_is_there_in_the_language_already_is_left_alone(run):
     translator = Known()
     records = [
@@ -139,19 +132,19 @@ def test_what_is_there_in_the_language_already_is_left_alone(run):
     assert run(records, translator) == (records, {}) and translator.asked == []
 
 
-def test_a_conversation_in_both_languages_stays_as_it_is(run):
-    """To translate a translation exercise would ask for what is said already."""
-    translator = Known()
-    records = [Record("a", turns=talk("What is 狗 in English?", "dog", "Is there a dog?", "有"))]
-    made, reasons = run(records, translator)
-    assert made == records and reasons == {step.TWO_LANGUAGES: 1} and translator.asked == []
+PLACED = (Turn("user", "Which is redder,  or ?", ("0.jpg", "1.jpg"), places=(17, 21)), Turn("assistant", "Yes"))
+STAY = [
+    # To translate a translation exercise would ask for what is said already.
+    (TWO_LANGUAGES, {"turns": talk("What is 狗 in English?", "dog", "Is there a dog?", "有")}),
+    (PREFERENCE, {"turns": talk("Is there a dog?", "Yes"), "extra": {"rejected": "No"}}),
+    (AMID_TEXT, {"turns": PLACED}),
+]
 
 
-def test_a_chosen_answer_stays_beside_the_rejected_one(run):
-    translator = Known()
-    record = Record("a", turns=talk("Is there a dog?", "Yes"), extra={"rejected": "No"})
-    made, reasons = run([record], translator)
-    assert made == [record] and reasons == {step.PREFERENCE: 1} and translator.asked == []
+@pytest.mark.parametrize(("reason", "fields"), STAY)
+def test_conversations_that_stay_as_they_are(run, reason, fields):
+    translator, records = Known(), [Record("a", **fields)]
+    assert run(records, translator) == (records, {reason: 1}) and translator.asked == []
 
 
 def test_quoted_writing_and_given_names_do_not_change_the_language(run):
@@ -292,7 +285,7 @@ def test_a_missing_tool_is_told_before_anything_is_translated(run, monkeypatch):
     def missing():
         raise ValueError("pip install sacrebleu")
 
-    monkeypatch.setattr(step.checks, "require_round_trip", missing)
+    monkeypatch.setattr(checks, "require_round_trip", missing)
     with pytest.raises(ValueError, match="pip install sacrebleu"):
         run([Record("a", captions=(Caption("A dog lies on a red sofa.", "en"),))], translator, min_round_trip=30)
     assert translator.asked == []

@@ -1,8 +1,6 @@
 """Chat models on this machine and behind an endpoint, with everything that goes wrong there."""
 
 import re
-import subprocess
-import sys
 import threading
 import time
 
@@ -11,9 +9,9 @@ from endpoint import Endpoint, completion, prompt_of
 from tiny_parts import save_tiny_llm
 
 from skymm.curation.record import Caption, Record
+from skymm.curation.translation import translate_records
 from skymm.curation.translation.cache import TranslationCache
-from skymm.curation.translation.translate import open_translator, translate_records
-from skymm.curation.translation.translators import TranslationStopped
+from skymm.curation.translation.translators import TranslationStopped, open_translators
 from skymm.recipe.data import TranslationRecipe
 
 WORDS = {
@@ -49,8 +47,7 @@ def recipe_of(url, tmp_path, **more):
 
 def run(server, tmp_path, records=RECORDS, **more):
     recipe = recipe_of(server.url, tmp_path, **more)
-    with TranslationCache(recipe.cache) as cache:
-        made, reasons = translate_records(records, recipe, open_translator(recipe), cache)
+    made, reasons = translate_records(records, recipe, open_translators(recipe), TranslationCache(recipe.cache))
     return [caption.text for record in made for caption in record.captions if caption.language == "zh"], reasons
 
 
@@ -82,7 +79,7 @@ def test_trouble_that_passes_is_waited_for(trouble, tmp_path):
 
 
 def test_an_endpoint_that_is_too_slow_is_asked_again(tmp_path):
-    from skymm.curation.translation.chat import EndpointTranslator
+    from skymm.curation.translation.translators import EndpointTranslator
     from skymm.endpoint import Endpoint as Client
 
     times = []
@@ -169,81 +166,12 @@ def test_an_endpoint_that_is_gone_stops_the_step_and_what_it_said_is_kept(tmp_pa
         assert before.isdisjoint({asked(request) for request in server.requests[4:]}) and len(before) == 3
 
 
-def test_killed_on_the_way_nothing_is_asked_twice(tmp_path):
-    """Two batches of four are answered, the third never; the process is killed; another one goes on."""
-    texts = [f"A dog runs on the grass {chr(97 + n)}{chr(97 + n)}." for n in range(16)]
-    hold, answered, lock = threading.Event(), [], threading.Lock()
-
-    def rule(request):
-        with lock:
-            answered.append(asked(request))
-            mine = len(answered)
-        if mine > 8 and not hold.is_set():
-            hold.wait(60)
-            return None
-        return f"一只狗在草地上跑{texts.index(asked(request))}。".translate(
-            str.maketrans("0123456789", "零一二三四五六七八九")
-        )
-
-    code = """
-import sys
-from skymm.curation.record import Caption, Record
-from skymm.curation.translation.cache import TranslationCache
-from skymm.curation.translation.translate import translate_records
-from skymm.curation.translation.translate import open_translator
-from skymm.recipe.data import TranslationRecipe
-recipe = TranslationRecipe(model=sys.argv[1], to="zh", cache=sys.argv[2], batch_size=1, min_round_trip=0)
-records = [Record(str(n), captions=(Caption(text, "en"),)) for n, text in enumerate(sys.argv[3:])]
-made, reasons = translate_records(records, recipe, open_translator(recipe), TranslationCache(recipe.cache))
-print([record.captions[1].text for record in made], dict(reasons))
-"""
-    with Endpoint(rule) as server:
-        command = [sys.executable, "-c", code, f"openai:{server.url}#m", str(tmp_path / "cache.sqlite"), *texts]
-        first = subprocess.Popen(command, stdout=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while len(answered) < 9 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        first.kill()
-        assert first.wait() == -9 and len(answered) == 9
-        hold.set()
-        done = set(answered[:8])
-        second = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert second.stdout.count("一只狗") == 16 and second.stdout.endswith("{}\n")
-        assert done.isdisjoint(answered[9:]) and len(answered) == 9 + 8
-
-
-def test_two_runs_at_once_agree(tmp_path):
-    """They share a cache, and an endpoint that never says the same twice; both come to the same captions."""
-    number, lock = [0], threading.Lock()
-
-    def rule(request):
-        with lock:
-            number[0] += 1
-            return "一只狗在草地上" + "跑跳走坐站躺吃喝"[number[0] % 8] + "。"
-
-    texts = [f"A dog runs on the grass {chr(97 + n)}{chr(97 + n)}." for n in range(12)]
-    records = [Record(str(n), captions=(Caption(text, "en"),)) for n, text in enumerate(texts)]
-    results = {}
-
-    def work(name, server):
-        results[name] = run(server, tmp_path, records, min_round_trip=0, batch_size=1)
-
-    with Endpoint(rule) as server:
-        threads = [threading.Thread(target=work, args=(name, server)) for name in "ab"]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert results["a"] == results["b"] == run(server, tmp_path, records, min_round_trip=0, batch_size=1)
-    assert len(results["a"][0]) == 12
-
-
 @pytest.mark.parametrize(
     "model", ["openai:http://h/v1", "openai:#m", "openai:ftp://h/v1#m", "openai:http://me:pw@h/v1#m"]
 )
 def test_bad_addresses(model, tmp_path):
     with pytest.raises(ValueError, match=r"endpoint") as caught:
-        open_translator(TranslationRecipe(model=model, to="zh"))
+        open_translators(TranslationRecipe(model=model, to="zh"))
     assert "pw" not in str(caught.value)
 
 
@@ -256,12 +184,12 @@ def llama(tmp_path_factory):
 
 
 def local(llama, tmp_path, **more):
-    return open_translator(recipe_of("", tmp_path, **{"model": llama, "max_new_tokens": 8} | more))
+    return open_translators(recipe_of("", tmp_path, **{"model": llama, "max_new_tokens": 8} | more))[0]
 
 
 def test_a_chat_model_answers_the_same_together_and_alone(llama, tmp_path, monkeypatch):
     translator = local(llama, tmp_path)
-    monkeypatch.setattr("skymm.curation.translation.chat.read_answer", lambda answer, text: answer)
+    monkeypatch.setattr("skymm.curation.translation.translators.read_answer", lambda answer, text: answer)
     translator.model.generation_config.eos_token_id = list(range(0, 264, 3))  # random weights find an end then
     texts = [*WORDS, *WORDS, "dog " * 60]
     together = translator.translate(texts, "en", "zh")
@@ -290,8 +218,7 @@ def test_a_chat_model_is_asked_in_its_own_form_and_read(llama, tmp_path, monkeyp
 
     monkeypatch.setattr(translator.model, "generate", generate)
     recipe = recipe_of("", tmp_path, model=llama)
-    with TranslationCache(recipe.cache) as cache:
-        made, reasons = translate_records(RECORDS, recipe, translator, cache)
+    made, reasons = translate_records(RECORDS, recipe, (translator, translator), TranslationCache(recipe.cache))
     assert reasons == {}
     assert [one.text for record in made for one in record.captions if one.language == "zh"] == TRANSLATED
 
