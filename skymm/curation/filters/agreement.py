@@ -34,28 +34,28 @@ class Agreement:
 
         Captions in a language that the model does not read stay, and so does what has no picture.
         """
-        pictures = [(number, name) for number, each in enumerate(candidates) for name in sorted(each.encoded)]
-        shown = {number for number, _ in pictures}
         read = [
             (number, place)
             for number, each in enumerate(candidates)
             for place, caption in enumerate(each.record.captions)
-            if number in shown and caption.language in self.recipe.languages
+            if each.encoded and caption.language in self.recipe.languages
         ]
-        if not read:
-            return [Outcome(candidate.record) for candidate in candidates]
-        judged = {number for number, _ in read}
-        pictures = [(number, name) for number, name in pictures if number in judged]
-        seen = self.embed_images([candidates[number].image(name) for number, name in pictures])
-        said = self.embed_texts([candidates[number].record.captions[place].text for number, place in read])
-        scores = np.full(len(read), -1.0)
-        of_record: dict[int, list[int]] = {}
-        for index, (number, _) in enumerate(pictures):
-            of_record.setdefault(number, []).append(index)
-        for index, (number, _) in enumerate(read):
-            scores[index] = (seen[of_record[number]] @ said[index]).max()
-        bad = {pair for pair, score in zip(read, scores) if round(float(score), 4) < self.recipe.min_score}
-        return [self._outcome(candidate, number, bad) for number, candidate in enumerate(candidates)]
+        judged = dict.fromkeys(number for number, _ in read)
+        pictures = [(number, name) for number in judged for name in sorted(candidates[number].encoded)]
+        bad: Counter[tuple[int, int]] = Counter()
+        if read:
+            seen = self.embed_images([candidates[number].image(name) for number, name in pictures])
+            said = self.embed_texts([candidates[number].record.captions[place].text for number, place in read])
+            owners = np.array([number for number, _ in pictures])
+            for (number, place), vector in zip(read, said):
+                score = float((seen[owners == number] @ vector).max())
+                bad[number, place] += round(score, 4) < self.recipe.min_score
+        outcomes = []
+        for number, record in enumerate(candidate.record for candidate in candidates):
+            kept = tuple(caption for place, caption in enumerate(record.captions) if not bad[number, place])
+            num_bad = len(record.captions) - len(kept)
+            outcomes.append(keep(record, kept, record.turns, Counter({DISAGREE: num_bad} if num_bad else {})))
+        return outcomes
 
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         """[images, width] of float32, each of length 1."""
@@ -88,12 +88,6 @@ class Agreement:
                 vectors = getattr(output, "pooler_output", output).float()  # a tensor in older versions of transformers
                 found.append(torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy())
         return np.concatenate(found)
-
-    def _outcome(self, candidate: Candidate, number: int, bad: set[tuple[int, int]]) -> Outcome:
-        record = candidate.record
-        kept = tuple(caption for place, caption in enumerate(record.captions) if (number, place) not in bad)
-        dropped = Counter({DISAGREE: len(record.captions) - len(kept)} if len(kept) < len(record.captions) else {})
-        return keep(record, kept, record.turns, dropped)
 
     @cached_property
     def _parts(self) -> tuple[Any, Any, str]:
