@@ -25,7 +25,7 @@ from skymm.conversation import LANGUAGES, BadSample, Turn
 from skymm.curation.facts.co_occurrence import Statistics
 from skymm.curation.negatives.preferences import describing, preference
 from skymm.curation.record import Record
-from skymm.curation.translation.seq2seq import split_sentences
+from skymm.curation.translation.translators import split_sentences
 from skymm.damage import noised
 from skymm.data.shards import Sample, conversation_of
 from skymm.images import open_image
