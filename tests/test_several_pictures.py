@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,10 @@ from skymm.curation.building.build import build
 from skymm.data.batches import Prepare, collate
 from skymm.data.shards import conversation_of, expand, read_shard
 from skymm.model.build import build_model, open_model
-from skymm.recipe import DataRecipe, ModelRecipe, StageRecipe, parse
+from skymm.recipe import DataRecipe, ModelRecipe, PreferenceRecipe, StageRecipe, parse
 from skymm.train.loop import train
+from skymm.train.objectives.answers import Answers
+from skymm.train.objectives.preference import Preference
 
 pytest.importorskip("av", reason="clips need PyAV: pip install 'skymm[video]'")
 
@@ -142,6 +145,20 @@ def test_a_batch_has_them_in_their_order_with_as_many_positions(shards, parts):
         shown = expected.replace("<a>", "#" * 6).replace("<b>", "#" * 6).replace("(5)", "##").replace("(15)", "##")
         text = rendered(processor, example.segments[0].ids)
         assert all(turn in text for turn in shown.split("|")), (shown, text)
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_pairs_of_answers_about_a_clip_share_its_frames(packing, shards, parts):
+    _, processor = parts
+    objective = Preference(Answers(2048), PreferenceRecipe(image_weight=1), ("en", "zh"), 0)
+    prepare = Prepare(partial(objective.encode, processor.chat), processor.pixels, damage=objective.damage)
+    found = [(sample, replace(one, extra={**one.extra, "rejected": "no"})) for sample, one in samples(shards).values()]
+    ids = {"pad_id": processor.pad_id, "image_token_id": processor.image_token_id}
+    batch = collate([prepare(*one) for one in found], **ids, packing=packing, reference={})
+    shown = batch.inputs.get("image_rows", range(batch.num_images))
+    assert batch.num_images == 2 * sum(len(one.images) for _, one in found), "each whole and damaged"
+    assert len(batch.inputs["image_latents"]) == len(shown) == (2 if packing else 3) * batch.num_images // 2
+    assert sum(batch.inputs["image_latents"]) == len(batch.inputs["image_positions"])
 
 
 def test_a_frame_has_the_first_latents_of_the_picture_that_it_is(parts):

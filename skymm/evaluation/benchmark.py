@@ -34,6 +34,7 @@ class Question:
     official scorer compares with ("yes", "B", ...; "" where nothing is compared). Questions with the same `cluster` are
     about the same picture (or twin pictures): intervals resample them together. `choices` are what can be chosen between
     without generating: `YES_NO` or option letters; () for free text. `fields` holds what else scoring needs, as JSON types.
+    `places` and `names` of the images are those of an Ask, where they do not all stand before the text.
     """
 
     id: str
@@ -43,6 +44,8 @@ class Question:
     images: tuple[Picture, ...] = ()
     choices: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
+    places: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,8 +157,9 @@ def questions_of(recipe: EvalRecipe, mode: Mode = "generate") -> list[Question]:
 
 
 def ask_of(question: Question, recipe: EvalRecipe, images: bool = True) -> Ask:
-    pictures = tuple(map(_bytes, question.images)) if images else ()
-    return Ask(prompt_of(question, recipe), pictures, question.choices, question.id)
+    about = (prompt_of(question, recipe), tuple(map(_bytes, question.images)) if images else (), question.choices)
+    where = {"places": question.places, "names": question.names} if images else {}
+    return Ask(*about, question.id, **where)
 
 
 def look(ask: Ask) -> None:

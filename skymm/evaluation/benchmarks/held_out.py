@@ -40,19 +40,22 @@ def load(recipe: EvalRecipe) -> list[Question]:
 
 
 def _questions(sample: Sample) -> Iterator[Question]:
-    conversation, shown = conversation_of(sample), []
+    conversation = conversation_of(sample)
+    first = conversation.turns[0].role == "system"
     for number, (turn, answer) in enumerate(pairwise(conversation.turns)):
-        shown += turn.images
-        if answer.role != "assistant" or not shown:
+        if answer.role != "assistant":
+            continue
+        asked = conversation.with_pairs([(number - first) // 2]).turns[first]  # it shows what stood before it
+        if not asked.images:
             continue
         gold = yes_no(answer.text, turn.text)
         if gold == UNKNOWN or _POLARITY.get(answer.polarity, gold) != gold:
             continue
         kind = (answer.kind or "unknown").partition("/")[0]
         fields = {"language": answer.language or language_of(turn.text), "kind": kind}
-        pictures = tuple(sample.members[name] for name in shown)
+        pictures = tuple(sample.members[name] for name in asked.images)
         name = f"{sample.key}/{number}"
-        yield Question(name, turn.text, gold, sample.key, pictures, YES_NO, fields)
+        yield Question(name, asked.text, gold, sample.key, pictures, YES_NO, fields, asked.places, asked.images)
 
 
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:

@@ -283,7 +283,7 @@ def _conversation(talk: Conversation, pair: Mapping[str, Any], number: int, card
     chosen, rejected = (joined(pair["given"], pair[side], pair["language"]) for side in ("chosen", "rejected"))
     if pair["alone"]:
         polarity, kind = pair["alone"]
-        question = Turn("user", pair["question"], tuple(dict.fromkeys(talk.images)))
+        question = Turn("user", pair["question"], tuple(dict.fromkeys(talk.images))).timed(talk.seconds)
         turns: tuple[Turn, ...] = (question, Turn("assistant", chosen, (), polarity, kind, pair["language"]))
     else:
         last = max(place for place, turn in enumerate(talk.turns) if turn.role == "assistant")

@@ -15,7 +15,7 @@ import io
 import random
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -74,17 +74,19 @@ class Item:
     answer: Turn
     language: str
     record: Record
+    seconds: Mapping[str, float] = field(default_factory=dict)
     alone: bool = False
 
     def ask(self, sampling: Sampling, images: tuple[bytes, ...] | None = None, said: str = "") -> Ask:
+        question = self.question.timed(self.seconds)
         return Ask(
-            self.question.text,
+            question.text,
             self.images if images is None else images,
             id=self.key,
             history=self.history,
             sampling=sampling,
-            places=self.question.places,
-            names=self.question.images,
+            places=question.places,
+            names=question.images,
             said=said,
         )
 
@@ -100,7 +102,9 @@ def item_of(sample: Sample) -> Item:
     for data in images:
         open_image(data, f"{sample.shard}: {sample.key}")
     language = answer.language or language_of(answer.text)
-    return Item(sample.index, sample.key, images, tuple(history), question, answer, language, record_of(talk))
+    return Item(
+        sample.index, sample.key, images, tuple(history), question, answer, language, record_of(talk), talk.seconds
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from skymm.conversation import Conversation, Turn
 from skymm.data.shard_writing import write_shard
 from skymm.evaluation.benchmark import Answer
 from skymm.evaluation.benchmarks.held_out import BENCHMARK
+from skymm.evaluation.run import ask_of
 from skymm.recipe import EvalRecipe
 
 
@@ -15,6 +16,7 @@ def pair(question: str, answer: str, polarity: str | None, language: str, kind: 
     return Turn("user", question, images), Turn("assistant", answer, (), polarity, kind, language)
 
 
+SECONDS = {"0.frame.jpg": 0.5, "1.frame.jpg": 1.5}
 TURNS = (
     *pair("Describe it.", "No dog is here.", "positive", "en", "caption", "jpg"),
     *pair("Is there a dog?", "No.", "negative", "en", "existence/popular"),
@@ -48,6 +50,23 @@ def test_what_is_asked(shards):
     assert [one.id for one in load(shards, split="existence")] == ["a/2", "a/4", "b/2", "b/4"]
     with pytest.raises(ValueError, match=r"found no questions of 'count' that are answered with yes or no"):
         load(shards, split="count")
+
+
+def test_pictures_and_frames_stand_where_they_were_taught(tmp_path):
+    """Also those of an earlier question, which is not asked again."""
+    clip = Turn("user", "What is it?", ("0.frame.jpg", "1.frame.jpg")).timed(SECONDS)
+    turns = (clip, Turn("assistant", "A film."), *pair("Is it like ?", "No", "negative", "en", "x", "2.jpg"))
+    turns = (*turns[:2], Turn("user", "Is it like ?", ("2.jpg",), places=(11,)), turns[3])
+    images = dict.fromkeys(("0.frame.jpg", "1.frame.jpg", "2.jpg"), b"picture")
+    write_shard(tmp_path / "s.tar", [(Conversation("a", turns, {"frame_seconds": SECONDS}), images)])
+    (asked,) = load(tmp_path / "s.tar")
+    assert asked.text == "0.5 seconds:\n1.5 seconds:\nIs it like ?" and asked.gold == "no"
+    recipe = EvalRecipe(benchmark="held_out", root=".", suffix="Yes or no?")
+    (turn,) = ask_of(asked, recipe).turns
+    assert "".join(f"<{said}>" if kind == "image" else said for kind, said in turn.parts) == (
+        "0.5 seconds:<0.frame.jpg>\n1.5 seconds:<1.frame.jpg>\nIs it like <2.jpg>? Yes or no?"
+    )
+    assert ask_of(asked, recipe, images=False).turns[0].images == ()
 
 
 def test_what_is_counted(shards):
