@@ -18,7 +18,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -29,8 +29,8 @@ from skymm.curation.record import Picture, Record, Rejected
 from skymm.curation.sources import source
 from skymm.curation.sources.pictures import Unusable
 from skymm.curation.sources.source import captions_of
+from skymm.data.shard_writing import write_json
 from skymm.data.shards import split_name, unsafe
-from skymm.files import whole_file
 from skymm.progress import say
 from skymm.recipe.sources import UrlsSource
 from skymm.tables import expect_names, kind_of, parquet_rows, parquet_types, stream_rows, tables_at
@@ -71,8 +71,7 @@ _ADVICE = (
     "; name them in the recipe (url_column, caption_column, columns), or all of them in column_names where the file "
     "has no header"
 )
-_BATCH = 10_000  # rows that are held at a time
-_ROWS_PER_FILE = 1_000_000  # img2dataset holds a file whole
+_ROWS_PER_FILE = 100_000  # img2dataset holds a file whole, and so do we
 
 
 def write_tables(recipe: UrlsSource, directory: Path) -> int:
@@ -83,22 +82,19 @@ def write_tables(recipe: UrlsSource, directory: Path) -> int:
     Raises ValueError naming the file for what is no such table.
     """
     import pyarrow
-    from pyarrow.parquet import ParquetWriter
+    from pyarrow import parquet
 
     schema = pyarrow.schema([(name, pyarrow.string()) for name in ("url", "caption", "extra")])
     directory.mkdir(parents=True, exist_ok=True)
-    rows_per_file = recipe.urls_per_shard * max(1, _ROWS_PER_FILE // recipe.urls_per_shard)
     rows = chain.from_iterable(_rows(path, recipe) for path in _table_files(recipe))
     lines = (_line(row, recipe) for row in islice(rows, recipe.limit))
-    number = total = 0
-    while batch := list(islice(lines, min(_BATCH, rows_per_file))):
-        with ParquetWriter(directory / f"{number:05d}.parquet", schema) as writer:
-            left = rows_per_file
-            while batch:
-                writer.write_table(pyarrow.Table.from_pylist(batch, schema))
-                left, total = left - len(batch), total + len(batch)
-                batch = list(islice(lines, min(_BATCH, left)))
-        number += 1
+    rows_per_file = recipe.urls_per_shard * max(1, _ROWS_PER_FILE // recipe.urls_per_shard)
+    total = 0
+    for number in count():
+        if not (batch := list(islice(lines, rows_per_file))):
+            break
+        parquet.write_table(pyarrow.Table.from_pylist(batch, schema), directory / f"{number:05d}.parquet")
+        total += len(batch)
     if total == 0:
         raise ValueError(f"{recipe.table}: found no rows")
     return total
@@ -134,14 +130,12 @@ def _rows(path: Path, recipe: UrlsSource) -> Iterator[dict[str, Any] | None]:
         expect_names(parquet_types(path), wanted, str(path), advice=_ADVICE)
         yield from (cells for _, _, cells in parquet_rows(path, wanted))
         return
-    checked = False
+    needed = wanted[:2] if kind.startswith(".jsonl") else wanted  # further columns may be missing in some rows of JSON
     # Nothing is quoted in a tsv of addresses: quotation marks are the caption's own.
     for row in stream_rows(path, recipe.encoding, names=recipe.column_names, raw=True):
-        if not row.problem and not checked:
-            # Further columns may be missing in some rows of JSON.
-            needed = wanted[:2] if kind.startswith(".jsonl") else wanted
+        if needed and not row.problem:
             expect_names([name[:40] for name in row.cells][:20], needed, str(path), advice=_ADVICE)
-            checked = True
+            needed = []  # the first row tells
         yield None if row.problem else row.cells
 
 
@@ -171,7 +165,6 @@ def _plain(cell: Any) -> Any:
 
 # --- img2dataset, in a process of its own -----------------------------------------------------------------------------------
 
-_SECONDS_BETWEEN_LINES = 60.0
 _NOT_INSTALLED = 3
 _NEEDED = {
     "multiprocessing": ["img2dataset"],
@@ -208,23 +201,24 @@ def fetch(recipe: UrlsSource) -> int:
     """
     cache = Path(recipe.cache)
     num_rows = _plan(recipe, cache)
-    missing = missing_shards(recipe, num_rows)
-    if missing:
-        say(f"fetching {len(missing)} shards of {recipe.urls_per_shard} addresses of {recipe.table} into {cache}")
-        _run(recipe, cache, num_rows)
-        missing = missing_shards(recipe, num_rows)
-    if missing:
-        raise ValueError(
-            f"{cache}: {len(missing)} of {_num_shards(recipe, num_rows)} shards were not fetched ({missing[0]:05d}, ...); see "
-            f"{cache / 'fetch.log'}, and run this again to go on"
+    if missing := missing_shards(recipe, num_rows):
+        log = cache / "fetch.log"
+        say(
+            f"fetching {len(missing)} shards of {recipe.urls_per_shard} addresses of {recipe.table} into {cache}; see {log}"
         )
+        _run(recipe, log)
+        if missing := missing_shards(recipe, num_rows):
+            raise ValueError(
+                f"{cache}: {len(missing)} of {_num_shards(recipe, num_rows)} shards were not fetched ({missing[0]:05d}, ...); "
+                f"see {log}, and run this again to go on"
+            )
     return num_rows
 
 
 def missing_shards(recipe: UrlsSource, num_rows: int) -> list[int]:
     """Numbers of the shards that are not whole."""
-    done = {path.name for path in (Path(recipe.cache) / "shards").glob("*_stats.json")}
-    return [number for number in range(_num_shards(recipe, num_rows)) if f"{number:05d}_stats.json" not in done]
+    shards = Path(recipe.cache) / "shards"
+    return [n for n in range(_num_shards(recipe, num_rows)) if not (shards / f"{n:05d}_stats.json").exists()]
 
 
 def _num_shards(recipe: UrlsSource, num_rows: int) -> int:
@@ -269,10 +263,8 @@ def arguments(recipe: UrlsSource) -> dict[str, Any]:
 def _plan(recipe: UrlsSource, cache: Path) -> int:
     """Number of addresses; the tables are turned once, and what they were is written down when all of them are."""
     plan = cache / "plan.json"
-    made_of = {
-        "tables": [[path.name, path.stat().st_size] for path in _table_files(recipe)],
-        **{name: getattr(recipe, name) for name in _SETTLED},
-    }
+    tables = [[path.name, path.stat().st_size] for path in _table_files(recipe)]
+    made_of = {"tables": tables, **recipe.model_dump(include=set(_SETTLED))}
     if plan.exists():
         found = json.loads(plan.read_text("utf-8"))
         changed = [name for name, value in made_of.items() if found.get(name) != value]
@@ -284,15 +276,12 @@ def _plan(recipe: UrlsSource, cache: Path) -> int:
     for leftover in ("tables", "shards"):
         shutil.rmtree(cache / leftover, ignore_errors=True)
     num_rows = write_tables(recipe, cache / "tables")
-    with whole_file(plan, "w", encoding="utf-8") as file:
-        file.write(json.dumps({**made_of, "num_rows": num_rows}, ensure_ascii=False, indent=2) + "\n")
+    write_json(plan, {**made_of, "num_rows": num_rows})
     return num_rows
 
 
-def _run(recipe: UrlsSource, cache: Path, num_rows: int) -> None:
-    python = recipe.python or sys.executable
-    log = cache / "fetch.log"
-    needed = _NEEDED[recipe.distributor]
+def _run(recipe: UrlsSource, log: Path) -> None:
+    python, needed = recipe.python or sys.executable, _NEEDED[recipe.distributor]
     with log.open("ab") as output:
         try:
             process = subprocess.Popen(
@@ -307,7 +296,7 @@ def _run(recipe: UrlsSource, cache: Path, num_rows: int) -> None:
         except OSError as error:
             raise ValueError(f"cannot start {python} ({error}); `python` in the recipe is a Python program") from error
         try:
-            code = _wait(process, recipe, num_rows)
+            code = process.wait()
         finally:  # nothing of it outlives us, whatever ended the waiting
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -317,16 +306,6 @@ def _run(recipe: UrlsSource, cache: Path, num_rows: int) -> None:
     if code != 0:
         tail = log.read_text("utf-8", "replace").strip().splitlines()[-3:]
         raise ValueError(f"img2dataset failed (exit {code}): {' | '.join(tail)}; see {log}")
-
-
-def _wait(process: subprocess.Popen, recipe: UrlsSource, num_rows: int) -> int:
-    """Exit code; a line for people once in a while."""
-    total = _num_shards(recipe, num_rows)
-    while True:
-        try:
-            return process.wait(timeout=_SECONDS_BETWEEN_LINES)
-        except subprocess.TimeoutExpired:
-            say(f"{recipe.cache}: {total - len(missing_shards(recipe, num_rows))} of {total} shards fetched")
 
 
 # --- what became of the addresses -------------------------------------------------------------------------------------------

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from skymm.conversation import Turn
-from skymm.curation.record import Record
-from skymm.curation.sources.pictures import Unusable, find, named
-from skymm.curation.sources.source import Join, JoinedSource, broken, identity, key_of, refused, text_of
+from skymm.curation.sources.pictures import Unusable
+from skymm.curation.sources.source import Join, JoinedSource, broken, identity, refused, text_of
 from skymm.text import language_of
 from skymm.text_files import json_entries
 
@@ -27,7 +26,6 @@ class Source(JoinedSource):
     people the most frequent one counts, of equally frequent ones the first.
     """
 
-    rows_per_part = 512
     default_licence = "VQA v2, OK-VQA, VizWiz, GQA CC-BY 4.0; A-OKVQA Apache 2.0; pictures under their own sites' terms"
 
     def read(self, join: Join) -> Iterator[dict[str, Any]]:
@@ -72,26 +70,17 @@ class Source(JoinedSource):
                 yield entry.name, {"question_id": entry.name, **said}
 
     def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
-        return {
-            "key": key_of(image),
-            "image": image,
-            "file": said.get("file", [None])[0],
-            "asked": said.get("asked", []),
-        }
-
-    def record(self, row: dict[str, Any]) -> Record:
-        image, turns = row["image"], list[Turn]()
-        names = [f"{image}", f"{image}.jpg", f"{image}.png"]
-        if isinstance(image, int):
+        names = said.get("file") or [f"{image}", f"{image}.jpg", f"{image}.png"]
+        if "file" not in said and isinstance(image, int):
             names += [f"{image:012d}.jpg", *(name.format(image) for name in _COCO)]
-        if not row["asked"]:
-            raise Unusable("nothing is asked", f"image {image} has no question")
-        pictures = named([find([row["file"]] if row["file"] else names, self.recipe.images)])
-        for question, answer in row["asked"]:
+        turns: list[Turn] = []
+        for question, answer in said.get("asked", []):
             question, answer = text_of(question, "question is missing"), text_of(answer, "answer is missing")
-            turns.append(Turn("user", question, () if turns else tuple(pictures)))
-            turns.append(Turn("assistant", answer, language=language_of(answer if not answer.isascii() else question)))
-        return Record(row["key"], pictures, turns=tuple(turns))
+            language = language_of(answer if not answer.isascii() else question)
+            turns += [Turn("user", question), Turn("assistant", answer, language=language)]
+        if not turns:
+            raise Unusable("nothing is asked", f"image {image} has no question")
+        return self.row_of(image, names, turns=turns)
 
 
 def _answer(said: Mapping[str, Any]) -> str | None:

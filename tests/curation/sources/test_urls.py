@@ -427,7 +427,6 @@ def test_what_the_fetcher_reads(tmp_path, monkeypatch):
     (row,) = turned(tmp_path / "t.jsonl", columns=["score", "tags"])
     assert row["caption"] == "x ?" and json.loads(row["extra"])["columns"] == {"tags": "['猫']"}
     monkeypatch.setattr(urls, "_ROWS_PER_FILE", 7)
-    monkeypatch.setattr(urls, "_BATCH", 4)
     table = write_table(tmp_path / "t.csv", [(f"http://a/{index}", "x") for index in range(20)])
     assert write_tables(recipe(table, tmp_path, urls_per_shard=3), tmp_path / "out") == 20
     read_back = [parquet.read_table(path)["url"].to_pylist() for path in sorted((tmp_path / "out").iterdir())]
