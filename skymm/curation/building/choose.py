@@ -25,8 +25,8 @@ from skymm.curation.building.storage import read_lines
 from skymm.curation.negatives.balance import Askable, Asked, balance
 from skymm.recipe import DataRecipe
 
-Pick = tuple[str, list[int], list[int], list[list[Asked]]]
-"""A part, numbers of its lines, their places within the shard, and what each picture is asked."""
+Pick = tuple[str, int, list[Asked]]
+"""A part of conversations, the number of a line of it, and what its picture is asked."""
 SOURCE, ANSWERS, CHINESE, DECIDED, NEGATIVE, ROOM = range(6)
 ASKED = ROOM  # once it is known how many questions came into the room
 _ROUNDS = 5
@@ -64,8 +64,13 @@ def choose(directory: Path, recipe: DataRecipe, lines: Sequence[Mapping[str, Any
         raise ValueError(f"{why}; and no two pictures have different answers to the same question")
     order = shuffled(chosen, f"{recipe.seed}/order")
     starts = np.cumsum([0, *(line["conversations"] for line in lines)])
+
+    def pick(number: int) -> Pick:
+        part = int(np.searchsorted(starts, number, side="right")) - 1
+        return lines[part]["part"], number - int(starts[part]), questions.get(number, [])
+
     shards = (
-        _picks(order[first : first + recipe.samples_per_shard], starts, lines, questions)
+        [pick(int(number)) for number in order[first : first + recipe.samples_per_shard]]
         for first in range(0, len(order), recipe.samples_per_shard)
     )
     kept = {}
@@ -171,19 +176,6 @@ def _chosen(sort_of: np.ndarray, wanted: np.ndarray, seed: str) -> np.ndarray:
     begins = np.searchsorted(sort_of[order], np.arange(len(wanted)))
     rank = np.arange(len(order)) - begins[sort_of[order]]
     return np.sort(indices[order[rank < wanted[sort_of[order]]]])
-
-
-def _picks(
-    order: np.ndarray, starts: np.ndarray, lines: Sequence[Mapping[str, Any]], questions: Mapping[int, list[Asked]]
-) -> list[Pick]:
-    part_of = np.searchsorted(starts, order, side="right") - 1
-    picks = []
-    for part in np.unique(part_of):
-        places = np.flatnonzero(part_of == part)
-        numbers = order[places].astype(np.int64) - int(starts[part])
-        asked = [questions.get(int(number), []) for number in order[places]]
-        picks.append((lines[part]["part"], numbers.tolist(), places.tolist(), asked))
-    return picks
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------------

@@ -60,14 +60,14 @@ def write_one(job: Job) -> dict[str, Any]:
     path = directory / f"{PREFIX}-{job['number']:05d}.tar"
     (asked,) = job["picks"]
     picks = from_plain(list[Pick], json.loads((directory / asked).read_text("ascii")))
-    samples: list[Any] = [None] * sum(len(numbers) for _, numbers, *_ in picks)
-    for part, numbers, places, questions in picks:
-        of_it = job["parts"][part]
-        licence, settings = job["sources"][of_it["source"]]
-        lines = list(pick_lines(file_of(directory, of_it["files"], ".jsonl"), numbers))
+    samples: dict[int, tuple[Conversation, Mapping[str, Picture]]] = {}
+    for part, of_it in job["parts"].items():
+        places = [place for place, (other, _, _) in enumerate(picks) if other == part]
+        lines = list(pick_lines(file_of(directory, of_it["files"], ".jsonl"), [picks[place][1] for place in places]))
         records = pick_lines(file_of(directory, of_it["records"], ".jsonl"), [line["record"] for line in lines])
-        for place, line, told, asked in zip(places, lines, records, questions):
-            record, made = from_plain(Record, told["record"]), from_plain(Made, line)
+        licence, settings = job["sources"][of_it["source"]]
+        for place, line, told in zip(places, lines, records):
+            record, made, asked = from_plain(Record, told["record"]), from_plain(Made, line), picks[place][2]
             said = list(exchanges(record, asked, source_of(settings), job["explained_share"])) if asked else []
             turns = with_questions(made.turns, said, list(record.pictures))
             facts = {"facts": told["stated"]} if told["stated"] else {}
@@ -76,7 +76,7 @@ def write_one(job: Job) -> dict[str, Any]:
             one = Conversation(key, turns, extra)
             # Last of all: whatever filtered and translated read what people said.
             samples[place] = replace(one, turns=tuple(turn.timed(one.seconds) for turn in turns)), record.pictures
-    shard = write_shard(path, _with_images(samples, job["max_side"]))
+    shard = write_shard(path, _with_images((samples[place] for place in range(len(picks))), job["max_side"]))
     return {"files": entries(directory, [path]), "shard": shard}
 
 
