@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from skymm.curation.record import Caption, Record
+from skymm.curation.record import Record
 from skymm.curation.sources import source
 from skymm.curation.sources.pictures import MISSING, Unusable, check_directories, find, named, picture_of
 from skymm.curation.sources.source import broken, captions_of, key_of, refused
@@ -56,25 +56,34 @@ class Source(source.Source):
                 raise ValueError(f"{path}: found no rows")
 
     def record(self, row: dict[str, Any]) -> Record:
-        captions = self._captions(row)
+        if "text" in row:
+            captions = captions_of(self._lines_of(row["text"]))
+        else:
+            cells = (
+                (cells.get(name), language) for cells in row["captions"] for name, language in self._columns.items()
+            )
+            captions = [caption for cell, language in cells for caption in captions_of(cell, language)]
         if not captions:
-            raise Unusable("caption is missing")
+            raise Unusable(*self.nothing_said)
         cell = next(iter(self._cells.read(*row["cell"]).values())) if "cell" in row else row["image"]
         pictures = [picture_of(each, self.recipe.images) for each in (cell if isinstance(cell, list) else [cell])]
         if not pictures:
             raise Unusable(MISSING, "an empty list")
         return Record(row["key"], named(pictures), tuple(dict.fromkeys(captions)))
 
-    def _captions(self, row: dict[str, Any]) -> list[Caption]:
-        if "text" in row:
-            text = row["text"]
-            return captions_of(_texts_of(text, self.recipe.images, self.recipe.encoding)) if text else []
-        return [
-            caption
-            for cells in row["captions"]
-            for column, language in self._columns.items()
-            for caption in captions_of(cells.get(column), language)
-        ]
+    def _lines_of(self, name: str | None) -> list[str]:
+        """Of a caption file. Raises Unusable."""
+        if name is None:
+            return []
+        try:
+            path = find(name, self.recipe.images).path
+        except Unusable as error:
+            raise Unusable("caption is missing", error.detail) from error
+        try:
+            with opened(path, self.recipe.encoding) as file:
+                return file.read(_LONGEST).splitlines()
+        except ValueError as error:
+            raise Unusable("caption cannot be read", str(error)) from error
 
     def _text(self, path: Path) -> Iterator[dict[str, Any]]:
         column, checked = self.recipe.image_column, False
@@ -126,7 +135,7 @@ def _pictures_with_texts(folder: str) -> Iterator[dict[str, Any]]:
     Raises ValueError where there is nothing of both.
     """
     empty = True
-    for names in _directories(folder, ""):
+    for names in _directories(folder):
         texts = {_stem(name): name for name in names if name.lower().endswith(".txt")}
         pictures = [name for name in names if name.lower().endswith(_PICTURES)]
         for name in pictures:
@@ -139,30 +148,16 @@ def _pictures_with_texts(folder: str) -> Iterator[dict[str, Any]]:
         raise ValueError(f"{folder}: found no pictures, expected files like dog.jpg with their captions in dog.txt")
 
 
-def _texts_of(name: str, folder: str, encoding: str) -> list[str]:
-    """The lines of a caption file. Raises Unusable."""
-    try:
-        path = find(name, folder).path
-    except Unusable as error:
-        raise Unusable("caption is missing", error.detail) from error
-    try:
-        with opened(path, encoding) as file:
-            return file.read(_LONGEST).splitlines()
-    except ValueError as error:
-        raise Unusable("caption cannot be read", str(error)) from error
-
-
-def _directories(root: str, below: str) -> Iterator[list[str]]:
+def _directories(root: str) -> Iterator[list[str]]:
     """The names of the files of each directory, relative to the root."""
-    try:
-        with os.scandir(os.path.join(root, below)) as found:
-            entries = sorted((each for each in found if not each.name.startswith(".")), key=lambda each: each.name)
-    except OSError as error:
-        raise ValueError(f"{os.path.join(root, below)}: cannot be listed ({error.strerror})") from error
-    yield [f"{below}{each.name}" for each in entries if not each.is_dir()]
-    for each in entries:
-        if each.is_dir(follow_symlinks=False):
-            yield from _directories(root, f"{below}{each.name}/")
+
+    def refuse(error: OSError) -> None:
+        raise ValueError(f"{error.filename}: cannot be listed ({error.strerror})") from error
+
+    for folder, below, names in os.walk(root, onerror=refuse):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        start = PurePosixPath(os.path.relpath(folder, root))
+        yield [str(start / name) for name in sorted(names) if not name.startswith(".")]
 
 
 def _stem(name: str) -> str:
