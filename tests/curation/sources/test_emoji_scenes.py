@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import re
 
 import pytest
 
 from skymm.curation import emoji
-from skymm.curation.emoji_scenes.instructions import COLOURS, NUMBERS, askable
+from skymm.curation.emoji_scenes.instructions import COLOURS, NUMBERS
 from skymm.curation.emoji_scenes.scene import Scene, encode, render
 from skymm.curation.negatives.balance import Asked
 from skymm.curation.sources.drawn import Scenes, facts_of
@@ -84,14 +83,6 @@ def _is_right(question: str, scene: Scene, names: dict[str, int]) -> bool | None
     if match := re.fullmatch(r"Is there an? (.+)\?|有(.+)吗？", question):
         return (match[1] or match[2]) in names
     return None
-
-
-def test_what_is_alike_is_not_said_to_be_absent():
-    """Beside a dog's face, a dog is never asked for in vain."""
-    facts = {"colour": "red", "ground": "plain", "style": "twemoji", "writing": "", "ground_seed": 0}
-    scene = Scene.from_facts({**facts, "items": [{"char": "🐶", "cell": (0, 0), "box": (0, 0, 9)}]})
-    absent = askable(random.Random(0), scene, ["🐕", "🦋", "🐶"])["existence"][1]
-    assert list(absent) == [("🦋",)]
 
 
 def test_relations_hold():

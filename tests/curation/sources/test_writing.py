@@ -10,8 +10,7 @@ import pytest
 
 from skymm.curation import drawing
 from skymm.curation.drawing import draw_text, layouts
-from skymm.curation.sources import translations
-from skymm.curation.sources.drawn import Writing, captions, texts
+from skymm.curation.sources.drawn import Writing, texts
 from skymm.images import decode_image
 from skymm.recipe.sources import WritingSource
 from skymm.text import language_of
@@ -44,6 +43,7 @@ def test_the_same_row_gives_the_same_record(many):
     made = source(num_images=60)
     assert list(made.records(list(made.rows())[31])) == [many[31]]
     assert next(source(seed=1).rows()) != next(made.rows())
+    assert len({row["text"] for row in source(num_images=10, texts="emoji").rows()}) > 5
 
 
 @pytest.mark.parametrize("layout", layouts(), ids=lambda layout: layout.name)
@@ -98,21 +98,3 @@ def test_texts_are_those_that_the_fonts_have(monkeypatch):
         texts.cache_clear()
     assert found["zh", "sentences"] == ["一只狗。"] and found["zh", "words"] == ["狗"]
     assert found["en", "sentences"] == [] and found["en", "words"] == ["dog", "big", "one"]
-
-
-def test_names_of_emoji_serve_too():
-    rows = list(source(num_images=10, texts="emoji").rows())
-    assert len({row["text"] for row in rows}) > 5
-
-
-def test_what_is_missing_is_told(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "hsk_sentences_audio", None)
-    with pytest.raises(ValueError, match="pip install hsk-sentences-audio"):
-        translations.sentences()
-
-
-def test_captions():
-    assert [caption.text for caption in captions(layouts()[0], "停车")] == [
-        "A sign that says “停车”.",
-        "牌子上写着“停车”。",
-    ]
