@@ -125,7 +125,7 @@ class Benchmark:
     read: Callable[[Sequence[Path], Files], list[Answer]] = no_files
     right: Callable[[Answer], bool | None] = lambda answer: None
     strict: Callable[[Answer], str | None] = lambda answer: None
-    tables: tuple[str, ...] = ()  # keys of the scores that are tables of their own: subtasks, capabilities, ...
+    tables: Mapping[str, str] = field(default_factory=dict)  # part of the scores -> what a report shows of its entries
     judge: Callable[[Files], Judge] | None = None  # who grades the answers, where a rule cannot
     judges: Literal["model", "tower"] = "model"  # a tower chooses between images instead of answering
     sizes: Mapping[str, int] = field(default_factory=dict)

@@ -122,23 +122,18 @@ def comparison(first: Measured, second: Measured, words: Words) -> str | None:
     found = difference_of(first, second)
     if found is None:
         return None
+    if found.value < 0:
+        first, second = second, first
+        found = difference_of(first, second) or found
     main = first.benchmark.main
-    higher, lower = (first, second) if found.value >= 0 else (second, first)
-    low, high = (found.low, found.high) if found.value >= 0 else _turned(found)
     return words["say_higher" if found.excludes(0) else "say_level"].format(
         benchmark=short_title(first, words),
         metric=named(main.label, words),
-        higher=higher.label,
-        lower=lower.label,
+        higher=first.label,
+        lower=second.label,
         difference=difference(found.value, main.unit, sign=False),
-        interval=bounds(low, high, main.unit),
+        interval=bounds(found.low, found.high, main.unit),
     )
-
-
-def _turned(found: Interval) -> tuple[float | None, float | None]:
-    """The bounds of the difference the other way round."""
-    low, high = found.low, found.high
-    return None if high is None else -high, None if low is None else -low
 
 
 def about_twins(benchmark: str, found: Twins, words: Words) -> str:

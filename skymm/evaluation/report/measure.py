@@ -5,7 +5,7 @@ rates (Youden's J) is 0 for every such model, however much it leans to yes, and 
 cannot be read count as neither yes nor no. With options to choose from, the same scale is accuracy above guessing.
 
 Twins are the same question in Chinese and in English: they carry the same `fields["twin"]` and different
-`fields["language"]`, in one run or in two runs of one benchmark by one model.
+`fields["language"]`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import permutations
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,6 @@ from skymm.verdict import UNKNOWN
 
 RESAMPLES = 500
 SEED = 0
-LANGUAGES = ("zh", "en")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +194,6 @@ class Measured:
     bootstrap: Bootstrap | None
     calibration: Calibration | None
     about_yes: bool
-    units: Mapping[str, str]  # table -> "rate" or "points"
     error: str | None = None
 
     @property
@@ -219,22 +216,11 @@ class Measured:
 def measure(run: Run, label: str, n: int = RESAMPLES, seed: int = SEED) -> Measured:
     """Score a run and n resamples of it. An error of the scorer is kept, not raised."""
     if not run.answers:
-        return Measured(run, label, None, None, False, {})
-    benchmark, files, error = run.benchmark, run.files, None
-    fields: dict[str, str] = {}
-    units: dict[str, str] = {}
-    try:
-        scores = benchmark.score(run.answers, files)
-    except ValueError as reason:
-        scores, error = {}, str(reason)
-    for table in benchmark.tables:
-        entries = value_of(scores, table)
-        field = _field(entries, benchmark) if isinstance(entries, Mapping) else None
-        if field is not None:
-            fields[table], units[table] = field, _unit(entries, field, benchmark)
+        return Measured(run, label, None, None, False)
+    benchmark, error = run.benchmark, None
 
     def statistics(answers: Sequence[Answer]) -> dict[str, float | None]:
-        return _official(benchmark.score(answers, files), benchmark, fields)
+        return _official(benchmark.score(answers, run.files), benchmark)
 
     def count(answers: Sequence[Answer]) -> np.ndarray:
         return seeing_counts(answers, benchmark)
@@ -242,55 +228,31 @@ def measure(run: Run, label: str, n: int = RESAMPLES, seed: int = SEED) -> Measu
     def rates(counts: np.ndarray) -> dict[str, float | None]:
         return {f"seeing.{name}": value for name, value in seeing_rates(counts).items()}
 
-    confidence, outcome, about_yes = confidences(run.answers)
-    return Measured(
-        run,
-        label,
-        cluster_bootstrap(run.answers, None if error else statistics, benchmark.strata, n, seed, Rates(count, rates)),
-        calibration(confidence, outcome),
-        about_yes,
-        units,
-        error,
+    try:
+        statistics(run.answers)
+    except ValueError as reason:
+        error = str(reason)
+    drawn = cluster_bootstrap(
+        run.answers, None if error else statistics, benchmark.strata, n, seed, Rates(count, rates)
     )
+    confidence, outcome, about_yes = confidences(run.answers)
+    return Measured(run, label, drawn, calibration(confidence, outcome), about_yes, error)
 
 
-def _official(scores: Mapping[str, Any], benchmark: Benchmark, fields: Mapping[str, str]) -> dict[str, float | None]:
+def _official(scores: Mapping[str, Any], benchmark: Benchmark) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for metric in benchmark.metrics:
         found[f"official.{metric.key}"] = _number(value_of(scores, metric.key))
         found[f"strict.{metric.key}"] = _number(value_of(scores, f"strict.{metric.key}"))
-    for table, field in fields.items():
+    for table, shown in benchmark.tables.items():
         for name, entry in (value_of(scores, table) or {}).items():
-            found[f"table.{table}.{name}"] = _number(entry if not field else value_of(entry, field))
+            found[f"table.{table}.{name}"] = _number(value_of(entry, shown) if shown else entry)
     return found
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _field(entries: Mapping[str, Any], benchmark: Benchmark) -> str | None:
-    """What an entry of a table shows: its score, else what the benchmark is led by, else accuracy, else its first number.
-
-    "" where entries are numbers themselves, None where there is no number.
-    """
-    if any(_number(entry) is not None for entry in entries.values()):
-        return ""
-    rows = [entry for entry in entries.values() if isinstance(entry, Mapping)]
-    numbers = dict.fromkeys(name for row in rows for name, value in row.items() if _number(value) is not None)
-    wanted = ["score", benchmark.main.key.split(".")[-1], "accuracy", "acc", *numbers]
-    return next((name for name in wanted if name in numbers), None)
-
-
-def _unit(entries: Mapping[str, Any], field: str, benchmark: Benchmark) -> str:
-    """That of the metric of this name; else rates are fractions of 1 by the contract, so what goes beyond is points."""
-    known = {metric.key.split(".")[-1]: metric.unit for metric in reversed(benchmark.metrics)}
-    if field in ("score", *known):
-        return known.get(field, benchmark.main.unit)
-    numbers = [_number(entry if not field else value_of(entry, field)) for entry in entries.values()]
-    return "points" if any(number is not None and number > 1 for number in numbers) else "rate"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_number else None
 
 
 # --- the same question in two languages ----------------------------------------------------------------------------------
@@ -309,58 +271,36 @@ class Twins:
     test: McNemar
 
 
-def language_gaps(runs: Sequence[Run], labels: Sequence[str]) -> list[Twins]:
-    """Gaps of the runs that have twins in themselves, then of pairs of runs by one model that have them between them.
-
-    The runs are of one benchmark; `labels` are their names on the page.
+def language_gap(run: Run, label: str) -> Twins | None:
+    """Of the twins with a verdict on both, which are about one picture; None without any. One that is asked twice in a
+    language is no twin: which one would it be?
     """
-    within = [(run, label, _pairs(run, run)) for run, label in zip(runs, labels, strict=True)]
-    found = [_gap(label, run.benchmark, twins) for run, label, twins in within if twins]
-    others = [(run, label) for run, label, twins in within if not twins]
-    for (first, chinese), (second, english) in permutations(others, 2):
-        twins = _pairs(first, second) if first.model == second.model else []
-        if twins:
-            found.append(_gap(f"{chinese} + {english}", first.benchmark, twins))
-    return found
-
-
-def _pairs(chinese: Run, english: Run) -> list[tuple[Answer, Answer]]:
-    """Twins with a verdict on both. A twin that is asked twice in one language is no twin: which one would it be?"""
-    by_language = []
-    for language, run in zip(LANGUAGES, (chinese, english)):
-        known: dict[str, list[Answer]] = {}
-        for answer in run.answers:
-            fields = answer.question.fields
-            is_twin = fields.get("twin") not in (None, "") and _language(answer) == language
-            if is_twin and is_right(answer, run.benchmark) is not None:
-                known.setdefault(str(fields["twin"]), []).append(answer)
-        by_language.append({twin: found[0] for twin, found in known.items() if len(found) == 1})
-    return [(answer, by_language[1][twin]) for twin, answer in by_language[0].items() if twin in by_language[1]]
-
-
-def _language(answer: Answer) -> str:
-    return str(answer.question.fields.get("language"))
-
-
-def _gap(label: str, benchmark: Benchmark, twins: list[tuple[Answer, Answer]]) -> Twins:
-    # Both twins go into the cluster of the English one, so that they are drawn together.
-    both = [
-        replace(answer, question=replace(answer.question, cluster=english.question.cluster))
-        for chinese, english in twins
-        for answer in (chinese, english)
-    ]
+    known: dict[tuple[str, str], list[Answer]] = {}
+    for answer in run.answers:
+        fields = answer.question.fields
+        if fields.get("twin") not in (None, "") and is_right(answer, run.benchmark) is not None:
+            known.setdefault((str(fields["twin"]), str(fields.get("language"))), []).append(answer)
+    names = [twin for twin, language in known if language == "zh"]
+    twins = [(known[twin, "zh"][0], known[twin, "en"][0]) for twin in names if _single(known, twin)]
+    if not twins:
+        return None
 
     def count(answers: Sequence[Answer]) -> np.ndarray:
-        """Right and asked, in Chinese and in English."""
-        right = [[is_right(answer, benchmark) for answer in answers if _language(answer) == one] for one in LANGUAGES]
-        return np.array([number for of_one in right for number in (sum(map(bool, of_one)), len(of_one))])
+        """Right in Chinese, right in English, asked in each."""
+        right = Counter(answer.question.fields["language"] for answer in answers if is_right(answer, run.benchmark))
+        return np.array([right["zh"], right["en"], len(answers) / 2])
 
     def numbers(counts: np.ndarray) -> dict[str, float | None]:
-        zh, en = float(counts[0] / counts[1]), float(counts[2] / counts[3])
+        zh, en = float(counts[0] / counts[2]), float(counts[1] / counts[2])
         return {"zh": zh, "en": en, "gap": zh - en}
 
+    both = [answer for pair in twins for answer in pair]
     drawn = cluster_bootstrap(both, None, None, RESAMPLES, SEED, Rates(count, numbers))
     zh, en, gap = (drawn.interval(name) for name in ("zh", "en", "gap"))
-    verdicts = [tuple(bool(is_right(answer, benchmark)) for answer in pair) for pair in twins]
+    verdicts = [tuple(bool(is_right(answer, run.benchmark)) for answer in pair) for pair in twins]
     alike = sum(one == other for one, other in verdicts) / len(verdicts)
     return Twins(label, len(twins), zh, en, gap, alike, mcnemar(*zip(*verdicts)))
+
+
+def _single(known: Mapping[tuple[str, str], Sequence[Answer]], twin: str) -> bool:
+    return all(len(known.get((twin, language), ())) == 1 for language in ("zh", "en"))

@@ -16,7 +16,7 @@ from skymm.evaluation.benchmark import benchmark
 from skymm.evaluation.gain import PASSES, gain_of_runs
 from skymm.evaluation.predictions import PREDICTIONS, file_of, read_predictions
 from skymm.evaluation.report.findings import about_twins, comparison, short_title, verdict
-from skymm.evaluation.report.measure import RESAMPLES, SEED, Gain, Measured, Run, Twins, language_gaps, measure
+from skymm.evaluation.report.measure import RESAMPLES, SEED, Gain, Measured, Run, Twins, language_gap, measure
 from skymm.evaluation.report.sections import gain_section, overview, section
 from skymm.evaluation.run import files_of
 from skymm.page.document import Columns, Page, Remarks, Section, Sentences, Words, read_words, write_page
@@ -34,7 +34,7 @@ def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains:
     for run in runs:
         by_benchmark.setdefault(run.benchmark.name, []).append(run)
     groups = [_measured(group) for group in by_benchmark.values()]
-    twins = [language_gaps([one.run for one in group], [one.label for one in group]) for group in groups]
+    twins = [[found for one in group if (found := language_gap(one.run, one.label))] for group in groups]
     titles = {group[0].benchmark.name: short_title(group[0], words) for group in groups}
     verdicts = [
         Section(
@@ -130,12 +130,6 @@ def collect(paths: Iterable[Path]) -> tuple[list[Run], list[Gain]]:
 
 
 def short_names(models: Sequence[str]) -> dict[str, str]:
-    """What each model is called on the page: as many of its last path parts as tell it from the others."""
-    parts = {model: model.rpartition("#")[2].removeprefix("hf:").rstrip("/").split("/") for model in models}
-    names = {}
-    for model, own in parts.items():
-        others = [other for name, other in parts.items() if name != model]
-        length = next((n for n in range(1, len(own)) if not any(other[-n:] == own[-n:] for other in others)), len(own))
-        names[model] = "/".join(own[-length:])
-    # Two endpoints may serve a model of one name.
-    return {model: name if list(names.values()).count(name) == 1 else model for model, name in names.items()}
+    """What each model is called on the page: the last part of its path; all of it where two would be called the same."""
+    last = {model: model.rpartition("#")[2].removeprefix("hf:").rstrip("/").split("/")[-1] for model in models}
+    return {model: name if list(last.values()).count(name) == 1 else model for model, name in last.items()}

@@ -6,21 +6,26 @@ Intervals stand in small print below the numbers.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from importlib import resources
-from itertools import combinations
+from itertools import combinations, zip_longest
 
+from PIL import Image, ImageOps
+
+from skymm.evaluation.benchmark import Answer, Benchmark, Picture
 from skymm.evaluation.report.findings import difference_of, named, short_title
-from skymm.evaluation.report.measure import Gain, Measured, Twins
-from skymm.evaluation.report.mistakes import mistakes
+from skymm.evaluation.report.measure import Gain, Measured, Run, Twins, is_right, probabilities, said
 from skymm.evaluation.statistics import Interval, mcnemar
 from skymm.page.charts import calibration_chart, interval_chart, two_marks
-from skymm.page.document import Cell, Columns, Figure, Figures, Section, Table, Words
+from skymm.page.document import Card, Cards, Cell, Columns, Figure, Figures, Line, Section, Table, Words, data_url
 from skymm.page.drawing import PERCENT, Axis, swatch
-from skymm.page.numbers import NONE, bounds, difference, p_value, rate, score
+from skymm.page.numbers import NONE, bounds, difference, p_value, probability, rate, score
+from skymm.verdict import UNKNOWN
 
+MAX_CARDS = 12
+_LONGEST_SIDE = 560  # pixels of a picture on a card: twice what is shown, for dense screens
 SOURCE = "github.com/BradyFU/Awesome-Multimodal-Large-Language-Models"
-DRAWN = ("Skywork-MM-13B", "Qwen-VL-Max")  # the model that this project follows, and the highest of the latest listing
 
 # A row of the table on looking: the rate of `seeing_rates` -> the word for it.
 _YES_NO = {
@@ -67,16 +72,10 @@ def _heads(runs: Sequence[Measured], first: str = "") -> list[str | Cell]:
     return [first, *(Cell(one.label, mark=swatch(index)) for index, one in enumerate(runs))]
 
 
-def _cell(interval: Interval | None, unit: str) -> Cell:
-    if interval is None:
-        return Cell(NONE)
-    return Cell(score(interval.value, unit), bounds(interval.low, interval.high, unit))
-
-
-def _change(interval: Interval | None, unit: str) -> Cell:
-    if interval is None:
-        return Cell(NONE)
-    return Cell(difference(interval.value, unit), bounds(interval.low, interval.high, unit))
+def _cell(interval: Interval | None, unit: str, shown: Callable[[float, str], str] = score) -> Cell:
+    return (
+        Cell(NONE) if interval is None else Cell(shown(interval.value, unit), bounds(interval.low, interval.high, unit))
+    )
 
 
 def score_table(runs: Sequence[Measured], words: Words) -> Table:
@@ -146,7 +145,7 @@ def _pairs(runs: Sequence[Measured], words: Words) -> list[Section]:
             notes.append(words["refused"].format(first=first.label, second=second.label, **numbers))
             continue
         names = Cell(first.label, words["against"].format(label=second.label))
-        rows.append([names, *_mcnemar_cells(first, second), _change(difference_of(first, second), main.unit)])
+        rows.append([names, *_mcnemar_cells(first, second), _cell(difference_of(first, second), main.unit, difference)])
     if len(rows) > 1:
         notes.append(words["pairs_many"].format(count=len(rows)))
     if not rows and not notes:
@@ -167,45 +166,27 @@ def _mcnemar_cells(first: Measured, second: Measured) -> list[str]:
 
 def _twins(found: Sequence[Twins], words: Words) -> list[Section]:
     header = [words[name] for name in ("model", "twins_count", "chinese", "english", "gap", "alike", "p_value")]
-    rows = [
-        [
-            one.label,
-            str(one.count),
-            _cell(one.zh, "rate"),
-            _cell(one.en, "rate"),
-            _change(one.gap, "rate"),
-            rate(one.alike),
-            p_value(one.test.p),
-        ]
-        for one in found
-    ]
+    rows = []
+    for one in found:
+        gaps = _cell(one.zh, "rate"), _cell(one.en, "rate"), _cell(one.gap, "rate", difference)
+        rows.append([one.label, str(one.count), *gaps, rate(one.alike), p_value(one.test.p)])
     return [Section(words["twins"], [words["twins_note"], Table(header, rows)])] if rows else []
 
 
 def _entries(runs: Sequence[Measured], table: str, words: Words) -> Section:
-    """A table of the scores (subtasks, capabilities, ...) with its chart; MME's beside published models."""
+    """A table of the scores (subtasks, capabilities, ...) with its chart."""
     names = list(dict.fromkeys(name for one in runs for name in one.entries(table)))
-    unit = "points" if any(one.units.get(table) == "points" for one in runs) else "rate"
     intervals = [[one.interval(f"table.{table}.{name}") for one in runs] for name in names]
-    beside = (
-        [one for one in published() if one["model"] in DRAWN]
-        if runs[0].benchmark.name == "mme" and table == "subtasks"
-        else []
-    )
-    rows = []
-    for name, found in zip(names, intervals):
-        cells = [_two(one[name]) if name in one else NONE for one in beside]
-        rows.append([named(name, words), *(_cell(one, unit) for one in found), *cells])
-    axis = PERCENT
-    if unit == "points":
-        highest = max(one.value for found in intervals for one in found if one is not None)
+    axis, unit = PERCENT, "rate"
+    if runs[0].benchmark.tables[table] == "score":
+        unit, highest = "points", max(one.value for found in intervals for one in found if one is not None)
         top = next((top for top in (100, 200, 400, 1000, 2000) if highest <= top), highest)
         axis = Axis(0, top, [top * share / 4 for share in range(5)], lambda value: f"{value:g}")
+    rows = [[named(name, words), *(_cell(one, unit) for one in found)] for name, found in zip(names, intervals)]
     title, labels = named(table, words), [one.label for one in runs]
     chart = interval_chart(title, [(row[0], found) for row, found in zip(rows, intervals)], labels, axis)
-    header = [*_heads(runs), *(one["model"] for one in beside)]
     figure = Figures([Figure("", chart, list(enumerate(labels)))])
-    both = _beside(len(header) <= 4, Section("", [Table(header, rows)]), Section("", [figure]))
+    both = _beside(len(runs) <= 3, Section("", [Table(_heads(runs), rows)]), Section("", [figure]))
     return Section(title[:1].upper() + title[1:], [both])
 
 
@@ -219,23 +200,19 @@ def published() -> list[dict[str, str]]:
     return list(csv.DictReader(lines, delimiter="\t"))
 
 
-def _two(number: str) -> str:
-    return f"{float(number):.2f}"
-
-
 def _among_published(runs: Sequence[Measured], words: Words) -> list[Section]:
     """MME's two sums of these runs among published ones, the highest perception first."""
     if runs[0].benchmark.name != "mme" or not any(one.entries("subtasks") for one in runs):
         return []
-    found = [
-        (float(one["perception"]), [one["model"], _two(one["perception"]), _two(one["cognition"]), one["date"]])
-        for one in published()
-    ]
+    sums, found = ("perception", "cognition"), []
+    for one in published():
+        cells = [f"{float(one[name]):.2f}" for name in sums]
+        found.append((float(one["perception"]), [one["model"], *cells, one["date"]]))
     for index, one in enumerate(runs):
-        sums = [one.interval(f"official.{name}") for name in ("perception", "cognition")]
-        if None not in sums:
-            names = Cell(one.label, mark=swatch(index)), *(_cell(interval, "points") for interval in sums)
-            found.append((sums[0].value, [*names, words["this_run"]]))
+        intervals = [one.interval(f"official.{name}") for name in sums]
+        if None not in intervals:
+            cells = [_cell(interval, "points") for interval in intervals]
+            found.append((intervals[0].value, [Cell(one.label, mark=swatch(index)), *cells, words["this_run"]]))
     rows = [row for _, row in sorted(found, key=lambda entry: -entry[0])]
     own = frozenset(place for place, row in enumerate(rows) if row[-1] == words["this_run"])
     header = [words[name] for name in ("model", "published_sums", "published_cognition", "published_on")]
@@ -268,3 +245,105 @@ def gain_section(gains: Sequence[Gain], titles: dict[str, str], words: Words) ->
         cells = [NONE if value is None else f"{value:.1f}" for value in numbers]
         rows.append([one.model, titles.get(one.benchmark, one.benchmark), *cells])
     return [Section(words["gain"], [words["gain_note"], Table(header, rows)])] if rows else []
+
+
+# --- the mistakes that say most about a model ----------------------------------------------------------------------------
+
+
+def mistakes(runs: Sequence[Measured], words: Words) -> Section:
+    """At most MAX_CARDS questions that the runs were wrong about, with the picture and what all of them answered."""
+    chosen = in_turn([one.run for one in runs], MAX_CARDS)
+    pictures, unread = _pictures([one.run for one in runs]) if chosen else ({}, "")
+    answers = [{_asked(answer): answer for answer in one.run.answers} for one in runs]
+    cards = []
+    for question in (answer.question for answer in chosen):
+        key = question.id, question.text
+        picture = pictures.get(key)
+        shown = words["picture"].format(id=question.id), None if picture is None else thumbnail(picture)
+        lines = [Line(question.text or question.id), Line(question.gold, label=words["right_answer"])]
+        lines += [
+            _reply(known[key], one, swatch(series), words)
+            for series, (one, known) in enumerate(zip(runs, answers))
+            if key in known
+        ]
+        cards.append(Card([shown], lines))
+    confident = any(line.note for card in cards for line in card.lines)
+    title = words["mistakes" if confident else "mistakes_unsure"]
+    if not cards:
+        return Section(title, [words["no_mistakes"]])
+    note = [words["mistakes_note"], *([words["mistakes_percent"]] if confident else [])]
+    reason = [words["pictures_unread"].format(error=unread)] if unread else []
+    return Section(title, [words["between_sentences"].join(note), *reason, Cards(cards, words["no_picture"])])
+
+
+def _reply(answer: Answer, one: Measured, mark: str, words: Words) -> Line:
+    right, confidence = is_right(answer, one.benchmark), confidence_of(answer, one.benchmark)
+    style = "" if right is None else "right" if right else "wrong"
+    note = "" if confidence is None else probability(confidence)
+    return Line(answer.response.strip() or words["nothing_said"], style, one.label, mark, note)
+
+
+def in_turn(runs: Sequence[Run], most: int) -> list[Answer]:
+    """At most `most` answers: the worst mistake of each run, then the second worst, one for each cluster in all."""
+    chosen: dict[tuple[str, str], Answer] = {}
+    for place in zip_longest(*(worst_mistakes(run, most) for run in runs)):
+        for run, answer in zip(runs, place):
+            if answer is not None and len(chosen) < most:
+                # Two tables of one benchmark may number their pictures alike.
+                chosen.setdefault((run.recipe.root, answer.question.cluster), answer)
+    return list(chosen.values())
+
+
+def worst_mistakes(run: Run, most: int) -> list[Answer]:
+    """Wrong answers that are definite, one for each cluster: the surest first where confidence was recorded; behind them
+    those without, spread evenly over the benchmark's own order, so that no part of it fills the page.
+    """
+    wrong = [(confidence_of(one, run.benchmark), one) for one in run.answers if _definitely_wrong(one, run.benchmark)]
+    sure = sorted(((sure, one) for sure, one in wrong if sure is not None), key=lambda pair: -pair[0])
+    unsure = [one for sure, one in wrong if sure is None]
+    first: dict[str, Answer] = {}
+    for answer in [*(one for _, one in sure), *unsure[:: max(1, len(unsure) // most)]]:
+        first.setdefault(answer.question.cluster, answer)
+    return list(first.values())
+
+
+def confidence_of(answer: Answer, benchmark: Benchmark) -> float | None:
+    """The recorded probability of what was said; where that cannot be read, of the most likely choice."""
+    chances = probabilities(answer)
+    return None if chances is None else chances.get(said(answer, benchmark) or "", max(chances.values()))
+
+
+def _definitely_wrong(answer: Answer, benchmark: Benchmark) -> bool:
+    wrong = is_right(answer, benchmark) is False and benchmark.right(answer) is not True
+    return wrong and said(answer, benchmark) != UNKNOWN
+
+
+def _asked(answer: Answer) -> tuple[str, str]:
+    """Runs in two languages may have the same ids: the same question has the same words too."""
+    return answer.question.id, answer.question.text
+
+
+def _pictures(runs: Sequence[Run]) -> tuple[dict[tuple[str, str], Picture], str]:
+    """(id, text) of a question -> its first picture, as the files have it now; and why some could not be read, or ""."""
+    found: dict[tuple[str, str], Picture] = {}
+    reason = ""
+    for run in {run.recipe.model_dump_json(include={"root", "images", "split", "files"}): run for run in runs}.values():
+        try:
+            questions = run.benchmark.load(run.recipe)
+        except Exception as error:  # the page is about answers: whatever keeps files from being read is said on it
+            reason = reason or f"{type(error).__name__}: {error}"
+            continue
+        for question in questions:
+            if question.images:
+                found.setdefault((question.id, question.text), question.images[0])
+    return found, reason
+
+
+def thumbnail(picture: Picture) -> str | None:
+    """The picture as a data URL, upright and scaled down; None where it is gone or cannot be read."""
+    try:
+        data = picture if isinstance(picture, bytes) else picture.read_bytes()
+        with Image.open(io.BytesIO(data)) as opened:
+            return data_url(ImageOps.exif_transpose(opened), _LONGEST_SIDE)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # SyntaxError: Pillow, for broken PNGs
+        return None

@@ -74,7 +74,7 @@ def benchmark(name: str = "looking", **changes: Any) -> Benchmark:
             metrics=points if of_mme else (Metric("acc", "accuracy"),),
             right=lambda answer: official(answer) == answer.question.gold,
             strict=lambda answer: yes_no(answer.response),
-            tables=("subtasks",) if of_mme else (),
+            tables={"subtasks": "score"} if of_mme else {},
             strata="subtask" if of_mme else None,
         ),
         **changes,

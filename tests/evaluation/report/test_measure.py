@@ -7,11 +7,11 @@ import math
 import pytest
 from made_up import ask, benchmark, pairs, reply, run
 
-from skymm.evaluation.benchmark import Answer, Metric
+from skymm.evaluation.benchmark import Answer
 from skymm.evaluation.report.measure import (
     confidences,
     is_right,
-    language_gaps,
+    language_gap,
     measure,
     probabilities,
     said,
@@ -136,7 +136,7 @@ def test_scores_tables_and_rates_have_intervals():
     assert found.interval("official.perception").value == 250
     assert found.interval("strict.perception").value == 250
     assert found.value("seeing.yes_where_no") == 0.5
-    assert found.entries("subtasks") == ["count", "scene"] and found.units == {"subtasks": "points"}
+    assert found.entries("subtasks") == ["count", "scene"]
 
 
 def test_the_strict_reading_has_numbers_of_its_own():
@@ -165,26 +165,15 @@ def test_the_scorer_gets_the_tables_that_the_recipe_names():
     assert [{name: str(path) for name, path in files.items()} for files in seen] == [{"objects": "objects.json"}] * 4
 
 
-def test_tables_of_every_shape():
-    for table, values, unit in (
-        ({"a": 0.5, "b": 0.25}, {"a": 0.5, "b": 0.25}, "rate"),
-        ({"a": 12.5}, {"a": 12.5}, "points"),
-        ({"a": {"n": 3, "acc": 0.5, "extra": 0.1}}, {"a": 0.5}, "rate"),
-        ({"a": {"total": 9, "circular": 0.5, "acc": 0.1}}, {"a": 0.5}, "rate"),
-        ({"a": {"score": 0.5, "acc": 0.1}}, {"a": 0.5}, "rate"),
-        ({"a": {"length": 0.5}}, {"a": 0.5}, "points"),
-        ({"a": {"chair_i": 0.5}}, {"a": 0.5}, "rate"),
-        ({"a": {"acc": None}, "b": {"acc": 0.5}}, {"a": None, "b": 0.5}, "rate"),
-        ({"a": {"acc": None}, "b": {"acc": True}}, {}, None),
-    ):
-        of = benchmark(
-            score=lambda answers, files, table=table: {"circular": 1.0, "things": table},
-            tables=("things", "absent"),
-            metrics=(Metric("circular", "circular"), Metric("length", "length", "points")),
-        )
-        found = measure(run(BOTH, of), "a", n=3)
-        assert {name: found.value(f"table.things.{name}") for name in found.entries("things")} == values, table
-        assert found.units.get("things") == unit, table
+def test_what_is_shown_of_a_table():
+    table = {"a": {"n": 3, "acc": 0.5}, "b": {"acc": None}, "c": {"acc": True}}
+    of = benchmark(
+        score=lambda answers, files: {"acc": 1.0, "things": table, "plain": {"d": 0.25}},
+        tables={"things": "acc", "plain": "", "absent": "acc"},
+    )
+    found = measure(run(BOTH, of), "a", n=3)
+    shown = {table: [found.value(f"table.{table}.{name}") for name in found.entries(table)] for table in of.tables}
+    assert shown == {"things": [0.5, None, None], "plain": [0.25], "absent": []}
 
 
 def test_confidence_is_measured_where_it_was_recorded():
@@ -196,10 +185,10 @@ def test_confidence_is_measured_where_it_was_recorded():
 # Chinese against English
 
 
-def twins(language, says, cluster="{}"):
+def twins(language, says):
     """An answer to each of len(says) questions where yes is right."""
     return [
-        Answer(ask(f"{language}/{index}", cluster=cluster.format(index), twin=str(index), language=language), one)
+        Answer(ask(f"{language}/{index}", cluster=str(index), twin=str(index), language=language), one)
         for index, one in enumerate(says)
     ]
 
@@ -207,32 +196,16 @@ def twins(language, says, cluster="{}"):
 CHINESE, ENGLISH = ["是", "不是", "是", "没有"], ["Yes", "Yes", "Yes", "No"]
 
 
-def test_a_gap_in_one_run():
-    (found,) = language_gaps([run(twins("zh", CHINESE) + twins("en", ENGLISH))], ["model"])
+def test_a_gap():
+    found = language_gap(run(twins("zh", CHINESE) + twins("en", ENGLISH)), "model")
     assert (found.label, found.count) == ("model", 4)
     assert (found.zh.value, found.en.value, found.gap.value) == (0.5, 0.75, -0.25)
     assert found.alike == 0.75
     assert (found.test.only_a, found.test.only_b, found.test.p) == (0, 1, 1.0)
     assert found.gap.low < -0.25 < found.gap.high <= 0
-
-
-def test_a_gap_between_two_runs_of_one_model():
-    zh, en = run(twins("zh", CHINESE), name="zh"), run(twins("en", ENGLISH), name="en")
-    for order in ([zh, en], [en, zh]):
-        (found,) = language_gaps(order, [one.name for one in order])
-        assert found.label == "zh + en" and found.gap.value == -0.25
-    other = run(twins("en", ENGLISH), name="en", model="another")
-    assert language_gaps([zh, other], ["zh", "en"]) == []
-
-
-def test_twins_are_drawn_together():
-    """Where both languages are always right or wrong together, the gap is 0 in every resample."""
-    says = ["是", "不是"] * 10
-    english = ["Yes" if one == "是" else "No" for one in says]
-    apart = twins("zh", says, "zh{}") + twins("en", english, "en{}")
-    (found,) = language_gaps([run(apart)], ["model"])
-    assert (found.gap.low, found.gap.high) == (0, 0)
-    assert found.zh.low < 0.5 < found.zh.high
+    # Where both languages are always right or wrong together, the gap is 0 in every resample.
+    found = language_gap(run(twins("zh", ["是", "不是"] * 10) + twins("en", ["Yes", "No"] * 10)), "model")
+    assert (found.gap.low, found.gap.high) == (0, 0) and found.zh.low < 0.5 < found.zh.high
 
 
 def test_what_is_no_twin_makes_no_gap():
@@ -245,4 +218,4 @@ def test_what_is_no_twin_makes_no_gap():
         ("two English ones", twins("zh", ["是"]) + two_english, None),
         ("not judged", twins("zh", CHINESE) + twins("en", ENGLISH), unjudged),
     ):
-        assert language_gaps([run(answers, of)], ["model"]) == [], told
+        assert language_gap(run(answers, of), "model") is None, told
