@@ -34,8 +34,11 @@ def recipe(name: str, tmp_path: Path) -> DataRecipe | EmojiScenesRecipe:
         root.mkdir(parents=True)
         fields |= _small(fields["format"], root, fields, 100 * number)
         fields.pop("share", None)  # 0.004 is no sample of fifty
-    if "duplicates" in data.get("filters", {}):
-        data["filters"]["duplicates"]["match"] = "both"  # the miniatures share their pictures
+    alike = [fields["format"] for fields in data["sources"].values()].count(
+        "coco"
+    ) > 1  # the miniatures share their pictures
+    if "duplicates" in data.get("filters", {}) and not alike:
+        data["filters"]["duplicates"]["match"] = "both"
     else:
         data["filters"] = {**data.get("filters", {}), "duplicates": None}
     return parse(data, DataRecipe)
