@@ -1,4 +1,4 @@
-"""`skymm eval list | run | score | gain | export | judge | report`."""
+"""`skymm eval list | run | score | gain | compare | export | judge | report`."""
 
 from __future__ import annotations
 
@@ -174,6 +174,32 @@ def gain_of_images(
     else:
         print(f"MG {found['mg']:.1f} (with images {found['sv']:.1f}, without {found['swv']:.1f})")
         print(f"ML {found['ml']:.1f} (without images {found['swv']:.1f}, base LLM {found['st']:.1f})")
+
+
+@app.command("compare")
+def compare_runs(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Predictions of one benchmark; the first, plain greedy, is what to beat.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="A page with the same.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Differences between runs: paired by picture, by AUROC, and where all say yes equally often."""
+    from skymm.evaluation.compare import compare, sections
+    from skymm.evaluation.predictions import read_predictions
+    from skymm.page.document import Page, write_page
+    from skymm.page.terminal import print_page
+
+    found = compare(runs)
+    benchmark = read_predictions(runs[0]).definition
+    label = f"{benchmark.name}: {benchmark.main.label}"
+    page = Page(f"{benchmark.title}: runs compared", "en", "", sections(found, label, benchmark.main.unit))
+    if as_json:
+        _print_json([one.as_json() for one in found])
+    else:
+        print_page(page)
+    if out is not None:
+        print(write_page(page, out))
 
 
 @app.command("export")

@@ -10,6 +10,7 @@ from typing import Any
 
 from skymm.answering.protocol import Reply
 from skymm.evaluation.benchmark import Answer, Benchmark, Question, once_each
+from skymm.evaluation.benchmark import benchmark as registered
 from skymm.files import read_journal
 from skymm.recipe import EvalRecipe, parse
 
@@ -36,9 +37,14 @@ class Predictions:
     answers: list[Answer]
     num_questions: int
     failed: dict[str, str]
+    weights: str | None
     decoding: Mapping[str, Any]
     seconds: float | None
     num_tokens: int | None
+
+    @property
+    def definition(self) -> Benchmark:
+        return registered(self.benchmark)
 
 
 def entry_of(question: Question, index: int, prompt: str, reply: Reply, setting: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,6 +130,7 @@ def read_predictions(path: str | Path, benchmark: Benchmark | None = None) -> Pr
         answers=once_each(map(_answer, lines), str(path)),
         num_questions=first["num_questions"],
         failed={line["id"]: line["error"] for line in lines if "error" in line},
+        weights=first["weights"],
         decoding=first.get("decoding", {}),
         seconds=_sum(line.get("seconds") for line in lines),
         num_tokens=_sum(line.get("num_tokens") for line in lines),

@@ -1,0 +1,267 @@
+"""Runs of one benchmark beside each other: is the second better than the first, or does it only say yes more often?
+
+What is published for decoding against hallucination often is a shift towards one answer, or a gain over sampling that greedy
+decoding has as well (Yin et al., "The Mirage of Performance Gains", arXiv 2504.10020). So differences are to the first run,
+which should be plain greedy decoding, paired by picture; and where log-probabilities of yes and no were recorded, runs are
+also compared without a threshold (AUROC) and with thresholds at which all say yes as often as the first run does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skymm.evaluation.benchmark import Answer, value_of
+from skymm.evaluation.predictions import Predictions, file_of, read_predictions
+from skymm.evaluation.report.measure import is_right, is_yes_no, said
+from skymm.evaluation.run import files_of
+from skymm.evaluation.statistics import Interval, McNemar, auroc, cluster_bootstrap, mcnemar, paired_difference
+from skymm.page import numbers
+from skymm.page.document import Cell, Section, Sentences, Table
+
+RESAMPLES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A run: its numbers, their differences to the first run (empty for that one), and what to know about both.
+
+    `numbers` are the benchmark's "score", and of the strict bilingual reading the share that is "right" and that says "yes";
+    "auroc" of the log-odds of yes, and "right_at_equal_yes"; None where there is no such number.
+    """
+
+    name: str
+    decoding: str
+    numbers: Mapping[str, Interval | None]
+    differences: Mapping[str, Interval | None]
+    test: McNemar | None
+    tokens_per_second: float | None
+    answers_per_second: float | None
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """One answer: is it right, does it say yes; its log-odds of yes and whether yes is right, where that can be said."""
+
+    right: bool | None
+    yes: bool | None
+    odds: float | None
+    positive: bool
+
+
+def compare(paths: Sequence[str | Path], *, n: int = RESAMPLES) -> list[Compared]:
+    """The first run and what differs from it in each of the others.
+
+    Raises ValueError for fewer than two runs, and where they are not of the same questions.
+    """
+    if len(paths) < 2:
+        raise ValueError(
+            f"found {len(paths)} run, expected two or more: the first is what the others are compared with"
+        )
+    runs = [read_predictions(path) for path in paths]
+    names = _names(paths)
+    for name, run in zip(names, runs):
+        if run.benchmark != runs[0].benchmark:
+            raise ValueError(f"{name} is of {run.benchmark}, {names[0]} of {runs[0].benchmark}; expected one benchmark")
+        if {answer.question.id for answer in run.answers} != {answer.question.id for answer in runs[0].answers}:
+            raise ValueError(
+                f"{name} answers {len(run.answers)} questions, {names[0]} {len(runs[0].answers)} or others; "
+                "expected the same questions in both: finish the runs first"
+            )
+    verdicts = [_verdicts(run) for run in runs]
+    # What is compared by log-odds has to have them in every run.
+    told = {key for key in verdicts[0] if all(of_one[key].odds is not None for of_one in verdicts)}
+    yes = [one.yes for key, one in verdicts[0].items() if key in told]
+    rate = sum(map(bool, yes)) / len(yes) if yes else None
+    boots = [
+        cluster_bootstrap(run.answers, _statistics(run, of_one, told, rate), run.definition.strata, n)
+        for run, of_one in zip(runs, verdicts)
+    ]
+    found = []
+    for name, run, of_one, boot in zip(names, runs, verdicts, boots):
+        is_first = run is runs[0]
+        differences = {} if is_first else {key: paired_difference(boot, boots[0], key) for key in boot.values}
+        right = [
+            (bool(of_one[key].right), bool(one.right)) for key, one in verdicts[0].items() if one.right is not None
+        ]
+        seconds = run.seconds or None
+        found.append(
+            Compared(
+                name,
+                _decoding(run),
+                {key: boot.interval(key) for key in boot.values},
+                differences,
+                None if is_first or not right else mcnemar(*zip(*right)),
+                run.num_tokens / seconds if seconds and run.num_tokens else None,
+                len(run.answers) / seconds if seconds else None,
+                tuple(
+                    _about_logits(name, of_one, told) if is_first else [*_beware(runs[0], run), *_judged(differences)]
+                ),
+            )
+        )
+    return found
+
+
+def _names(paths: Sequence[str | Path]) -> list[str]:
+    """The last parts of the directories, as many as tell them apart."""
+    parts = [file_of(path).resolve().parent.parts for path in paths]
+    longest = max(map(len, parts))
+    length = next((n for n in range(1, longest) if len({one[-n:] for one in parts}) == len(parts)), longest)
+    return ["/".join(one[-length:]) for one in parts]
+
+
+def _verdicts(run: Predictions) -> dict[str, _Verdict]:
+    found = {}
+    for answer in run.answers:
+        positive = answer.question.gold == "yes"
+        yes = said(answer, run.definition) == "yes" if is_yes_no(answer) else None
+        odds = _log_odds(answer) if is_yes_no(answer) else None
+        found[answer.question.id] = _Verdict(is_right(answer, run.definition), yes, odds, positive)
+    return found
+
+
+def _log_odds(answer: Answer) -> float | None:
+    logits = answer.logits or {}
+    odds = logits.get("yes", math.nan) - logits.get("no", math.nan)
+    return odds if math.isfinite(odds) else None
+
+
+def _statistics(run: Predictions, verdicts: Mapping[str, _Verdict], told: set[str], rate: float | None) -> Any:
+    benchmark, files = run.definition, files_of(run)
+
+    def statistics(answers: Sequence[Answer]) -> dict[str, float | None]:
+        found = [verdicts[answer.question.id] for answer in answers]
+        right = [one.right for one in found if one.right is not None]
+        yes = [one.yes for one in found if one.yes is not None]
+        known = [verdicts[answer.question.id] for answer in answers if answer.question.id in told]
+        odds, positive = [one.odds for one in known], [one.positive for one in known]
+        return {
+            "score": value_of(benchmark.score(answers, files), benchmark.main.key),
+            "right": sum(right) / len(right) if right else None,
+            "yes": sum(yes) / len(yes) if yes else None,
+            "auroc": auroc(odds, positive) if known else None,
+            "right_at_equal_yes": right_at_rate(odds, positive, rate) if known else None,
+        }
+
+    return statistics
+
+
+def right_at_rate(odds: Sequence[float], positive: Sequence[bool], rate: float) -> float:
+    """The share that is right where the share `rate` with the highest log-odds says yes.
+
+    Among equal log-odds that the threshold falls on, yes is said to a part of each alike: the expectation over coins.
+    """
+    values, place = np.unique(-np.asarray(odds, float), return_inverse=True)
+    size = np.bincount(place, minlength=len(values)).astype(float)
+    share = np.bincount(place, np.asarray(positive, float), minlength=len(values)) / size
+    yes = np.clip(rate * size.sum() - (size.cumsum() - size), 0, size)
+    return float((yes * share + (size - yes) * (1 - share)).sum() / size.sum())
+
+
+# --- in words -------------------------------------------------------------------------------------------------------------
+
+
+def _decoding(run: Predictions) -> str:
+    how, contrast = run.decoding, run.decoding.get("contrast")
+    written = "choices compared" if run.mode == "logits" else "greedy"
+    if run.mode != "logits" and (how.get("do_sample") or how.get("temperature")):
+        written = "sampled"
+    if contrast:
+        gate = f", gate {contrast['gate']:g}" if contrast["gate"] < 1 else ""
+        written += f", {contrast['kind']} contrast {contrast['strength']:g}{gate}"
+    return written if run.images else f"{written}, without pictures"
+
+
+def _about_logits(name: str, verdicts: Mapping[str, _Verdict], told: set[str]) -> list[str]:
+    asked = [key for key, one in verdicts.items() if one.yes is not None]
+    if not asked:
+        return ["no yes/no questions: there is no share of yes to be equal, and no AUROC"]
+    if not told:
+        return [
+            "no log-probabilities of yes and no in every run, so neither AUROC nor equal shares of yes: whether a gain is more "
+            "than a shift to one answer cannot be told. Models on this machine record them; an endpoint does with --mode logits"
+        ]
+    if len(told) < len(asked):
+        return [
+            f"AUROC and equal shares of yes are of the {len(told)} of {len(asked)} questions with log-probabilities"
+        ]
+    return []
+
+
+def _beware(first: Predictions, run: Predictions) -> list[str]:
+    found = []
+    if _decoding(first) not in ("greedy", "choices compared"):
+        found.append(f"the first run is not plain greedy decoding ({_decoding(first)}); give that one first")
+    if (first.model, first.weights) != (run.model, run.weights):
+        found.append("another model than the first: more than decoding differs")
+    return found
+
+
+def _judged(differences: Mapping[str, Interval | None]) -> list[str]:
+    """What the differences say together."""
+    right, equal, area, yes = (differences.get(key) for key in ("right", "right_at_equal_yes", "auroc", "yes"))
+    sure = {key: one is not None and one.excludes(0) for key, one in differences.items()}
+    told = []
+    if sure["auroc"]:
+        told.append(f"tells yes from no {'better' if area.value > 0 else 'worse'} than the first, however both lean")
+    if right is None or not sure["right"]:
+        return [*told, "no more is right, and no less, than chance explains"]
+    more = "more" if right.value > 0 else "less"
+    if equal is None:
+        return [*told, f"{more} is right than with the first"]
+    if sure["right_at_equal_yes"] and (equal.value > 0) == (right.value > 0):
+        return [*told, f"{more} is right, also where both say yes equally often"]
+    shift = numbers.difference(yes.value, "rate")
+    return [
+        *told,
+        f"{more} is right, but not where both say yes equally often: its share of yes moved by {shift} points",
+    ]
+
+
+_ROWS = {
+    "score": "",
+    "right": "right, strict reading",
+    "yes": "says yes",
+    "auroc": "AUROC",
+    "right_at_equal_yes": "right at equal share of yes",
+}
+
+
+def sections(found: Sequence[Compared], title: str, unit: str) -> list[Section]:
+    """A table with a column for each run, differences to the first below, and what they mean."""
+    rows: list[list[str | Cell]] = []
+    for key, label in _ROWS.items():
+        of = unit if key == "score" else "rate"
+        if any(one.numbers[key] for one in found):
+            cells = [_cell(one.numbers[key], one.differences.get(key), of) for one in found]
+            rows.append([label or title, *cells])
+    tests = [one.test and f"{one.test.only_b} : {one.test.only_a}, p {numbers.p_value(one.test.p)}" for one in found]
+    rows.append(["right only with the first : only here", *(test or numbers.NONE for test in tests)])
+    for label, name in (("tokens per second", "tokens_per_second"), ("answers per second", "answers_per_second")):
+        speeds = [getattr(one, name) for one in found]
+        if any(speeds):
+            rows.append([label, *(numbers.NONE if speed is None else f"{speed:.3g}" for speed in speeds)])
+    notes = ["95 % intervals by picture; below, the paired difference to the first run, in points."]
+    header = ["", *(Cell(one.name, one.decoding) for one in found)]
+    sentences = [f"{one.name}: {note}" for one in found for note in one.notes]
+    return [Section("", [Table(header, rows, notes), Sentences(sentences)])]
+
+
+def _cell(number: Interval | None, change: Interval | None, unit: str) -> Cell:
+    if number is None:
+        return Cell(numbers.NONE)
+    text = f"{numbers.score(number.value, unit)} {numbers.bounds(number.low, number.high, unit)}".strip()
+    if change is None:
+        return Cell(text)
+    return Cell(
+        text, f"{numbers.difference(change.value, unit)} {numbers.bounds(change.low, change.high, unit)}".strip()
+    )
