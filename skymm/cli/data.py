@@ -150,31 +150,17 @@ def data_prefer(
     paths = expand(shards)
     from skymm.answering.opening import open_answerer
     from skymm.train.pairs.audit import print_audit
-    from skymm.train.pairs.make import Keeping, LengthsTell, prefer
+    from skymm.train.pairs.make import prefer
     from skymm.train.pairs.ways import Making
 
     asked = (step, answers, temperature, describe, sentences, max_new_tokens, seed, batch_size)
     making = Making(tuple(dict.fromkeys(way)), *asked)
-    policy = open_answerer(model, max_new_tokens=max_new_tokens) if model else None
-    author = open_answerer(writer, max_new_tokens=max_new_tokens) if writer else None
-    keeping = Keeping(max_ratio, balance_lengths, samples_per_shard)
+    answerers = [open_answerer(one, max_new_tokens=max_new_tokens) if one else None for one in (model, writer)]
+    limits = {"max_ratio": max_ratio, "balance_lengths": balance_lengths, "samples_per_shard": samples_per_shard}
     with progress() as bar:
         task = bar.add_task("making pairs", total=None, note="")
-        try:
-            audit = prefer(
-                paths,
-                out,
-                making,
-                policy,
-                author,
-                keeping,
-                begin=lambda samples: bar.update(task, total=samples),
-                advance=lambda samples: bar.advance(task, samples),
-            )
-        except LengthsTell as error:
-            print_audit(error.audit, CONSOLE)
-            raise
-    print_audit(audit, CONSOLE)
+        told = {"begin": lambda n: bar.update(task, total=n), "advance": lambda n: bar.advance(task, n)}
+        prefer(paths, out, making, *answerers, **limits, **told, told=lambda audit: print_audit(audit, CONSOLE))
     print(out)
 
 

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from skymm.curation.audit.findings import TOO_MUCH
 from skymm.curation.audit.reading import yes_no
-from skymm.text import language_of, words
+from skymm.text import words
+from skymm.train.pairs.ways import speaks
 
 _NUM_EXAMPLES = 3
 _ALIKE = 0.25  # by which the mean lengths of both sides may differ, as a part of the longer
@@ -52,9 +53,7 @@ def _row(way: str, language: str, pairs: Sequence[Pair]) -> dict[str, Any]:
         "chosen says yes or no": len(verdicts),
         "of these no": verdicts.count("no") / len(verdicts) if verdicts else None,
         "languages differ": sum(
-            language_of(pair["chosen"]) != language_of(pair["rejected"])
-            for pair in pairs
-            if any(map(str.isalpha, pair["chosen"])) and any(map(str.isalpha, pair["rejected"]))
+            not (speaks(pair["chosen"], language) and speaks(pair["rejected"], language)) for pair in pairs
         ),
         "examples": [
             {name: pair[name] for name in ("key", "question", "given", "chosen", "rejected", "kind")} for pair in spread

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,20 +31,9 @@ from skymm.data.shards import CARD, Sample, conversation_of, expand, read_shard,
 from skymm.files import Journal, alone_in
 from skymm.text import normalise, words
 from skymm.train.pairs.audit import balanced, examine, refusals, warnings
-from skymm.train.pairs.ways import Item, Made, Making, Tools, item_of, joined, make, speaks
+from skymm.train.pairs.ways import MAKERS, Item, Made, Making, Tools, item_of, joined, speaks
 
 JOURNAL, AUDIT, PREFIX = "answers.jsonl", "audit.json", "pairs"
-
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """Which pairs are kept. `max_ratio`: of the words of the longer side to those of the shorter. `balance_lengths`: leave out
-    pairs until neither side is the longer one more often.
-    """
-
-    max_ratio: float = 2.0
-    balance_lengths: bool = False
-    samples_per_shard: int = 1000
 
 
 def prefer(
@@ -53,19 +42,24 @@ def prefer(
     making: Making,
     policy: Answerer | None = None,
     writer: Answerer | None = None,
-    keeping: Keeping = Keeping(),
     *,
+    max_ratio: float = 2.0,
+    balance_lengths: bool = False,
+    samples_per_shard: int = 1000,
     begin: Callable[[int], None] = lambda samples: None,
     advance: Callable[[int], None] = lambda samples: None,
+    told: Callable[[dict[str, Any]], None] = lambda audit: None,
 ) -> dict[str, Any]:
     """Write OUT/pairs-00000.tar, ..., OUT/audit.json and OUT/card.json, and return the audit.
 
-    `writer` (None: `policy`'s own base LLM) is who puts errors in. `begin` is told how many samples there are, `advance` of
-    those that are done. The same arguments, models and machine give the same bytes, interrupted or not.
+    `writer` (None: `policy`'s own base LLM) is who puts errors in. `max_ratio`: of the words of the longer side to those of the
+    shorter; `balance_lengths`: pairs are left out until neither side is the longer one more often. `begin` is told how many
+    samples there are, `advance` of those that are done, `told` of the audit, also where it refuses.
 
+    The same arguments, models and machine give the same bytes, interrupted or not.
     Raises ValueError where OUT holds finished shards, or answers of another model or with other settings; where no pair came
-    out; and where lengths give the chosen answers away: then audit.json is there and no shard, and another `keeping`
-    goes on from the same answers.
+    out; and where lengths give the chosen answers away: then audit.json is there and no shard, and other limits go
+    on from the same answers.
     """
     paths, out = expand(shards), Path(out)
     if (out / CARD).exists():
@@ -81,42 +75,37 @@ def prefer(
         begin(total)
         journal = Journal(out / JOURNAL)
         tools = Tools(making, statistics, policy, writer)
-        lines = _started(journal, _setting(paths, tools))
+        setting = _setting(paths, tools)
+        lines = _started(journal, setting)
         for number, path in enumerate(paths):
             done = sum(line["samples"] for line in lines if line["shard"] == number)
             advance(done)
-            for samples in _batches(read_shard(path, done), making.batch_size):
+            rest = read_shard(path, done)
+            while samples := list(islice(rest, making.batch_size)):
                 line = _answered(samples, number, tools)
                 journal.add(line)
                 lines.append(line)
                 advance(len(samples))
-        kept, left_out = _kept(lines, keeping)
+        kept, left_out = _kept(lines, max_ratio, balance_lengths)
         audit = _audit(kept, left_out, total)
         write_json(out / AUDIT, audit)
+        told(audit)
         if not kept:
             raise ValueError(f"no pair came out of {total} samples; left out: {json.dumps(audit['left out'])}")
         if audit["refused"]:
-            raise LengthsTell(audit)
-        card = {"preference": _setting(paths, tools) | {"kept": asdict(keeping)}, "audit": AUDIT}
-        write_shards(_samples(paths, kept), out, PREFIX, keeping.samples_per_shard, card)
+            raise ValueError(
+                f"training on these pairs would learn length: {'; '.join(audit['refused'])}. The same command with "
+                "--balance-lengths or a smaller --max-ratio leaves pairs out until it does not, and asks nobody again"
+            )
+        limits = {"max_ratio": max_ratio, "balance_lengths": balance_lengths}
+        write_shards(_samples(paths, kept), out, PREFIX, samples_per_shard, {"preference": setting | limits})
     return audit
-
-
-class LengthsTell(ValueError):
-    """Nobody has to read the answers to know which is chosen. `audit` says more."""
-
-    def __init__(self, audit: Mapping[str, Any]):
-        self.audit = audit
-        super().__init__(
-            f"training on these pairs would learn length: {'; '.join(audit['refused'])}. The same command with "
-            "--balance-lengths or a smaller --max-ratio leaves pairs out until it does not, and asks nobody again"
-        )
 
 
 # --- making -----------------------------------------------------------------------------------------------------------
 
 
-def _survey(paths: Sequence[Any]) -> tuple[Statistics, int]:
+def _survey(paths: Sequence[Path]) -> tuple[Statistics, int]:
     """What is there together with what, over all samples, and how many samples there are."""
     statistics, total = Statistics(), 0
     for path in paths:
@@ -129,7 +118,7 @@ def _survey(paths: Sequence[Any]) -> tuple[Statistics, int]:
     return statistics, total
 
 
-def _setting(paths: Sequence[Any], tools: Tools) -> dict[str, Any]:
+def _setting(paths: Sequence[Path], tools: Tools) -> dict[str, Any]:
     who = {"model": tools.policy, "writer": tools.writer}
     return {
         "shards": [[path.name, size] for path, size in zip(paths, sizes(paths))],
@@ -155,10 +144,6 @@ def _started(journal: Journal, setting: Mapping[str, Any]) -> list[dict[str, Any
     return lines
 
 
-def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
-    return iter(lambda: list(islice(samples, size)), [])
-
-
 def _answered(samples: Sequence[Sample], shard: int, tools: Tools) -> dict[str, Any]:
     """A line of the journal: all that came of some samples of a shard."""
     left_out: dict[str, Counter[str]] = {way: Counter() for way in tools.making.ways}
@@ -170,26 +155,25 @@ def _answered(samples: Sequence[Sample], shard: int, tools: Tools) -> dict[str, 
             for reasons in left_out.values():
                 reasons[getattr(error, "reason", "cannot be read")] += 1
 
-    def reseed(way: str) -> None:
-        seed = f"{tools.making.seed}/{way}/{shard}/{samples[0].index}".encode()
-        torch.manual_seed(int.from_bytes(hashlib.blake2b(seed, digest_size=7).digest(), "big"))
-
     pairs = []
     with torch.random.fork_rng():
-        for way, made in make(tools, items, reseed) if items else ():
-            if made.left_out:
-                left_out[way][made.left_out] += 1
-            else:
-                pairs.append(_pair(way, made, tools))
+        for way in tools.making.ways:
+            seed = f"{tools.making.seed}/{way}/{shard}/{samples[0].index}".encode()
+            torch.manual_seed(int.from_bytes(hashlib.blake2b(seed, digest_size=7).digest(), "big"))
+            for made in MAKERS[way](tools, items):
+                if made.left_out:
+                    left_out[way][made.left_out] += 1
+                else:
+                    pairs.append(_pair(way, made, tools))
     return {"shard": shard, "samples": len(samples), "pairs": pairs, "left out": left_out}
 
 
 def _pair(way: str, made: Made, tools: Tools) -> dict[str, Any]:
     item, who = made.item, {"injected": tools.writer, "rule": None}.get(way, tools.policy)
     how = {"way": way, **({"model": who.name, "weights": who.weights} if who else {}), **(made.how or {})}
-    if "scores" not in how and (scorer := tools.scorer(item)).knows:
+    if (scorer := tools.scorer(item)).knows:
         sides = {"chosen": made.chosen, "rejected": made.rejected}
-        how["scores"] = {side: scorer.score(text, item.language).to_json() for side, text in sides.items()}
+        how["scores"] = {side: scorer.score(text, item.language)._asdict() for side, text in sides.items()}
     return {
         "sample": item.place,
         "key": item.key,
@@ -209,7 +193,9 @@ def _pair(way: str, made: Made, tools: Tools) -> dict[str, Any]:
 # --- choosing ---------------------------------------------------------------------------------------------------------
 
 
-def _kept(lines: Sequence[Mapping[str, Any]], keeping: Keeping) -> tuple[list[dict[str, Any]], dict[str, Counter[str]]]:
+def _kept(
+    lines: Sequence[Mapping[str, Any]], max_ratio: float, balance_lengths: bool
+) -> tuple[list[dict[str, Any]], dict[str, Counter[str]]]:
     """The pairs that stay, each with its shard, in the order of the samples; and how many went, by way and reason."""
     kept: list[dict[str, Any]] = []
     left_out: dict[str, Counter[str]] = {}
@@ -217,12 +203,12 @@ def _kept(lines: Sequence[Mapping[str, Any]], keeping: Keeping) -> tuple[list[di
         for way, reasons in line["left out"].items():
             left_out.setdefault(way, Counter()).update(reasons)
         for pair in sorted(line["pairs"], key=lambda pair: pair["sample"]):
-            reason = refusal(pair, keeping.max_ratio)
+            reason = refusal(pair, max_ratio)
             if reason is None:
                 kept.append({**pair, "shard": line["shard"]})
             else:
                 left_out[pair["way"]][reason] += 1
-    if keeping.balance_lengths:
+    if balance_lengths:
         kept, gone = balanced(kept)
         for pair in gone:
             left_out[pair["way"]]["for the balance of lengths"] += 1
@@ -262,7 +248,7 @@ def _audit(kept: Sequence[Mapping[str, Any]], left_out: Mapping[str, Counter[str
 
 
 def _samples(
-    paths: Sequence[Any], kept: Sequence[Mapping[str, Any]]
+    paths: Sequence[Path], kept: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[Conversation, dict[str, bytes]]]:
     """Every pair as a sample, with the pictures that it shows."""
     waiting: dict[tuple[int, int], list[tuple[int, Mapping[str, Any]]]] = {}
@@ -271,8 +257,8 @@ def _samples(
     for shard, path in enumerate(paths):
         if not any(place[0] == shard for place in waiting):
             continue
-        card = Path(path).parent / CARD if isinstance(path, Path) else None
-        told = json.loads(card.read_text("utf-8")) if card is not None and card.exists() else {}
+        card = path.parent / CARD
+        told = json.loads(card.read_text("utf-8")) if card.exists() else {}
         for sample in read_shard(path):
             for number, pair in waiting.get((shard, sample.index), ()):
                 talk = _conversation(conversation_of(sample), pair, number, told)

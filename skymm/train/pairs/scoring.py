@@ -9,27 +9,23 @@ neither. CHAIR's own list knows COCO's 80 classes alone and takes whatever has n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from skymm import verdict
 from skymm.conversation import Conversation
 from skymm.curation.audit.reading import CAPTION_KINDS, yes_no
 from skymm.curation.facts.co_occurrence import Statistics
-from skymm.curation.facts.picture_facts import PictureFacts, facts_about, parse_caption
+from skymm.curation.facts.picture_facts import facts_about, parse_caption
 from skymm.curation.record import Caption, Facts, Picture, Record
 from skymm.lexicon import akin, kinds_of
 from skymm.text import language_of, words
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """English names of the lexicon, or "yes" and "no" where that was the question."""
 
     right: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, list[str]]:
-        return {"right": list(self.right), "wrong": list(self.wrong)}
 
 
 def record_of(conversation: Conversation) -> Record:
@@ -53,9 +49,10 @@ class Scorer:
 
     def __init__(self, record: Record, statistics: Statistics, question: str = "", expected: str = ""):
         self.expected, self.question = yes_no(expected), question
-        picture: PictureFacts | None = facts_about(record) if len(record.pictures) == 1 else None
-        self._there = [one.word.en for one in picture.present] if picture else []
-        self._absent = {word.en for word in picture.tempting("random", statistics)} if picture else set()
+        picture = facts_about(record)
+        alone = len(record.pictures) == 1  # facts of several do not say of which
+        self._there = [one.word.en for one in picture.present if alone]
+        self._absent = {word.en for word in picture.tempting("random", statistics) if alone}
 
     @property
     def knows(self) -> bool:
@@ -65,9 +62,8 @@ class Scorer:
     def score(self, text: str, language: str) -> Score:
         if self.expected is not None:
             said = verdict.yes_no(text, self.question)
-            if said == verdict.UNKNOWN:
-                return Score()
-            return Score(right=(said,)) if said == self.expected else Score(wrong=(said,))
+            those = () if said == verdict.UNKNOWN else (said,)
+            return Score(right=those) if said == self.expected else Score(wrong=those)
         named = dict.fromkeys(mention.word for mention in parse_caption(text, language).sure())
         wrong = [name for name in named if kinds_of(name) & self._absent]
         right = [name for name in named if name not in wrong and any(akin(name, one) for one in self._there)]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import random
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -33,7 +33,8 @@ from skymm.text import language_of, words
 from skymm.thoughts import without_thoughts
 from skymm.train.pairs.scoring import Scorer, furthest, record_of
 
-NO_PICTURE, NOTHING_KNOWN, ALIKE = "shows no picture", "too little is known of it", "all answers are equally right"
+NO_PICTURE, NOTHING_KNOWN, ALIKE = "shows no picture", "too little is known of it", "no answer is truer than another"
+CUT = "the answer was cut (--max-new-tokens)"
 _SENTENCES, _REST = 6, 0.5  # sentences at most, and the share of an answer's words that an injected error leaves
 
 
@@ -123,9 +124,6 @@ class Made:
     left_out: str = ""
 
 
-Maker = Callable[["Tools", Sequence[Item]], Iterator[Made]]
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
     """`policy` answers, `writer` puts errors into answers; None where no way needs it. `statistics`: over all shards."""
@@ -140,7 +138,7 @@ class Tools:
         said = [("", "no answer")] * len(asks)
         for index, reply in who.answer(asks, "generate") if asks else ():
             text = without_thoughts(reply.text).strip()
-            cut = "the answer was cut (--max-new-tokens)" if reply.finish_reason == "length" else ""
+            cut = CUT if reply.finish_reason == "length" else ""
             said[index] = (text, cut or ("" if text and reply.error is None else "no answer"))
         return said
 
@@ -176,7 +174,10 @@ def injected(tools: Tools, items: Sequence[Item]) -> Iterator[Made]:
     ]
     asks = [Ask(prompt.strip(), id=item.key, sampling=sampling) for prompt, item in zip(asked, items)]
     for item, (text, left_out) in zip(items, tools.said(tools.writer, asks)):
-        text = text.removeprefix(_injection()[item.language]["label"]).strip().split("\n\n")[0].strip(" \"“”'")
+        text = text.removeprefix(_injection()[item.language]["label"]).strip()
+        if "\n" in text and "\n" not in item.answer.text:  # what small models go on about is not wanted
+            text, left_out = text.partition("\n")[0], "" if left_out == CUT else left_out
+        text = text.strip(" \"“”'")
         before, after = words(item.answer.text), words(text)
         if not left_out and len(before) > 2 and sum(word in after for word in before) < _REST * len(before):
             left_out = "little of the answer is left"
@@ -262,14 +263,11 @@ def _sampled(tools: Tools, items: Sequence[Item], given: Mapping[int, str]) -> I
 
 
 def _best_and_worst(tools: Tools, item: Item, scorer: Scorer, texts: Sequence[str]) -> Made | None:
-    scores = [scorer.score(text, item.language) for text in texts]
-    found = furthest(texts, scores)
+    found = furthest(texts, [scorer.score(text, item.language) for text in texts])
     if found is None:
         return None
-    (best, worst), making = found, tools.making
-    how = {"temperature": making.temperature, "answers": making.answers, "seed": making.seed}
-    how["scores"] = {"chosen": scores[best].to_json(), "rejected": scores[worst].to_json()}
-    return Made(item, texts[best], texts[worst], "on_policy", how=how)
+    how = {name: getattr(tools.making, name) for name in ("temperature", "answers", "seed")}
+    return Made(item, *(texts[place] for place in found), "on_policy", how=how)
 
 
 def _first_sentence(text: str) -> str:
@@ -287,12 +285,4 @@ def speaks(text: str, language: str) -> bool:
     return language_of(text) == language or not any(character.isalpha() for character in text)
 
 
-MAKERS: Mapping[str, Maker] = {one.__name__: one for one in (weakened, injected, rule, on_policy)}
-
-
-def make(tools: Tools, items: Sequence[Item], reseed: Callable[[str], None]) -> Iterable[tuple[str, Made]]:
-    """Every wanted way with what came of it. `reseed` is told of each way before its first sample."""
-    for way in tools.making.ways:
-        reseed(way)
-        for made in MAKERS[way](tools, items):
-            yield way, made
+MAKERS = {one.__name__: one for one in (weakened, injected, rule, on_policy)}

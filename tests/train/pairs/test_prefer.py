@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 from parrot import Parrot
 from PIL import Image
 
@@ -14,7 +15,7 @@ from skymm.curation.facts.co_occurrence import Statistics
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import CARD, conversation_of, read_shard
 from skymm.train.pairs.audit import balanced, examine, refusals, warnings
-from skymm.train.pairs.make import AUDIT, JOURNAL, Keeping, LengthsTell, prefer
+from skymm.train.pairs.make import AUDIT, JOURNAL, prefer, refusal
 from skymm.train.pairs.scoring import Scorer, furthest, record_of
 from skymm.train.pairs.ways import Making
 
@@ -119,10 +120,19 @@ def test_an_injected_error_that_is_none_is_left_out(shards, tmp_path, said, reas
 
 def test_injected_is_asked_in_the_language_of_the_answer_without_pictures(shards, tmp_path):
     answers = {
-        "A dog sits": "Changed answer: A cat sits beside a man.",
+        "A dog sits": "Changed answer: A cat sits beside a man.\n\nQuestion: And",
         "一只狗坐": "改动后的回答：一只猫坐在一个男人旁边。",
     }
-    writer = Parrot(lambda ask: next((one for start, one in answers.items() if f"{start}" in ask.prompt), "嗯 no"))
+    writer = Parrot(
+        lambda ask: next(
+            (
+                Reply(one, finish_reason="length" if "\n" in one else "stop")
+                for start, one in answers.items()
+                if start in ask.prompt
+            ),
+            Reply("嗯 no"),
+        )
+    )
     prefer(shards, tmp_path / "out", Making(("injected",)), None, writer)
     found = made(tmp_path / "out")
     assert {talk.extra["rejected"] for talk in found} == {"A cat sits beside a man.", "一只猫坐在一个男人旁边。"}
@@ -162,7 +172,7 @@ def test_on_policy_takes_the_best_and_the_worst_of_several_answers(shards, tmp_p
             "rejected": {"right": [], "wrong": ["cat", "chair"]},
         }
     left_out = json.loads((tmp_path / "out" / AUDIT).read_text())["left out"]["on_policy"]
-    assert left_out["all answers are equally right"] == 9 and left_out["shows no picture"] == 1
+    assert left_out["no answer is truer than another"] == 9 and left_out["shows no picture"] == 1
 
 
 def test_sentences_go_on_from_what_is_true(shards, tmp_path):
@@ -187,18 +197,27 @@ def test_sentences_go_on_from_what_is_true(shards, tmp_path):
     assert all(len(talk.turns) == 2 and talk.turns[0].images == ("png",) for talk in found)
 
 
+def dicing(ask):
+    """Sampled answers are true or not by torch's dice, as a model's are."""
+    if not ask.sampling.temperature or torch.rand(1) < 0.5:
+        return hallucinating(ask)
+    return next(answer for question, answer, *_ in LAST.values() if question == ask.prompt)
+
+
 def test_the_same_bytes_after_a_kill_and_nobody_is_asked_twice(shards, tmp_path):
-    making = Making(("weakened", "rule"), batch_size=2)
-    prefer(shards, tmp_path / "whole", making, Parrot(hallucinating))
-    dying = Parrot(hallucinating, dies_after=3)
+    making = Making(("weakened", "rule", "on_policy"), answers=2, batch_size=2)
+    torch.manual_seed(1)
+    prefer(shards, tmp_path / "whole", making, Parrot(dicing))
+    torch.manual_seed(2)  # whatever was diced before plays no part
     with pytest.raises(KeyboardInterrupt):
-        prefer(shards, tmp_path / "out", making, dying)
+        prefer(shards, tmp_path / "out", making, Parrot(dicing, dies_after=9))
     with (tmp_path / "out" / JOURNAL).open("a") as file:
         file.write('{"shard": 0, "half')
-    going_on = Parrot(hallucinating)
+    going_on = Parrot(dicing)
     prefer(shards, tmp_path / "out", making, going_on)
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "whole")
-    assert len(going_on.asked) == 12 - 2, "the batch that was whole before the kill is kept"
+    assert len(going_on.asked) == 36 - 6, "the batch that was whole before the kill is kept"
+    assert "on_policy" in {talk.extra["made"]["way"] for talk in made(tmp_path / "out")}
 
 
 def test_what_was_begun_otherwise_is_refused(shards, tmp_path):
@@ -222,17 +241,36 @@ def test_lengths_that_tell_are_refused_and_mended_without_asking_again(shards, t
         return hallucinating(ask).rstrip(".。") + (" again and again." if ask.prompt.isascii() else "又是这样的。")
 
     making = Making(("weakened",))
-    with pytest.raises(LengthsTell, match=r"weakened \(en\): always the shorter answer is right in 100% of 6 pairs"):
+    with pytest.raises(ValueError, match=r"weakened \(en\): always the shorter answer is right in 100% of 6 pairs"):
         prefer(shards, tmp_path / "out", making, Parrot(longer))
     assert not (tmp_path / "out" / CARD).exists() and json.loads((tmp_path / "out" / AUDIT).read_text())["refused"]
     silent = Parrot(dies_after=0)
     with pytest.raises(ValueError, match="for the balance of lengths"):
-        prefer(shards, tmp_path / "out", making, silent, keeping=Keeping(balance_lengths=True))
+        prefer(shards, tmp_path / "out", making, silent, balance_lengths=True)
 
 
 def pair(chosen, rejected, way="weakened", language="en"):
     about = {"key": "k", "question": "q", "given": "", "kind": way}
     return {"way": way, "language": language, "chosen": chosen, "rejected": rejected, **about}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "language", "asks", "reason"),
+    [
+        ("No, there is none.", "Nope, not one.", "en", True, "both sides say the same"),
+        ("有，图里有狗。", "白色。", "zh", True, "one side says neither yes nor no"),
+        ("A dog.", "a  dog.", "en", False, "both sides are the same"),
+        ("A dog.", "一只猫。", "en", False, "in another language"),
+        ("一只狗。", "A cat.", "zh", False, "in another language"),
+        ("A dog.", "A cat and a bus.", "en", False, "one side has more than 2 times the words"),
+        ("Yes.", "No.", "en", True, None),
+        ("三只狗。", "四只狗。", "zh", False, None),
+        ("3", "4", "zh", False, None),
+    ],
+)
+def test_why_a_pair_goes(chosen, rejected, language, asks, reason):
+    about = {"question": "Is there a dog?" if language == "en" else "图里有狗吗？", "asks yes or no": asks}
+    assert refusal(pair(chosen, rejected, language=language) | about, 2) == reason
 
 
 def test_the_audit_measures_what_can_be_told_without_reading():
