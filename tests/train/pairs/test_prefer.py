@@ -133,7 +133,10 @@ def test_injected_is_asked_in_the_language_of_the_answer_without_pictures(shards
             Reply("嗯 no"),
         )
     )
-    prefer(shards, tmp_path / "out", Making(("injected",)), None, writer)
+    policy = Parrot()
+    policy.base_llm = lambda: writer
+    prefer(shards, tmp_path / "out", Making(("injected",)), policy)
+    assert not policy.asked
     found = made(tmp_path / "out")
     assert {talk.extra["rejected"] for talk in found} == {"A cat sits beside a man.", "一只猫坐在一个男人旁边。"}
     assert not any(ask.images for ask in writer.asked)
@@ -176,7 +179,7 @@ def test_on_policy_takes_the_best_and_the_worst_of_several_answers(shards, tmp_p
 
 
 def test_sentences_go_on_from_what_is_true(shards, tmp_path):
-    firsts, seconds = ["A dog is here. X", "A cat is here. X"], ["A man is near. X", "A bus is near. X"]
+    firsts, seconds = ["A cat is here. X", "A dog is here. X"], ["A bus is near. X", "A man is near. X"]
     turn = iter(range(10**6))
 
     def say(ask):
@@ -292,6 +295,7 @@ def test_the_audit_measures_what_can_be_told_without_reading():
     ("text", "language", "right", "wrong"),
     [
         ("A puppy and a woman on a couch.", "en", ("dog", "woman"), ("couch",)),
+        ("A taxi in the street.", "en", (), ("taxi",)),
         ("There is no cat. An animal lies on the grass.", "en", ("animal",), ()),
         ("一只小狗和一辆公交车。", "zh", ("dog",), ("bus",)),
         ("没有猫，也没有公交车。", "zh", (), ()),
