@@ -177,9 +177,6 @@ def data_audit(
     decode: Annotated[
         bool, typer.Option("--decode", help="Read all pixels, not only headers: finds all damage.")
     ] = False,
-    similar: Annotated[
-        bool, typer.Option("--similar", help="Compare all with all: pictures and words that are nearly the same.")
-    ] = False,
     leakage: Annotated[
         list[str] | None,
         typer.Option(help="A benchmark that may not be in it, as in 'eval/mme.toml root=DIR'; may be given again."),
@@ -189,7 +186,6 @@ def data_audit(
     import json
     import tempfile
 
-    from skymm.curation.audit.counts import Plan
     from skymm.curation.audit.page import audit_shards
     from skymm.data.shards import expand
     from skymm.page.terminal import print_page
@@ -203,10 +199,8 @@ def data_audit(
             from skymm.evaluation.run import write_leakage_index
 
             index = str(write_leakage_index(leakage, Path(directory) / "leakage.npz"))
-        plan = Plan(samples, decode, similar, index)
-        audited = audit_shards(
-            paths, out, plan=plan, workers=workers, language=language, advance=lambda n: bar.advance(task, n)
-        )
+        told = {"workers": workers, "advance": lambda n: bar.advance(task, n)}
+        audited = audit_shards(paths, out, language=language, num_shown=samples, decode=decode, leakage=index, **told)
     if as_json:
         print(json.dumps(audited.to_json(), ensure_ascii=False, indent=2))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +13,6 @@ from skymm.page.drawing import (
     SMALL,
     Axis,
     Frame,
-    axis_of,
     bar,
     dot,
     line,
@@ -23,7 +22,6 @@ from skymm.page.drawing import (
     text,
     text_width,
 )
-from skymm.page.numbers import tick
 
 NUM_STRETCHES = 160  # of a curve; about two units of a chart's width for each
 Points = Sequence[tuple[float, float]]
@@ -129,38 +127,6 @@ def interval_chart(
 
 
 # --- histograms and calibration -----------------------------------------------------------------------------------------
-
-
-def shares_of(starts: Sequence[float], histogram: Mapping[int, int]) -> list[float]:
-    """Of all that is counted, what falls into each bin. The last bin has no end; what lies below the first falls into it."""
-    counts = [0] * len(starts)
-    for value, count in histogram.items():
-        counts[sum(value >= start for start in starts[1:])] += count
-    whole = sum(counts) or 1
-    return [count / whole for count in counts]
-
-
-def histogram_chart(label: str, bins: Mapping[float, str], series: Sequence[tuple[Mapping[int, int], str]]) -> Markup:
-    """Bars side by side for each bin, as shares of each series: (histogram, class with a colour).
-
-    `bins`: where each begins -> what is written there ("" for nothing).
-    """
-    shares = [shares_of(list(bins), histogram) for histogram, _ in series]
-    highest = max((one for row in shares for one in row), default=0.0)
-    frame = Frame(None, axis_of([0.0, max(highest, 0.01)], tick, zero=True), right=396.0, bottom=150.0)
-    step = (frame.right - frame.left) / len(bins)
-    width = (step - 3) / max(1, len(series))
-    for place, name in enumerate(bins.values()):
-        x = frame.left + step * place + 1.5
-        for number, ((_, style), row) in enumerate(zip(series, shares)):
-            if row[place]:
-                # However rare, what is there can be seen.
-                height = max(frame.bottom - frame.y(row[place]), 0.8)
-                y = frame.bottom - height
-                frame.add(bar(x + number * width, y, width, height, f"{style} part", f"{row[place]:.2%}"))
-        frame.add(text(x, frame.bottom + 14, name, "start", SMALL, "faint"))
-    frame.add(line(frame.left, frame.bottom, frame.right, frame.bottom, "axis"))
-    return frame.svg(label)
 
 
 def calibration_chart(label: str, bins: Sequence[Any], series: int, across: str, up: str, axis: Axis) -> Markup:

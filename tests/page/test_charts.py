@@ -13,12 +13,10 @@ from skymm.page.charts import (
     Curve,
     calibration_chart,
     curve_chart,
-    histogram_chart,
     interval_chart,
     paired_bars,
     share_bars,
     share_chart,
-    shares_of,
     smoothed,
     thinned,
     two_marks,
@@ -112,17 +110,6 @@ def test_bars_are_as_long_as_their_numbers():
     chart = paired_bars("pairs", [("panda", 10, 5), ("熊猫", 0, 0)], ("neg", "pos"))
     (negative,), (positive,) = (numbers(with_class(chart, style), "width") for style in ("neg", "pos"))
     assert negative == pytest.approx(2 * positive, abs=0.2)
-
-
-def test_histograms_are_shares_and_what_is_rare_can_be_seen():
-    assert shares_of((0, 10, 100), {0: 1, 9: 1, 10: 2, 99: 1, 100: 1, 10**6: 4}) == [0.2, 0.3, 0.5]
-    assert shares_of((0, 10), {}) == [0, 0]
-    bins = {start: str(start) for start in (1, 2, 4, 129, 257)}
-    chart = histogram_chart("words", bins, [({1: 1, 3: 3}, "s0"), ({300: 5000, 1: 1}, "s1")])
-    assert_readable(chart)
-    heights = numbers(parsed(chart).iter("rect"), "height")
-    assert heights[1] == pytest.approx(0.8), "one of five thousand can still be seen"
-    assert heights[0] * 3 == pytest.approx(heights[2], abs=0.2)
 
 
 def test_perfect_calibration_lies_on_the_diagonal():

@@ -26,7 +26,7 @@ PAGES = {  # package -> the name of its words, the files that use them, keys tha
     "skymm.curation.audit": (
         "words",
         ["curation/audit/*.py"],
-        ("level_", "repeat_", "question_words", "answer_words", "only_"),
+        ("level_", "repeat_", "size_", "only_"),
         (),
     ),
 }
@@ -53,9 +53,9 @@ def test_words_are_the_same_in_both_languages_and_all_used(package):
         assert (text == chinese[key]) == (key in alike), f"{key}: {text!r} and {chinese[key]!r}"
     sources = "".join(path.read_text("utf-8") for pattern in files for path in ROOT.glob(pattern))
     for key in english:
-        # Findings are named in parts: only_positive_one, repeated_texts.
+        # Findings are named in parts: only_positive, repeated_texts.
         key = re.sub(r"^sentences/", "", key)
-        key = re.sub(r"^(all|mostly|only)_(positive|negative|en|zh)(_one)?$|^repeated_(texts|pictures)$", "", key)
+        key = re.sub(r"^(mostly|only)_(positive|negative|en|zh)$|^repeated_(texts|pictures)$", "", key)
         assert re.search(rf"[\"']{key}", sources) or key.startswith(made), key
 
 

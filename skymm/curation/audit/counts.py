@@ -24,7 +24,7 @@ from skymm.conversation import LANGUAGES, Conversation, Turn
 from skymm.curation.audit.guessing import Guess, Question, guess, guess_before
 from skymm.curation.audit.reading import asked_thing, clean, source_and_licence, things_there, yes_no
 from skymm.curation.building.workers import Local
-from skymm.curation.record import Candidate, Picture, Record
+from skymm.curation.record import Candidate, Record
 from skymm.data.shards import CARD, BadSample, Sample, conversation_of, expand, read_shard
 from skymm.images import Header, UnreadableImage, decode_image, read_header
 from skymm.text import language_of, normalise, words
@@ -129,16 +129,14 @@ class Counts:
     """Words by "question_LANGUAGE" and "answer_LANGUAGE", questions of a conversation by "rounds", and of pictures the shorter
     side in pixels ("sides") and width to height in hundredths ("aspects")."""
     unreadable: Counter[str] = field(default_factory=Counter)
-    checked: Counter[str] = field(default_factory=Counter)
-    """By "CHECK: REASON"."""
+    leaked: Counter[str] = field(default_factory=Counter)
+    """What may not be trained on, by what it is of an evaluation set."""
     examples: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The first of whatever is wrong, by what it is counted under."""
     bad_shards: list[tuple[str, str]] = field(default_factory=list)
     shards: list[str] = field(default_factory=list)
     prints: dict[str, array[int]] = field(default_factory=lambda: {name: array("Q") for name in _PRINTS})
     """Hashes of all "pictures", "texts" (words), "wholes" (words and pictures) and "keys"."""
-    signatures: list[bytes] = field(default_factory=list)
-    """Of the filter that finds near copies, where that is asked for."""
 
     def add(
         self, sample: Sample, conversation: Conversation, headers: Mapping[str, Header], card: Mapping[str, Any]
@@ -276,18 +274,6 @@ class Counts:
             name: {"total": len(found), "copies": len(found) - different[name]} for name, found in self.prints.items()
         }
 
-    @cached_property
-    def alike(self) -> dict[str, int]:
-        """Near copies, where that was asked for: by pictures (perceptual hashes), and together with their words (MinHash)."""
-        if not self.signatures:
-            return {}
-        from skymm.curation.filters.duplicates import SIGNATURE, repeated
-        from skymm.recipe.data import DuplicatesRecipe
-
-        rows = np.frombuffer(b"".join(self.signatures), SIGNATURE)
-        ways = {"picture": "images", "picture and words": "both"}
-        return {name: int(repeated(rows, DuplicatesRecipe(match=match)).sum()) for name, match in ways.items()}
-
 
 def kind_of(answer: Turn) -> str:
     return clean(answer.kind, 60) if isinstance(answer.kind, str) and answer.kind.strip() else UNKNOWN
@@ -321,39 +307,29 @@ def _merge(mine: Any, theirs: Any) -> None:
 # --- the pass over shards -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is done with each sample besides counting. `decode` reads all pixels: slower, and damage behind headers is found.
-
-    `similar`: all are compared with all. `leakage`: an index of evaluation sets on disk, whose pictures and questions may not
-    be trained on.
-    """
-
-    num_shown: int = 24
-    decode: bool = False
-    similar: bool = False
-    leakage: str | None = None
-
-
 def count_shards(
     shards: str | Path | Sequence[str | Path],
-    plan: Plan | None = None,
+    *,
+    num_shown: int = 24,
+    decode: bool = False,
+    leakage: str | None = None,
     workers: int | None = None,
     advance: Callable[[int], None] = lambda shards: None,
 ) -> Counts:
     """Counts of all shards, in the order of their names; `advance` is told of every shard that is done.
 
-    `workers`: processes; None: as many as there are processors. The counts are the same whatever their number. A shard that
-    cannot be read to its end is told in `bad_shards`, and what stands before the damage is counted. Raises ValueError
-    where there are no shards.
+    `decode` reads all pixels: slower, and damage behind headers is found. `leakage`: an index of evaluation sets on disk, whose
+    pictures and questions may not be trained on. `workers`: processes; None: as many as there are processors. The counts are
+    the same whatever their number. A shard that cannot be read to its end is told in `bad_shards`, and what stands before the
+    damage is counted. Raises ValueError where there are no shards.
     """
-    plan = plan or Plan()
     paths = expand(shards)
     if not paths:
         raise ValueError(f"no shards found: looked for {shards!r}; expected .tar files there")
     engine = Local((os.cpu_count() or 1) if workers is None else workers)
-    counts, parts, merged = Counts(plan.num_shown), {}, 0
-    for number, part in engine.run(_count_shard, [{"path": path, "plan": plan} for path in paths]):
+    jobs = [{"path": path, "num_shown": num_shown, "decode": decode, "leakage": leakage} for path in paths]
+    counts, parts, merged = Counts(num_shown), {}, 0
+    for number, part in engine.run(_count_shard, jobs):
         parts[number] = part
         while merged in parts:  # in the order of the shards
             counts.merge(parts.pop(merged))
@@ -363,28 +339,35 @@ def count_shards(
 
 
 def _count_shard(job: Mapping[str, Any]) -> Counts:
-    path, plan = job["path"], job["plan"]
-    counts = Counts(plan.num_shown, shards=[str(path)])
+    path, index = job["path"], _index(job["leakage"]) if job["leakage"] else None
+    counts = Counts(job["num_shown"], shards=[str(path)])
     counts.totals["shards"] = 1
     card = _card(path.parent, counts)
     try:
         counts.totals["shard_bytes"] = path.stat().st_size
         for sample in read_shard(path):
             try:
-                conversation, headers = conversation_of(sample), _headers(sample, plan.decode)
+                conversation, headers = conversation_of(sample), _headers(sample, job["decode"])
             except BadSample as error:
                 counts.unreadable[error.reason] += 1
                 counts.examples[error.reason].append(clean(str(error)))
                 continue
             counts.add(sample, conversation, headers, card)
-            if plan.similar or plan.leakage:
-                encoded = {name: sample.members[name] for name in headers}
-                pictures = {name: Picture(data=data) for name, data in encoded.items()}
-                _examine(Candidate(Record(sample.key, pictures, turns=conversation.turns), encoded), plan, counts)
+            encoded = {name: sample.members[name] for name in headers}
+            if index and (reason := index.reason(Candidate(Record(sample.key, turns=conversation.turns), encoded))):
+                counts.leaked[reason] += 1
+                counts.examples[reason].append(clean(sample.key))
     except (ValueError, OSError) as error:
         counts.bad_shards.append((str(path), clean(str(error), 500)))
     counts.examples = defaultdict(list, {name: found[:NUM_EXAMPLES] for name, found in counts.examples.items()})
     return counts
+
+
+@lru_cache(maxsize=1)
+def _index(path: str) -> LeakageIndex:
+    from skymm.curation.filters.leakage import LeakageIndex
+
+    return LeakageIndex.load(path)
 
 
 def _headers(sample: Sample, decode: bool) -> dict[str, Header]:
@@ -413,21 +396,3 @@ def _card(directory: Path, counts: Counts) -> Mapping[str, Any]:
         counts.examples["card"].append(clean(f"{directory / CARD}: {error}"))
         return {}
     return card if isinstance(card, Mapping) else {}
-
-
-def _examine(candidate: Candidate, plan: Plan, counts: Counts) -> None:
-    """Show a sample to filters of a build."""
-    if plan.leakage and (reason := _index(plan.leakage).reason(candidate)):
-        counts.checked[f"leakage: {reason}"] += 1
-        counts.examples[f"leakage: {reason}"].append(clean(candidate.record.key))
-    if plan.similar:
-        from skymm.curation.filters.duplicates import signatures
-
-        counts.signatures.append(signatures([candidate]).tobytes())
-
-
-@lru_cache(maxsize=1)
-def _index(path: str) -> LeakageIndex:
-    from skymm.curation.filters.leakage import LeakageIndex
-
-    return LeakageIndex.load(path)

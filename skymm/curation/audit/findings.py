@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from skymm.curation.audit.counts import Balance, Counts, Plan, count_shards, share
+from skymm.curation.audit.counts import Balance, Counts, count_shards, share
 from skymm.curation.audit.reading import CAPTION_KINDS
 from skymm.page.document import Cell, Remark, Remarks, Section, Sentences, Table, Words
 from skymm.page.numbers import NONE, percent
@@ -95,7 +95,7 @@ def _shares(counts: Counts) -> Iterator[Finding]:
     rows: list[tuple[str, int, int, float, int, float, Mapping[str, Any]]] = [
         ("bad_shards", len(counts.bad_shards), len(counts.shards), 0, MEND, 1, {"message": bad}),
         ("unreadable", lost, samples + lost, 0, LOOK, 0.01, {"reasons": counts.unreadable.most_common()}),
-        *(("checked", count, samples, 0, MEND, 1, {"reason": name}) for name, count in counts.checked.items()),
+        *(("leaked", count, samples, 0, MEND, 1, {"reason": name}) for name, count in counts.leaked.items()),
         ("denied_facts", totals["denied_facts"], totals["existence_questions"], 0, MEND, 1, {"example": denied}),
         ("pictures_not_shown", totals["pictures_not_shown"], totals["pictures"], 0, KNOW, 1, {}),
         (
@@ -112,7 +112,6 @@ def _shares(counts: Counts) -> Iterator[Finding]:
         ("wholes", repeats["wholes"]["copies"], samples, 0, LOOK, 0.05, {}),
         ("repeated_texts", repeats["texts"]["copies"], repeats["texts"]["total"], 0.02, KNOW, 0.2, {}),
         ("repeated_pictures", again, repeats["pictures"]["total"], 0.02, KNOW, 0.2, {}),
-        *(("alike", count, samples, 0, LOOK, 1, {"name": name}) for name, count in counts.alike.items()),
         ("other_script", totals["answers_of_other_script"], everything.total, 0.01, LOOK, 1, {}),
         ("small", small, measured, 0.01, KNOW, 0.05, {"side": _SMALL_SIDE}),
         ("long", long, measured, 0.01, KNOW, 0.05, {"aspect": _LONG}),
@@ -239,7 +238,7 @@ def find_leaks(directory: Path, shards: Sequence[Mapping[str, Any]], workers: in
         return []
     wanted = min(len(shards), max(1, round(len(shards) * MOST_SAMPLES / total)))
     places = sorted({int(place) for place in np.linspace(0, len(shards) - 1, wanted)})
-    counts = count_shards([directory / shards[place]["name"] for place in places], Plan(num_shown=0), workers)
+    counts = count_shards([directory / shards[place]["name"] for place in places], num_shown=0, workers=workers)
     rows = []
     for one in sorted(counts.guesses, key=lambda one: (one.kind, one.language)):
         before = counts.guess_before(one.kind, one.language)

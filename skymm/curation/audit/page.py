@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+
 from skymm.conversation import LANGUAGES, Turn
 from skymm.curation.audit import counts as counting
-from skymm.curation.audit.counts import Balance, Counts, Plan, Reference, share
+from skymm.curation.audit.counts import Balance, Counts, Reference, share
 from skymm.curation.audit.findings import LEVELS, Finding, findings, kind_name, one_sided
 from skymm.curation.audit.guessing import Guess
 from skymm.curation.audit.reading import clean
 from skymm.data.shards import Sample, conversation_of, read_shard
 from skymm.images import UnreadableImage, decode_image
 from skymm.page import document
-from skymm.page.charts import histogram_chart, paired_bars, share_bars, two_marks
+from skymm.page.charts import paired_bars, share_bars, two_marks
 from skymm.page.document import Card, Cell, Figure, Figures, Line, Page, Section, Sentences, Table, Words
 from skymm.page.drawing import PERCENT
 from skymm.page.numbers import percent, size_name
@@ -29,25 +31,7 @@ MOST_ROWS = 40
 _MOST_BARS = 16
 _MOST_PLACES = 3
 _POLARITIES = {"positive": "pos", "negative": "neg", "unknown": "unk"}
-# Each chart with its series (histogram: class with a colour) and where its bars begin.
-_CHARTS: dict[str, tuple[dict[str, str], Mapping[float, str]]] = {
-    **{
-        f"{role}_words": (
-            {f"{role}_en": "s0", f"{role}_zh": "s1"},
-            {start: str(start) for start in (1, 2, 3, 4, 6, 9, 13, 21, 33, 65, 129, 257)},
-        )
-        for role in ("question", "answer")
-    },
-    "rounds": ({"rounds": "s2"}, {start: str(start) for start in (1, 2, 3, 4, 5, 6, 8, 11, 16, 31)}),
-    "sides": ({"sides": "s3"}, {start: str(start) for start in (0, 32, 64, 128, 224, 336, 448, 672, 1024, 2048)}),
-    "aspects": (
-        {"aspects": "s3"},
-        {
-            **{0: "", 20: "1:5", 34: "1:3", 50: "1:2", 67: "2:3", 90: "9:10"},
-            **{111: "10:9", 150: "3:2", 200: "2:1", 300: "3:1", 500: "5:1"},
-        },
-    ),
-}
+_SIZES = (*(f"{role}_{language}" for role in ("question", "answer") for language in LANGUAGES), "rounds", "sides")
 _SIDE = 320  # of a picture on a card, pixels
 _MOST_PICTURES = 8
 _MOST_LETTERS = 400
@@ -67,35 +51,20 @@ class Audited:
         """Everything as plain data: findings with their sentences, the numbers, and the path of the page."""
         counts, before = self.counts, self.counts.guess_before()
         spoken = sorted({(kind, language) for kind, language, *_ in counts.before})
-        plain = (
-            "totals",
-            "things",
-            "histograms",
-            "repeats",
-            "alike",
-            "unreadable",
-            "checked",
-            "examples",
-            "bad_shards",
-        )
+        tables = ["totals", "things", "histograms", "repeats", "unreadable", "leaked", "examples", "bad_shards"]
         balances = ("languages", "kinds", "kinds_by_language")
+        told = [
+            {**asdict(one), "level": LEVELS[one.level], "sentence": one.sentence(self.words)} for one in self.findings
+        ]
         return {
             "page": str(self.path),
-            "findings": [
-                {
-                    "name": one.name,
-                    "level": LEVELS[one.level],
-                    "sentence": one.sentence(self.words),
-                    "values": one.values,
-                }
-                for one in self.findings
-            ],
+            "findings": told,
             "overall": counts.balance()._asdict(),
             **{name: [row._asdict() for row in getattr(counts, name)] for name in balances},
             "guesses": [asdict(one) for one in counts.guesses],
             "before": asdict(before) if before else None,
             "before_kinds": [asdict(one) for both in spoken if (one := counts.guess_before(*both))],
-            **{name: getattr(counts, name) for name in plain},
+            **{name: getattr(counts, name) for name in tables},
             "sources": [[*names, count] for names, count in _ordered(counts.sources)],
             "shards": len(counts.shards),
         }
@@ -110,23 +79,20 @@ def audit_shards(
     shards: str | Path | Sequence[str | Path],
     out: str | Path | None = None,
     *,
-    plan: Plan | None = None,
-    workers: int | None = None,
     language: str = "en",
-    advance: Callable[[int], None] = lambda shards: None,
+    **options: Any,
 ) -> Audited:
     """Count shards, tell what should worry, and write the page: to `out`, else audit.html in the directory that all
-    shards share. `advance` is told of every shard that is done.
+    shards share. `options`: as of `count_shards`.
 
     Raises ValueError where there are no shards, and for a language without words.
     """
     words = audit_words(language)
-    plan = plan or Plan()
-    counts = counting.count_shards(shards, plan, workers, advance)
+    counts = counting.count_shards(shards, **options)
     found = findings(counts)
     if out is None:
         out = Path(os.path.commonpath([Path(shard).absolute().parent for shard in counts.shards])) / PAGE
-    page = _page(counts, found, words, plan.decode)
+    page = _page(counts, found, words, options.get("decode", False))
     return Audited(counts, found, page, document.write_page(page, out), words)
 
 
@@ -147,11 +113,7 @@ def _page(counts: Counts, found: Sequence[Finding], words: Words, decoded: bool)
         "balance": _balance(counts, words),
         "guessing": _guessing(counts, words),
         "things": _things(counts, words),
-        "sizes": [
-            words["sizes_note"],
-            words["decoded" if decoded else "headers_only"],
-            Figures(_charts(counts, words)),
-        ],
+        "sizes": [words["sizes_note"], words["decoded" if decoded else "headers_only"], _sizes(counts, words)],
         "repeats": _repeats(counts, words),
         "sources": _sources(counts, words),
         "unreadable": _unreadable(counts, words),
@@ -249,23 +211,21 @@ def _things(counts: Counts, words: Words) -> list[Any]:
     return [words["things_note"], figures, _table(("thing", "asked", "questions"), rows, words, wordy=[1])]
 
 
-def _charts(counts: Counts, words: Words) -> list[Figure]:
-    found = []
-    for title, (styles, bins) in _CHARTS.items():
-        series = {name: counts.histograms[name] for name in styles if counts.histograms[name]}
-        if series:
-            chart = histogram_chart(words[title], bins, [(one, styles[name]) for name, one in series.items()])
-            languages = [(styles[name], words[name[-2:]]) for name in series if name[-2:] in LANGUAGES]
-            found.append(Figure(words[title], chart, languages))
-    return found
+def _sizes(counts: Counts, words: Words) -> Table:
+    """Of each histogram its median, and what all but the smallest and largest 5% lie between."""
+    rows = []
+    for name in _SIZES:
+        if histogram := counts.histograms[name]:
+            numbers, shares = zip(*sorted(histogram.items()))
+            places = np.searchsorted(np.cumsum(shares), [part * histogram.total() for part in (0.05, 0.5, 0.95)])
+            rows.append([words[f"size_{name}"], *(f"{numbers[place]:,}" for place in places)])
+    return _table(("what", "smallest", "median", "largest"), rows, words)
 
 
 def _repeats(counts: Counts, words: Words) -> list[Any]:
     rows = [
         [words[f"repeat_{name}"], *(f"{count:,}" for count in one.values())] for name, one in counts.repeats.items()
     ]
-    samples = f"{counts.totals['samples']:,}"
-    rows += [[words["alike_by"].format(name=name), samples, f"{one:,}"] for name, one in counts.alike.items()]
     return [words["repeats_note"], _table(("what", "total", "copies"), rows, words)]
 
 
@@ -287,7 +247,7 @@ def _unreadable(counts: Counts, words: Words) -> list[Any]:
 
     shards = [message if path in message else f"{path}: {message}" for path, message in counts.bad_shards[:MOST_ROWS]]
     parts = [table(counts.unreadable), Sentences(shards)] if counts.unreadable or shards else [words["all_readable"]]
-    return [*parts, *([Section(words["checks"], [table(counts.checked)])] if counts.checked else [])]
+    return [*parts, *([Section(words["leaked"], [table(counts.leaked)])] if counts.leaked else [])]
 
 
 def _ordered(found: Counter[Any]) -> list[tuple[Any, int]]:

@@ -1,23 +1,21 @@
 """Every number is what was put in, whoever counts; what is kept does not depend on how the data is cut; what cannot be read
 is told."""
 
-import io
 import json
 import pickle
 import random
 
 import pytest
-from PIL import Image
 
 from skymm.conversation import parse
-from skymm.curation.audit.counts import Counts, Lowest, Plan, count_shards, digest
+from skymm.curation.audit.counts import Counts, Lowest, count_shards, digest
 from skymm.curation.audit.findings import findings
 from skymm.curation.filters.leakage import LeakageIndex
 from skymm.data.shards import Sample
 
 
-def counted(directory, plan=None):
-    return count_shards(directory, plan, workers=1)
+def counted(directory, **options):
+    return count_shards(directory, **{"workers": 1, **options})
 
 
 def test_the_lowest_hashes_stay_however_the_data_is_cut():
@@ -126,7 +124,7 @@ def test_what_cannot_be_read_is_counted_by_reason(shards):
     assert counts.totals["samples"] == 3 and counts.repeats["keys"]["copies"] == 1 and counts.bad_shards == []
     told = counts.examples["unreadable image"][0]
     assert "an HTML page" in told and "a.tar: b.jpg" in told
-    decoded = counted(shards.root / "bad", Plan(decode=True))
+    decoded = counted(shards.root / "bad", decode=True)
     assert decoded.totals["samples"] == 2, "damage behind the header shows when pixels are read"
 
 
@@ -160,35 +158,18 @@ def test_strange_values_crash_nothing(shards):
     assert counts.unreadable == {"bad json": 1} and not counts.totals["picture_bytes"]
 
 
-def textured(seed, quality=90):
-    """A picture with enough in it for perceptual hashes."""
-    chance = random.Random(seed)
-    patches = Image.new("RGB", (8, 8))
-    patches.putdata([tuple(chance.randrange(256) for _ in range(3)) for _ in range(64)])
-    stored = io.BytesIO()
-    patches.resize((96, 96), Image.Resampling.BICUBIC).save(stored, "JPEG", quality=quality)
-    return stored.getvalue()
-
-
-def test_near_copies_and_leaks_are_counted_by_any_number_of_processes(shards, tmp_path):
-    texts = [f"number {n} stands on a plate of copper" for n in range(6)]
-    pictures = [textured(n) for n in range(6)]
-    texts += [texts[0], "quite another sentence about it"]
-    pictures += [textured(0, 95), textured(1, 95)]  # the same, saved again
-    samples = [
-        shards.sample(f"{n}", [("What is this?", text, "name", "positive", "en")], {"jpg": picture})
-        for n, (text, picture) in enumerate(zip(texts, pictures))
-    ]
-    directory = shards.write("near", samples, 4)
-    index = str(tmp_path / "index.npz")
-    LeakageIndex.build([("What is in it?", [textured(3, 95)])]).save(index)
+def test_leaks_are_counted_by_any_number_of_processes(shards, tmp_path):
+    question = "What stands on the plate of copper beside the window of the old house at the river?"
+    turns = [(question if n == 5 else "What is this?", f"number {n}", "name", "positive", "en") for n in range(8)]
+    samples = [shards.sample(f"{n}", [turn], {"png": shards.picture(n)}) for n, turn in enumerate(turns)]
+    directory, index = shards.write("leaks", samples, 4), str(tmp_path / "index.npz")
+    LeakageIndex.build([(question, [shards.picture(99)]), ("What is in it?", [shards.picture(3)])]).save(index)
     told = []
-    serial, parallel = (count_shards(directory, Plan(similar=True, leakage=index), n, told.append) for n in (1, 2))
+    serial, parallel = (counted(directory, leakage=index, workers=n, advance=told.append) for n in (1, 2))
     assert serial == parallel and told == [1, 1, 1, 1]
-    assert serial.alike == {"picture": 2, "picture and words": 1} and counted(directory).alike == {}
-    assert serial.checked == {"leakage: picture of an evaluation set": 1}
-    assert serial.examples["leakage: picture of an evaluation set"] == ["3"]
-    assert findings(serial)[0].name == "checked", "what may not be trained on is told first"
+    assert serial.leaked == {"picture of an evaluation set": 1, "question of an evaluation set": 1}
+    assert serial.examples["picture of an evaluation set"] == ["3"] and serial.shards == parallel.shards
+    assert findings(serial)[0].name == "leaked", "what may not be trained on is told first"
 
 
 def test_memory_grows_by_24_bytes_a_sample(monkeypatch):
