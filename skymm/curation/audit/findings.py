@@ -80,33 +80,28 @@ def findings(counts: Counts) -> list[Finding]:
     return sorted(found, key=lambda one: (-one.level, -one.size, one.name, str(one.values)))
 
 
+Row = tuple[str, int, int, float, int, float, Mapping[str, Any]]
+"""Name, how many, of how many, told above which share, level, one level more above which share, what else is said."""
+
+
 def _shares(counts: Counts) -> Iterator[Finding]:
     """What is told where its share of a whole is large enough."""
     totals, repeats, histograms = counts.totals, counts.repeats, counts.histograms
-    samples, everything = totals["samples"], counts.balance()
-    lost = counts.unreadable.total()
+    samples, everything, lost = totals["samples"], counts.balance(), counts.unreadable.total()
+    yes_no = everything.yes + everything.no
     small = sum(count for side, count in histograms["sides"].items() if side < _SMALL_SIDE)
     long = sum(count for one, count in histograms["aspects"].items() if not 100 / _LONG <= one <= 100 * _LONG)
     measured = histograms["sides"].total()
     again = repeats["pictures"]["copies"] - repeats["wholes"]["copies"]
     bad = counts.bad_shards[0][1] if counts.bad_shards else ""
     denied = counts.examples["denied facts"][0] if totals["denied_facts"] else ""
-    # name, how many, of how many, told above which share, level, one level more above which share, what else is said
-    rows: list[tuple[str, int, int, float, int, float, Mapping[str, Any]]] = [
+    rows: list[Row] = [
         ("bad_shards", len(counts.bad_shards), len(counts.shards), 0, MEND, 1, {"message": bad}),
         ("unreadable", lost, samples + lost, 0, LOOK, 0.01, {"reasons": counts.unreadable.most_common()}),
         *(("leaked", count, samples, 0, MEND, 1, {"reason": name}) for name, count in counts.leaked.items()),
         ("denied_facts", totals["denied_facts"], totals["existence_questions"], 0, MEND, 1, {"example": denied}),
         ("pictures_not_shown", totals["pictures_not_shown"], totals["pictures"], 0, KNOW, 1, {}),
-        (
-            "polarity_against_answer",
-            totals["polarity_against_answer"],
-            everything.yes + everything.no,
-            0.02,
-            LOOK,
-            1,
-            {},
-        ),
+        ("polarity_against_answer", totals["polarity_against_answer"], yes_no, 0.02, LOOK, 1, {}),
         *(_one_sided_row(counts, polarity) for polarity in ("positive", "negative")),
         ("keys", repeats["keys"]["copies"], samples, 0, LOOK, 1, {}),
         ("wholes", repeats["wholes"]["copies"], samples, 0, LOOK, 0.05, {}),
@@ -129,19 +124,17 @@ def one_sided(counts: Counts, polarity: str) -> list[tuple[str, int]]:
     """Things that are only ever asked for where they are (`positive`) or are not, with how often: often enough that it is no
     chance. With fair coins, one of all these things would be asked so one-sidedly less than once in twenty sets.
     """
-    asked = {name: row["positive"] + row["negative"] for name, row in counts.things.items()}
-    num_asked = sum(number > 0 for number in asked.values())
     found = [
-        (name, number)
-        for name, number in asked.items()
-        if number >= MIN_ASKED
-        and counts.things[name][polarity] == number
-        and num_asked * 2.0 ** (1 - min(number, 1000)) < 0.05
+        (name, asked.total())
+        for name, asked in counts.things.items()
+        if asked.total() >= MIN_ASKED
+        and asked[polarity] == asked.total()
+        and len(counts.things) * 2.0 ** (1 - min(asked.total(), 1000)) < 0.05
     ]
     return sorted(found, key=lambda one: (-one[1], one[0]))
 
 
-def _one_sided_row(counts: Counts, polarity: str) -> tuple[str, int, int, float, int, float, Mapping[str, Any]]:
+def _one_sided_row(counts: Counts, polarity: str) -> Row:
     found = one_sided(counts, polarity)
     name, asked = found[0] if found else ("", 0)
     values = {"things": len(found), "name": name, "asked": asked}

@@ -196,11 +196,11 @@ def _guessing(counts: Counts, words: Words) -> list[Any]:
 
 
 def _things(counts: Counts, words: Words) -> list[Any]:
-    asked = [(name, row["negative"], row["positive"]) for name, row in counts.things.items()]
-    asked = sorted((one for one in asked if one[1] + one[2]), key=lambda one: (-one[1] - one[2], one[0]))
-    if not asked:
+    often = sorted(counts.things.items(), key=lambda one: (-one[1].total(), one[0]))[:_MOST_BARS]
+    if not often:
         return [words["no_things"]]
-    chart = paired_bars(words["things_asked"], asked[:_MOST_BARS], ("neg", "pos"))
+    bars = [(name, asked["negative"], asked["positive"]) for name, asked in often]
+    chart = paired_bars(words["things_asked"], bars, ("neg", "pos"))
     legend = [("neg", words["where_it_is_not"]), ("pos", words["where_it_is"])]
     rows = [
         [name, words[f"only_{polarity}"], f"{number:,}"]

@@ -64,24 +64,25 @@ def is_boilerplate(text: str) -> bool:
     return not any(map(str.isalpha, rest)) or num_filling > _MAX_FILLING * len(_SPACE.sub("", text))
 
 
-def caption_reason(text: str, recipe: FiltersRecipe) -> str | None:
-    """Why a caption is kept out, or None."""
-    if recipe.boilerplate and is_boilerplate(text):
-        return BOILERPLATE
-    if recipe.max_repetition is not None and _MARK_RUN.search(text):
-        return REPETITIVE
-    return _reason(text, recipe, recipe.min_words)
+def text_reason(text: str, recipe: FiltersRecipe, *, caption: bool) -> str | None:
+    """Why a caption, or else an answer or a question of a conversation, is kept out; or None.
 
-
-def answer_reason(text: str, recipe: FiltersRecipe) -> str | None:
-    """Why an answer, or a question, of a conversation is kept out, or None.
-
-    "Yes" and 是 are whole answers, and a price, an address or a table of dashes may be just what was asked for, so there is
-    no smallest length here, and of boilerplate only what was read in a wrong encoding counts.
+    "Yes" and 是 are whole answers, and a price, an address or a table of dashes may be just what was asked for: there is no
+    smallest length in a conversation, and of boilerplate only what was read in a wrong encoding counts.
     """
-    if recipe.boilerplate and is_garbled(text):
+    if recipe.boilerplate and (is_boilerplate(text) if caption else is_garbled(text)):
         return BOILERPLATE
-    return _reason(text, recipe, None)
+    runs = (_MARK_RUN, _HAN_RUN, _LETTER_RUN) if caption else (_HAN_RUN, _LETTER_RUN)
+    if recipe.max_repetition is not None and any(run.search(text) for run in runs):
+        return REPETITIVE
+    num_words = len(words(text))
+    if caption and recipe.min_words is not None and num_words < recipe.min_words:
+        return "too few words"
+    if recipe.max_words is not None and num_words > recipe.max_words:
+        return "too many words"
+    if recipe.max_repetition is not None and repetition(text) > recipe.max_repetition:
+        return REPETITIVE
+    return None
 
 
 def prune(record: Record, recipe: FiltersRecipe, *, named: bool = False) -> Outcome:
@@ -91,39 +92,23 @@ def prune(record: Record, recipe: FiltersRecipe, *, named: bool = False) -> Outc
     conversation goes. So does one whose last answer somebody compared with a rejected one. The record itself goes when
     nothing is left that was said, and there are no facts. `named`: its recipe says its language, so that nobody asks.
     """
-    other = recipe.languages and not named
-    dropped: Counter[str] = Counter()
-    captions = []
-    for caption in record.captions:
-        reason = OTHER_LANGUAGE if other and language.foreign(caption.text) else caption_reason(caption.text, recipe)
-        if reason is None:
-            captions.append(caption)
-        else:
-            dropped[reason] += 1
+
+    def reason_of(text: str, caption: bool) -> str | None:
+        foreign = recipe.languages and not named and language.foreign(text)
+        return OTHER_LANGUAGE if foreign else text_reason(text, recipe, caption=caption)
+
+    reasons = [reason_of(caption.text, True) for caption in record.captions]
+    captions = [caption for caption, reason in zip(record.captions, reasons) if reason is None]
+    dropped = Counter(reason for reason in reasons if reason is not None)
     turns, rejected = record.turns, record.extra.get("rejected", "")
     said = [*((turn.role, turn.text) for turn in turns), *([("rejected", rejected)] if turns and rejected else [])]
     for index, (role, text) in enumerate(said):
-        if role == "system":
-            continue
-        reason = OTHER_LANGUAGE if other and language.foreign(text) else answer_reason(text, recipe)
+        reason = reason_of(text, False) if role != "system" else None
         if reason is not None:
             turns = () if rejected else _until(turns, index)
             dropped[reason] += 1
             break
     return keep(record, tuple(captions), turns, dropped)
-
-
-def _reason(text: str, recipe: FiltersRecipe, min_words: int | None) -> str | None:
-    if recipe.max_repetition is not None and (_HAN_RUN.search(text) or _LETTER_RUN.search(text)):
-        return REPETITIVE
-    num_words = len(words(text))
-    if min_words is not None and num_words < min_words:
-        return "too few words"
-    if recipe.max_words is not None and num_words > recipe.max_words:
-        return "too many words"
-    if recipe.max_repetition is not None and repetition(text) > recipe.max_repetition:
-        return REPETITIVE
-    return None
 
 
 def _until(turns: tuple[Turn, ...], index: int) -> tuple[Turn, ...]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from skymm.curation.record import Caption, Record
-from skymm.curation.translation import checks
+from skymm.curation.translation import checks, protect
 from skymm.curation.translation.cache import TranslationCache, key_of
-from skymm.curation.translation.protect import LETTERS, Markers, Protected, protect, restore, without_markers
+from skymm.curation.translation.protect import LETTERS, Markers, Protected, restore, without_markers
 from skymm.curation.translation.translators import TranslationStopped, Translator
 from skymm.recipe.data import TranslationRecipe
 from skymm.text import count_units, language_of
@@ -57,7 +57,7 @@ def translate_records(
     (a ValueError) where the model is gone, with what it said before in the cache; ValueError for a cache that is damaged.
     """
     if recipe.min_round_trip > 0:
-        checks.require_round_trip()
+        checks.chrf()
     source = "en" if recipe.to == "zh" else "zh"
     reasons: Counter[str] = Counter()
     captions = [_captions(record, recipe, source) for record in records]
@@ -88,7 +88,7 @@ def _captions(record: Record, recipe: TranslationRecipe, source: str) -> list[Te
 def _turns(record: Record, recipe: TranslationRecipe, source: str, reasons: Counter[str]) -> list[Text]:
     """All turns, or none where they stay."""
     # Figures, quotations and names of their own say nothing about the language.
-    rests = [(turn, protect(turn.text).rest) for turn in record.turns]
+    rests = [(turn, protect.protect(turn.text).rest) for turn in record.turns]
     spoken = {turn.language or language_of(rest) for turn, rest in rests if sum(count_units(rest))}
     if len(spoken) > 1:
         reasons[TWO_LANGUAGES] += 1
@@ -157,7 +157,7 @@ class Asker:
         """A translation or a Fault for each. Raises TranslationStopped where the model is gone; what it said before is in the
         cache then.
         """
-        wanted = {text: protect(text.text.strip(), text.names, self.markers) for text in texts}
+        wanted = {text: protect.protect(text.text.strip(), text.names, self.markers) for text in texts}
         asked = [one.text for one in wanted.values() if _is_unicode(one.text) and self._says_something(one)]
         said = self._ask(self.forward, asked, self.source, self.target)
         outcomes = {text: self._judge(protected, said) for text, protected in wanted.items()}

@@ -53,21 +53,17 @@ def find_fault(text: str, source: str, translation: str, target: str) -> str | N
     """The reason why it cannot be used, or None. Texts come without what was protected; `source` and `target` are "en"
     or "zh".
     """
-    if not any(map(str.isalpha, translation)):
-        return "the translation is empty"
-    if normalise(translation).casefold() == normalise(text).casefold():
-        return "the translation is a copy"
-    if not _is_in(translation, target):
-        return "the translation is in the wrong language"
-    if _changes_mood(text, translation):
-        return "a question was answered or lost in translation"
-    if not _of_fitting_length({source: text, target: translation}):
-        return "the translation is too long or too short"
-    if (_loops(translation) and not _loops(text)) or _most_repeated(translation) > max(2, _most_repeated(text)):
-        return "the translation repeats itself"
-    if not same_polarity(text, source, translation, target):
-        return "yes and no were lost in translation"
-    return None
+    loops = _loops(translation) and not _loops(text)
+    faults = {
+        "the translation is empty": not any(map(str.isalpha, translation)),
+        "the translation is a copy": normalise(translation).casefold() == normalise(text).casefold(),
+        "the translation is in the wrong language": not _is_in(translation, target),
+        "a question was answered or lost in translation": _changes_mood(text, translation),
+        "the translation is too long or too short": not _of_fitting_length({source: text, target: translation}),
+        "the translation repeats itself": loops or _most_repeated(translation) > max(2, _most_repeated(text)),
+        "yes and no were lost in translation": not same_polarity(text, source, translation, target),
+    }
+    return next((fault for fault, found in faults.items() if found), None)
 
 
 def round_trip_tells(text: str, language: str) -> bool:
@@ -77,16 +73,12 @@ def round_trip_tells(text: str, language: str) -> bool:
 
 def round_trip(text: str, back: str) -> float:
     """chrF (Popović 2015) of a text's translation, translated back: 0 to 100. Upper and lower case do not count."""
-    return _chrf().sentence_score(normalise(back), [normalise(text)]).score
-
-
-def require_round_trip() -> None:
-    """Raises ValueError where the tool for it is missing; to be called before anything is translated."""
-    _chrf()
+    return chrf().sentence_score(normalise(back), [normalise(text)]).score
 
 
 @cache
-def _chrf() -> Any:
+def chrf() -> Any:
+    """The tool for it. Raises ValueError where it is missing; to be called before anything is translated."""
     try:
         from sacrebleu.metrics import CHRF
     except ImportError as error:

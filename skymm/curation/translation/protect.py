@@ -80,7 +80,10 @@ def restore(translation: str, protected: Protected, language: str | None = None)
     found = markers.pattern.findall(translation)
     if sorted(found) != sorted(str(number + 1) for number in range(len(protected.pieces))):
         return None
-    if _broken(translation, markers) != _broken(protected.text, markers):
+    # Halves of brackets that stand alone; letters are too common to tell.
+    halves = [half for half in (markers.opening, markers.closing) if not half.isalnum()]
+    rests = [markers.pattern.sub("", text) for text in (translation, protected.text)]
+    if any(rests[0].count(half) != rests[1].count(half) for half in halves):
         return None
 
     def put(match: re.Match[str]) -> str:
@@ -97,12 +100,6 @@ def restore(translation: str, protected: Protected, language: str | None = None)
 def without_markers(text: str, markers: Markers) -> str:
     """A nought in place of every marker, which is a word of neither language."""
     return markers.pattern.sub(" 0 ", text)
-
-
-def _broken(text: str, markers: Markers) -> list[int]:
-    """How often halves of markers stand alone, for brackets; letters are too common to tell."""
-    halves = [half for half in (markers.opening, markers.closing) if not half.isalnum()]
-    return [markers.pattern.sub("", text).count(half) for half in halves]
 
 
 _EMOJI = "\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff"

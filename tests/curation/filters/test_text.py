@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skymm.conversation import Turn
-from skymm.curation.filters.text import answer_reason, caption_reason, is_boilerplate, is_garbled, prune, repetition
+from skymm.curation.filters.text import is_boilerplate, is_garbled, prune, repetition, text_reason
 from skymm.curation.record import Caption, Facts, Record, Thing
 from skymm.recipe.data import FiltersRecipe
 
@@ -70,8 +70,8 @@ def test_long_text_takes_no_time():
 
 
 def test_captions_and_answers_one_by_one():
-    for judge, cases in ((caption_reason, CAPTIONS), (answer_reason, ANSWERS)):
-        assert [(text, judge(text, RECIPE)) for text, _ in cases] == cases, judge.__name__
+    for caption, cases in ((True, CAPTIONS), (False, ANSWERS)):
+        assert [(text, text_reason(text, RECIPE, caption=caption)) for text, _ in cases] == cases
     assert repetition("a b c d e") == 0 and repetition("a b") == 0 and repetition("") == 0
     assert repetition("a b c a b c") == pytest.approx(1 / 4)  # abc bca cab abc
     assert repetition("x x x x") == pytest.approx(1 / 2)
@@ -80,7 +80,7 @@ def test_captions_and_answers_one_by_one():
 def test_every_filter_can_be_switched_off():
     off = FiltersRecipe(min_words=None, max_words=None, max_repetition=None, boilerplate=False)
     for text in ("x", "猫", "哈哈哈哈哈", "IMG_1234.jpg", "a b c a b c a b c a b c", "点击查看", "<p>a</p>"):
-        assert caption_reason(text, RECIPE) and caption_reason(text, off) is None, text
+        assert text_reason(text, RECIPE, caption=True) and text_reason(text, off, caption=True) is None, text
 
 
 def test_bad_captions_go_and_the_record_with_the_last_of_them_unless_there_are_facts():

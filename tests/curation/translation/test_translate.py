@@ -285,7 +285,7 @@ def test_a_missing_tool_is_told_before_anything_is_translated(run, monkeypatch):
     def missing():
         raise ValueError("pip install sacrebleu")
 
-    monkeypatch.setattr(checks, "require_round_trip", missing)
+    monkeypatch.setattr(checks, "chrf", missing)
     with pytest.raises(ValueError, match="pip install sacrebleu"):
         run([Record("a", captions=(Caption("A dog lies on a red sofa.", "en"),))], translator, min_round_trip=30)
     assert translator.asked == []
