@@ -69,13 +69,6 @@ def test_a_biased_set_is_told_everything(shared):
     assert "90% of 600 yes/no answers say yes" in sentences["yes_leans"]
 
 
-def test_the_same_in_chinese(shared):
-    found = told(shared.biased_dir, "zh")
-    assert found["only_positive"][1].startswith("有 1 种事物只在它们存在时才被问到，例如“panda”（270 个问题）")
-    assert found["mostly_positive"][1] == "90% 的回答是正的（600 个中的 540 个）：模型会学成总说“是”。"
-    assert found["guessed"][1].startswith("存在（英文）：只凭问题的用词就能答对 100%，而一律答“是”只有 90%。")
-
-
 @pytest.mark.parametrize(
     ("share", "expected"),
     [

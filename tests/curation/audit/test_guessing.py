@@ -63,12 +63,6 @@ def test_open_questions_repeat_what_the_same_question_had():
     assert alike.guessed < 0.2
 
 
-def test_long_answers_that_begin_alike_are_not_the_same():
-    questions = [Question(index % 2, "What is it?", f"a long …\n{index}", None) for index in range(100)]
-    found = guess("caption", "en", questions)
-    assert found.answer == "a long …" and found.answer_share == 0.01 and found.guessed == 0.0
-
-
 def test_too_few_say_nothing():
     few = asked(MIN_QUESTIONS - 1, lambda chance, thing: "yes")
     assert guess("existence", "en", few) is None and guess_before("", "", {}) is None

@@ -111,14 +111,6 @@ def test_a_film_may_begin_in_the_dark():
         assert pixel_reason(shown, FiltersRecipe()) == reason, names
 
 
-def test_transparent_pictures_are_seen_on_white():
-    drawing = Image.new("RGBA", (64, 64), (255, 0, 0, 0))  # red that nobody sees
-    assert is_blank(drawing)
-    for colour, blank in (((255, 255, 255, 255), True), ((255, 0, 0, 255), False)):
-        ImageDraw.Draw(drawing).rectangle((10, 10, 30, 30), fill=colour)
-        assert is_blank(drawing) == blank
-
-
 def test_one_bad_picture_of_several_is_enough_and_none_is_no_fault():
     assert header(PHOTO, b"<html>", PHOTO) == "no known picture format"
     assert pixels(PHOTO, encoded(Image.new("RGB", (64, 64)))) == "blank image"

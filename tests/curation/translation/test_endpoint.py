@@ -1,8 +1,6 @@
 """Chat models on this machine and behind an endpoint, with everything that goes wrong there."""
 
 import re
-import threading
-import time
 
 import pytest
 from endpoint import Endpoint, completion, prompt_of
@@ -63,37 +61,6 @@ def test_an_endpoint_translates_and_is_asked_once(tmp_path, monkeypatch):
     request = server.requests[0]
     assert (request["model"], request["temperature"], request["max_tokens"]) == ("m", 0, 512)
     assert b"sk-secret" not in (tmp_path / "cache.sqlite").read_bytes()
-
-
-@pytest.mark.parametrize("trouble", [(429, {}), (500, {}), (503, b"<html>"), None, (200, b"<html>"), (200, {})])
-def test_trouble_that_passes_is_waited_for(trouble, tmp_path):
-    seen, lock = [], threading.Lock()
-
-    def rule(request):
-        with lock:
-            seen.append(asked(request))
-            return trouble if seen.count(asked(request)) < 3 else WORDS[asked(request)]
-
-    with Endpoint(rule) as server:
-        assert run(server, tmp_path, min_round_trip=0) == (TRANSLATED, {})
-
-
-def test_an_endpoint_that_is_too_slow_is_asked_again(tmp_path):
-    from skymm.curation.translation.translators import EndpointTranslator
-    from skymm.endpoint import Endpoint as Client
-
-    times = []
-
-    def rule(request):
-        times.append(1)
-        if len(times) == 1:
-            time.sleep(1)
-        return WORDS[asked(request)]
-
-    with Endpoint(rule) as server:
-        translator = EndpointTranslator(Client(server.url, "m", timeout=0.3), concurrency=1)
-        assert translator.translate(["Is there a bird?"], "en", "zh") == ["有鸟吗？"]
-    assert len(times) == 2
 
 
 SPOILED = [

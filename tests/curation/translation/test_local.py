@@ -159,15 +159,6 @@ def test_both_languages_are_named_to_the_model(nllb, tmp_path, monkeypatch, sour
     assert (int(seen[0]["input_ids"][0, 0]), seen[0]["forced_bos_token_id"]) == names
 
 
-def test_what_a_model_does_not_know_is_counted_and_left(nllb, tmp_path):
-    recipe = recipe_of(nllb, tmp_path)
-    records = [
-        Record("a", captions=(Caption("Quantum chromodynamics explains everything that holds nuclei together.", "en"),))
-    ]
-    made, reasons = translate_records(records, recipe, open_translators(recipe), TranslationCache(recipe.cache))
-    assert made == records and sum(reasons.values()) == 1
-
-
 def test_an_answer_does_not_depend_on_what_stands_beside_it(nllb, tmp_path):
     """Not in the last bit of a logit: shapes are fixed by a text's own length."""
     translator = opened(nllb, tmp_path)
@@ -260,54 +251,13 @@ def test_the_wrong_direction_is_told():
     assert of([">>cmn_Hans<<"])._prefix == {"en": None, "zh": ">>cmn_Hans<<"}
 
 
-def test_marian_with_its_own_tokenizer(tmp_path):
-    """opus-mt as it is published: vocab.json, source.spm, target.spm, and a mark for the kind of Chinese."""
-    spm = pytest.importorskip("sentencepiece")
-    corpus = tmp_path / "corpus.txt"
-    corpus.write_text("\n".join(text for pair in PAIRS for text in pair), "utf-8")
-    directory = tmp_path / "opus-mt-en-zh"
-    directory.mkdir()
-    for side in ("source", "target"):
-        spm.SentencePieceTrainer.train(
-            input=str(corpus), model_prefix=str(directory / side), vocab_size=60, hard_vocab_limit=False, minloglevel=2
-        )
-        (directory / f"{side}.model").rename(directory / f"{side}.spm")
-    pieces = [line.split("\t")[0] for line in (directory / "source.vocab").read_text("utf-8").splitlines()]
-    vocabulary = {
-        token: index for index, token in enumerate(dict.fromkeys(["</s>", "<unk>", ">>cmn_Hans<<", *pieces, "<pad>"]))
-    }
-    (directory / "vocab.json").write_text(json.dumps(vocabulary), "utf-8")
-    (directory / "tokenizer_config.json").write_text(
-        json.dumps(
-            {"tokenizer_class": "MarianTokenizer", "source_lang": "eng", "target_lang": "zho", "model_max_length": 512}
-        )
-    )
-    pad = vocabulary["<pad>"]
-    config = transformers.MarianConfig(
-        vocab_size=len(vocabulary), d_model=16, **small(2, 16), pad_token_id=pad,
-        eos_token_id=0, decoder_start_token_id=pad, forced_eos_token_id=0,
-    )  # fmt: skip
-    transformers.MarianMTModel(config).save_pretrained(directory)
-    translator = opened(str(directory), tmp_path, min_round_trip=0)
-    asked = []
-    generate = translator.model.generate
-    translator.model.generate = lambda **options: asked.append(options["input_ids"]) or generate(**options)
-    [said] = translator.translate(["Many dogs."], "en", "zh")
-    assert isinstance(said, str) and asked[0][0, 0] == vocabulary[">>cmn_Hans<<"]
-    with pytest.raises(ValueError, match="translates from eng into zho, expected a model from Chinese into English"):
-        opened(str(directory), tmp_path, min_round_trip=0, to="en")
-
-
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["nowhere", "/nowhere/at/all", "./x/y"])
-def test_a_model_that_is_not_there(model, tmp_path):
-    with pytest.raises(ValueError, match=r"no directory at .*expected a directory, a hub id"):
-        opened(model, tmp_path)
-
-
-def test_a_directory_that_is_no_model(tmp_path):
+def test_a_model_that_is_not_there_or_none(tmp_path):
+    for model in ("nowhere", "/nowhere/at/all", "./x/y"):
+        with pytest.raises(ValueError, match=r"no directory at .*expected a directory, a hub id"):
+            opened(model, tmp_path)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="cannot be loaded"):
         opened(str(tmp_path), tmp_path)
