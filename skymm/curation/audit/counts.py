@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,14 +24,12 @@ from skymm.conversation import LANGUAGES, Conversation, Turn
 from skymm.curation.audit.guessing import Guess, Question, guess, guess_before
 from skymm.curation.audit.reading import asked_thing, clean, source_and_licence, things_there, yes_no
 from skymm.curation.building.workers import Local
+from skymm.curation.filters.leakage import LeakageIndex
 from skymm.curation.record import Candidate, Record
 from skymm.data.shards import CARD, BadSample, Sample, conversation_of, expand, read_shard
 from skymm.images import Header, UnreadableImage, decode_image, read_header
 from skymm.text import language_of, normalise, words
 from skymm.verdict import NO, UNKNOWN, YES
-
-if TYPE_CHECKING:
-    from skymm.curation.filters.leakage import LeakageIndex
 
 NUM_QUESTIONS = 4000
 """Questions kept of each kind and language, to guess their answers."""
@@ -365,8 +363,6 @@ def _count_shard(job: Mapping[str, Any]) -> Counts:
 
 @lru_cache(maxsize=1)
 def _index(path: str) -> LeakageIndex:
-    from skymm.curation.filters.leakage import LeakageIndex
-
     return LeakageIndex.load(path)
 
 
