@@ -68,28 +68,33 @@ def _texts(written: Iterable) -> Iterator[str]:
 
 def signs(seed: int) -> Iterator[Picture]:
     """Every word of every board, in each script."""
-    for board, group in words().signs.items():
+    for board, group in words()["signs"].items():
         yield from _one_word(seed, "signs", group, "sign", partial(scene_drawing.sign, board))
 
 
 def shops(seed: int) -> Iterator[Picture]:
-    for group in words().shops.values():
+    for group in words()["shops"].values():
         yield from _one_word(seed, "shops", group, "board", scene_drawing.shop)
 
 
 def _one_word(seed: int, family: str, group: Group, where: str, draw: Callable) -> Iterator[Picture]:
     for word in group:
-        for script in word.scripts:
-            rng = random.Random(f"{seed}/{family}/{word.simplified}/{script}")
+        for script, rng in _scripts(seed, family, word, word.scripts):
             twins = written_facts(word, group, script, where, rng)
             yield _picture(family, word.simplified, script, twins, rng, draw, word.written(script))
+
+
+def _scripts(seed: int, family: str, word: Word, scripts: Sequence[str]) -> Iterator[tuple[str, random.Random]]:
+    """Each script with a random stream of its own, whatever else is drawn."""
+    for script in scripts:
+        yield script, random.Random(f"{seed}/{family}/{word.simplified}/{script}")
 
 
 def directions(seed: int) -> Iterator[Picture]:
     """Three places each; every place on the sign is asked about."""
     for index in range(NUM_DIRECTIONS):
         rng = random.Random(f"{seed}/directions/{index}")
-        *places, absent = rng.sample(words().places["places"], 4)
+        *places, absent = rng.sample(words()["places"]["places"], 4)
         placed = list(zip(places, rng.sample(("left", "right", "ahead"), 3)))
         for script in SCRIPTS:
             drawn = [(place.written(script), way) for place, way in placed]
@@ -100,7 +105,7 @@ def directions(seed: int) -> Iterator[Picture]:
 
 def _direction_twins(placed: Sequence[tuple[Word, str]], absent: Word) -> Iterator[Twin]:
     (first, way), (second, second_way), (third, third_way) = placed
-    yield short("lookup", sentence("directions.where", place=first), words().directions[way])
+    yield short("lookup", sentence("directions.where", place=first), words()["directions"][way])
     what = sentence("directions.what", way=sentence(f"directions.{second_way}"))
     yield choice("lookup", what, (second, first, third, absent))
     ways = (sentence(f"directions.{one}") for one in (third_way, way))
@@ -109,10 +114,9 @@ def _direction_twins(placed: Sequence[tuple[Word, str]], absent: Word) -> Iterat
 
 def doors(seed: int) -> Iterator[Picture]:
     """Rooms with their numbers, then houses with theirs."""
-    rooms, streets = words().places["rooms"], words().places["streets"]
+    rooms, streets = words()["places"]["rooms"], words()["places"]["streets"]
     for word in rooms:
-        for script in word.scripts:
-            rng = random.Random(f"{seed}/rooms/{word.simplified}/{script}")
+        for script, rng in _scripts(seed, "rooms", word, word.scripts):
             number = str(rng.randint(1, 9)) + "".join(map(str, rng.sample(range(10), 2)))
             accepted = number_forms(number, "室", "号", "號", "房", "房间", "号房间")
             twins = (
@@ -143,7 +147,7 @@ def doors(seed: int) -> Iterator[Picture]:
 
 def menus(seed: int) -> Iterator[Picture]:
     """Two menus of each kind, in both scripts. A dish that is asked for with yes on one is asked for with no on the other."""
-    for heading, dishes in words().menus.items():
+    for heading, dishes in ((menu["heading"], menu["dishes"]) for menu in words()["menus"]):
         rng = random.Random(f"{seed}/menus/{heading.simplified}")
         only_first, only_second, *common = rng.sample(dishes, NUM_DISHES + 1)
         for number, (own, other) in enumerate(((only_first, only_second), (only_second, only_first))):
@@ -169,7 +173,7 @@ def _menu_twins(
     yield short("price", sentence("menus.price", dish=dish), price_forms(prices[dish]))
     yield choice("price", sentence(asked), (best, *(one for one in compared if one != best)))
     # Three that are not on the menu may be more than its kind has: other menus help out.
-    strangers = [one for group in words().menus.values() for one in group if one not in dishes]
+    strangers = [one for menu in words()["menus"] for one in menu["dishes"] if one not in dishes]
     missing = [*absent, *rng.sample(strangers, 3)][:3]
     if script == "simplified":
         yield choice("translation", sentence("menus.listed"), (one.english for one in (own, *missing)))
@@ -185,11 +189,12 @@ def _menu_twins(
 
 def couplets(seed: int) -> Iterator[Picture]:
     """A door with two lines, and four characters over it."""
-    overs = tuple(over for *_, over in words().couplets)
-    for first, second, over in words().couplets:
-        others = [line for *lines, _ in words().couplets for line in lines if line not in (first, second)]
-        for script in SCRIPTS:
-            rng = random.Random(f"{seed}/couplets/{over.simplified}/{script}")
+    pairs = words()["couplets"]
+    overs = tuple(one["over"] for one in pairs)
+    for index, one in enumerate(pairs):
+        first, second, over = one["first"], one["second"], one["over"]
+        others = [other[name] for other in pairs if other != one for name in ("first", "second")]
+        for script, rng in _scripts(seed, "couplets", over, SCRIPTS):
             lines = [line.written(script) for line in (first, second, *rng.sample(others, 2))]
             side = "right"
             if rng.random() < 0.5:
@@ -197,7 +202,7 @@ def couplets(seed: int) -> Iterator[Picture]:
                 lines[:2] = lines[1::-1]
             asked = sentence("couplets.line", side=sentence(f"couplets.{side}"))
             twins = (
-                *reading(over, overs[(overs.index(over) + 1) % len(overs)], script, "over"),
+                *reading(over, overs[(index + 1) % len(overs)], script, "over"),
                 choice("reading", asked, lines),
                 translated(over, overs, "over", rng),
                 copied(over, "over"),
@@ -207,29 +212,26 @@ def couplets(seed: int) -> Iterator[Picture]:
 
 
 def banners(seed: int) -> Iterator[Picture]:
-    festivals = words().festivals
-    group = tuple(festival.word for festival in festivals)
+    festivals = words()["festivals"]
+    group = tuple(festival["word"] for festival in festivals)
     for festival in festivals:
-        word = festival.word
-        for script in SCRIPTS:
-            rng = random.Random(f"{seed}/banners/{word.simplified}/{script}")
-            others = [other for other in festivals if other != festival]
+        word = festival["word"]
+        others = [other for other in festivals if other != festival]
+        for script, rng in _scripts(seed, "banners", word, SCRIPTS):
+            dates, customs = ([festival, *rng.sample(others, 3)] for _ in range(2))
             twins = (
                 *reading(word, rival_of(word, group, script), script, "banner"),
-                choice("culture", sentence("banners.date"), (one.date for one in (festival, *rng.sample(others, 3)))),
-                choice(
-                    "culture", sentence("banners.custom"), (one.custom for one in (festival, *rng.sample(others, 3)))
-                ),
+                choice("culture", sentence("banners.date"), (one["date"] for one in dates)),
+                choice("culture", sentence("banners.custom"), (one["custom"] for one in customs)),
                 copied(word, "banner"),
             )
             yield _picture("banners", word.simplified, script, twins, rng, scene_drawing.banner, word.written(script))
 
 
 def cards(seed: int) -> Iterator[Picture]:
-    wishes = words().wishes
+    wishes = {one["word"]: one["occasion"] for one in words()["wishes"]}
     for word, occasion in wishes.items():
-        for script in word.scripts:
-            rng = random.Random(f"{seed}/cards/{word.simplified}/{script}")
+        for script, rng in _scripts(seed, "cards", word, word.scripts):
             wrong = rng.sample([other for other in wishes.values() if other != occasion], 3)
             twins = (
                 *reading(word, rival_of(word, list(wishes), script), script, "card"),
@@ -247,7 +249,7 @@ def tickets(seed: int) -> Iterator[Picture]:
     for index in range(NUM_TICKETS * len(SCRIPTS)):
         script = SCRIPTS[index % 2]
         rng = random.Random(f"{seed}/tickets/{index}")
-        origin, goal, *others = rng.sample(words().places["cities"], 4)
+        origin, goal, *others = rng.sample(words()["places"]["cities"], 4)
         hour, minute, price = rng.randint(6, 21), rng.choice((10, 20, 30, 40, 50)), rng.randint(60, 600)
         title, leaves, costs = labels[script]
         lines = ((leaves, f"{hour:02}:{minute:02}"), (costs, f"{price}元"))
@@ -264,8 +266,8 @@ def tickets(seed: int) -> Iterator[Picture]:
 def notices(seed: int) -> Iterator[Picture]:
     """A day that one place is closed on is a day that the next one is open on."""
     rng = random.Random(f"{seed}/notices")
-    weekdays = words().places["weekdays"]
-    places = rng.sample(words().shops["hall"], NUM_NOTICES)
+    weekdays = words()["places"]["weekdays"]
+    places = rng.sample(words()["shops"]["hall"], NUM_NOTICES)
     days = rng.sample(weekdays, NUM_NOTICES)
     for index, (place, closed) in enumerate(zip(places, days)):
         opened = days[(index + 1) % len(days)]
@@ -294,8 +296,8 @@ _SEEN = 0.75  # share of a thing that has to differ so from the ground behind it
 
 def things(seed: int) -> Iterator[Picture]:
     """A scene for each thing that something is known about, each animal of the zodiac and each saying."""
-    topics = {"lore": [char for group in words().lore for char in group], "zodiac": words().zodiac}
-    topics |= {"saying": list(words().sayings)}
+    topics = {"lore": [char for group in words()["lore"] for char in group], "zodiac": words()["animals"]["zodiac"]}
+    topics |= {"saying": list(words()["sayings"])}
     plans = [_Plan(seed, index, topic, char) for topic, chars in topics.items() for index, char in enumerate(chars)]
     for plan, missing in zip(plans, _absent(plans, random.Random(f"{seed}/things/absent"))):
         twins = (*pair("presence", (_is_there(thing) for thing in (plan.asked, missing))), *_culture(plan))
@@ -308,13 +310,13 @@ class _Plan:
     def __init__(self, seed: int, index: int, topic: str, char: str):
         name = f"{seed}/things/{topic}/{char}"
         self.rng = rng = random.Random(name)
-        self.topic, self.target = topic, words().things[char]
+        self.topic, self.target = topic, words()["things"][char]
         self.chosen = [self.target]
         if topic == "zodiac":
-            self._add(words().no_zodiac, 1)
-        self._add(list(words().things), 3 - len(self.chosen) + rng.randrange(2))
+            self._add(words()["animals"]["others"], 1)
+        self._add(list(words()["things"]), 3 - len(self.chosen) + rng.randrange(2))
         style = emoji.STYLES[index % len(emoji.STYLES)]
-        if any(thing.char in words().unclear.get(style, "") for thing in self.chosen):
+        if any(thing.char in words()["unclear"].get(style, "") for thing in self.chosen):
             style = emoji.STYLES[0]
         self.cells = dict(zip((thing.char for thing in self.chosen), rng.sample(CELLS, len(self.chosen))))
         items = []
@@ -329,7 +331,7 @@ class _Plan:
 
     def _add(self, chars: Sequence[str], number: int) -> None:
         kins = {thing.kin for thing in self.chosen}
-        for thing in (words().things[char] for char in self.rng.sample(chars, len(chars))):
+        for thing in (words()["things"][char] for char in self.rng.sample(chars, len(chars))):
             if number and thing.kin not in kins:
                 self.chosen.append(thing)
                 kins.add(thing.kin)
@@ -386,18 +388,18 @@ def _is_there(thing: Thing) -> Text:
 
 
 def _culture(plan: _Plan) -> Iterator[Twin]:
-    target, where, zodiac = plan.target, plan.where(plan.target), words().zodiac
+    target, where, zodiac = plan.target, plan.where(plan.target), words()["animals"]["zodiac"]
     question = sentence(f"things.{'following' if plan.topic == 'zodiac' else plan.topic}", where=where)
     if plan.topic == "zodiac":
         following = zodiac[(zodiac.index(target.char) + 1) % len(zodiac)]
         others = plan.rng.sample([char for char in zodiac if char not in (target.char, following)], 3)
-        yield choice("culture", question, (words().things[char] for char in (following, *others)))
+        yield choice("culture", question, (words()["things"][char] for char in (following, *others)))
         claims = (sentence("things.zodiac", where=plan.where(thing)) for thing in plan.chosen[:2])
         yield from pair("culture", claims)
         return
-    texts = words().sayings
+    texts = words()["sayings"]
     if plan.topic == "lore":
-        texts = next(group for group in words().lore if target.char in group)
+        texts = next(group for group in words()["lore"] if target.char in group)
     others = plan.rng.sample([char for char in texts if char != target.char], 3)
     yield choice("culture", question, (texts[char] for char in (target.char, *others)))
     yield short("naming", sentence("things.name", where=where), target.names)

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 Text = tuple[str, str]  # Chinese, English
 SCRIPTS = ("simplified", "traditional")
@@ -40,12 +40,6 @@ class Word:
 Group = tuple[Word, ...]
 
 
-class Festival(NamedTuple):
-    word: Word
-    date: Text
-    custom: Text
-
-
 @dataclass(frozen=True, slots=True)
 class Thing:
     """Something that has an emoji. The English of its `text` has its article, if any; `also` are other right names for it.
@@ -65,61 +59,30 @@ class Thing:
         return (*self.text, bare, *self.also)
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """All that words.toml holds; what each table is for is said there."""
-
-    signs: dict[str, Group]
-    shops: dict[str, Group]
-    places: dict[str, Group]
-    menus: dict[Word, Group]
-    festivals: tuple[Festival, ...]
-    wishes: dict[Word, Text]
-    couplets: tuple[Group, ...]
-    zodiac: str
-    no_zodiac: str
-    unclear: dict[str, str]
-    sayings: dict[str, Text]
-    lore: tuple[dict[str, Text], ...]
-    things: dict[str, Thing]
-    directions: dict[str, list[str]]
-
-
 def _table(name: str) -> dict[str, Any]:
     return tomllib.loads(files("skymm.evaluation.kits.chinese_scenes").joinpath(name).read_text("utf-8"))
 
 
 @cache
-def words() -> Words:
+def words() -> dict[str, Any]:
+    """What words.toml holds, by the names of its tables; what each is for is said there."""
     table = _table("words.toml")
+    things = {
+        char: Thing(char, tuple(row["names"]), tuple(row["also"]), row.get("kin", char))
+        for char, row in table.pop("things").items()
+    }
+    return {**_read(table), "things": things}
 
-    def groups(name: str) -> dict[str, Group]:
-        return {name: tuple(Word(*one) for one in group) for name, group in table[name].items()}
 
-    def texts(rows: dict[str, list[str]]) -> dict[str, Text]:
-        return {char: tuple(text) for char, text in rows.items()}
-
-    return Words(
-        signs=groups("signs"),
-        shops=groups("shops"),
-        places=groups("places"),
-        menus={Word(*menu["heading"]): tuple(Word(*one) for one in menu["dishes"]) for menu in table["menus"]},
-        festivals=tuple(
-            Festival(Word(*one["word"]), tuple(one["date"]), tuple(one["custom"])) for one in table["festivals"]
-        ),
-        wishes={Word(*one["word"]): tuple(one["occasion"]) for one in table["wishes"]},
-        couplets=tuple(tuple(Word(*one[name]) for name in ("first", "second", "over")) for one in table["couplets"]),
-        zodiac=table["animals"]["zodiac"],
-        no_zodiac=table["animals"]["others"],
-        unclear=table["unclear"],
-        sayings=texts(table["sayings"]),
-        lore=tuple(texts(group) for group in table["lore"]),
-        things={
-            char: Thing(char, tuple(row["names"]), tuple(row["also"]), row.get("kin", char))
-            for char, row in table["things"].items()
-        },
-        directions=table["directions"],
-    )
+def _read(value: Any) -> Any:
+    """[simplified, traditional, English] is a word, [Chinese, English] a text."""
+    if isinstance(value, dict):
+        return {name: _read(one) for name, one in value.items()}
+    if not isinstance(value, list):
+        return value
+    if len(value) == 3 and all(isinstance(one, str) for one in value):
+        return Word(*value)
+    return tuple(map(_read, value))
 
 
 @cache
