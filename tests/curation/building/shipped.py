@@ -41,6 +41,8 @@ def recipe(name: str, tmp_path: Path) -> DataRecipe | EmojiScenesRecipe:
         data["filters"]["duplicates"]["match"] = "both"
     else:
         data["filters"] = {**data.get("filters", {}), "duplicates": None}
+    if alike:
+        data.pop("chinese_share", None)  # all their captions are English
     return parse(data, DataRecipe)
 
 
