@@ -104,6 +104,7 @@ class VqaSource(_Source):
     """Questions and short answers: VQA v2, OK-VQA, A-OKVQA, VizWiz, TextVQA, GQA, DAQUAR."""
 
     format: Literal["vqa"]
+    read_by = "image_lists.Vqa"
     questions: list[FilePath] = Field(min_length=1, description="files of questions, with or without their answers")
     annotations: list[FilePath] = Field([], description="files of the answers, where they stand apart")
     images: FilePath | list[FilePath] = Field(

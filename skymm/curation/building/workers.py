@@ -6,9 +6,8 @@ import json
 import logging
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
 from typing import Any
 
 Job = dict[str, Any]
@@ -32,17 +31,10 @@ class Local:
             return
         # Spawned, not forked: a fork of a process with threads (torch, ray) may hang.
         pool = ProcessPoolExecutor(min(self.workers, len(jobs)), mp_context=multiprocessing.get_context("spawn"))
-        waiting = iter(enumerate(jobs))
-        running: dict[Future, int] = {}
         try:
-            while True:
-                # A few more than there are workers: a million jobs are not put into the queue at once.
-                for index, job in islice(waiting, 2 * self.workers - len(running)):
-                    running[pool.submit(work, job)] = index
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
+            running = {pool.submit(work, job): index for index, job in enumerate(jobs)}
+            for future in as_completed(running):
+                yield running.pop(future), future.result()
         except BrokenProcessPool as error:
             raise ValueError(
                 "a worker process was killed, most likely for want of memory; what is finished stays. Run the same command "

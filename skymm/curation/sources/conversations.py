@@ -13,9 +13,8 @@ from typing import Any
 
 from skymm.conversation import Turn
 from skymm.curation.record import Picture, Record
+from skymm.curation.sources import conversation_forms as forms
 from skymm.curation.sources import source
-from skymm.curation.sources.conversation_forms import ASKED, FIELDS, TURNS, VIDEOS, SaidTurn, form_of, turns_in
-from skymm.curation.sources.marks import MARK, PLACE, Clip, Shown, means_picture, pieces_of, unmarked
 from skymm.curation.sources.pictures import MISSING, Unusable, check_directories, clip_of, named, picture_of
 from skymm.curation.sources.source import broken, key_of, text_of
 from skymm.recipe.sources import ConversationsSource
@@ -33,7 +32,6 @@ class Source(source.Source):
     ids are there several times. `forms`: how many entries there were of which form, after `rows`.
     """
 
-    rows_per_part = 512
     default_licence = (
         "as its publishers say: LLaVA-Instruct CC-BY 4.0 and OpenAI's terms of use; LLaVA-Pretrain those of CC3M, LAION, SBU "
         "and BLIP; ShareGPT4V CC-BY-NC 4.0; pictures under the terms of their own sources"
@@ -42,9 +40,8 @@ class Source(source.Source):
     def __init__(self, recipe: ConversationsSource) -> None:
         super().__init__(recipe)
         self._cells = ParquetCells()
-        self._images = recipe.images or str(
-            Path(recipe.table) if Path(recipe.table).is_dir() else Path(recipe.table).parent
-        )
+        table = Path(recipe.table)
+        self._images = recipe.images or str(table if table.is_dir() else table.parent)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         check_directories(self._images)
@@ -61,7 +58,7 @@ class Source(source.Source):
 
     def record(self, row: dict[str, Any]) -> Record:
         entry = self._renamed({**row["entry"], **(self._cells.read(*row["cell"]) if "cell" in row else {})})
-        said, rejected = turns_in(entry)
+        said, rejected = forms.turns_in(entry)
         turns, cells = _placed(said, *self._pictures(entry))
         if row["elsewhere"] and not cells:
             raise Unusable("picture in another column", f"{row['elsewhere']}; if it is one, say so in image_column")
@@ -81,13 +78,12 @@ class Source(source.Source):
             said.append(Turn(role, text, shown, language=language, places=stand))
         extra = {"rejected": rejected} if rejected else {}
         times = {name: round(second, 3) for name, second in zip(pictures, seconds) if second is not None}
-        return Record(
-            row["key"], pictures, turns=tuple(said), extra=extra | ({"frame_seconds": times} if times else {})
-        )
+        extra |= {"frame_seconds": times} if times else {}
+        return Record(row["key"], pictures, turns=tuple(said), extra=extra)
 
     def _seen(self, cell: Any) -> list[tuple[Picture, float | None]]:
         """The picture of a cell, or the frames of its clip with their seconds."""
-        if not isinstance(cell, Clip):
+        if not isinstance(cell, forms.Clip):
             return [(picture_of(cell, self._images), None)]
         return clip_of(cell.cell, self._images, self.recipe.num_frames, self.recipe.fps)
 
@@ -95,7 +91,7 @@ class Source(source.Source):
         """The row's own pictures, in order, then its clips; None where it knows of none. And pictures by name, where its texts
         have names for them.
         """
-        clips = [Clip(cell) for name in VIDEOS if entry.get(name) for cell in _listed(entry[name])]
+        clips = [forms.Clip(cell) for name in forms.VIDEOS if entry.get(name) for cell in _listed(entry[name])]
         own, by_name = self._own_pictures(entry)
         return (own if not clips else [*(own or ()), *clips]), by_name
 
@@ -108,7 +104,7 @@ class Source(source.Source):
             raise Unusable("several columns of pictures", f"{', '.join(given)}; say which in image_column")
         if given:
             cell = next(iter(given.values()))
-            if isinstance(cell, dict) and all(MARK.fullmatch(name) for name in cell):
+            if isinstance(cell, dict) and all(forms.MARK.fullmatch(name) for name in cell):
                 return list(cell.values()), cell
             return _listed(cell), {}
         if entry.get("image_id") is not None:
@@ -139,12 +135,10 @@ class Source(source.Source):
         Raises ValueError where the first row has none of the forms.
         """
         entry = self._renamed({name: cells[name] for name in self._columns() if cells.get(name) is not None})
-        form = form_of(self._renamed({**entry, **dict.fromkeys(inside, True)}))
+        form = forms.form_of(self._renamed({**entry, **dict.fromkeys(inside, True)}))
         if not form and not self.forms:
-            advice = (
-                f"; expected {', '.join(TURNS)}, or one of {', '.join(ASKED)} with an answer; what is called otherwise is "
-                "named in turns_column"
-            )
+            advice = f"; expected {', '.join(forms.TURNS)}, or one of {', '.join(forms.ASKED)} with an answer"
+            advice += "; what is called otherwise is named in turns_column"
             expect_names(found, ["conversations"], where, "field", advice)
         self.forms[form or "none"] += 1
         # Columns that nobody looks at and that seem to have a picture or a film; a row of words alone has none.
@@ -154,19 +148,19 @@ class Source(source.Source):
     def _columns(self) -> list[str]:
         """What is looked at."""
         own = [name for name in (self.recipe.image_column, self.recipe.turns_column) if name]
-        return [*FIELDS, *_PICTURES, *_ABOUT, *own]
+        return [*forms.FIELDS, *_PICTURES, *_ABOUT, *own]
 
     def _renamed(self, entry: dict[str, Any]) -> dict[str, Any]:
         turns = self.recipe.turns_column
         if turns not in entry:
             return entry
-        others = {name: value for name, value in entry.items() if name not in (*TURNS, turns)}
+        others = {name: value for name, value in entry.items() if name not in (*forms.TURNS, turns)}
         return {**others, "messages": entry[turns]}
 
 
 def _below(folder: str, cell: Any) -> Any:
-    if isinstance(cell, Clip):
-        return Clip(_below(folder, cell.cell))
+    if isinstance(cell, forms.Clip):
+        return forms.Clip(_below(folder, cell.cell))
     return f"{folder}/{cell}" if isinstance(cell, str) else cell
 
 
@@ -179,17 +173,17 @@ def _listed(cell: Any) -> list[Any]:
 
 
 def _placed(
-    said: Sequence[SaidTurn], own: Sequence[Any] | None, by_name: Mapping[str, Any]
+    said: Sequence[forms.SaidTurn], own: Sequence[Any] | None, by_name: Mapping[str, Any]
 ) -> tuple[list[tuple[str, str, int, tuple[int, ...]]], list[Any]]:
     """(role, text, number of pictures, their places) of each turn, and the pictures in the order in which they are shown.
     Those of a row whose texts have no marks stand before the first question.
     """
     marks = Counter(turn.role for turn in said for _ in _marks(turn))
     asked = [turn.text for turn in said if turn.role == "user"]
-    inside = any(isinstance(piece, Shown) for turn in said for piece in turn.pieces)
+    inside = any(isinstance(piece, forms.Shown) for turn in said for piece in turn.pieces)
     if not inside and not own:
         for text in asked:  # words that were said of a picture, and the row has none
-            if "<img>" not in text and (means_picture(text) or (own is not None and MARK.search(text))):
+            if "<img>" not in text and (forms.means_picture(text) or (own is not None and forms.MARK.search(text))):
                 raise Unusable(MISSING, "the entry names none, but its text has a marker for one")
         inside = not any("<img>" in text for text in asked)
     if not inside and own and marks["user"] != len(own) == marks["user"] + marks["assistant"]:
@@ -198,14 +192,16 @@ def _placed(
     for turn in said:
         pieces = list(turn.pieces)
         if turn.role == "user" and not inside:
-            pieces = [part for piece in pieces for part in pieces_of(str(piece), marks["user"] == 1)]
+            pieces = [part for piece in pieces for part in forms.pieces_of(str(piece), marks["user"] == 1)]
             if not marks["user"]:
-                pieces = [*(Shown() for _ in left), *pieces]
-        cells = [_cell(piece, left, by_name, known) for piece in pieces if isinstance(piece, Shown)]
+                pieces = [*(forms.Shown() for _ in left), *pieces]
+        cells = [_cell(piece, left, by_name, known) for piece in pieces if isinstance(piece, forms.Shown)]
         if cells and turn.role != "user":
             raise Unusable("picture in an answer", f"the {turn.role} shows one")
-        text, places = unmarked(
-            "".join(PLACE if isinstance(piece, Shown) else piece.replace(PLACE, "") for piece in pieces)
+        text, places = forms.unmarked(
+            "".join(
+                forms.PLACE if isinstance(piece, forms.Shown) else piece.replace(forms.PLACE, "") for piece in pieces
+            )
         )
         text_of(text, "turn is empty")
         turns.append((turn.role, text, len(cells), places))
@@ -215,12 +211,12 @@ def _placed(
     return turns, shown
 
 
-def _marks(turn: SaidTurn) -> Iterator[Any]:
+def _marks(turn: forms.SaidTurn) -> Iterator[Any]:
     for piece in turn.pieces:
-        yield from MARK.finditer(piece) if isinstance(piece, str) else [piece]
+        yield from forms.MARK.finditer(piece) if isinstance(piece, str) else [piece]
 
 
-def _cell(piece: Shown, left: list[Any], by_name: Mapping[str, Any], known: dict[str, Any]) -> Any:
+def _cell(piece: forms.Shown, left: list[Any], by_name: Mapping[str, Any], known: dict[str, Any]) -> Any:
     """The picture of a mark: its own, the one of its name, or the next that is left; a name means the same one again."""
     if piece.cell is not None:
         return piece.cell
@@ -232,7 +228,7 @@ def _cell(piece: Shown, left: list[Any], by_name: Mapping[str, Any], known: dict
     if not left:
         raise Unusable(_DIFFER, "more markers than pictures")
     # Those who write for one kind alone mark a clip as they mark a picture (LLaVA-Video).
-    fits = [number for number, cell in enumerate(left) if isinstance(cell, Clip) == piece.is_clip]
+    fits = [number for number, cell in enumerate(left) if isinstance(cell, forms.Clip) == piece.is_clip]
     if not fits and piece.is_clip:
         raise Unusable(_DIFFER, "more markers than videos")
     cell = left.pop(fits[0] if fits else 0)
