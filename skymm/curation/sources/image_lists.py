@@ -19,7 +19,7 @@ from skymm.text_files import json_entries, opened
 
 _IMAGE = ("image_id", "imageId", "image", "image_path", "image_file", "img_id")
 _ANSWER = ("multiple_choice_answer", "answer", "label", "answers", "direct_answers")
-_COCO = [f"COCO_{part}_{{:012d}}.jpg" for part in ("train2014", "val2014", "test2015")]
+_COCO_NAMES = [f"COCO_{part}_{{:012d}}.jpg" for part in ("train2014", "val2014", "test2015")]
 _LINE = re.compile(r"(?P<image>[^#\s]+)#(?:(?P<kind>[^#\s]+)#)?(?P<number>\d+)(?:[ \t]+(?P<text>.*))?")
 _COCO = re.compile(r"COCO_(?P<split>\w+)_(?P<number>\d{12})")
 _TAGGED = re.compile(r"(?P<word>\S+):[A-Za-z_]{1,6}")
