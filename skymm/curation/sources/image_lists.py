@@ -202,7 +202,7 @@ class Vqa(JoinedSource):
     def row(self, image: int | str, said: dict[str, list[Any]]) -> dict[str, Any]:
         names = said.get("file") or [f"{image}", f"{image}.jpg", f"{image}.png"]
         if "file" not in said and isinstance(image, int):
-            names += [f"{image:012d}.jpg", *(name.format(image) for name in _COCO)]
+            names += [f"{image:012d}.jpg", *(name.format(image) for name in _COCO_NAMES)]
         turns: list[Turn] = []
         for question, answer in said.get("asked", []):
             question, answer = text_of(question, "question is missing"), text_of(answer, "answer is missing")
