@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from skymm.recipe import EvalRecipe, StageRecipe, load, load_data
+from skymm.recipe import EvalRecipe, ModelRecipe, StageRecipe, load, load_data, parse
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("*/README.md")])
@@ -101,6 +101,12 @@ def test_a_source_of_your_own_in_twenty_lines_works(tmp_path, monkeypatch):
     found = conversations(build(parse(recipe, DataRecipe), tmp_path / "out"))
     assert len(found) == 8 and {"A dog.", "一只猫"} < {turn.text for one in found for turn in one.targets}
     assert {turn.polarity for one in found for turn in one.targets if turn.kind} == {"positive", "negative"}
+
+
+def test_the_two_towers_of_the_page_are_a_recipe():
+    text = (ROOT / "training/README.md").read_text("utf-8").partition("## Two towers")[2]
+    model = parse(tomllib.loads(re.search(r"```toml\n(.*?)```", text, re.S).group(1))["model"], ModelRecipe)
+    assert len(model.towers) == 2 and model.resampler.mixing == "interleaved"
 
 
 def test_the_json_of_a_sample_is_one(tmp_path):
