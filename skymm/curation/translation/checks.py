@@ -12,8 +12,8 @@ from typing import Any
 
 from skymm.text import count_units, language_of, normalise
 
-# Words of English per unit of Chinese, with room for short texts. Wide enough for 99.8 % of the 4,271 translated
-# sentences of hsk-sentences-audio 1.0.0 (the median is 0.67), tight enough for what was added or left out.
+# Words of English per unit of Chinese, with room for short texts: wide enough for 99.8 % of the 4,271 translated sentences of
+# hsk-sentences-audio 1.0.0, tight enough for what was added or left out.
 FEWEST, MOST, ROOM = 0.35, 1.1, 2
 # Below, a synonym alone makes a round trip fail ("sofa", "couch").
 SHORTEST_ROUND_TRIP = {"en": 4, "zh": 6}
@@ -35,8 +35,8 @@ _ALONE = {
     "en": r"(?:yes|yeah|yep|no|nope|correct|incorrect|true|false)",
     "zh": "(?:是|是的|对|对的|有|有的|正确|否|不|不是|不是的|不对|没有|没|无)",
 }
-# Words that deny and hardly ever do anything else, and all that may stand for them in the other language. Measured on the
-# 4,271 translated sentences of hsk-sentences-audio 1.0.0: one fails, and it is wrong.
+# Words that deny and hardly ever do anything else, and all that may stand for them in the other language. Of the same
+# sentences one fails, and it is wrong.
 _DENIES = {
     "en": r"\b(?:no(?!\.\s*0| choice)|not(?! only| until)|none|nothing(?! but)|nobody|nowhere|never(?!theless)|neither"
     r"|cannot|without)\b|\b(?!don['’]t worry|doesn['’]t\b.*\buntil|didn['’]t\b.*\buntil)\w+n['’]t\b",

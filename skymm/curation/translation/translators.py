@@ -308,10 +308,10 @@ class ChatTranslator(LocalTranslator):
         return [read_answer(answer, text) for answer, text in zip(answers, texts)]
 
 
-# How families name a language: the token that says so and, where the tokenizer has to be told, its name of the language.
-_BEGINS_WITH = {  # the first token of an answer: NLLB, mBART-50, M2M100
-    "en": (("eng_Latn", "eng_Latn"), ("en_XX", "en_XX"), ("__en__", "en")),
-    "zh": (("zho_Hans", "zho_Hans"), ("zh_CN", "zh_CN"), ("__zh__", "zh")),
+# Tokens with which families name a language.
+_BEGINS_WITH = {  # the first of an answer: NLLB, mBART-50, M2M100
+    "en": ("eng_Latn", "en_XX", "__en__"),
+    "zh": ("zho_Hans", "zh_CN", "__zh__"),
 }
 _ASKED_BY = {
     "en": ("<2en>", ">>eng<<"),
@@ -330,14 +330,10 @@ class Seq2SeqTranslator(LocalTranslator):
     def __init__(self, *parts: Any):
         super().__init__(*parts)
         vocabulary = self.tokenizer.get_vocab()
-        self._begins = {
-            language: next((names for names in known if names[0] in vocabulary), None)
-            for language, known in _BEGINS_WITH.items()
-        }
-        self._prefix = {
-            language: next((token for token in known if token in vocabulary), None)
-            for language, known in _ASKED_BY.items()
-        }
+        self._begins, self._prefix = (
+            {language: next((one for one in known if one in vocabulary), None) for language, known in names.items()}
+            for names in (_BEGINS_WITH, _ASKED_BY)
+        )
         self.both_ways = all(self._begins.values()) or all(self._prefix.values())
 
     def check_direction(self, source: str, target: str) -> None:
@@ -352,8 +348,8 @@ class Seq2SeqTranslator(LocalTranslator):
         options: dict[str, Any] = {}
         begins, prefix, config = self._begins, self._prefix[target], self.model.config
         if begins[source] and begins[target]:
-            self.tokenizer.src_lang = begins[source][1]
-            options["forced_bos_token_id"] = self.tokenizer.convert_tokens_to_ids(begins[target][0])
+            self.tokenizer.src_lang = begins[source].strip("_")  # M2M100's tokenizer calls __en__ en
+            options["forced_bos_token_id"] = self.tokenizer.convert_tokens_to_ids(begins[target])
         cut = [split_sentences(text) for text in texts]
         # Given only a number or a mark to translate, models make something up.
         sentences = dict.fromkeys(one for text in cut for _, one in text)

@@ -9,7 +9,8 @@ from tiny_parts import save_tiny_llm
 from skymm.curation.record import Caption, Record
 from skymm.curation.translation import translate_records
 from skymm.curation.translation.cache import TranslationCache
-from skymm.curation.translation.translators import TranslationStopped, open_translators
+from skymm.curation.translation.protect import BRACKETS
+from skymm.curation.translation.translators import TranslationStopped, messages_for, open_translators, read_answer
 from skymm.recipe.data import TranslationRecipe
 
 WORDS = {
@@ -63,38 +64,6 @@ def test_an_endpoint_translates_and_is_asked_once(tmp_path, monkeypatch):
     assert b"sk-secret" not in (tmp_path / "cache.sqlite").read_bytes()
 
 
-SPOILED = [
-    ("Here is the translation:\n\n“{}”", None),
-    ("<think>easy</think>{}\n\nNote: done.", None),
-    ("", "the model gave no translation"),
-    ("I'm sorry, I can't see any picture.", "the model gave no translation"),
-    ("No, there is no bird in it.", "the translation is in the wrong language"),
-    ("没有，图里没有鸟。", "a question was answered or lost in translation"),
-]
-
-
-@pytest.mark.parametrize(("form", "reason"), SPOILED)
-def test_what_an_endpoint_says_around_or_instead(form, reason, tmp_path):
-    records = [Record("a", captions=(Caption("Is there a bird?", "en"),))]
-    with Endpoint(lambda request: form.format(WORDS[asked(request)])) as server:
-        said, reasons = run(server, tmp_path, records)
-        assert (said, dict(reasons)) == ((["有鸟吗？"], {}) if reason is None else ([], {reason: 1}))
-        count = len(server.requests)
-        assert run(server, tmp_path, records)[1] == reasons and len(server.requests) == count, (
-            "it said so, and was stored"
-        )
-
-
-NUMBERS_LOST = ["沙发上有猫。", "沙发上有⟦1⟧只猫⟦1⟧。", "沙发上有⟦2⟧只猫。", "沙发上有3只猫。", "沙发上有[1]只猫。"]
-
-
-@pytest.mark.parametrize("spoiled", NUMBERS_LOST)
-def test_a_lost_number_is_no_translation(spoiled, tmp_path):
-    with Endpoint(lambda request: spoiled if "⟦" in asked(request) else WORDS[asked(request)]) as server:
-        said, reasons = run(server, tmp_path)
-    assert said == ["一只狗在草地上跑。", "没有"] and dict(reasons) == {"a protected word was lost": 2}
-
-
 def test_an_answer_that_was_cut_off_is_none(tmp_path):
     cut = completion("一只狗在草地上跑")
     cut["choices"][0]["finish_reason"] = "length"
@@ -140,6 +109,50 @@ def test_bad_addresses(model, tmp_path):
     with pytest.raises(ValueError, match=r"endpoint") as caught:
         open_translators(TranslationRecipe(model=model, to="zh"))
     assert "pw" not in str(caught.value)
+
+
+# --- how they are asked, and what they say around a translation ---
+
+AROUND = [
+    *("一只狗。", "  一只狗。\n", "“一只狗。”", '"一只狗。"', "译文：一只狗。", "中文: 一只狗。", "好的：\n一只狗。"),
+    "Here is the translation:\n\n一只狗。",
+    "Sure! Here's the translation into Simplified Chinese: 一只狗。",
+    "Sure, here you go:\n一只狗。",
+    "<text>\n一只狗。\n</text>",
+    "```\n一只狗。\n```",
+    "<think>A dog is 狗.\n\nSo...</think>\n一只狗。",
+    "一只狗。\n\n(Note: “只” is the measure word.)",
+    "一只狗。\n**注**：“只”是量词。",
+    "Translation:\n```text\n“一只狗。”\n```",
+]
+NONE = [
+    *("", "<think>A dog is", "I'm sorry, but I can't see the picture.", "抱歉，我无法看到图片。", "一只狗。\n一条狗。"),
+    "As an AI language model, I cannot translate this.",
+]
+ITS_OWN = {
+    "I'm sorry, but I can't see it.": "抱歉，我看不到。",
+    "Translate this: dog": "翻译这个：狗",
+    "Answer: a dog": "答案：一只狗",
+    "Note: it is a dog.": "注：这是一只狗。",
+    '"A dog."': "“一只狗。”",
+    "Two lines:\na dog": "两行：\n一只狗",
+    "He said “⟦1⟧” and “⟦2⟧”": "“⟦1⟧”和“⟦2⟧”",
+}
+
+
+def test_the_question_names_both_languages_and_the_marks():
+    [message] = messages_for("⟦1⟧ dogs", "en", "zh", BRACKETS)
+    asked = message["content"]
+    assert message["role"] == "user" and "English text" in asked and "into Simplified Chinese" in asked
+    assert "such as ⟦1⟧" in asked and asked.endswith("<text>\n⟦1⟧ dogs\n</text>")
+    asked = messages_for("狗", "zh", "en", BRACKETS)[0]["content"]
+    assert "Chinese text" in asked and "into English" in asked and "⟦" not in asked
+
+
+def test_what_stands_around_a_translation_goes_and_what_belongs_to_the_text_stays():
+    assert {answer: read_answer(answer, "A dog.") for answer in AROUND} == dict.fromkeys(AROUND, "一只狗。")
+    assert {answer: read_answer(answer, "A dog.") for answer in NONE} == dict.fromkeys(NONE, "")
+    assert {text: read_answer(answer, text) for text, answer in ITS_OWN.items()} == ITS_OWN
 
 
 # --- on this machine -----------------------------------------------------------------------------------------------

@@ -137,17 +137,6 @@ def test_a_real_model_translates_records_and_is_asked_once(nllb, tmp_path, monke
     assert again == (made, reasons), "all of it is in the cache"
 
 
-def test_the_other_way(nllb, tmp_path):
-    recipe = recipe_of(nllb, tmp_path, to="en", keep_original=False)
-    records = [Record("a", captions=(Caption("图中有7只狗。", "zh"), Caption("猫在红色的大桌子上睡。", "zh")))]
-    [made], reasons = translate_records(records, recipe, open_translators(recipe), TranslationCache(recipe.cache))
-    assert reasons == {}
-    assert made.captions == (
-        Caption("There are 7 dogs in the picture.", "en"),
-        Caption("The cat sleeps on the big red table.", "en"),
-    )
-
-
 @pytest.mark.parametrize(("source", "target", "names"), [("en", "zh", (4, 5)), ("zh", "en", (5, 4))])
 def test_both_languages_are_named_to_the_model(nllb, tmp_path, monkeypatch, source, target, names):
     translator, seen = opened(nllb, tmp_path), []
