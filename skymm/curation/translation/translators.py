@@ -228,9 +228,8 @@ class LocalTranslator(Translator):
     """Greedy; an answer that finds no end is "". `rows` texts are computed at a time."""
 
     def __init__(self, model: Any, tokenizer: Any, revision: str, name: str, rows: int, max_new_tokens: int):
-        self.model, self.tokenizer, self.name = model, tokenizer, name
-        self.rows, self.max_new_tokens = rows, max_new_tokens
-        self.identity = f"seq2seq {revision} {max_new_tokens}"
+        self.model, self.tokenizer, self.revision = model, tokenizer, revision
+        self.name, self.rows, self.max_new_tokens = name, rows, max_new_tokens
         self.batch_size = 8 * rows  # so that most batches of one length are full
 
     def write(self, prompts: Sequence[list[int]], limit: int, **options: Any) -> list[str]:
@@ -284,12 +283,12 @@ def batches(lengths: Sequence[int], rows: int, limit: int) -> list[tuple[int, li
 class ChatTranslator(LocalTranslator):
     """Any causal LLM of transformers that has a chat template."""
 
-    def __init__(self, model: Any, tokenizer: Any, revision: str, name: str, rows: int, max_new_tokens: int):
-        super().__init__(model, tokenizer, revision, name, rows, max_new_tokens)
-        self.identity = f"chat {revision} prompt {VERSION} {max_new_tokens}"
-        if not tokenizer.chat_template:
+    def __init__(self, *parts: Any):
+        super().__init__(*parts)
+        self.identity = f"chat {self.revision} prompt {VERSION} {self.max_new_tokens}"
+        if not self.tokenizer.chat_template:
             raise ValueError(
-                f"translation.model: {name} has no chat template; use the instruction-tuned model of its family"
+                f"translation.model: {self.name} has no chat template; use the instruction-tuned model of its family"
             )
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str | None]:
@@ -309,14 +308,10 @@ class ChatTranslator(LocalTranslator):
 
 
 # Tokens with which families name a language.
-_BEGINS_WITH = {  # the first of an answer: NLLB, mBART-50, M2M100
-    "en": ("eng_Latn", "en_XX", "__en__"),
-    "zh": ("zho_Hans", "zh_CN", "__zh__"),
-}
-_ASKED_BY = {
-    "en": ("<2en>", ">>eng<<"),
-    "zh": ("<2zh>", ">>cmn_Hans<<"),
-}  # before the text: MADLAD, opus-mt with several
+# At the beginning of an answer: NLLB, mBART-50, M2M100.
+_BEGINS_WITH = {"en": ("eng_Latn", "en_XX", "__en__"), "zh": ("zho_Hans", "zh_CN", "__zh__")}
+# Before the text: MADLAD, opus-mt with several.
+_ASKED_BY = {"en": ("<2en>", ">>eng<<"), "zh": ("<2zh>", ">>cmn_Hans<<")}
 _ONE_WAY = {"en": ("eng", "en"), "zh": ("zho", "zh", "cmn", "chi")}  # what Marian's tokenizers say of themselves
 
 
@@ -329,6 +324,7 @@ class Seq2SeqTranslator(LocalTranslator):
 
     def __init__(self, *parts: Any):
         super().__init__(*parts)
+        self.identity = f"seq2seq {self.revision} {self.max_new_tokens}"
         vocabulary = self.tokenizer.get_vocab()
         self._begins, self._prefix = (
             {language: next((one for one in known if one in vocabulary), None) for language, known in names.items()}
