@@ -61,11 +61,37 @@ class _Seed:
         return train(recipes.load(stage.recipe, StageRecipe, [*self._filled(stage.set), *begins, *own]))
 
     def _make_pairs(self, name: str) -> Path:
-        from skymm.train.pairs import prefer
+        from skymm.answering.skymm_model import SkyMMAnswerer
+        from skymm.data.shards import CARD
+        from skymm.train.pairs.make import prefer
+        from skymm.train.pairs.ways import Making
 
-        pairs = self.recipe.pairs[name]
-        options = dict(override.split("=", 1) for override in self._filled(pairs.set))
-        return prefer(pairs.shards, model=self.made(pairs.model), out=self.out / name, seed=self.seed, **options)
+        pairs, out = self.recipe.pairs[name], self.out / name
+        if (out / CARD).exists():
+            return out
+        policy = None
+        if pairs.model is not None:
+            policy = SkyMMAnswerer.from_directory(self.made(pairs.model), max_new_tokens=pairs.max_new_tokens)
+        making = Making(
+            tuple(pairs.ways),
+            answers=pairs.answers,
+            temperature=pairs.temperature,
+            describe=pairs.describe,
+            max_new_tokens=pairs.max_new_tokens,
+            seed=self.seed,
+        )
+        with progress() as bar:
+            task = bar.add_task(f"seed {self.seed}: {name}", total=None, note="")
+            prefer(
+                pairs.shards,
+                out,
+                making,
+                policy,
+                balance_lengths=pairs.balance_lengths,
+                begin=lambda n: bar.update(task, total=n),
+                advance=lambda n: bar.advance(task, n),
+            )
+        return out
 
     def _filled(self, overrides: Sequence[str]) -> list[str]:
         """Overrides with directories in the places of names."""

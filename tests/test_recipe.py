@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from skymm.recipe import DataRecipe, EvalRecipe, StageRecipe, differences, load, load_data, parse
+from skymm.recipe.study import StudyRecipe
 
 ROOT = Path(__file__).parent.parent
 KINDS = {"training": StageRecipe, "eval": EvalRecipe}
@@ -14,9 +15,18 @@ STAGE = {"out": "runs/x", "steps": 5, "data": {"a": {"shards": "s"}}}
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_shipped_recipe_is_valid_and_says_what_it_is_for(path):
-    kind = KINDS.get(path.parent.name)
+    kind = StudyRecipe if path.name == "remedies.toml" else KINDS.get(path.parent.name)
     assert load(path, kind) if kind else load_data(path)
     assert path.read_text("utf-8").startswith("# ")
+
+
+def test_every_stage_of_the_shipped_study_can_be_read():
+    found = load(ROOT / "eval" / "remedies.toml", StudyRecipe)
+    for stage in found.stages.values():
+        load(ROOT / stage.recipe, StageRecipe, [*stage.set, *(["init=x"] if stage.after else [])])
+    for one in found.arms.values():
+        for benchmark in found.benchmarks.values():
+            load(ROOT / benchmark.recipe, EvalRecipe, [*benchmark.set, *one.set])
 
 
 def test_there_are_recipes_in_every_folder():

@@ -105,7 +105,7 @@ def test_numbers_are_means_over_seeds_and_differences_are_paired(tmp_path, plan)
     ("change", "told"),
     [
         ({"arms": {"a": {"model": "frist"}}}, r"arms.a.model is 'frist', expected one of first, positives"),
-        ({"pairs": {"first": {"model": "first", "shards": "x"}}}, r"'first' names a stage and pairs"),
+        ({"pairs": {"first": {"model": "first", "shards": "x", "ways": ["rule"]}}}, r"'first' names a stage and pairs"),
     ],
 )
 def test_names_that_are_not_there_are_told(plan, change, told):

@@ -22,11 +22,16 @@ class StudyStage(Strict):
 
 
 class StudyPairs(Strict):
-    """Preference pairs that a stage's model makes of shards, as `skymm data prefer` does."""
+    """Preference pairs that are made of shards, as `skymm data prefer` makes them (skymm/train/pairs/)."""
 
-    model: str = Field(description="the stage whose model answers")
+    model: str | None = Field(None, description="the stage whose model answers; only the way `rule` needs none")
     shards: str | list[str]
-    set: list[str] = Field([], description="options of `skymm data prefer` by their long names, key=value")
+    ways: list[str] = Field(min_length=1, description="weakened, injected, rule, on_policy")
+    answers: int = Field(5, ge=2, description="on_policy: how many are sampled for each question")
+    temperature: float = Field(1.0, gt=0)
+    describe: bool = Field(False, description="on_policy: descriptions, in place of the samples' last questions")
+    max_new_tokens: int = Field(64, ge=1)
+    balance_lengths: bool = True
 
 
 class StudyBenchmark(Strict):
@@ -61,7 +66,7 @@ class StudyRecipe(Strict):
     @model_validator(mode="after")
     def _names_are_there(self) -> StudyRecipe:
         named = [(f"stages.{name}.after", one.after, self.stages) for name, one in self.stages.items() if one.after]
-        named += [(f"pairs.{name}.model", one.model, self.stages) for name, one in self.pairs.items()]
+        named += [(f"pairs.{name}.model", one.model, self.stages) for name, one in self.pairs.items() if one.model]
         named += [(f"arms.{name}.model", one.model, self.stages) for name, one in self.arms.items()]
         named += [(f"arms.{name}.against", one.against, self.arms) for name, one in self.arms.items() if one.against]
         for place, name, known in named:
