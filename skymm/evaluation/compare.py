@@ -208,23 +208,22 @@ def _beware(first: Predictions, run: Predictions) -> list[str]:
 
 def _judged(differences: Mapping[str, Interval | None]) -> list[str]:
     """What the differences say together."""
-    right, equal, area, yes = (differences.get(key) for key in ("right", "right_at_equal_yes", "auroc", "yes"))
-    sure = {key: one is not None and one.excludes(0) for key, one in differences.items()}
+    sure = {key: one.value for key, one in differences.items() if one is not None and one.excludes(0)}
     told = []
-    if sure["auroc"]:
-        told.append(f"tells yes from no {'better' if area.value > 0 else 'worse'} than the first, however both lean")
-    if right is None or not sure["right"]:
-        return [*told, "no more is right, and no less, than chance explains"]
-    more = "more" if right.value > 0 else "less"
-    if equal is None:
+    if "auroc" in sure:
+        told.append(
+            f"tells yes from no {'better' if sure['auroc'] > 0 else 'worse'} than the first, whatever the threshold"
+        )
+    if "yes" in sure:
+        told.append(f"its share of yes moved by {numbers.difference(sure['yes'], 'rate')} points")
+    if "right" not in sure:
+        return [*told, "the share that is right differs by no more than chance"]
+    more = "more" if sure["right"] > 0 else "less"
+    if differences["right_at_equal_yes"] is None:
         return [*told, f"{more} is right than with the first"]
-    if sure["right_at_equal_yes"] and (equal.value > 0) == (right.value > 0):
+    if sure["right"] * sure.get("right_at_equal_yes", 0) > 0:
         return [*told, f"{more} is right, also where both say yes equally often"]
-    shift = numbers.difference(yes.value, "rate")
-    return [
-        *told,
-        f"{more} is right, but not where both say yes equally often: its share of yes moved by {shift} points",
-    ]
+    return [*told, f"{more} is right, but not where both say yes equally often: a shift"]
 
 
 _ROWS = {

@@ -1,15 +1,19 @@
 """Contrast while decoding, against its formula done slowly: one question at a time, everything read anew at every token."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
 import torch
+import transformers
 from test_local_models import ASKS, BLUE, GREEN, RED, YES_NO, answerer, replies
+from tiny_parts import VLM_TEMPLATE, byte_tokenizer
 
 from skymm.answering.contrast import contrasted, contrasted_choices, with_less
 from skymm.answering.protocol import Ask, Sampling
 from skymm.answering.skymm_model import SkyMMAnswerer
+from skymm.answering.transformers_model import TransformersAnswerer
 from skymm.conversation import Turn
 from skymm.images import open_image
 from skymm.recipe import ContrastRecipe
@@ -152,6 +156,61 @@ def test_both_sides_are_read_once(answerer):
         assert all(reply.finish_reason == "length" for reply in found)
         assert sum(read) == expected, "and where no gate opens, nothing is read without the picture"
     hook.remove()
+
+
+class QwenProcessor:
+    """What Qwen's own processor does, without the video side, which wants torchvision."""
+
+    def __init__(self):
+        self.tokenizer = byte_tokenizer()
+        self.marks = ["<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>"]
+        self.tokenizer.add_special_tokens({"additional_special_tokens": self.marks})
+        self.chat_template = VLM_TEMPLATE.replace("<image>", "".join(self.marks[:3]))
+        self.pictures = transformers.Qwen2VLImageProcessorPil(min_pixels=56 * 56, max_pixels=112 * 112)
+
+    def apply_chat_template(self, messages, **options):
+        given = {"chat_template": self.chat_template, "add_generation_prompt": True, "tokenize": False}
+        return self.tokenizer.apply_chat_template(messages, **given)
+
+    def __call__(self, text, images, **options):
+        found, pad = {}, self.marks[1]
+        if images is not None:
+            found = self.pictures(images=[one for row in images for one in row], return_tensors="pt")
+            sizes = iter((found["image_grid_thw"].prod(-1) // 4).tolist())
+            text = [re.sub(re.escape(pad), lambda _: pad * next(sizes), one) for one in text]
+        ids = self.tokenizer(text, **options, return_token_type_ids=False)
+        is_picture = ids["input_ids"] == self.tokenizer.convert_tokens_to_ids(pad)
+        return {**found, **ids, "mm_token_type_ids": is_picture.long()}
+
+
+def test_a_model_that_counts_from_what_it_read_last_counts_for_each_side():
+    """Qwen's positions behind a picture depend on its size, and are kept in the model between calls."""
+    torch.manual_seed(0)
+    processor = QwenProcessor()
+    start, image, end, video = map(processor.tokenizer.convert_tokens_to_ids, processor.marks)
+    sizes = {"hidden_size": 32, "intermediate_size": 48}
+    rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 1e4}
+    heads = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.2}
+    config = transformers.Qwen2_5_VLConfig(
+        text_config={**sizes, **heads, "vocab_size": 264, "rope_parameters": rope, "pad_token_id": 257},
+        vision_config={**sizes, "depth": 2, "num_heads": 4, "out_hidden_size": 32, "fullatt_block_indexes": [1]},
+        **{
+            "image_token_id": image,
+            "video_token_id": video,
+            "vision_start_token_id": start,
+            "vision_end_token_id": end,
+        },
+    )
+    model = transformers.Qwen2_5_VLForConditionalGeneration(config).float()
+    answerer = TransformersAnswerer(model, processor, name="qwen", max_new_tokens=4)
+    asks = [Ask("Is it red?", (RED,), YES_NO), Ask("Is it a long question about green?", (GREEN,), YES_NO)]
+    contrast = ContrastRecipe(kind="blind", strength=2.0)
+    seen, less = (replies(answerer, some, "logits") for some in (asks, [with_less(ask, contrast) for ask in asks]))
+    expected = [contrasted_choices(one.logits, other.logits, contrast) for one, other in zip(seen, less)]
+    answerer.contrast = contrast
+    for mode in ("logits", "generate"):
+        for reply, logits in zip(replies(answerer, asks, mode), expected):
+            assert reply.logits == pytest.approx(logits, abs=1e-4), mode
 
 
 def test_calibration_takes_a_blank_picture_off_once_per_question_text(answerer, monkeypatch):

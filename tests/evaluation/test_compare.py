@@ -81,12 +81,12 @@ def test_a_shift_to_one_answer_is_told_from_knowing_more(tmp_path):
 
     assert second.differences["right"].excludes(0) and not second.differences["auroc"].excludes(0)
     assert second.differences["right_at_equal_yes"].value == pytest.approx(0)
-    assert second.notes[-1].startswith(
-        "more is right, but not where both say yes equally often: its share of yes moved by"
-    )
-    assert third.notes[0] == "tells yes from no better than the first, however both lean"
+    assert second.notes[0].startswith("its share of yes moved by +41.2 points")
+    assert second.notes[1] == "more is right, but not where both say yes equally often: a shift"
+    better = "tells yes from no better than the first, whatever the threshold"
+    assert third.notes[0] == better
     assert compare([shifted, knowing])[1].notes[-2:] == (
-        "tells yes from no better than the first, however both lean",
+        better,
         "more is right, also where both say yes equally often",
     )
     only_first = sum(
