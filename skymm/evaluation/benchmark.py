@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from skymm.recipe import EvalRecipe
 
+Key, Value = TypeVar("Key"), TypeVar("Value")
 YES_NO = ("yes", "no")
 _BENCHMARKS = "skymm.evaluation.benchmarks"
 Picture = Path | bytes  # an encoded image: a file, or its bytes where a benchmark ships them inside a table
@@ -171,6 +172,14 @@ def of_split(questions: Sequence[Question], recipe: EvalRecipe, field: str) -> l
         there = ", ".join(sorted({question.fields[field] for question in questions}))
         raise ValueError(f"{recipe.root}: found no questions of split {recipe.split!r}, expected one of {there}")
     return chosen
+
+
+def grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    """The values of each key, keys in the order in which they come."""
+    found: dict[Key, list[Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def once_each(answers: Iterable[Answer], where: str) -> list[Answer]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Question, declared, find_image, picture_folder
+from skymm.evaluation.benchmark import Answer, Question, declared, find_image, grouped, picture_folder
 from skymm.evaluation.kits.chinese_scenes import scenes as kit
 from skymm.evaluation.reading.letters import option_letter
 from skymm.recipe import EvalRecipe
@@ -187,10 +187,7 @@ def _share(outcomes: Iterable[bool]) -> float | None:
 
 
 def _by(rows: Sequence[_Row], field: str) -> dict[str, dict[str, Any]]:
-    groups: dict[str, list[_Row]] = {}
-    for row in rows:
-        if field in row.fields:
-            groups.setdefault(row.fields[field], []).append(row)
+    groups = grouped((row.fields[field], row) for row in rows if field in row.fields)
     return {name: _rates(group) for name, group in groups.items()}
 
 

@@ -8,7 +8,7 @@ first word is yes or no, anything else is unclear. Unclear is right about a visu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from skymm.evaluation.benchmark import (
     Question,
     declared,
     find_image,
+    grouped,
     of_split,
     once_each,
     picture_folder,
@@ -170,14 +171,13 @@ def _score(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
 
 
 def _rates(rows: Sequence[tuple[Question, bool]]) -> dict[str, Any]:
-    def pairs(*inputs: str) -> list[list[bool]]:
-        chosen = (row for row in rows if row[0].fields["visual_input"] in inputs)
-        return _grouped(chosen, lambda question: (question.cluster, question.fields["question_id"]))
+    def groups(field: str, chosen: Callable[[Question], bool]) -> list[list[bool]]:
+        return list(grouped(((one.cluster, one.fields[field]), right) for one, right in rows if chosen(one)).values())
 
-    figures = _grouped(
-        (row for row in rows if not _without_figure(row[0])),
-        lambda question: (question.cluster, question.fields["figure_id"]),
-    )
+    def pairs(*inputs: str) -> list[list[bool]]:
+        return groups("question_id", lambda question: question.fields["visual_input"] in inputs)
+
+    figures = groups("figure_id", lambda question: not _without_figure(question))
     wrong = [question for question, right in rows if not right]
     # The official rule: right where yes is true, or wrong where no is.
     said_yes = sum(right == (question.gold == "yes") for question, right in rows)
@@ -197,13 +197,6 @@ def _rates(rows: Sequence[tuple[Question, bool]]) -> dict[str, Any]:
         "num_pairs": len(pairs("0", "1", "2")),
         "num_figures": len(figures),
     }
-
-
-def _grouped(rows: Iterable[tuple[Question, bool]], key: Callable[[Question], Hashable]) -> list[list[bool]]:
-    groups: dict[Hashable, list[bool]] = {}
-    for question, right in rows:
-        groups.setdefault(key(question), []).append(right)
-    return list(groups.values())
 
 
 def _share(values: Iterable[bool]) -> float:

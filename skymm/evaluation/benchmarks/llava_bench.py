@@ -14,7 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Files, Judge, Question, declared, find_image, once_each, picture_folder
+from skymm.evaluation.benchmark import (
+    Answer,
+    Files,
+    Judge,
+    Question,
+    declared,
+    find_image,
+    grouped,
+    once_each,
+    picture_folder,
+)
 from skymm.evaluation.judge import Grade, fill, grades_of, note_on, own_prompt
 from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
@@ -132,14 +142,10 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
 
 
 def _score(answers: Sequence[Answer], grades: Sequence[Grade | None]) -> dict[str, Any]:
-    found: dict[str, list[Grade]] = {}
-    for answer, one in zip(answers, grades):
-        if one is not None:
-            found.setdefault(answer.question.fields["category"], []).append(one)
-    return {
-        **_relative([one for those in found.values() for one in those]),
-        "categories": {name: _relative(found[name]) for name in sorted(found) if name},
-    }
+    graded = [(answer.question.fields["category"], one) for answer, one in zip(answers, grades) if one is not None]
+    found = grouped(graded)
+    categories = {name: _relative(found[name]) for name in sorted(found) if name}
+    return {**_relative([one for _, one in graded]), "categories": categories}
 
 
 def _relative(grades: Sequence[Grade]) -> dict[str, Any]:

@@ -13,7 +13,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Files, Judge, Question, declared, find_image, once_each, picture_folder
+from skymm.evaluation.benchmark import (
+    Answer,
+    Files,
+    Judge,
+    Question,
+    declared,
+    find_image,
+    grouped,
+    once_each,
+    picture_folder,
+)
 from skymm.evaluation.judge import Grade, fill, grades_of, note_on, own_prompt
 from skymm.evaluation.reading.rows import tables_below, together
 from skymm.recipe import EvalRecipe
@@ -120,10 +130,7 @@ def _by(
     graded: Sequence[tuple[Answer, Grade]], names_of: Callable[[list[str]], list[str]]
 ) -> dict[str, dict[str, Any]]:
     """The largest first, as officially."""
-    found: dict[str, list[Grade]] = {}
-    for answer, one in graded:
-        for name in names_of(answer.question.fields["capability"]):
-            found.setdefault(name, []).append(one)
+    found = grouped((name, one) for answer, one in graded for name in names_of(answer.question.fields["capability"]))
     order = sorted(found, key=lambda name: (-len(found[name]), name))
     return {name: {"score": _points(found[name]), "total": len(found[name])} for name in order}
 

@@ -6,11 +6,11 @@ which it finds no letter is wrong. CCBench has the same table without rotations,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Answers, Files, Question, declared, of_split, scored_twice
+from skymm.evaluation.benchmark import Answer, Answers, Files, Question, declared, grouped, of_split, scored_twice
 from skymm.evaluation.reading.letters import official_mmbench, option_letter
 from skymm.evaluation.reading.rows import (
     Row,
@@ -114,30 +114,22 @@ def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
 
 
 def _count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
-    groups: dict[str, list[tuple[Answer, bool]]] = {}
-    for answer, one in zip(answers, said):
-        groups.setdefault(answer.question.cluster, []).append((answer, one == answer.question.gold))
-    return {
-        **_shares(groups.values()),
-        "categories": _by(groups.values(), "category"),
-        "abilities": _by(groups.values(), "l2_category"),
-    }
+    right = zip(answers, said)
+    groups = list(grouped((one.question.cluster, (one, said == one.question.gold)) for one, said in right).values())
+    return {**_shares(groups), "categories": _by(groups, "category"), "abilities": _by(groups, "l2_category")}
 
 
-Groups = Iterable[Sequence[tuple[Answer, bool]]]
+Groups = Sequence[Sequence[tuple[Answer, bool]]]
 
 
 def _by(groups: Groups, field: str) -> dict[str, dict[str, Any]]:
     """A group belongs where its first rotation does."""
-    found: dict[str, list[Sequence[tuple[Answer, bool]]]] = {}
-    for group in groups:
-        first = min((answer.question for answer, _ in group), key=lambda question: question.fields["index"])
-        found.setdefault(first.fields[field], []).append(group)
+    firsts = [min((answer.question for answer, _ in group), key=lambda one: one.fields["index"]) for group in groups]
+    found = grouped((first.fields[field], group) for first, group in zip(firsts, groups))
     return {name: _shares(found[name]) for name in sorted(found) if name}
 
 
 def _shares(groups: Groups) -> dict[str, Any]:
-    groups = list(groups)
     plain = [right for group in groups for answer, right in group if answer.question.fields["index"] < ROTATION]
     whole = [group for group in groups if len(group) >= rotations(group[0][0].question)]
     return {

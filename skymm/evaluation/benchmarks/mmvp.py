@@ -17,7 +17,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Answers, Files, Question, declared, find_image, once_each, picture_folder
+from skymm.evaluation.benchmark import (
+    Answer,
+    Answers,
+    Files,
+    Question,
+    declared,
+    find_image,
+    grouped,
+    once_each,
+    picture_folder,
+)
 from skymm.evaluation.reading.letters import option_letter
 from skymm.evaluation.reading.rows import Row, read_answers, tables_below, with_own_labels
 from skymm.recipe import EvalRecipe
@@ -56,11 +66,8 @@ def _table(recipe: EvalRecipe, folders: Sequence[str]) -> tuple[Path, Sequence[d
 
 def _scored_pairs(answers: Sequence[Answer], said: Sequence[str]) -> dict[tuple[str, str], list[bool]]:
     """(pattern, pair) -> which of its answers are right."""
-    pairs: dict[tuple[str, str], list[bool]] = {}
-    for answer, one in zip(answers, said):
-        key = (answer.question.fields.get("pattern", ""), answer.question.cluster)
-        pairs.setdefault(key, []).append(one == answer.question.gold)
-    return pairs
+    questions = [answer.question for answer in answers]
+    return grouped(((of.fields.get("pattern", ""), of.cluster), one == of.gold) for of, one in zip(questions, said))
 
 
 # --- MMVP ---------------------------------------------------------------------------------------------------------------
@@ -211,9 +218,8 @@ def chosen(answer: Answer) -> str:
 
 def count_patterns(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     """`patterns`: share of pairs right for each pattern (k/15 of the whole release); `average`: their mean."""
-    found: dict[str, list[bool]] = {}
-    for (pattern, _), pair in _scored_pairs(answers, said).items():
-        found.setdefault(pattern, []).append(len(pair) == 2 and all(pair))
+    pairs = _scored_pairs(answers, said)
+    found = grouped((pattern, len(pair) == 2 and all(pair)) for (pattern, _), pair in pairs.items())
     order = [name for name in dict.fromkeys([*PATTERNS, *found]) if name in found]
     patterns: Mapping[str, float] = {name: sum(found[name]) / len(found[name]) for name in order}
     return {"average": sum(patterns.values()) / max(1, len(patterns)), "patterns": patterns}

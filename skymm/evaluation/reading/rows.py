@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from string import ascii_uppercase
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Answers, Files, Question, once_each
+from skymm.evaluation.benchmark import Answer, Answers, Files, Question, grouped, once_each
 from skymm.tables import read_rows, text_of
 from skymm.text import normalise
 
@@ -167,10 +167,7 @@ def digest(picture: bytes) -> str:
 
 def together(questions: Iterable[Question]) -> list[Question]:
     """Questions about one picture next to each other, otherwise in their order."""
-    found: dict[str, list[Question]] = {}
-    for question in questions:
-        found.setdefault(question.cluster, []).append(question)
-    return [question for cluster in found.values() for question in cluster]
+    return [question for those in grouped((one.cluster, one) for one in questions).values() for question in those]
 
 
 def tally(right: Sequence[bool]) -> dict[str, Any]:
@@ -179,11 +176,7 @@ def tally(right: Sequence[bool]) -> dict[str, Any]:
 
 def tallies(right: Iterable[tuple[str, bool]]) -> dict[str, dict[str, Any]]:
     """A tally for each name, in the order in which names come; "" is no name."""
-    found: dict[str, list[bool]] = {}
-    for name, one in right:
-        if name:
-            found.setdefault(name, []).append(one)
-    return {name: tally(those) for name, those in found.items()}
+    return {name: tally(those) for name, those in grouped(right).items() if name}
 
 
 # --- answer files ---

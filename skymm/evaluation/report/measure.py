@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, value_of
+from skymm.evaluation.benchmark import YES_NO, Answer, Benchmark, grouped, value_of
 from skymm.evaluation.statistics import (
     Bootstrap,
     Calibration,
@@ -275,11 +275,11 @@ def language_gap(run: Run, label: str) -> Twins | None:
     """Of the twins with a verdict on both, which are about one picture; None without any. One that is asked twice in a
     language is no twin: which one would it be?
     """
-    known: dict[tuple[str, str], list[Answer]] = {}
-    for answer in run.answers:
-        fields = answer.question.fields
-        if fields.get("twin") not in (None, "") and is_right(answer, run.benchmark) is not None:
-            known.setdefault((str(fields["twin"]), str(fields.get("language"))), []).append(answer)
+    known = grouped(
+        ((str(fields["twin"]), str(fields.get("language"))), answer)
+        for answer, fields in ((answer, answer.question.fields) for answer in run.answers)
+        if fields.get("twin") not in (None, "") and is_right(answer, run.benchmark) is not None
+    )
     names = [twin for twin, language in known if language == "zh"]
     twins = [(known[twin, "zh"][0], known[twin, "en"][0]) for twin in names if _single(known, twin)]
     if not twins:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from skymm.evaluation.benchmark import benchmark
+from skymm.evaluation.benchmark import benchmark, grouped
 from skymm.evaluation.gain import PASSES, gain_of_runs
 from skymm.evaluation.predictions import PREDICTIONS, file_of, read_predictions
 from skymm.evaluation.report.findings import about_twins, comparison, short_title, verdict
@@ -30,10 +30,7 @@ def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains:
     if not runs:
         raise ValueError("no runs to report on, expected at least one directory with predictions.jsonl")
     words = read_words(__package__, "words", language)
-    by_benchmark: dict[str, list[Run]] = {}
-    for run in runs:
-        by_benchmark.setdefault(run.benchmark.name, []).append(run)
-    groups = [_measured(group) for group in by_benchmark.values()]
+    groups = [_measured(group) for group in grouped((run.benchmark.name, run) for run in runs).values()]
     twins = [[found for one in group if (found := language_gap(one.run, one.label))] for group in groups]
     titles = {group[0].benchmark.name: short_title(group[0], words) for group in groups}
     verdicts = [
