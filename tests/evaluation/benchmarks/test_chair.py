@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from dataclasses import replace
@@ -13,6 +14,7 @@ from official import oracle
 
 from skymm.evaluation.benchmark import Answer, Question, benchmark
 from skymm.evaluation.benchmarks import chair
+from skymm.evaluation.benchmarks.chair import PROMPT, image_number, objects_of, vocabulary_of
 from skymm.recipe import EvalRecipe
 
 object_hal = benchmark("object_hal")
@@ -154,3 +156,145 @@ def test_the_rule_of_2023_gives_what_its_script_prints(tmp_path):
                 assert mine["hallucinated_captions"] == expected["hs"] and mine["recall"] == expected["recall"]
             # The rule of 2018 is another one: it finds fewer of the same objects.
             assert scores["mentions"] < expected["m"]
+
+
+# --- what is in the images, and published captions ----------------------------------------------------------------------
+
+OBJECTS = {"42": ["dog", "person"], "7": ["bus"], "9": []}
+PICTURES = ("000000000007.jpg", "COCO_train2014_000000000009.jpg", "COCO_val2014_000000000042.jpg")
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> dict[str, Path]:
+    (tmp_path / "synonyms.txt").write_text("person, man, people\ndog\nbus\ncar, taxi\nhot dog\n", "utf-8")
+    return {"vocab": tmp_path / "synonyms.txt", "objects": write_json(tmp_path / "objects.json", OBJECTS)}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    (tmp_path / "val2014").mkdir()
+    for name in PICTURES:
+        (tmp_path / "val2014" / name).write_text("pixels")
+    return tmp_path / "val2014"
+
+
+def load(root: Path, coco: dict[str, Path], **given) -> list[Question]:
+    named = {name: str(path) for name, path in coco.items()}
+    return benchmark("object_hal").load(EvalRecipe(benchmark="chair", root=str(root), files=named, **given))
+
+
+def test_numbers_of_images():
+    names = (42, "42", "000000000042.jpg", "COCO_val2014_000000000042.jpg", "val/0042.png")
+    assert {image_number(name, "here") for name in names} == {42}
+    with pytest.raises(ValueError, match=r"here: 'cat\.jpg' has no number of a COCO image in it"):
+        image_number("cat.jpg", "here")
+
+
+def test_one_question_for_each_image_of_the_table(coco, pictures, capsys):
+    questions = load(pictures, coco)
+    assert [(one.id, one.cluster, one.fields["objects"]) for one in questions] == [
+        ("7", "7", ["bus"]),
+        ("9", "9", []),
+        ("42", "42", ["dog", "person"]),
+    ]
+    assert [one.images[0].name for one in questions] == list(PICTURES)
+    assert (questions[0].text, questions[0].gold, questions[0].choices) == (PROMPT, "", ())
+    # The table itself as root, and the pictures beside it or where the recipe says.
+    assert load(coco["objects"], {"vocab": coco["vocab"]}, images=str(pictures)) == questions
+    (pictures / PICTURES[0]).unlink()
+    assert load(pictures, coco) == questions[1:] and "2 of the 3 annotated images" in capsys.readouterr().err
+
+
+def test_questions_of_a_list(tmp_path, coco, pictures):
+    rows = [{"image_id": 42, "question": "What do you see?"}, {"image_id": "000000000007.jpg"}, {"image_id": 42}]
+    questions = load(write_lines(tmp_path / "list.jsonl", rows), coco, images=str(pictures))
+    assert [(one.id, one.cluster, one.text) for one in questions] == [
+        ("7", "7", PROMPT),
+        ("42", "42", "What do you see?"),
+        ("42/2", "42", PROMPT),
+    ]
+    travels = {"image_id": 42, "question": "?", "image": base64.b64encode(bytes(range(256))).decode()}
+    (question,) = load(write_lines(tmp_path / "list.jsonl", [travels]), coco)
+    assert question.images == (bytes(range(256)),)
+
+
+def test_what_is_missing_or_wrong_is_named(tmp_path, coco):
+    for row, message in (
+        ({"image_id": 42}, "no picture of image 42 in .*expected COCO_val2014_000000000042.jpg"),
+        ({"image_id": 43}, r"image 43 is not in the table of objects \(3 images\)"),
+        ({"image_id": "cat"}, "'cat' has no number"),
+        ({"image_id": 42, "image": "?" * 300}, "image 42: the image is not base64"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load(write_lines(tmp_path / "list.jsonl", [row]), coco, images=str(tmp_path))
+    with pytest.raises(ValueError, match="found split 'val', expected none"):
+        load(tmp_path, coco, split="val")
+    with pytest.raises(ValueError, match="give --objects a JSON table"):
+        objects_of({"vocab": coco["vocab"]})
+    with pytest.raises(ValueError, match=r"give --vocab synonyms\.txt"):
+        vocabulary_of({})
+    for table in ({"42": "dog"}, [], [["dog"]], {}):
+        with pytest.raises(ValueError, match="expected"):
+            objects_of({**coco, "objects": write_json(tmp_path / "wrong.json", table)})
+
+
+def test_objects_come_from_segments_and_captions(tmp_path, coco):
+    """COCO's own annotations, of three images: what is segmented, and what five people said (here one)."""
+    directory = tmp_path / "annotations"
+    instances = {
+        "images": [{"id": number} for number in (7, 9, 42)],
+        "categories": [{"id": 6, "name": "bus"}, {"id": 58, "name": "hot dog"}],
+        "annotations": [{"image_id": 7, "category_id": 6}] * 2 + [{"image_id": 42, "category_id": 58}],
+    }
+    said = [{"image_id": 42, "caption": "Two men eat."}, {"image_id": 7, "caption": "Taxis."}]
+    write_json(directory / "instances_val2014.json", instances)
+    captions = write_json(directory / "captions_val2014.json", {"annotations": said})
+    coco["objects"] = directory
+    assert objects_of(coco) == {7: ("bus", "car"), 9: (), 42: ("hot dog", "person")}
+    instances["categories"][1]["name"] = "unicorn"
+    write_json(directory / "instances_val2014.json", instances)
+    with pytest.raises(ValueError, match="the class 'unicorn' is not among the synonyms"):
+        objects_of(coco)
+    captions.unlink()
+    with pytest.raises(ValueError, match=r"found no captions_\*.json"):
+        objects_of(coco)
+
+
+ROWS = [{"image_id": 42, "caption": "A dog."}, {"image_id": 7, "caption": "A taxi."}]
+
+
+def test_every_published_form_is_read(tmp_path, coco):
+    lines = [{"question_id": 0, "image_id": row["image_id"], "prompt": "Say.", "text": row["caption"]} for row in ROWS]
+    names = [{"image": f"COCO_val2014_{row['image_id']:012d}.jpg", "answer": row["caption"]} for row in ROWS]
+    by_image = {str(row["image_id"]): row for row in ROWS}
+    for values in (lines, [ROWS], [{"overall": {}, "sentences": ROWS}], [{"imgToEval": by_image}], names):
+        answers = benchmark("chair").read([write_lines(tmp_path / "captions.json", values)], coco)
+        assert [(one.question.id, one.response, one.question.fields["objects"]) for one in answers] == [
+            ("42", "A dog.", ["dog", "person"]),
+            ("7", "A taxi.", ["bus"]),
+        ]
+
+
+def test_answers_that_name_no_image_follow_their_questions(tmp_path, coco):
+    path = write_lines(tmp_path / "c.jsonl", [{"prompt": "Say.", "text": text} for text in ("A bus.", None, "A man.")])
+    labels = write_lines(tmp_path / "list.jsonl", [{"image_id": name} for name in (7, 42, 42)])
+    with pytest.raises(ValueError, match="expected image_id"):
+        benchmark("object_hal").read([path], coco)
+    answers = benchmark("object_hal").read([path], {**coco, "labels": labels})
+    assert [(one.question.id, one.response) for one in answers] == [("7", "A bus."), ("42", ""), ("42/2", "A man.")]
+    with pytest.raises(ValueError, match="found 3 captions, expected 1 as in"):
+        short = write_lines(tmp_path / "list.jsonl", [{"image_id": 7}])
+        benchmark("object_hal").read([path], {**coco, "labels": short})
+
+
+def test_captions_that_do_not_fit_are_refused(tmp_path, coco):
+    for rows, message in (
+        ([ROWS[0]] * 2, "question 42 is answered twice"),
+        ([{"image_id": 43, "caption": ""}], "image 43 is not in the table"),
+        ([{"image_id": 42}], "none that is known to be the model's words"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            benchmark("chair").read([write_lines(tmp_path / "captions.json", rows)], coco)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"expected a file that ends with \.json or \.jsonl"):
+        benchmark("chair").read([tmp_path / "empty"], coco)

@@ -163,8 +163,3 @@ def test_our_own_grades(tmp_path):
     with pytest.raises(ValueError, match="LLaVA-Bench: answers are graded by a judge"):
         score(given, {})
     assert BENCHMARK.right(given[0]) is None and BENCHMARK.strict(given[0]) is None
-
-
-def test_a_reference_without_grades_divides_by_nothing(tmp_path):
-    path = write_lines(tmp_path / "r.jsonl", [review(1, [0, 0])])
-    assert score(read([path], {}), {})["score"] is None

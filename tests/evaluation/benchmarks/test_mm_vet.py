@@ -107,6 +107,9 @@ def test_official_grades_by_hand(tmp_path):
     }
     assert scores["integrations"] == {"math+ocr": {"score": 25.0, "total": 2}, "spat": {"score": 100.0, "total": 1}}
     assert scores["strict"]["unknown"] == 0 and json.loads(json.dumps(scores)) == scores
+    known = {**ENTRIES, "v1_2": {**ENTRIES["v1_2"], "capability": ["spat"]}}
+    other = {"labels": write_json(tmp_path / "other.json", known)}
+    assert list(score(read([path], other), {})["integrations"]) == ["spat", "math+ocr"]  # the largest first
     assert [one.question.cluster for one in read([path], labels)] == ["v1_0.png", "v1_1.png", "v1_0.png"]
 
 

@@ -223,11 +223,13 @@ def test_one_file_for_all_splits_goes_by_category(tmp_path):
     files = {"labels": tmp_path / "labels"}
     rows = [
         {"question_id": start + row["question_id"], "category": split, "text": said}
-        for split, start, said in (("popular", 10, "No"), ("random", 20, "Yes"))
+        for split, start, said in (("popular", 10, "No"), ("random", 20, "Yes"), ("adversarial", 30, "No"))
         for row in ROWS
     ]
     answers = pope.read([write_lines(tmp_path / "merged.jsonl", rows)], files)
     assert (answers[0].question.id, answers[0].response) == ("coco_pope_random/1", "Yes")
+    assert (answers.expected, answers.left_over) == (6, 3)  # no labels of the third part
+    rows = rows[:6]
     assert pope.BENCHMARK.score(answers, {})["splits"]["popular"]["yes_ratio"] == 0
     bare = [{name: value for name, value in row.items() if name != "category"} for row in rows]
     merged = write_lines(tmp_path / "merged.jsonl", bare)

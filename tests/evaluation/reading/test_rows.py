@@ -75,7 +75,7 @@ def kit(name: str, start: int = 1) -> list[dict]:
     rows = []
     for n, (row, said) in enumerate(zip(POPE, SAID)):
         question, image, gold = row["text"], row["image"].removesuffix(".jpg"), row["label"]
-        doc = {"id": str(n), "question_id": str(n + 1), "question": question, "answer": gold}
+        doc = {"id": str(n), "question_id": str(n + 1), "question": question, "answer": gold, "response": gold}
         rows.append(
             {
                 "VLMEvalKit": {

@@ -45,7 +45,7 @@ def sentences(answers, of=None, **options):
 def test_leaning_needs_more_than_chance_and_more_than_a_trifle():
     assert "it leans to yes" in sentences(says(100, 40))
     assert "It answers yes 30% of the time where 50% is right: it leans to no." in sentences(says(60, 0))
-    assert "leans" not in sentences(says(93, 11)), "52 of 100 is a trifle"
+    assert "leans" not in sentences(says(100, 4)), "52 of 100 is a trifle, however sure"
     assert "leans" not in sentences(pairs(4, lambda question: "Yes" if question.id[-3] != "0" else question.gold)[:4])
     mute = says(100, 40, unknown=40)
     assert "leans" not in sentences(mute), "few yes, but not many no either"
