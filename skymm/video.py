@@ -22,6 +22,7 @@ NUM_FRAMES = 8
 """Frames of a clip where nobody says how many."""
 _QUALITY = 90  # of the JPEG that a frame becomes
 _WHOLE = 0.95  # of the length that a file says it has: with less it was cut off
+_ANEW = "ffmpeg -i OLD NEW.mp4"
 _PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")  # brands of MP4's kin that hold no film
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _BEGINNINGS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\x01\xba", b"0&\xb2u")  # Matroska and WebM, FLV, MPEG-PS, WMV
@@ -58,9 +59,9 @@ def frames_of(
     """
     av = _av()
     try:
-        with av.open(_file(source)) as container:
+        with _opened(source) as container:
             shown, keys = _times(container, where)
-        with av.open(_file(source)) as container:
+        with _opened(source) as container:
             stream = container.streams.video[0]
             seconds = [float((pts - shown[0]) * stream.time_base) for pts in shown]
             wanted = [shown[index] for index in _spread(seconds, num_frames, fps)]
@@ -69,8 +70,6 @@ def frames_of(
                 for frame in _decoded(container, wanted, keys, where)
             ]
     except (av.error.FFmpegError, EOFError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
-            raise
         raise UnreadableImage(f"{where}: a clip that cannot be decoded ({error}); is it whole?") from error
 
 
@@ -82,8 +81,12 @@ def _av() -> ModuleType:
     return av
 
 
-def _file(source: bytes | str | Path) -> BytesIO | str:
-    return BytesIO(source) if isinstance(source, bytes) else str(source)
+def _opened(source: bytes | str | Path) -> Any:
+    """Raises OSError for a file that is not there or not to be read."""
+    if not isinstance(source, bytes):
+        Path(source).open("rb").close()
+    # Titles are in whatever encoding their author's machine had, and nobody here reads them.
+    return _av().open(BytesIO(source) if isinstance(source, bytes) else str(source), metadata_errors="ignore")
 
 
 def _times(container: Any, where: str) -> tuple[list[int], list[int]]:
@@ -95,10 +98,12 @@ def _times(container: Any, where: str) -> tuple[list[int], list[int]]:
         kinds = ", ".join(stream.type for stream in container.streams) or "nothing"
         raise UnreadableImage(f"{where}: found {kinds} and no pictures; expected a video")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise UnreadableImage(f"{where}: a clip in a codec that PyAV does not have; write it anew: {_ANEW}")
     if stream.width * stream.height > MAX_PIXELS:
         raise UnreadableImage(f"{where}: {stream.width} x {stream.height} pixels, the limit is {MAX_PIXELS} in all")
     shown, keys, end = set(), [], 0.0
-    for packet in container.demux():
+    for packet in _packets(container, where):
         if packet.pts is None:
             continue
         # Not from where it starts: Matroska counts the time before its first frame too.
@@ -108,14 +113,19 @@ def _times(container: Any, where: str) -> tuple[list[int], list[int]]:
             shown.add(packet.pts)
             keys += [packet.pts] * packet.is_keyframe
     if not keys:
-        raise UnreadableImage(
-            f"{where}: no frame that has a time; is it whole? If so, write it anew: ffmpeg -i OLD NEW.mp4"
-        )
+        raise UnreadableImage(f"{where}: no frame that has a time; is it whole? If so, write it anew: {_ANEW}")
     said = max(float((stream.duration or 0) * stream.time_base), (container.duration or 0) / 1_000_000)
     if end + 2 / (stream.average_rate or 1) < _WHOLE * said:
         raise UnreadableImage(f"{where}: {end:.1f} seconds of {said:.1f}, the rest was cut off; fetch it again")
     # Frames before the first that stands alone lack what they are made of.
     return sorted(pts for pts in shown if pts >= min(keys)), sorted(keys)
+
+
+def _packets(container: Any, where: str) -> Iterator[Any]:
+    try:
+        yield from container.demux()
+    except IndexError as error:  # PyAV's, which looks for streams at the beginning only
+        raise UnreadableImage(f"{where}: a stream begins amid the file; write it anew: {_ANEW}") from error
 
 
 def _spread(times: Sequence[float], num_frames: int, fps: float | None) -> list[int]:
@@ -135,7 +145,7 @@ def _decoded(container: Any, wanted: Sequence[int], keys: Sequence[int], where: 
             frames = _from(container, stream, pts, keys)
         frame = next((frame for frame in frames if frame.pts is not None and frame.pts >= pts), None)
         if frame is None or frame.is_corrupt:
-            seconds = float(pts * stream.time_base)
+            seconds = float((pts - keys[0]) * stream.time_base)
             raise UnreadableImage(f"{where}: the frame at {seconds:.1f} seconds is damaged, or not there")
         at = frame.pts
         yield frame

@@ -17,7 +17,7 @@ from PIL import Image
 
 from skymm.answering.protocol import Ask
 from skymm.answering.skymm_model import SkyMMAnswerer
-from skymm.conversation import Conversation
+from skymm.conversation import Conversation, is_frame
 from skymm.curation.building.build import build
 from skymm.data.batches import Prepare, collate
 from skymm.data.shards import conversation_of, expand, read_shard
@@ -107,6 +107,7 @@ def test_a_build_out_of_these_shards_says_nothing_twice(shards, tmp_path):
     source = {"format": "shards", "shards": str(shards), "tasks": ["turns"]}
     again = build(parse({"sources": {"again": source}}, DataRecipe), tmp_path / "out")
     assert sorted(told(*one) for one in samples(again).values()) == sorted(SAID.values())
+    assert sum(is_frame(name) for _, one in samples(again).values() for name in one.images) == 8
 
 
 def test_frames_that_move_to_another_question_keep_their_times(shards):

@@ -67,6 +67,8 @@ def test_what_is_no_whole_clip_is_said(tmp_path):
     ):
         with pytest.raises(UnreadableImage, match=f"^CLIP: .*({message})"):
             frames_of(data, "CLIP")
+    titled = write_clip(tmp_path / "t.mp4").read_bytes()
+    assert seen(titled.replace(b"VideoHandler", "电影".encode("gb18030").ljust(12)), num_frames=1) == [(2.0, 20)]
     with pytest.raises(OSError, match="nowhere"):
         frames_of(tmp_path / "nowhere.mp4")
 
