@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
@@ -49,7 +50,12 @@ def _lines(part: Sentences | Remarks) -> Grid:
 
 def _grid(table: Table, title: str) -> Grid:
     """The first rows; what stands below a cell's text comes after it."""
-    grid = Grid(title=title or None, caption="…" if len(table.rows) > MOST_ROWS or table.notes else None)
+    grid = Grid(
+        box=SIMPLE,
+        pad_edge=False,
+        title=title or None,
+        caption="…" if len(table.rows) > MOST_ROWS or table.notes else None,
+    )
     for place, name in enumerate(table.header):
         justify = "left" if place == 0 or place in table.wordy else "right"
         grid.add_column(_text(name), justify=justify, overflow="fold")
