@@ -194,6 +194,18 @@ def test_it_is_asked_as_it_was_taught(shards, folder, parts):
     assert prompt == processor.chat.encode(conversation).ids[: len(prompt)]
 
 
+def test_transformers_messages_show_a_clip_as_it_was_taught(folder, parts):
+    _, processor = parts
+    content = [{"type": "video", "path": str(folder / "v.mp4")}, {"type": "text", "text": "What happens?"}]
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, num_frames=2
+    )
+    ask = Ask.about("What happens?", [folder / "v.mp4"], num_frames=2)
+    expected = processor.chat.encode_prompt(Conversation("", ask.turns))
+    assert inputs["input_ids"][0].tolist() == expected.ids and inputs["image_latents"] == [2, 2]
+    assert parts[0].generate(**inputs.to("cpu"), max_new_tokens=2).shape[0] == 1
+
+
 def test_questions_about_one_clip_share_what_is_read(folder, parts):
     answerer = SkyMMAnswerer(*parts)
     asks = [Ask.about(text, [folder / "v.mp4"], num_frames=2) for text in ("Is it a dog?", "是猫吗？", "Is it bright?")]

@@ -21,6 +21,7 @@ from skymm.encoded import IGNORE, Encoded, pad
 from skymm.images import open_image
 from skymm.model.chat import ChatEncoder
 from skymm.model.vision import preprocess
+from skymm.video import NUM_FRAMES, frames_of
 
 
 class SkyMMProcessor(ProcessorMixin):
@@ -147,10 +148,11 @@ class SkyMMProcessor(ProcessorMixin):
         processor_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Chat messages (or a list of chats) -> model inputs. Content parts: {"type": "text"} and {"type": "image"}.
+        """Chat messages (or a list of chats) -> model inputs. Content parts: {"type": "text"}, "image" and "video".
 
-        Where an image stands between two texts, all stand where they are, else all before the text. With `tokenize=False`:
-        the text that the model will read, `image_token` where an image stands; its images need not be given.
+        Where an image stands between two texts, all stand where they are, else all before the text. A video is its frames,
+        each behind its time (`num_frames`, `fps`: see `frames_of`). With `tokenize=False`: the text that the model will read,
+        `image_token` where an image stands; its images need not be given, and there are no videos.
         kwargs and processor_kwargs: as of `__call__`, and return_assistant_tokens_mask: the answers, with the marks that
         end them.
         """
@@ -162,14 +164,14 @@ class SkyMMProcessor(ProcessorMixin):
         batched = bool(conversation) and not isinstance(conversation[0], Mapping)
         encoded, shown = [], []
         for index, messages in enumerate(conversation if batched else [conversation]):
-            turns, images = _read_messages(messages, f"chat {index}", needs_images=tokenize)
+            turns, images = _read_messages(messages, f"chat {index}", wanted, needs_images=tokenize)
             chat = Conversation(f"chat {index}", turns)
             if add_generation_prompt or continue_final_message or turns[-1].role == "user":
                 one = self.chat.encode_prompt(chat, max_length=wanted.limit, continue_final=continue_final_message)
             else:
                 one = self.chat.encode(chat, max_length=wanted.limit)
             encoded.append(one)
-            shown += [images[int(name)] for name in one.images]
+            shown += [images[int(name.partition(".")[0])] for name in one.images]
         if not tokenize:
             texts = [self._render(one) for one in encoded]
             return texts if batched else texts[0]
@@ -259,6 +261,8 @@ class _Wanted:
     max_length: int | None = None
     rendered: bool = False
     assistant_mask: bool = False
+    num_frames: int = NUM_FRAMES
+    fps: float | None = None
 
     @property
     def limit(self) -> int | None:
@@ -286,6 +290,8 @@ class _Wanted:
             asked.pop("max_length", None),
             rendered,
             bool(asked.pop("return_assistant_tokens_mask", False)),
+            asked.pop("num_frames", NUM_FRAMES),
+            asked.pop("fps", None),
         )
         for name, value, expected in (
             ("return_tensors", wanted.tensors, ("pt", "np")),
@@ -310,8 +316,8 @@ class _Wanted:
         for name in sorted(asked):
             raise ValueError(
                 f"SkyMMProcessor does nothing with {name}={asked[name]!r}; leave it out. It knows return_tensors, "
-                "padding, padding_side, pad_to_multiple_of, truncation, max_length, add_special_tokens=False and "
-                "return_assistant_tokens_mask"
+                "padding, padding_side, pad_to_multiple_of, truncation, max_length, add_special_tokens=False, num_frames, fps "
+                "and return_assistant_tokens_mask"
             )
         return wanted
 
@@ -358,32 +364,41 @@ def _located(source: Any) -> bytes | Path | Image.Image:
 
 
 def _read_messages(
-    messages: Sequence[Mapping[str, Any]], where: str, *, needs_images: bool = True
+    messages: Sequence[Mapping[str, Any]], where: str, wanted: _Wanted, *, needs_images: bool = True
 ) -> tuple[tuple[Turn, ...], list[Any]]:
-    turns, images = [], []
+    turns: list[Turn] = []
+    images: list[Any] = []
     for index, message in enumerate(messages):
         content = message["content"]
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        said, places, shown = "", [], []
+        said, places, names, seconds = "", [], [], {}
         for part in parts:
-            if part.get("type") == "text":
+            kind = part.get("type")
+            if kind == "text":
                 said += part["text"] if not said or len(said) in places else "\n" + part["text"]
-            elif part.get("type") == "image":
-                source = next(
-                    (part[name] for name in ("image", "url", "path", "base64") if part.get(name) is not None), None
-                )
-                if source is None and needs_images:
-                    raise ValueError(
-                        f'{where}, message {index}: an image part needs "image", "url", "path" or "base64"'
-                    )
-                shown.append(source)
-                places.append(len(said))
-            else:
+                continue
+            if kind not in ("image", "video"):
                 raise ValueError(
-                    f'{where}, message {index}: part of type {part.get("type")!r}, expected "text" or "image"'
+                    f'{where}, message {index}: part of type {kind!r}, expected "text", "image" or "video"'
                 )
-        names = tuple(str(len(images) + position) for position in range(len(shown)))
-        images += shown
+            if kind == "video" and not needs_images:
+                raise ValueError(f"{where}: the times of a video's frames are in the text; leave tokenize=False out")
+            source = next((part[name] for name in (kind, "url", "path", "base64") if part.get(name) is not None), None)
+            if source is None and needs_images:
+                raise ValueError(
+                    f'{where}, message {index}: part of type {kind!r} needs "{kind}", "url", "path" or "base64"'
+                )
+            if kind == "image":
+                names.append(str(len(images)))
+                images.append(source)
+            else:
+                clip = {"num_frames": wanted.num_frames, "fps": wanted.fps}
+                for frame in frames_of(_located(source), f"{where}, message {index}", **clip):
+                    names.append(f"{len(images)}.frame")
+                    seconds[names[-1]] = frame.seconds
+                    images.append(frame.data)
+            places += [len(said)] * (len(names) - len(places))
         amid = any(0 < place < len(said) for place in places)
-        turns.append(Turn(message["role"], said, names, places=tuple(places) if amid else ()))
+        turn = Turn(message["role"], said, tuple(names), places=tuple(places) if amid else ())
+        turns.append(turn.timed(seconds))
     return tuple(turns), images

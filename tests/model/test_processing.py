@@ -65,8 +65,10 @@ def test_mistakes_are_explained(processor):
     for call, message in (
         (lambda: processor(text=None), "needs text"),
         (lambda: processor(images=[RED], text=["a", "b"]), "1 images for 2 questions"),
-        (lambda: chats([user({"type": "video"})]), "part of type 'video'"),
-        (lambda: chats([user({"type": "image"})]), 'an image part needs "image"'),
+        (lambda: chats([user({"type": "audio"})]), "part of type 'audio'"),
+        (lambda: chats([user({"type": "video"})]), "part of type 'video' needs"),
+        (lambda: chats([user({"type": "video"})], tokenize=False), "leave tokenize=False out"),
+        (lambda: chats([user({"type": "image"})]), "part of type 'image' needs \"image\""),
         (lambda: chats([user(TEXT)], chat_template="x"), "LLM's own chat template"),
     ):
         with pytest.raises(ValueError, match=message):
