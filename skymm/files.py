@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,22 @@ def whole_file(path: Path, mode: str = "wb", **options: Any) -> Iterator[IO[Any]
             yield file
     except BaseException:
         partial.unlink(missing_ok=True)
+        raise
+    partial.replace(path)
+
+
+@contextmanager
+def whole_directory(path: Path) -> Iterator[Path]:
+    """A directory that appears under its name when it is whole. Raises ValueError where it is there already."""
+    if path.exists():
+        raise ValueError(f"{path} is there already; choose another directory or remove it")
+    partial = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
         raise
     partial.replace(path)
 

@@ -36,6 +36,7 @@ def test_there_are_recipes_in_every_folder():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"epochs": 2}, r"expected one of them, found steps = 5 and epochs = 2"),
         ({"zzz": 1}, r"unknown key 'zzz'\. Allowed here: "),
         ({"learning_rat": 1}, r"unknown key 'learning_rat'; did you mean 'learning_rate'\? Allowed here: .*batch_size"),
         (

@@ -1,4 +1,4 @@
-"""The one door: `skymm quickstart | data | look | train | study | doctor | eval | ask`.
+"""The one door: `skymm quickstart | data | look | train | study | doctor | eval | ask | export`.
 
 Everything heavy is imported inside the command that needs it, so help and mistakes are instant.
 """
@@ -149,6 +149,20 @@ def relocate(
 
     for directory in run(model, llm=llm, towers=tower or None):
         print(directory)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A model directory, such as runs/stage2.")],
+    out: Annotated[Path, typer.Option(help="A new directory.")],
+    adapter: Annotated[
+        bool, typer.Option("--adapter/--merge", help="The adapter alone, as peft has it; or all, the adapter merged.")
+    ] = False,
+) -> None:
+    """Write a model for others: without an adapter and with its own LLM, or the adapter alone."""
+    from skymm.model.export import export_adapter, export_merged
+
+    print((export_adapter if adapter else export_merged)(model, out))
 
 
 @app.command()

@@ -12,6 +12,7 @@ of the shell prints. A shard from elsewhere is fetched whole into memory before 
 from __future__ import annotations
 
 import io
+import json
 import re
 import stat
 import subprocess
@@ -284,6 +285,26 @@ def read_shard(shard: str | Path | RemoteShard, start: int = 0) -> Iterator[Samp
         ) from error
     if count == 0:
         raise ShardError(f"{path}: an empty tar; expected members {EXPECTED}")
+
+
+def num_samples(shards: Sequence[Path | RemoteShard]) -> int:
+    """How many samples shards hold: by the cards beside them, and of those without one by the members of the tar, whose
+    contents are not read. Raises ShardError as `read_shard` does.
+    """
+    known: dict[Path, int] = {}
+    for directory in {shard.parent for shard in shards if isinstance(shard, Path)}:
+        card = directory / CARD
+        entries = json.loads(card.read_text("utf-8")).get("shards", []) if card.exists() else []
+        known |= {directory / one["name"]: one["num_samples"] for one in entries}
+    return sum(known[shard] if shard in known else _counted(shard) for shard in shards)
+
+
+def _counted(shard: Path | RemoteShard) -> int:
+    try:
+        with io.BytesIO(shard.read()) if isinstance(shard, RemoteShard) else shard.open("rb") as file:
+            return sum(member.suffix == "json" for member in members(file, shard, EXPECTED))
+    except (tarfile.TarError, EOFError) as error:
+        raise ShardError(f"{shard}: damaged or cut short ({error}); fetch or write this shard again") from error
 
 
 def _samples(file: BinaryIO, path: Path | RemoteShard, start: int) -> Iterator[tuple[str, dict[str, bytes]]]:

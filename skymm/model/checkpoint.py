@@ -28,6 +28,8 @@ from skymm.model.vision import Tower
 
 RESAMPLER, ADAPTER, INDEX = "resampler.safetensors", "lora/adapter_model.safetensors", "model.safetensors.index.json"
 GENERATION = "generation_config.json"
+INSIDE = "./llm"
+"""The LLM's place in a model that was exported with its adapter merged: inside its directory."""
 _PEFT, _PLACE = "base_model.model.", "language_model."
 
 
@@ -36,6 +38,8 @@ def name_in_model(name: str) -> str:
     if name.startswith(_PEFT):
         for part in ("lora_A", "lora_B"):
             name = name.replace(f".{part}.weight", f".{part}.default.weight")
+        if name.endswith(".lora_magnitude_vector"):  # DoRA's lengths
+            name += ".default.weight"
         return _PLACE + name.removeprefix(_PEFT)
     return name if name.startswith(("towers.", "resampler.", _PLACE)) else f"resampler.{name}"
 
@@ -126,6 +130,8 @@ def load_model(
     if not isinstance(config, SkyMMConfig):
         config = SkyMMConfig.from_pretrained(directory)
     config.name_or_path = name  # trainers open a reference model by it
+    if config.llm == INSIDE:
+        config.llm = str(directory / INSIDE)
     if dtype == "auto":
         dtype = config.dtype or torch.float32
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype

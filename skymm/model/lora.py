@@ -22,18 +22,28 @@ from torch import Tensor, nn
 from skymm.model.language import decoder_of
 
 
-def add(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: Sequence[str] | None = None) -> list[str]:
+def add(
+    llm: nn.Module,
+    *,
+    rank: int,
+    alpha: float,
+    dropout: float,
+    targets: Sequence[str] | None = None,
+    rslora: bool = False,
+    dora: bool = False,
+) -> list[str]:
     """Put a LoRA adapter into the LLM, in the LLM's dtype, and return the names of the layers that have one.
 
     `targets` None: every linear layer of the decoder. The head is none of them, nor is anything of a vision tower that the
-    LLM brings along. Raises ValueError when the decoder has no linear layer of one of the names.
+    LLM brings along. `rslora`, `dora`: as in the recipe. Raises ValueError when the decoder has no linear layer of one of
+    the names.
     """
     found = sorted({name.rsplit(".", 1)[-1] for name in _linear_layers(llm)})
     targets = found if targets is None else sorted(set(targets))
     missing = sorted(set(targets) - set(found))
     if missing or not targets:
         raise ValueError(f"lora targets {missing} are not in this LLM; its linear layers are {found}")
-    config = _peft_config(llm, rank=rank, alpha=alpha, dropout=dropout, targets=targets)
+    config = _peft_config(llm, rank=rank, alpha=alpha, dropout=dropout, targets=targets, rslora=rslora, dora=dora)
     _put_in(llm, config, [name for name in _linear_layers(llm) if name.rsplit(".", 1)[-1] in targets])
     for _, parameter in parameters(llm):
         # peft would keep them in fp32; mixing widths in every layer costs a tenth of a step. The optimizer has fp32 masters.
@@ -81,7 +91,17 @@ def _is_only_a_matrix(module: nn.Module) -> bool:
     return isinstance(module(torch.zeros(1, width, dtype=weight.dtype, device=weight.device)), Tensor)
 
 
-def _peft_config(llm: nn.Module, *, rank: int, alpha: float, dropout: float, targets: list[str], **fields: Any) -> Any:
+def _peft_config(
+    llm: nn.Module,
+    *,
+    rank: int,
+    alpha: float,
+    dropout: float,
+    targets: list[str],
+    rslora: bool = False,
+    dora: bool = False,
+    **fields: Any,
+) -> Any:
     """peft's own description. Its pattern begins with the decoder's place, so a tower with the same names stays untouched."""
     from peft import LoraConfig
 
@@ -91,6 +111,8 @@ def _peft_config(llm: nn.Module, *, rank: int, alpha: float, dropout: float, tar
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
+        use_rslora=rslora,
+        use_dora=dora,
         target_modules=rf"{re.escape(place)}\.(.*\.)?({'|'.join(map(re.escape, targets))})",
         **fields,
     )
@@ -148,6 +170,24 @@ def peft_config(llm: nn.Module, lora: Mapping[str, Any], *, name: str) -> Any:
 
 def parameters(llm: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return [(name, parameter) for name, parameter in llm.named_parameters() if "lora_" in name]
+
+
+@torch.no_grad()
+def merge(llm: nn.Module) -> None:
+    """Add the adapter to the LLM's own matrices and take it out: the LLM then needs no peft, and answers the same up to the
+    rounding of its dtype. Raises ValueError for an LLM in 4 bits, whose matrices cannot take it.
+    """
+    for name, module in list(llm.named_modules()):
+        if not isinstance(module, tuple(_lora_layers())) and not hasattr(module, "get_base_layer"):
+            continue
+        base = module.get_base_layer()
+        if hasattr(base.weight, "quant_state"):
+            raise ValueError("the LLM is held in 4 bits, and an adapter cannot be merged into it; export the adapter")
+        module.merge(safe_merge=True)
+        parent, _, child = name.rpartition(".")
+        setattr(llm.get_submodule(parent), child, base)
+    llm._hf_peft_config_loaded = False
+    llm.__dict__.pop("peft_config", None)
 
 
 def present(llm: nn.Module) -> bool:

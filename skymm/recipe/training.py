@@ -38,6 +38,8 @@ class LoraRecipe(Strict):
     rank: int = Field(16, ge=1)
     alpha: float = Field(32.0, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
+    rslora: bool = Field(False, description="scale by alpha / sqrt(rank), for large ranks (arXiv 2312.03732)")
+    dora: bool = Field(False, description="learn lengths and directions apart (arXiv 2402.09353); slower")
     targets: list[str] | None = Field(
         None, min_length=1, description="names of layers; None: all linear layers of the decoder, never the head"
     )
@@ -115,9 +117,7 @@ class SourceRecipe(Strict):
 
 
 class StageRecipe(Strict):
-    """One stage of training. Learning rates are peaks: linear warm-up over `warmup_steps`, level, then over the last two
-    fifths of the steps linear down to a fiftieth.
-    """
+    """One stage of training, as long as `steps` or `epochs` say. Learning rates are peaks, see `schedule`."""
 
     out: str
     init: str | None = Field(None, description="run or model directory to start from; None: new resampler and LoRA")
@@ -135,7 +135,10 @@ class StageRecipe(Strict):
     data: dict[str, SourceRecipe]
     negative_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as the shards have it")
     languages: list[Literal["en", "zh"]] = Field(["en", "zh"])
-    steps: int = Field(ge=1)
+    steps: int | None = Field(None, ge=1, description="this or `epochs`")
+    epochs: float | None = Field(
+        None, gt=0, description="as many steps as show so many times the conversations that all shards hold"
+    )
     batch_size: int = Field(32, ge=1, description="conversations per step, over all processes")
     micro_batch_size: int | None = Field(None, ge=1, description="conversations per forward pass at most")
     micro_batch_tokens: int | None = Field(None, ge=8, description="positions per forward pass at most")
@@ -150,6 +153,11 @@ class StageRecipe(Strict):
     learning_rate: float = Field(1e-3, gt=0)
     lora_learning_rate: float | None = Field(None, gt=0, description="None: learning_rate")
     warmup_steps: int = Field(10, ge=0)
+    schedule: Literal["wsd", "cosine", "constant"] = Field(
+        "wsd",
+        description="after the linear warm-up: wsd: level, then over the last two fifths linear down to a fiftieth; "
+        "cosine: down to a fiftieth all the way; constant: level to the end",
+    )
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
     gradient_checkpointing: bool = Field(False, description="compute activations twice instead of keeping them")
@@ -176,6 +184,13 @@ class StageRecipe(Strict):
     trackers: list[Literal["tensorboard", "trackio", "swanlab", "wandb"]] = Field(
         [], description="where the numbers of every step are shown as well, besides log.jsonl"
     )
+
+    @model_validator(mode="after")
+    def _one_length(self) -> StageRecipe:
+        if (self.steps is None) == (self.epochs is None):
+            found = "neither" if self.steps is None else f"steps = {self.steps} and epochs = {self.epochs:g}"
+            raise ValueError(f"a stage is as long as `steps` or `epochs` say: expected one of them, found {found}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -27,7 +27,16 @@ from skymm.recipe import StageRecipe
 from skymm.train import reference, runlog, state, trackers
 from skymm.train.objectives import objective_of
 from skymm.train.parallel import deal_out, gathered, open_accelerator
-from skymm.train.parts import cutter, mixture_of, model_for, optimizer_for, preparation, share_of, why_padded
+from skymm.train.parts import (
+    cutter,
+    mixture_of,
+    model_for,
+    optimizer_for,
+    preparation,
+    share_of,
+    why_padded,
+    with_steps,
+)
 from skymm.train.run_page import write_page
 from skymm.train.step import HeldOut, losses_of, take_step, with_rates
 from skymm.train.throughput import Flops, matrix_ceiling, throughput
@@ -39,6 +48,7 @@ def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     Raises ValueError when the directory holds a run of another recipe or another process trains in it, and before the first
     step for whatever cannot work; then the directory stays as it was.
     """
+    recipe = with_steps(recipe)
     with _alone(recipe) as accelerator:
         if not state.is_finished(Path(recipe.out), recipe):
             _Run(recipe, accelerator).to_the_end(quiet=quiet)
@@ -50,6 +60,7 @@ def check(recipe: StageRecipe) -> str:
 
     Raises what `train` would raise.
     """
+    recipe = with_steps(recipe)
     with _alone(recipe) as accelerator:
         if state.is_finished(Path(recipe.out), recipe):
             return f"{recipe.out}: this recipe has run to its end"

@@ -6,10 +6,13 @@ parameters instead, and cast them in every layer of every step (a sixth of a CPU
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+
+FLOOR = 0.02  # of the peak, at the end
 
 
 class MasterAdamW:
@@ -98,12 +101,18 @@ class MasterAdamW:
                     }
 
 
-def share_of_peak(step: int, steps: int, warmup_steps: int) -> float:
-    """Learning rate of step 1..steps as a share of its peak: linear up, level, linear down over the last two fifths,
-    to a fiftieth.
+def share_of_peak(step: int, steps: int, warmup_steps: int, schedule: str = "wsd") -> float:
+    """Learning rate of step 1..steps as a share of its peak: linear up, then as the schedule says.
 
-    Level for longer than a straight line down, since short stages learn most of what they learn at the peak.
+    "wsd" (warm-up, stable, decay; Hu et al., arXiv 2404.06395): level, and over the last two fifths linear down to a
+    fiftieth. It is level for longer than a straight line down, since short stages learn most of what they learn at the
+    peak. "cosine": half a cosine down to a fiftieth. "constant": level to the end.
     """
     if step <= warmup_steps:
         return step / (warmup_steps + 1)
-    return min(1.0, max(0.02, (steps - step + 1) / (0.4 * steps)))
+    if schedule == "constant":
+        return 1.0
+    if schedule == "cosine":
+        done = (step - warmup_steps - 1) / max(1, steps - warmup_steps)
+        return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done))
+    return min(1.0, max(FLOOR, (steps - step + 1) / (0.4 * steps)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from accelerate import Accelerator
 
 from skymm.conversation import LANGUAGES
 from skymm.data.batches import Batch, Prepare, micro_batches
+from skymm.data.shards import expand, num_samples
 from skymm.data.stream import Cursor, Mixture, Stream
 from skymm.model.attention import NAME as VARLEN
 from skymm.model.attention import packs
@@ -21,6 +23,19 @@ from skymm.recipe import ModelRecipe, StageRecipe
 from skymm.train import features
 from skymm.train.objectives import objective_of
 from skymm.train.optim import MasterAdamW
+
+
+def with_steps(recipe: StageRecipe) -> StageRecipe:
+    """The recipe with `steps` in the place of `epochs`. Raises ValueError where there are no shards."""
+    if recipe.epochs is None:
+        return recipe
+    samples = sum(num_samples(expand(source.shards, remote=True)) for source in recipe.data.values())
+    if not samples:
+        raise ValueError(
+            f"epochs = {recipe.epochs:g}, but there are no samples to count; look at the shards, or give `steps`"
+        )
+    steps = max(1, math.ceil(recipe.epochs * samples / recipe.batch_size))
+    return recipe.model_copy(update={"steps": steps, "epochs": None})
 
 
 def model_for(recipe: StageRecipe, checkpoint: Path | None, device: str | torch.device = "cpu") -> tuple[Any, Any]:

@@ -42,7 +42,8 @@ def take_step(
         found.append((total if losses is None else losses).detach())
         _count(totals.counts, batch)
     norm = optimizer.step(
-        share_of_peak(step, recipe.steps, recipe.warmup_steps), partial(sum_gradients, accelerator=accelerator)
+        share_of_peak(step, recipe.steps, recipe.warmup_steps, recipe.schedule),
+        partial(sum_gradients, accelerator=accelerator),
     )
     # Read only now: every number that is read on the way makes Python wait for the GPU.
     for batch, losses in zip(batches, found):

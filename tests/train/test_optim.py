@@ -83,3 +83,8 @@ def test_schedule_rises_stays_and_falls():
     shares = [share_of_peak(step, 20, 3) for step in range(1, 21)]
     assert shares[:3] == [0.25, 0.5, 0.75] and set(shares[3:12]) == {1.0}
     assert shares[12:] == sorted(shares[12:], reverse=True) and 0 < shares[-1] < 0.2
+
+    cosine = [share_of_peak(step, 20, 3, "cosine") for step in range(1, 21)]
+    assert cosine[:3] == shares[:3] and cosine[3] == 1.0 and cosine[3:] == sorted(cosine[3:], reverse=True)
+    assert cosine[3 + 17 // 2] == pytest.approx(0.02 + 0.98 * 0.5, abs=0.1) and 0.02 < cosine[-1] < 0.04
+    assert {share_of_peak(step, 20, 3, "constant") for step in range(4, 21)} == {1.0}

@@ -2,6 +2,8 @@
 
 import io
 import json
+import math
+import shutil
 from itertools import islice
 from types import SimpleNamespace
 
@@ -17,7 +19,7 @@ from skymm.data.workers import Loader
 from skymm.model.build import build_model, open_model
 from skymm.recipe import SourceRecipe, StageRecipe, parse
 from skymm.train.features import build_features, cache_of, verify
-from skymm.train.parts import mixture_of, model_for, preparation, why_padded
+from skymm.train.parts import mixture_of, model_for, preparation, why_padded, with_steps
 
 
 def big_jpeg() -> bytes:
@@ -175,3 +177,15 @@ def test_what_cannot_be_packed_is_not(tiny_model):
     assert why_padded(stage, model) is None
     model.language_model.config.layer_types = ["conv", "full_attention"]
     assert "layers (conv)" in why_padded(stage, model)
+
+
+def test_epochs_are_counted_over_all_sources(tiny_stage, tiny_data, tmp_path):
+    """24 conversations by their card, and five in a shard without one."""
+    shard = tmp_path / "alone" / "a.tar"
+    shard.parent.mkdir()
+    shutil.copy(sorted((tiny_data / "stage2").glob("*.tar"))[0], shard)
+    data = {"all": {"shards": str(tiny_data / "stage2")}, "more": {"shards": str(shard)}}
+    fields = {**tiny_stage.model_dump(exclude={"steps"}), "data": data, "epochs": 1.5, "batch_size": 4}
+    counted = with_steps(parse(fields, StageRecipe))
+    assert (counted.steps, counted.epochs) == (math.ceil(1.5 * 29 / 4), None)
+    assert with_steps(counted) is counted

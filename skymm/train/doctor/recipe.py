@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skymm.data.shards import CARD, ShardError, expand
+from skymm.data.shards import expand, num_samples
 from skymm.recipe import StageRecipe
 from skymm.train.doctor.finding import Finding, finding, percent
 from skymm.train.doctor.machine import Machine
+from skymm.train.parts import with_steps
 
 MANY_EPOCHS, FEW_EPOCHS = 10.0, 0.05
 HIGH_RATE, HIGH_LORA_RATE, LOW_RATE = 1e-2, 5e-3, 1e-6
@@ -24,8 +23,8 @@ class Plan:
     """What the findings about a recipe need to know.
 
     Args:
-        refusal: what the start says instead of starting. samples: in all sources together, by their cards or estimated from
-            the first shard of each; None where nothing is there to count.
+        refusal: what the start says instead of starting. samples: in all sources together; None where nothing
+            can be counted.
         free_gib: where `out` will lie. checkpoint_gib: of one checkpoint, estimated; None where nothing tells.
     """
 
@@ -41,7 +40,8 @@ def plan_of(recipe: StageRecipe, machine: Machine) -> Plan:
     """Look up what a recipe refers to, and try to start it: the model is loaded and one batch read, nothing is written."""
     refusal, samples = _refusal(recipe), None
     with suppress(ValueError, OSError):  # told by the start, where it matters
-        samples = sum(_num_samples(expand(source.shards)) for source in recipe.data.values())
+        samples = sum(num_samples(expand(source.shards, remote=True)) for source in recipe.data.values())
+        recipe = with_steps(recipe)
     out = Path(recipe.out)
     free = shutil.disk_usage(_existing(out)).free / 2**30
     return Plan(recipe, machine, refusal, samples or None, free, _checkpoint_gib(recipe, out))
@@ -55,26 +55,6 @@ def _refusal(recipe: StageRecipe) -> str | None:
     except Exception as error:  # a broken environment or a mistake of ours: told as it is, and the other findings stay
         return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
     return None
-
-
-def _num_samples(paths: Sequence[Path]) -> int:
-    """By the cards beside the shards; shards without one are taken to be as dense as the first of them."""
-    known: dict[Path, int] = {}
-    for directory in {path.parent for path in paths}:
-        card = directory / CARD
-        entries = json.loads(card.read_text("utf-8")).get("shards", []) if card.exists() else []
-        known |= {directory / one["name"]: one["num_samples"] for one in entries}
-    uncounted = [path for path in paths if path not in known]
-    total = sum(known.get(path, 0) for path in paths)
-    if uncounted:
-        first = uncounted[0]
-        try:
-            with tarfile.open(first) as tar:
-                count = sum(name.endswith(".json") for name in tar.getnames())
-        except (tarfile.TarError, OSError) as error:
-            raise ShardError(f"{first} cannot be read: {error}; it is no tar, or damaged") from error
-        total += round(count * sum(path.stat().st_size for path in uncounted) / max(1, first.stat().st_size))
-    return total
 
 
 def _checkpoint_gib(recipe: StageRecipe, out: Path) -> float | None:
@@ -138,7 +118,11 @@ def learning_rate(plan: Plan) -> Finding | None:
 def warmup(plan: Plan) -> Finding | None:
     """A warm-up as long as the run."""
     steps, found = plan.recipe.steps, plan.recipe.warmup_steps
-    return None if found < steps / 2 else finding("warm-up", 0.3, warmup=found, steps=steps, better=max(1, steps // 20))
+    return (
+        None
+        if steps is None or found < steps / 2
+        else finding("warm-up", 0.3, warmup=found, steps=steps, better=max(1, steps // 20))
+    )
 
 
 def epochs(plan: Plan) -> Finding | None:
