@@ -12,7 +12,6 @@ from skymm.data.shards import expand, num_samples
 from skymm.recipe import StageRecipe
 from skymm.train.doctor.finding import Finding, finding, percent
 from skymm.train.doctor.machine import Machine
-from skymm.train.parts import with_steps
 
 MANY_EPOCHS, FEW_EPOCHS = 10.0, 0.05
 HIGH_RATE, HIGH_LORA_RATE, LOW_RATE = 1e-2, 5e-3, 1e-6
@@ -38,6 +37,8 @@ class Plan:
 
 def plan_of(recipe: StageRecipe, machine: Machine) -> Plan:
     """Look up what a recipe refers to, and try to start it: the model is loaded and one batch read, nothing is written."""
+    from skymm.train.parts import with_steps  # loads torch
+
     refusal, samples = _refusal(recipe), None
     with suppress(ValueError, OSError):  # told by the start, where it matters
         samples = sum(num_samples(expand(source.shards, remote=True)) for source in recipe.data.values())
