@@ -68,10 +68,11 @@ def tables_below(root: str | Path, *endings: str) -> list[Path]:
 
 def rows_of(path: Path) -> list[Row]:
     """Rows with the names of their fields in lower case, letters of options excepted, in the style of the field's tools."""
-    return [
-        {name if len(name) == 1 else name.lower().replace("-", "_"): cell for name, cell in row.items()}
-        for row in read_rows(path)
-    ]
+    return list(map(_lower, read_rows(path)))
+
+
+def _lower(row: Row) -> Row:
+    return {name if len(name) == 1 else name.lower().replace("-", "_"): cell for name, cell in row.items()}
 
 
 def number_of(row: Row, where: str) -> int:
@@ -239,17 +240,13 @@ def _plain(text: str) -> str:
     return normalise(text).lower().replace("imange", "image")
 
 
-def read_answers(paths: Sequence[Path], files: Files, *endings: str) -> list[Given]:
+def read_answers(paths: Sequence[Path], files: Files) -> list[Given]:
     """The rows of answer files, or of all in a directory. `files["response"]` names the model's column where it is open.
 
     Raises ValueError for a file without such a column, and for one in which several may be it.
     """
-    return [
-        one
-        for path in paths
-        for file in tables_below(path, *(endings or ENDINGS))
-        for one in given_of(file, rows_of(file), files)
-    ]
+    tables = (file for path in paths for file in tables_below(path, *ENDINGS))
+    return [one for file in tables for one in given_of(file, rows_of(file), files)]
 
 
 def given_of(file: Path, rows: Sequence[Row], files: Files, needed: bool = True) -> list[Given]:
@@ -270,8 +267,7 @@ def _flat(row: Row) -> Row:
         return row
     while isinstance(said, Sequence) and not isinstance(said, str) and said:
         said = said[0]
-    document = row.get("doc") if isinstance(row.get("doc"), Mapping) else {}
-    own = {name if len(name) == 1 else name.lower().replace("-", "_"): cell for name, cell in document.items()}
+    own = _lower(row["doc"]) if isinstance(row.get("doc"), Mapping) else {}
     asked = {"question": row["input"]} if isinstance(row.get("input"), str) else {}
     kept = {name: cell for name, cell in own.items() if name not in SAID}
     return {**asked, "target": row.get("target"), **kept, "prediction": said}
@@ -348,10 +344,8 @@ def join(
     labels: Path | str,
     files: Files,
     answer: Callable[[Given, Question], Answer] = lambda one, question: Answer(question, one.said),
-    part: Callable[[Question], str] = lambda question: "",
 ) -> Answers:
-    """Answers to the questions of labels, in their order; `expected` are the questions of all parts that are answered at
-    all, `left_over` answers to none.
+    """Answers to the questions of labels, in their order; `expected` are all questions, `left_over` answers to none.
 
     Each way is a list of keys; the first that fits is taken: every answer has the keys, no two have the same, some
     question has them, and the words of the question are nearly always the same on both sides; where they are not, the
@@ -360,19 +354,14 @@ def join(
     """
     if not given:
         raise ValueError(f"found no answer to any of the {len(asked)} questions of {labels}")
-    pairs: Pairs | None = None
-    for way in ways:
-        pairs = _by_keys(given, asked, way)
-        if pairs:
-            break
+    pairs = next(filter(None, (_by_keys(given, asked, way) for way in ways)), None)
     if not pairs:
         _refuse_repeats(given, ways)
         pairs = _in_order(given, asked, str(labels))
     answered = {question: answer for answer, question in pairs}
-    parts = {part(asked[place][1]) for place in answered}
     found = Answers(
         (answer(given[answered[place]], question) for place, (_, question) in enumerate(asked) if place in answered),
-        expected=sum(part(question) in parts for _, question in asked),
+        expected=len(asked),
         left_over=len(given) - len(pairs),
     )
     refuse_labels(found, given[0].where, given[0].column, files)
