@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 from built import card, conversations, digests
+from clips import write_clip
 from curation.sources import miniatures
 from endpoint import Endpoint, prompt_of
 from photos import COLOURS, THINGS, ZH_COLOURS, ZH_THINGS, pairs_of, photos
@@ -182,6 +184,20 @@ def test_an_endpoint_that_goes_away_stops_the_build_and_what_it_said_is_not_aske
     with Endpoint(answer) as server:
         again = recipe(sources, server, tmp_path / "another.sqlite")
         assert shards_of(build(again, tmp_path / "new")) == whole
+
+
+def test_the_times_of_a_clip_are_in_the_language_of_what_is_asked(tmp_path):
+    pytest.importorskip("av", reason="clips need PyAV: pip install 'skymm[video]'")
+    write_clip(tmp_path / "v.mp4")
+    asked, answered, *_ = SAID
+    row = {"video": "v.mp4", "conversations": [{"from": "human", "value": f"<video>\n{asked}"}]}
+    row["conversations"].append({"from": "gpt", "value": answered})
+    (tmp_path / "rows.json").write_text(json.dumps([row]), "utf-8")
+    source = {"format": "conversations", "table": str(tmp_path / "rows.json"), "tasks": ["turns"], "num_frames": 2}
+    with Endpoint(answer) as server:
+        out = build(recipe({"clips": source}, server, tmp_path / "cache.sqlite"), tmp_path / "out")
+    found = {one.turns[0].text for one in conversations(out)}
+    assert found == {f"1.0 seconds:\n3.0 seconds:\n{asked}", f"第 1.0 秒：\n第 3.0 秒：\n{SAID[asked]}"}
 
 
 def test_what_is_not_translated_is_counted_and_stays_as_it_was(sources, tmp_path):
