@@ -1,5 +1,6 @@
 """Whole builds: shares that come true, nothing lost, and what a stopped, another or an earlier build left behind."""
 
+import io
 import json
 import os
 import random
@@ -152,12 +153,25 @@ def test_a_picture_that_changes_meanwhile_is_noticed(tmp_path):
         build(recipe, out)
 
 
+def open_image(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
 def test_large_pictures_are_scaled_down(tmp_path):
     own = photos(tmp_path / "own", 4)
     Image.effect_noise((500, 300), 90).convert("RGB").save(own.parent / "1.jpg")
     out = build(recipe_of(own, "captions", max_side=200), tmp_path / "out")
     headers = [read_header(each.members["jpg"], each.key) for shard in expand(out) for each in read_shard(shard)]
     assert Counter((header.width, header.height) for header in headers) == {(200, 120): 1, (64, 64): 3}
+    see_through = Image.effect_noise((500, 300), 90).convert("RGBA")
+    see_through.putalpha(9)
+    see_through.save(own.parent / "1.png")
+    own.write_text(own.read_text("utf-8").replace("1.jpg", "1.png"), "utf-8")
+    out = build(recipe_of(own, "captions", max_side=200), tmp_path / "transparent")
+    pictures = [
+        open_image(each.members[name]) for shard in expand(out) for each in read_shard(shard) for name in each.images
+    ]
+    assert [image.mode for image in pictures if image.width == 200] == ["RGBA"]
 
 
 def test_preferences_have_a_rejected_answer(table, tmp_path):

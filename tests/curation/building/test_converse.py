@@ -62,6 +62,12 @@ def test_pictures_that_a_later_question_shows_are_shown_there():
     assert [turn.text for turn in made.turns[:4]] == [turn.text for turn in turns]
 
 
+def test_nothing_is_asked_before_a_picture_that_stands_amid_a_sentence():
+    turns = (Turn("user", "Is it  that runs?", ("jpg",), places=(6,)), Turn("assistant", "Yes."))
+    (made,) = converse(Record("k", ONE, (), turns), ("turns", "negatives"), recipe(), Statistics(), "")
+    assert made.room == 0 and made.turns[0].places == (6,)
+
+
 def test_a_conversation_of_captions_and_turns_says_all_of_both():
     record = Record("k", *SPOKEN["shown"][:1], CAPTIONS, SPOKEN["shown"][1])
     (made,) = converse(record, ("captions", "turns"), recipe(), Statistics(), "")

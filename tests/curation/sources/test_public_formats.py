@@ -92,6 +92,9 @@ def test_rows_about_one_picture_are_one_record(tmp_path):
     gathered = gather(fields, table=str(path), caption_column="title")
     assert texts(gathered.records) == [["one", "二"], ['the "other" one'], ['quoted "well"', '"not closed']]
     assert [caption.language for caption in gathered.records[0].captions] == ["en", "zh"]
+    path.write_text("image\ttitle\n\tone\n\ttwo\n", "utf-8")
+    nameless = gather(fields, table=str(path), caption_column="title")
+    assert nameless.reasons() == ["picture is missing"] * 2, "rows without a name are no one picture"
     path.write_text("image\ttitle\n" + "".join(f"photos/000.jpg\tpart {number}\n" for number in range(101)))
     many = gather(fields, table=str(path), caption_column="title").records
     assert [len(record.captions) for record in many] == [100, 1]

@@ -110,6 +110,17 @@ def test_member_names_of_others(tmp_path):
     assert [record.captions[0].text for record in found] == ["one", "two"]
 
 
+def test_pictures_of_one_number_keep_apart(tmp_path):
+    turns = [
+        {"role": "user", "text": "What?", "images": ["0.jpg", "0.png"]},
+        {"role": "assistant", "text": "Two dogs.", "language": "en"},
+    ]
+    members = [("a.0.jpg", picture(1)), ("a.0.png", picture(2)), ("a.json", json.dumps({"turns": turns}).encode())]
+    (record,) = gather(shard(tmp_path / "a.tar", *members)).records
+    assert [each.read() for each in record.pictures.values()] == [picture(1), picture(2)]
+    assert record.turns[0].images == ("0.jpg", "1.jpg")
+
+
 def test_json_that_utf_8_cannot_say_is_rejected(tmp_path):
     odd = json.dumps({"url": "\ud83d"}).encode()
     fields = shard(tmp_path / "a.tar", ("a.jpg", picture(1)), ("a.json", odd), ("a.txt", b"fine"))
