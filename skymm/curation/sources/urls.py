@@ -16,8 +16,11 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
+from importlib.resources import files
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -310,29 +313,13 @@ def _run(recipe: UrlsSource, log: Path) -> None:
 
 # --- what became of the addresses -------------------------------------------------------------------------------------------
 
-# Parts of what img2dataset, urllib and OpenCV say, and the reason under which it is counted; the first that fits.
-_REASONS = {
-    "disallowed by X-Robots-Tag": "publisher does not allow it",
-    "image too small": "too small",
-    "image area too large": "too many pixels",
-    "aspect ratio too large": "too long and narrow",
-    "timed out": "no answer in time",
-    "CERTIFICATE_VERIFY": "no valid certificate",
-    "IncompleteRead": "broken off",
-    "Connection reset": "broken off",
-    "Remote end closed": "broken off",
-}
 _STATUS = re.compile(r"HTTP Error (\d{3})")
-# How a camera was held, in exifread's words, and the EXIF value: img2dataset stores the pixels unturned and drops the note.
-_ORIENTATIONS = {
-    "Mirrored horizontal": 2,
-    "Rotated 180": 3,
-    "Mirrored vertical": 4,
-    "Mirrored horizontal then rotated 90 CCW": 5,
-    "Rotated 90 CW": 6,
-    "Mirrored horizontal then rotated 90 CW": 7,
-    "Rotated 90 CCW": 8,
-}
+
+
+@cache
+def _words() -> dict[str, dict[str, Any]]:
+    """What img2dataset says, by sort."""
+    return tomllib.loads(files(__package__).joinpath("urls.toml").read_text("utf-8"))
 
 
 def _pictures_of(tar: Path) -> dict[str, Picture]:
@@ -376,7 +363,7 @@ def _record(key: str, outcome: dict[str, Any] | None, picture: Picture | None) -
         captions = tuple(captions_of(outcome["caption"]))
     except Unusable as error:
         return Rejected(key, error.reason, error.detail)
-    orientation = _ORIENTATIONS.get(json.loads(outcome["exif"] or "{}").get("Image Orientation", ""))
+    orientation = _words()["orientations"].get(json.loads(outcome["exif"] or "{}").get("Image Orientation", ""))
     if orientation:
         picture = Picture(data=_noting(picture.read(), orientation))
     extra = {"url": row["url"], **({"columns": row["columns"]} if row["columns"] else {})}
@@ -394,5 +381,5 @@ def _noting(jpeg: bytes, orientation: int) -> bytes:
 def _reason(status: str, said: str) -> str:
     if match := _STATUS.search(said):
         return f"address answers {match[1]}"
-    known = next((reason for part, reason in _REASONS.items() if part in said), None)
+    known = next((reason for part, reason in _words()["reasons"].items() if part in said), None)
     return known or ("no picture there" if status == "failed_to_resize" else "address does not answer")
