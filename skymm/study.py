@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from skymm import recipe as recipes
-from skymm.progress import progress
+from skymm.progress import progress, say
 from skymm.recipe import EvalRecipe, StageRecipe
 from skymm.recipe.study import StudyBenchmark, StudyRecipe
 
@@ -53,12 +53,19 @@ class _Seed:
         return self._made[name]
 
     def _train(self, name: str) -> Path:
+        from skymm.train.features import BESIDE, build_features
         from skymm.train.loop import train
+        from skymm.train.parts import model_for
+        from skymm.train.state import DONE
 
         stage = self.recipe.stages[name]
         begins = [f"init={self.made(stage.after)}"] if stage.after else []
         own = [f"out={self.out / name}", f"seed={self.seed}"]
-        return train(recipes.load(stage.recipe, StageRecipe, [*self._filled(stage.set), *begins, *own]))
+        recipe = recipes.load(stage.recipe, StageRecipe, [*self._filled(stage.set), *begins, *own])
+        if recipe.features not in (None, BESIDE) and not (Path(recipe.out) / DONE).exists():
+            say(f"{recipe.out}: looking once at every image that {recipe.features} lacks")
+            build_features(recipe, model_for(recipe, None)[0])
+        return train(recipe)
 
     def _make_pairs(self, name: str) -> Path:
         from skymm.answering.skymm_model import SkyMMAnswerer
