@@ -41,7 +41,7 @@ def test_from_nothing_to_the_page_and_again(tiny_story, capfd):
     page = (tiny_story / "page.html").read_text("utf-8")
     assert page.count("data:image/jpeg;base64,") == 8 and "有" in page  # two of existence, one of each other
     plan = json.loads((tiny_story / "plan.json").read_text("utf-8"))
-    assert plan["steps"]["positives"] == round(plan["steps"]["stage2"] / 3)
+    assert plan["steps"]["positives"] == round(plan["steps"]["stage2"] / 5)
     assert (tiny_story / "stage2" / "config.json").exists()
     positives, both = (
         [line["negative_share"] for line in read_log(tiny_story / name)] for name in ("positives", "stage2")
