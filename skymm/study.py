@@ -262,7 +262,7 @@ def _columns(recipe: StudyRecipe) -> list[tuple[str, str, str]]:
 
 
 def _cells(recipe: StudyRecipe, found: Sequence[Found], arm: str) -> list[tuple[str, str]]:
-    """(number with its interval, its difference where that is more than chance) of each column."""
+    """(number, its interval with the difference where that is more than chance) of each column."""
     from skymm.page.numbers import NONE, bounds, difference, rate
 
     by_place = {(one.arm, one.benchmark, one.metric): one for one in found}
@@ -272,13 +272,10 @@ def _cells(recipe: StudyRecipe, found: Sequence[Found], arm: str) -> list[tuple[
         if one.value is None:
             cells.append((NONE, ""))
             continue
-        sure = one.difference is not None and one.difference.excludes(0)
-        cells.append(
-            (
-                f"{rate(one.value.value)} {bounds(one.value.low, one.value.high, 'rate')}",
-                difference(one.difference.value, "rate") if sure else "",
-            )
-        )
+        told = bounds(one.value.low, one.value.high, "rate")
+        if one.difference is not None and one.difference.excludes(0):
+            told += f" {difference(one.difference.value, 'rate')}"
+        cells.append((rate(one.value.value), told))
     return cells
 
 
@@ -287,7 +284,7 @@ def _print_table(recipe: StudyRecipe, found: Sequence[Found]) -> None:
     print("| arm | " + " | ".join(title for _, _, title in _columns(recipe)) + " |")
     print("|---|" + "---|" * len(_columns(recipe)))
     for arm in recipe.arms:
-        cells = [f"{number} ({change})" if change else number for number, change in _cells(recipe, found, arm)]
+        cells = [f"{number} {told}".strip() for number, told in _cells(recipe, found, arm)]
         print(f"| {arm} | " + " | ".join(cells) + " |")
 
 
@@ -298,8 +295,8 @@ def _write_page(recipe: StudyRecipe, found: Sequence[Found], path: Path) -> Path
 
     rows = [[arm, *(Cell(*cell) for cell in _cells(recipe, found, arm))] for arm in recipe.arms]
     notes = [
-        f"Means over seeds {', '.join(map(str, recipe.seeds))}, with 95 % intervals by picture; below them the paired "
-        "difference to the arm that each is compared with, where its interval leaves out 0."
+        f"Means over seeds {', '.join(map(str, recipe.seeds))}, with 95 % intervals by picture below them; behind these "
+        "the paired difference to the arm that each is compared with, where its interval leaves out 0."
     ]
     figures = [
         Figure(

@@ -222,7 +222,7 @@ class _Run:
         return self.card | {"best": self.best, "throughput": throughput(runlog.read_log(self.out))}
 
 
-def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 2) -> float:
+def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 4) -> float:
     """Mean seconds of steps 2..num_steps of a stage, data included, on throw-away weights, so that a run can be planned to
     fit a time. Nothing is written.
     """

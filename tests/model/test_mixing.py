@@ -56,7 +56,11 @@ def test_it_trains_from_pixels_as_from_features_and_answers_as_it_did_when_opene
         again, same = open_model(tmp_path / "again")
     finally:
         (tmp_path / "moved").rename(tiny_tower)
-    assert again.config.resampler == trained.config.resampler == stage.model.resampler.model_dump(exclude={"frame_latents"})
+    assert (
+        again.config.resampler
+        == trained.config.resampler
+        == stage.model.resampler.model_dump(exclude={"frame_latents"})
+    )
     with torch.no_grad():
         assert torch.equal(again.get_image_features(*same.pixels([picture])), latents)
     assert SkyMMAnswerer(again, same).answer_one("Is it red?", shown) == said
