@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from skymm.recipe import EvalRecipe, ModelRecipe, StageRecipe, load, load_data, parse
+from skymm.recipe.study import StudyRecipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("*/README.md")])
@@ -55,7 +56,7 @@ def test_every_recipe_named_loads_with_the_overrides_named(page, words):
     for index, word in enumerate(words):
         if word.endswith(".toml"):
             overrides = [other for other in words[index + 1 :] if re.match(r"[a-z_.]+=", other)]
-            kind = KINDS.get(word.split("/")[0])
+            kind = StudyRecipe if words[1] == "study" else KINDS.get(word.split("/")[0])
             assert load(ROOT / word, kind, overrides) if kind else load_data(ROOT / word, overrides)
 
 
