@@ -1,13 +1,12 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from official import oracle
 from PIL import Image
 
 from skymm.damage import blank, noise_level, noised
 
-ORACLE = Path("/work/shared/oracles/bpo/noise_schedule.json")
 PUBLISHED = {
     0: (0.9999888307428481, 0.004726350553182477),
     500: (0.8630171064602814, 0.5051746964733322),
@@ -21,9 +20,8 @@ def test_the_schedule_is_the_published_one(step):
     assert noise_level(step) == pytest.approx(PUBLISHED[step], rel=1e-12)
 
 
-@pytest.mark.skipif(not ORACLE.exists(), reason=f"{ORACLE} is not on this machine")
 def test_every_published_step():
-    for step, value in json.loads(ORACLE.read_text())["values"].items():
+    for step, value in json.loads(oracle("bpo/noise_schedule.json").read_text())["values"].items():
         assert noise_level(int(step)) == pytest.approx(
             (value["sqrt_alphas_bar"], value["sqrt_one_minus_alphas_bar"]), rel=1e-12
         )
