@@ -7,6 +7,7 @@ by picture (a picture's answers of all seeds go together), differences are paire
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,7 +74,10 @@ class _Seed:
         from skymm.train.pairs.make import prefer
         from skymm.train.pairs.ways import Making
 
-        pairs, out = self.recipe.pairs[name], self.out / name
+        pairs = self.recipe.pairs[name]
+        # Other settings make other pairs, and a stage that has read these is then refused.
+        settings = hashlib.sha256(pairs.model_dump_json().encode()).hexdigest()[:8]
+        out = self.out / f"{name}-{settings}"
         if (out / CARD).exists():
             return out
         policy = None
@@ -112,7 +116,10 @@ class _Seed:
         return [re.sub(r"\{(\w+)\}", directory, override) for override in overrides]
 
     def answers(self, arm: str, benchmark: str) -> Path:
-        return self.out / "answers" / re.sub(r"\W+", "_", arm).strip("_") / benchmark
+        """Where they lie: those about blank pictures, or none, are not taken for those about the true ones."""
+        shown = self.recipe.benchmarks[benchmark].pictures
+        name = benchmark if shown == "true" else f"{benchmark}-{shown}"
+        return self.out / "answers" / re.sub(r"\W+", "_", arm).strip("_") / name
 
     def ask(self, arm: str) -> None:
         """Every benchmark, by the arm's model as the arm decodes."""

@@ -178,7 +178,7 @@ def merge(llm: nn.Module) -> None:
     rounding of its dtype. Raises ValueError for an LLM in 4 bits, whose matrices cannot take it.
     """
     for name, module in list(llm.named_modules()):
-        if not isinstance(module, tuple(_lora_layers())) and not hasattr(module, "get_base_layer"):
+        if not hasattr(module, "get_base_layer"):
             continue
         base = module.get_base_layer()
         if hasattr(base.weight, "quant_state"):
