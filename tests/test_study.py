@@ -90,7 +90,7 @@ def test_numbers_are_means_over_seeds_and_differences_are_paired(tmp_path, plan)
             path = tmp_path / "out" / f"seed{seed}" / "answers" / arm / "held_out" / "predictions.jsonl"
             lines = read_lines(path)
             for place, line in enumerate(lines):
-                right = arm == "positives" or place % 2 == seed
+                right = arm == "positives" or place % (2 + seed) == 0
                 line["response"] = "Yes" if right == (line["gold"] == "yes") else "No"
             path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
     plan["benchmarks"] = {"held_out": {**plan["benchmarks"]["held_out"], "metrics": {"accuracy": "accuracy"}}}

@@ -38,6 +38,8 @@ def logits(model, processor) -> torch.Tensor:
 @pytest.mark.parametrize("options", [{}, {"rslora": True}, {"dora": True}, {"dora": True, "rslora": True}])
 def test_an_adapter_of_every_kind_is_saved_loaded_and_merged(tmp_path, tiny_model_recipe, options):
     model, processor = trained(tiny_model_recipe, tmp_path / "run", **options)
+    scale = next(module.scaling["default"] for module in model.modules() if hasattr(module, "lora_A"))
+    assert scale == pytest.approx(4 / 2**0.5 if options.get("rslora") else 4 / 2)
     expected = logits(model, processor)
     with model.lora_off():
         assert not torch.allclose(logits(model, processor), expected, atol=1e-2)

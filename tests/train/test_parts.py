@@ -3,7 +3,6 @@
 import io
 import json
 import math
-import shutil
 from itertools import islice
 from types import SimpleNamespace
 
@@ -14,7 +13,7 @@ from PIL import Image
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import image_key
-from skymm.data.shard_writing import write_shards
+from skymm.data.shard_writing import write_shard, write_shards
 from skymm.data.workers import Loader
 from skymm.model.build import build_model, open_model
 from skymm.recipe import SourceRecipe, StageRecipe, parse
@@ -180,10 +179,11 @@ def test_what_cannot_be_packed_is_not(tiny_model):
 
 
 def test_epochs_are_counted_over_all_sources(tiny_stage, tiny_data, tmp_path):
-    """24 conversations by their card, and five in a shard without one."""
+    """24 conversations by their card, and five without pictures in a shard without one."""
     shard = tmp_path / "alone" / "a.tar"
     shard.parent.mkdir()
-    shutil.copy(sorted((tiny_data / "stage2").glob("*.tar"))[0], shard)
+    turns = (Turn("user", "Is ice cold?"), Turn("assistant", "Yes", (), "positive", "fact", "en"))
+    write_shard(shard, [(Conversation(str(number), turns), {}) for number in range(5)])
     data = {"all": {"shards": str(tiny_data / "stage2")}, "more": {"shards": str(shard)}}
     fields = {**tiny_stage.model_dump(exclude={"steps"}), "data": data, "epochs": 1.5, "batch_size": 4}
     counted = with_steps(parse(fields, StageRecipe))
