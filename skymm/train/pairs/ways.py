@@ -23,6 +23,7 @@ from typing import Any
 from skymm.answering.protocol import Answerer, Ask, Sampling
 from skymm.conversation import LANGUAGES, BadSample, Turn
 from skymm.curation.facts.co_occurrence import Statistics
+from skymm.curation.facts.scoring import Scorer, furthest, record_of
 from skymm.curation.negatives.preferences import describing, preference
 from skymm.curation.record import Record
 from skymm.curation.translation.translators import split_sentences
@@ -31,7 +32,6 @@ from skymm.data.shards import Sample, conversation_of
 from skymm.images import open_image
 from skymm.text import language_of, words
 from skymm.thoughts import without_thoughts
-from skymm.train.pairs.scoring import Scorer, furthest, record_of
 
 NO_PICTURE, NOTHING_KNOWN, ALIKE = "shows no picture", "too little is known of it", "no answer is truer than another"
 CUT = "the answer was cut (--max-new-tokens)"

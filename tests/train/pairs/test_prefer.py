@@ -12,11 +12,11 @@ from PIL import Image
 from skymm.answering.protocol import Reply
 from skymm.conversation import Conversation, Turn
 from skymm.curation.facts.co_occurrence import Statistics
+from skymm.curation.facts.scoring import Scorer, furthest, record_of
 from skymm.data.shard_writing import write_shards
 from skymm.data.shards import CARD, conversation_of, read_shard
 from skymm.train.pairs.audit import balanced, examine, refusals, warnings
 from skymm.train.pairs.make import AUDIT, JOURNAL, prefer, refusal
-from skymm.train.pairs.scoring import Scorer, furthest, record_of
 from skymm.train.pairs.ways import Making
 
 FACTS = {"things": [{"name": "dog", "count": 1}, {"name": "person", "count": 1}], "complete": "coco80"}

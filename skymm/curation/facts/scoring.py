@@ -8,7 +8,7 @@ neither. CHAIR's own list knows COCO's 80 classes alone and takes whatever has n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from skymm import verdict
@@ -44,30 +44,43 @@ def record_of(conversation: Conversation) -> Record:
     )
 
 
+def known(record: Record, statistics: Statistics) -> tuple[list[str], list[str]]:
+    """English names of what is there and of what is absent; none of either for several pictures, since facts do not say of
+    which.
+    """
+    if len(record.pictures) != 1:
+        return [], []
+    picture = facts_about(record)
+    return [one.word.en for one in picture.present], [word.en for word in picture.tempting("random", statistics)]
+
+
+def mentioned(text: str, language: str, there: Iterable[str], absent: Iterable[str]) -> Score:
+    """What a text says is there, each thing once, as far as it is known; both sides as `known` gives them."""
+    there, absent = tuple(there), frozenset(absent)
+    named = dict.fromkeys(mention.word for mention in parse_caption(text, language).sure())
+    wrong = [name for name in named if kinds_of(name) & absent]
+    right = [name for name in named if name not in wrong and any(akin(name, one) for one in there)]
+    return Score(tuple(right), tuple(wrong))
+
+
 class Scorer:
     """For answers about one picture. `expected`: the true answer to a question of yes or no, which is asked with `question`."""
 
     def __init__(self, record: Record, statistics: Statistics, question: str = "", expected: str = ""):
         self.expected, self.question = yes_no(expected), question
-        picture = facts_about(record)
-        alone = len(record.pictures) == 1  # facts of several do not say of which
-        self._there = [one.word.en for one in picture.present if alone]
-        self._absent = {word.en for word in picture.tempting("random", statistics) if alone}
+        self.there, self.absent = known(record, statistics)
 
     @property
     def knows(self) -> bool:
         """Whether any answer can be told from another."""
-        return self.expected is not None or bool(self._there and self._absent)
+        return self.expected is not None or bool(self.there and self.absent)
 
     def score(self, text: str, language: str) -> Score:
         if self.expected is not None:
             said = verdict.yes_no(text, self.question)
             those = () if said == verdict.UNKNOWN else (said,)
             return Score(right=those) if said == self.expected else Score(wrong=those)
-        named = dict.fromkeys(mention.word for mention in parse_caption(text, language).sure())
-        wrong = [name for name in named if kinds_of(name) & self._absent]
-        right = [name for name in named if name not in wrong and any(akin(name, one) for one in self._there)]
-        return Score(tuple(right), tuple(wrong))
+        return mentioned(text, language, self.there, self.absent)
 
 
 def furthest(texts: Sequence[str], scores: Sequence[Score]) -> tuple[int, int] | None:
