@@ -1,10 +1,14 @@
 """Recipes: every mistake is told at once, with its path and what would have been right."""
 
+import re
+import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from skymm.recipe import DataRecipe, EvalRecipe, StageRecipe, differences, load, load_data, parse
+from skymm.recipe import DataRecipe, EvalRecipe, StageRecipe, differences, leaves, load, load_data, parse
+from skymm.recipe.sources import Source
 from skymm.recipe.study import StudyRecipe
 
 ROOT = Path(__file__).parent.parent
@@ -140,3 +144,29 @@ def test_paths_may_begin_at_home_and_look_like_numbers(monkeypatch):
     assert recipe.split is None and parse({**asked, "images": ""}, EvalRecipe).images is None, "as `split=` says it"
     coco = {"format": "coco", "images": "~/coco", "tasks": ["captions"]}
     assert parse({"sources": {"a": coco}}, DataRecipe).sources["a"].images == "/home/me/coco"
+
+
+def test_keys_are_those_that_recipes_take():
+    """Every key of every shipped recipe is listed, with what it means where one cannot guess it."""
+    from skymm.recipe.keys import KINDS, keys
+
+    listed = {name: list(keys(kind)) for name, kind in KINDS.items()}
+    for name, pattern in (("stage", "training/*.toml"), ("data", "data_recipes/*.toml"), ("eval", "eval/*.toml")):
+        known = {re.sub(r"\bNAME\b", "*", path) for path, *_ in listed[name]}
+        for recipe in ROOT.glob(pattern):
+            data = tomllib.loads(recipe.read_text("utf-8"))
+            if "arms" in data or "source" in data:
+                continue
+            found = {re.sub(r"^(sources|data|files)\.[^.]+", r"\1.*", path) for path in leaves(data)}
+            found = {re.sub(r"^(negatives\.kinds|files)\..*", r"\1", path) for path in found}
+            assert {re.sub(r"\.(en|zh)$", "", path) for path in found} <= known, recipe
+    rows = {path: (values, meaning) for path, values, meaning in listed["stage"]}
+    assert rows["model.lora.rank"][0] == "int = 16" and rows["out"][0] == "str, required"
+    assert (
+        rows["schedule"][0] == '"wsd" | "cosine" | "constant" = "wsd"' and rows["data.NAME.weight"][0] == "float = 1.0"
+    )
+    assert not [path for path, (_, meaning) in rows.items() if not meaning and path != "model.resampler"]
+    paths = [path for path, *_ in listed["data"]]
+    assert paths.count("sources.NAME.tasks") == 1 and paths.count("sources.NAME.format") == len(
+        get_args(Source.__origin__)
+    )

@@ -1,4 +1,4 @@
-"""The one door: `skymm quickstart | data | look | train | study | doctor | eval | ask | export`.
+"""The one door: `skymm quickstart | data | look | train | study | keys | doctor | eval | ask | export`.
 
 Everything heavy is imported inside the command that needs it, so help and mistakes are instant.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -70,6 +70,26 @@ def study(
     from skymm.study import study as run
 
     print(run(load(recipe, StudyRecipe, overrides or []), out))
+
+
+@app.command("keys")
+def recipe_keys(
+    kind: Annotated[
+        Literal["stage", "data", "scenes", "eval", "study"],
+        typer.Argument(help="Of a stage of training, of shards, of drawn scenes, of a benchmark, or of a study."),
+    ],
+    word: Annotated[str | None, typer.Argument(help="Only keys with this in name, values or meaning.")] = None,
+) -> None:
+    """List what may stand in a recipe: each key with its type, its default and what it means."""
+    import textwrap
+
+    from skymm.recipe.keys import KINDS, keys
+
+    for path, values, meaning in keys(KINDS[kind]):
+        if word is None or word.lower() in f"{path} {values} {meaning}".lower():
+            print(f"{path}: {values}")
+            if meaning:
+                print(textwrap.fill(meaning, 100, initial_indent="    ", subsequent_indent="    "))
 
 
 @app.command()

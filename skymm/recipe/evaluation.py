@@ -36,9 +36,9 @@ class EvalRecipe(Strict):
     split: str | None = Field(None, description="part of the benchmark, by its official name; None: all of it")
     files: dict[str, FilePath] = Field({}, description="official tables that the scorer needs: labels, vocab, ...")
     official_suffix: str = Field("", description="the instruction that suffix takes the place of")
-    suffix: str | None = None
-    max_new_tokens: int = Field(8, ge=1)
-    batch_size: int = Field(32, ge=1)
+    suffix: str | None = Field(None, description="what every question ends with; None: the official one")
+    max_new_tokens: int = Field(8, ge=1, description="of an answer")
+    batch_size: int = Field(32, ge=1, description="questions that are asked together")
     contrast: ContrastRecipe | None = Field(None, description="taken off while decoding; None: plain greedy decoding")
 
     @field_validator("split", "images", mode="before")

@@ -12,18 +12,18 @@ Task = Literal["captions", "names", "turns", "negatives", "preferences"]
 
 
 class _Source(Strict):
-    """What every source says. `tasks`: what is made of a record.
-
-    captions: each caption becomes an answer to "describe this picture" in its language; names: what boxes and facts know to
-    be there is told in both languages, where there is no caption; turns: the conversation that the
-    source has; negatives: questions about what is there and what is not, out of facts and captions; preferences: a true
-    answer and one with a made-up error, for preference learning.
-    """
+    """What every source says."""
 
     read_by: ClassVar[str] = ""
     """The module of skymm/curation/sources that reads the format, or MODULE.CLASS; "": the one of the format's name."""
 
-    tasks: list[Task] = Field(min_length=1)
+    tasks: list[Task] = Field(
+        min_length=1,
+        description="what is made of a record. captions: each becomes an answer to 'describe this picture' in its language; "
+        "names: what boxes and facts know to be there is told in both languages, where there is no caption; turns: the "
+        "conversation that the source has; negatives: questions about what is there and what is not, out of facts and "
+        "captions; preferences: a true answer and one with a made-up error, for preference learning",
+    )
     share: float | None = Field(None, gt=0, le=1, description="of the samples; None: whatever the others leave")
     limit: int | None = Field(None, ge=1, description="rows that are read at most, from the beginning")
     licence: str | None = Field(None, description="None: what the data's publishers say")

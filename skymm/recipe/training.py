@@ -12,10 +12,14 @@ from skymm.recipe.loading import Strict
 class TowerRecipe(Strict):
     """A frozen vision encoder. None: what the checkpoint says."""
 
-    name: str
-    image_size: int | None = None
-    layer: int | None = None
-    revision: str | None = None
+    name: str = Field(description="hub id, directory, or an embedded one: efficientnet-lite0, efficientnet-lite2")
+    image_size: int | None = Field(
+        None, description="pixels of a side; others than the trained ones interpolate positions"
+    )
+    layer: int | None = Field(
+        None, description="whose output is looked at: -1 the last; None: the one customary for its kind"
+    )
+    revision: str | None = Field(None, description="of a hub id")
 
 
 class ResamplerRecipe(Strict):
@@ -23,9 +27,9 @@ class ResamplerRecipe(Strict):
     frame_latents: int | None = Field(
         None, ge=1, description="those that a frame of a clip takes: the first ones; None: as an image"
     )
-    num_layers: int = Field(2, ge=1)
-    num_heads: int = Field(8, ge=1)
-    width: int = Field(512, ge=8)
+    num_layers: int = Field(2, ge=1, description="rounds of looking")
+    num_heads: int = Field(8, ge=1, description="attention heads; they divide the width")
+    width: int = Field(512, ge=8, description="of its layers")
     mixing: Literal["joint", "interleaved", "additive"] = Field(
         "joint",
         description="of several towers; joint: latents see the patches of all, interleaved: each tower has its own share of "
@@ -35,9 +39,9 @@ class ResamplerRecipe(Strict):
 
 
 class LoraRecipe(Strict):
-    rank: int = Field(16, ge=1)
-    alpha: float = Field(32.0, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    rank: int = Field(16, ge=1, description="of the two thin matrices beside each of the LLM's")
+    alpha: float = Field(32.0, gt=0, description="the update is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of what goes into the adapter")
     rslora: bool = Field(False, description="scale by alpha / sqrt(rank), for large ranks (arXiv 2312.03732)")
     dora: bool = Field(False, description="learn lengths and directions apart (arXiv 2402.09353); slower")
     targets: list[str] | None = Field(
@@ -48,13 +52,16 @@ class LoraRecipe(Strict):
 class ModelRecipe(Strict):
     """Which frozen parts are joined, and by what. `llm` and tower names are hub ids, directories or embedded ones."""
 
-    llm: str = "smollm2-135m-instruct"
-    llm_revision: str | None = None
+    llm: str = Field("smollm2-135m-instruct", description="hub id, directory, or the embedded one")
+    llm_revision: str | None = Field(None, description="of a hub id")
     towers: list[str | TowerRecipe] = Field(["efficientnet-lite0"])
     resampler: ResamplerRecipe = ResamplerRecipe()
     lora: LoraRecipe | None = Field(LoraRecipe(), description="false: none, and the LLM stays exactly as it is")
     system: str | None = Field(None, description='system turn of every conversation; "" saves its tokens')
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="of the frozen parts; auto: bfloat16 where the machine is fast with it; float16 is for answering",
+    )
     scaled_decode: bool = Field(
         False, description="large JPEGs are decoded at 1/2 to 1/8: faster, slightly other pixels"
     )
@@ -112,14 +119,14 @@ class PreferenceRecipe(Strict):
 class SourceRecipe(Strict):
     """Shards with their share of the mixture."""
 
-    shards: str | list[str]
-    weight: float = Field(1.0, gt=0)
+    shards: str | list[str] = Field(description="a directory, patterns, addresses that fsspec knows, or pipe:COMMAND")
+    weight: float = Field(1.0, gt=0, description="of this source against the others, in samples")
 
 
 class StageRecipe(Strict):
     """One stage of training, as long as `steps` or `epochs` say. Learning rates are peaks, see `schedule`."""
 
-    out: str
+    out: str = Field(description="directory of the run, and of the finished model")
     init: str | None = Field(None, description="run or model directory to start from; None: new resampler and LoRA")
     model: ModelRecipe | None = Field(None, description="only without init")
     objective: Literal["answers", "words", "preference"] = Field(
@@ -134,7 +141,7 @@ class StageRecipe(Strict):
     )
     data: dict[str, SourceRecipe]
     negative_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as the shards have it")
-    languages: list[Literal["en", "zh"]] = Field(["en", "zh"])
+    languages: list[Literal["en", "zh"]] = Field(["en", "zh"], description="of the answers that are learned")
     steps: int | None = Field(None, ge=1, description="this or `epochs`")
     epochs: float | None = Field(
         None, gt=0, description="as many steps as show so many times the conversations that all shards hold"
@@ -149,30 +156,36 @@ class StageRecipe(Strict):
         None, description="several conversations in one row without padding; None: where the attention can"
     )
     max_turns: int | None = Field(None, ge=1, description="questions per conversation at most")
-    max_length: int = Field(2048, ge=8)
-    learning_rate: float = Field(1e-3, gt=0)
+    max_length: int = Field(
+        2048, ge=8, description="positions of a conversation; the text of the oldest turns is shortened"
+    )
+    learning_rate: float = Field(
+        1e-3, gt=0, description="at its peak; of the resampler, and of LoRA if nothing else is said"
+    )
     lora_learning_rate: float | None = Field(None, gt=0, description="None: learning_rate")
-    warmup_steps: int = Field(10, ge=0)
+    warmup_steps: int = Field(10, ge=0, description="over which the learning rate rises")
     schedule: Literal["wsd", "cosine", "constant"] = Field(
         "wsd",
         description="after the linear warm-up: wsd: level, then over the last two fifths linear down to a fiftieth; "
         "cosine: down to a fiftieth all the way; constant: level to the end",
     )
-    weight_decay: float = Field(0.01, ge=0)
-    clip: float = Field(1.0, gt=0)
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's; of matrices alone")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     gradient_checkpointing: bool = Field(False, description="compute activations twice instead of keeping them")
     compile: bool = Field(False, description="torch.compile the LLM's layers: for runs of an hour and more")
     liger: bool = Field(False, description="Liger's fused head and cross entropy (CUDA)")
-    seed: int = 0
+    seed: int = Field(0, description="of new weights and of the data's order")
     first_epoch: int = Field(
         0, ge=0, description="of the data's order; a run that begins with another's weights goes on"
     )
-    save_every: int = Field(100, ge=1)
-    keep_checkpoints: int = Field(2, ge=1)
+    save_every: int = Field(100, ge=1, description="steps from one checkpoint to the next")
+    keep_checkpoints: int = Field(2, ge=1, description="the newest stay")
     held_out: str | list[str] | None = Field(None, description="shards whose loss is measured and never trained on")
     held_out_every: int = Field(100, ge=1, description="steps; the checkpoint with the lowest held-out loss is kept")
-    held_out_samples: int = Field(64, ge=1)
-    max_skip_ratio: float = Field(0.01, ge=0, le=1)
+    held_out_samples: int = Field(64, ge=1, description="that are looked at each time")
+    max_skip_ratio: float = Field(
+        0.01, ge=0, le=1, description="share of samples left out as faulty; above it a run stops"
+    )
     workers: int = Field(
         0, ge=0, description="data worker processes per rank; 0: samples are prepared between the steps"
     )
