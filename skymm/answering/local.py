@@ -216,8 +216,8 @@ class Reading:
     `inputs` are all of it; `start` is the length of the prompts.
     """
 
-    def __init__(self, answerer: LocalAnswerer, asks: Sequence[Ask]):
-        self.answerer, self.asks, self.inputs = answerer, asks, answerer.inputs(asks)
+    def __init__(self, answerer: LocalAnswerer, asks: Sequence[Ask], inputs: Inputs | None = None):
+        self.answerer, self.asks, self.inputs = answerer, asks, inputs or answerer.inputs(asks)
         self.start = self.inputs["input_ids"].shape[1]
 
     def go_on(self, tokens: Tensor | None = None) -> Tensor:

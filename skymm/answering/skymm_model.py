@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from skymm.answering.local import Inputs, LocalAnswerer
+from skymm.answering.local import Inputs, LocalAnswerer, Reading
 from skymm.answering.protocol import Ask
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import FeatureCache, image_key
@@ -143,6 +143,19 @@ class SkyMMAnswerer(LocalAnswerer):
                 pass
             rows = {key: self.cache.get(key) for key in unique}
         return [torch.stack(tower).to(self.model.device) for tower in zip(*(rows[key] for key in keys))]
+
+    def features_of(self, ask: Ask) -> list[Tensor]:
+        """What the towers give for the images of an ask, (I, N, C) each. Raises ValueError without images."""
+        if not ask.images:
+            raise ValueError(f"{ask.id} shows no image, so there is nothing that the towers could look at")
+        return self._features([ask])
+
+    @torch.inference_mode()
+    def choose_by(self, ask: Ask, versions: list[Tensor]) -> list[dict[str, float]]:
+        """Log-probabilities of the choices of an ask about one image, for V versions of its features: (V, N, C) per tower."""
+        asks = [ask] * len(versions[0])
+        reading = Reading(self, asks, {**self._padded(self._prompts(asks)), "features": versions})
+        return self._compared(reading, reading.go_on())
 
     def look_at(self, images: list[Image.Image]) -> list[Tensor]:
         """Pictures -> frozen features per tower, (I, N, C)."""
