@@ -51,12 +51,14 @@ def main() -> None:
         ("passed", [one for one in found if one[0].passed]),
         ("failed", [one for one in found if not one[0].passed]),
     ):
+        if not some:
+            continue
         right = pointing([made for made, _, _ in some], [box for _, box, _ in some])
         any_thing = pointing([made for made, _, _ in some], [boxes for _, _, boxes in some])
-        low, high = right.interval
+        rate = right.share
         print(
-            f"{name}: {right.hits} of {right.num_maps} point at it ({right.share:.2f}, 95% {low:.2f} to {high:.2f}; a random "
-            f"cell {right.chance:.2f}); {any_thing.hits} at some thing"
+            f"{name}: {right.hits} of {right.num_maps} point at it ({rate.value:.2f}, 95% {rate.low:.2f} to {rate.high:.2f}; "
+            f"a random cell {right.chance:.2f}); {any_thing.hits} at some thing"
         )
     print(f"random cells pass the test for {lucky} of {len(found)} answers")
 

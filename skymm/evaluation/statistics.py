@@ -201,6 +201,12 @@ def mcnemar(right_a: Sequence[bool], right_b: Sequence[bool]) -> McNemar:
     return McNemar(only_a, only_b, float(binomtest(only_a, differing).pvalue) if differing else 1.0)
 
 
+def share(hits: int, count: int) -> Interval:
+    """A share of independent trials with Wilson's interval. Raises ValueError without any trial."""
+    bounds = binomtest(hits, count).proportion_ci(0.95, "wilson")
+    return Interval(hits / count, float(bounds.low), float(bounds.high))
+
+
 def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float | None:
     """How often a positive one has the higher score than a negative one, ties counting half: the area under the ROC curve,
     by ranks (Mann and Whitney, 1947). It asks for no threshold, so it says what a model knows, however it leans.

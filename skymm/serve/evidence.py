@@ -10,7 +10,6 @@ boxes are known (the pointing game of Zhang et al., 1608.00507).
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from skymm.answering.protocol import Ask
 from skymm.answering.skymm_model import SkyMMAnswerer
+from skymm.evaluation.statistics import Interval, share
 
 CELLS = 7  # a map has at most as many rows and columns
 DRAWS = 20  # random deletions: a map without any meaning passes once in 21 times
@@ -184,34 +184,23 @@ def _log_odds(choices: dict[str, float], answer: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Pointing:
-    """The pointing game: how often the peak of a map lies in a box of the thing that was asked for.
-
-    `chance` is how often a random cell would, and `interval` Wilson's at 95% of the hits.
-    """
+    """The pointing game: how often the peak of a map lies in a box of what was asked for, and how often a random cell would."""
 
     num_maps: int
     hits: int
+    share: Interval
     chance: float
-    interval: tuple[float, float]
-
-    @property
-    def share(self) -> float:
-        return self.hits / self.num_maps if self.num_maps else math.nan
 
 
 def pointing(maps: Sequence[EvidenceMap], boxes: Sequence[Sequence[Box]]) -> Pointing:
-    """The game over maps and the boxes of what was asked for in the picture of each."""
-    from scipy.stats import binomtest
-
-    if not maps:
-        return Pointing(0, 0, math.nan, (0.0, 1.0))
-    hits = sum(_inside(one.peak, found) for one, found in zip(maps, boxes, strict=True))
-    chances = []
-    for one, found in zip(maps, boxes):
-        middles = [((x + 0.5) / one.side, (y + 0.5) / one.side) for x in range(one.side) for y in range(one.side)]
-        chances.append(sum(_inside(middle, found) for middle in middles) / len(middles))
-    found_interval = binomtest(hits, len(maps)).proportion_ci(0.95, "wilson")
-    return Pointing(len(maps), hits, sum(chances) / len(chances), (found_interval.low, found_interval.high))
+    """The game over maps of different pictures and the boxes of what was asked for in each. Raises ValueError without maps."""
+    hits, chances = 0, []
+    for one, found in zip(maps, boxes, strict=True):
+        hits += _inside(one.peak, found)
+        middles = product([(index + 0.5) / one.side for index in range(one.side)], repeat=2)
+        chances.append(sum(_inside(middle, found) for middle in middles) / one.side**2)
+    rate = share(hits, len(maps))
+    return Pointing(len(maps), hits, rate, sum(chances) / len(chances))
 
 
 def _inside(point: tuple[float, float], boxes: Sequence[Box]) -> bool:

@@ -129,5 +129,5 @@ def test_the_pointing_game_counts_hits_and_what_chance_would():
     right_half, corner = [(0.5, 0.0, 1.0, 1.0)], [(0.0, 0.0, 0.25, 0.25)]
     found = pointing([at(3), at(4), at(0)], [right_half, right_half, corner])
     assert (found.hits, found.num_maps, found.chance) == (2, 3, pytest.approx((0.5 + 0.5 + 1 / 16) / 3))
-    assert found.interval == (pytest.approx(0.2077, abs=1e-3), pytest.approx(0.9385, abs=1e-3)), "Wilson's"
-    assert math.isnan(pointing([], []).share)
+    assert found.share.value == pytest.approx(2 / 3)
+    assert (found.share.low, found.share.high) == pytest.approx((0.2077, 0.9385), abs=1e-3), "Wilson's interval"
