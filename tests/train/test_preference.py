@@ -3,7 +3,11 @@
 import io
 import json
 import pickle
+import random
 import shutil
+import signal
+import subprocess
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from launching import losses
+from launching import command, losses
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers.modeling_utils import AttentionInterface
@@ -314,6 +318,33 @@ def test_killed_and_started_again_is_never_having_stopped(stage, pairs, monkeypa
     assert all(torch.equal(tensor, weights(whole)[name]) for name, tensor in weights(again).items())
     held_out, blocks = (1, 0) if moment == "step" else (2, 3)
     assert asked[False] == held_out + blocks, "what is known is not asked for again"
+
+
+def test_sigkill_in_the_reference_pass_and_in_the_steps_is_never_having_stopped(stage):
+    """Of a process, which gets no chance to close what it writes."""
+    stage = with_terms(stage, **ALL).model_copy(update={"batch_size": 2, "steps": 24})
+    undisturbed = train(stage, quiet=True)
+    killed = stage.model_copy(update={"out": stage.out + "-killed"})
+    line, journal = command(killed, Path(stage.out + ".toml")), Path(killed.out) / "checkpoints/reference-0.jsonl"
+
+    def kill_when(begun, delay: float = 0) -> None:
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not begun():
+            time.sleep(0.001)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "this kill came too late to show anything"
+
+    def walked() -> list[int]:
+        return [block["walked"] for block in Journal(journal).entries[1:]] if journal.exists() else []
+
+    kill_when(lambda: len(walked()) > 2)
+    assert 0 < walked()[-1] < 48 and not read_log(killed.out), "in the middle of what the reference says"
+    kill_when(lambda: len(read_log(killed.out)) > 2, random.Random(0).uniform(0, 0.1))
+    assert walked()[-1] == 48 and 2 < len(read_log(killed.out)) < 24, "in the middle of the steps"
+    train(killed, quiet=True)
+    assert losses(killed.out) == losses(undisturbed)
+    assert all(torch.equal(tensor, weights(undisturbed)[name]) for name, tensor in weights(killed.out).items())
 
 
 def test_what_was_computed_with_other_weights_or_is_gone_is_refused(stage, init, tmp_path, monkeypatch):
