@@ -10,7 +10,6 @@ characters), the text is continued with it and the next token decides.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -19,11 +18,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteriaList, TextIteratorStreamer
+from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.cache_utils import DynamicLayer
 
 from skymm.answering.contrast import contrasted, contrasted_choices, is_sure, with_less
-from skymm.answering.protocol import Ask, Mode, Reply, Sampling, chosen, without_outer_blanks
+from skymm.answering.protocol import Ask, Mode, Reply, Sampling, chosen
+from skymm.answering.writing import Batch, Line
 from skymm.recipe import ContrastRecipe
 
 # Plain greedy decoding, whatever a model's generation settings say: a penalty on words of the prompt would weigh on the very
@@ -72,6 +72,21 @@ class LocalAnswerer:
     def weights(self) -> str:
         return fingerprint(self.model)
 
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens at which the model stops."""
+        eos = self.model.generation_config.eos_token_id
+        return frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
+
+    @property
+    def context_length(self) -> int | None:
+        """How many tokens the model can read and write in all, where its configuration tells it."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    def takes_off(self, ask: Ask) -> bool:
+        """Whether something is taken off while this is written; without images there is nothing to take off."""
+        return self._contrasts and self.contrast.kind != "calibrated" and bool(ask.images)
+
     def inputs(self, asks: Sequence[Ask]) -> Inputs:
         """What `model.generate` is called with, padded on the left."""
         raise NotImplementedError
@@ -94,14 +109,16 @@ class LocalAnswerer:
         choosing = [index for index, ask in enumerate(asks) if ask.choices and mode == "logits"]
         writing: dict[tuple[Sampling, bool], list[int]] = {}
         for index in sorted({*range(len(asks))} - {*choosing}):
-            # Without images there is nothing to take off.
-            kind = asks[index].sampling, self._contrasts and bool(asks[index].images)
+            kind = asks[index].sampling, self.takes_off(asks[index])
             writing.setdefault(kind, []).append(index)
         replies: list[tuple[int, Reply]] = []
         if choosing:
             logits = self._choose([asks[index] for index in choosing])
             replies += [(index, Reply(chosen(one), one)) for index, one in zip(choosing, logits)]
         for (sampling, _), indices in writing.items():
+            if sampling.stop or sampling.seed is not None:
+                replies += [(index, self._write(asks[index])) for index in indices]
+                continue
             new_AL, logits = self.generate([asks[index] for index in indices])
             texts = self.tokenizer.batch_decode(new_AL, skip_special_tokens=True)
             for index, text, one, row in zip(indices, texts, logits, new_AL.tolist()):
@@ -127,7 +144,7 @@ class LocalAnswerer:
 
     def _contrasting(self, reading: Reading) -> list[Contrasting]:
         """Who takes part in writing besides the model: nobody, or who takes off what is said with less to see."""
-        if not self._contrasts or self.contrast.kind == "calibrated" or not reading.asks[0].images:
+        if not self.takes_off(reading.asks[0]):
             return []
         less = Reading(self, [with_less(ask, self.contrast) for ask in reading.asks])
         return [Contrasting(reading, less, self.contrast)]
@@ -158,42 +175,32 @@ class LocalAnswerer:
         with self.adapter():
             return self.model.generate(**reading.inputs, **(GREEDY | options), max_new_tokens=limit)
 
+    def _write(self, ask: Ask) -> Reply:
+        """With what transformers' `generate` does not know: text at which to stop, a seed of its own."""
+        line = Line(ask)
+        batch = Batch(self, [line])
+        while batch.lines:
+            batch.step()
+        return replace(line.reply, logits=self._choose([ask])[0] if ask.choices else None)
+
     def stream(self, ask: Ask) -> Iterator[str]:
-        """The answer's text in pieces, as they come. Whatever goes wrong is raised here; closing the iterator ends it."""
-        streamer = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)
-        closed, failures = threading.Event(), []
-
-        def is_closed(ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-            return torch.full((len(ids),), closed.is_set(), device=ids.device)
-
-        def write() -> None:
-            try:
-                with torch.inference_mode():
-                    reading, closing = Reading(self, [ask]), StoppingCriteriaList([is_closed])
-                    contrasting = self._contrasting(reading)
-                    self._generate(reading, contrasting, streamer=streamer, stopping_criteria=closing)
-            except Exception as error:
-                failures.append(error)
-            finally:
-                streamer.end()
-
-        thread = threading.Thread(target=write, daemon=True)
-        thread.start()
-        try:
-            yield from without_outer_blanks(streamer)
-        finally:
-            closed.set()
-            thread.join()
-        if failures:
-            raise failures[0]
+        """The answer's text in pieces, as they come. Closing the iterator ends the writing."""
+        pieces: list[str] = []
+        with torch.inference_mode():
+            batch = Batch(self, [Line(ask, pieces.append)])
+        while batch.lines:
+            # Not around the `yield`: what the caller does is no business of ours.
+            with torch.inference_mode():
+                batch.step()
+            yield from pieces
+            pieces.clear()
 
     def _ended(self, row: list[int], sampling: Sampling) -> tuple[int, str]:
         """How many tokens an answer has, with the one that ends it, and whether it ended or was cut: it then has all the
         tokens that it may have, and none of them ends it.
         """
         settings = self.model.generation_config
-        eos = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
-        ends = {*eos, settings.pad_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id}
+        ends = {*self.end_ids, settings.pad_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id}
         number = next((place for place, token in enumerate(row, 1) if token in ends), len(row))
         limit = sampling.max_new_tokens or self.max_new_tokens
         return number, "length" if number >= limit and row[-1] not in ends else "stop"
@@ -251,10 +258,45 @@ class Reading:
         cache.crop(min(0, self.start - cache.get_seq_length()))
         self.inputs |= {name: value[:, : self.start] for name, value in self._per_position().items()}
 
+    @property
+    def can_be_joined(self) -> bool:
+        """Whether rows can come and go: positions that a model counts by itself cannot be moved."""
+        return self.can_go_back and not getattr(self.inputs["past_key_values"], "rope_deltas", None)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Only these rows from now on, without the positions where all of them are padding."""
+        values, cache = self._per_position(), self.inputs["past_key_values"]
+        cache.batch_select_indices(torch.tensor(rows, device=self.answerer.model.device))
+        mask = values["attention_mask"][rows]
+        empty = int(mask.any(0).int().argmax())
+        for layer in cache.layers:
+            layer.keys, layer.values = layer.keys[..., empty:, :], layer.values[..., empty:, :]
+        self.inputs |= {name: value[rows, empty:] for name, value in values.items()}
+        self.asks, self.start = [self.asks[row] for row in rows], self.start - empty
+
+    def join(self, other: Reading) -> None:
+        """The rows of the other one below these, the shorter ones padded on the left. Both have been read to their end."""
+        mine, theirs = self._per_position(), other._per_position()
+        length = max(mine["input_ids"].shape[1], theirs["input_ids"].shape[1])
+        for name in mine.keys() | theirs.keys():
+            sides = [side.get(name, torch.zeros_like(side["input_ids"])) for side in (mine, theirs)]
+            self.inputs[name] = torch.cat([_padded(side, length, 1) for side in sides])
+        for layer, more in zip(self.inputs["past_key_values"].layers, other.inputs["past_key_values"].layers):
+            layer.keys = torch.cat([_padded(side, length, -2) for side in (layer.keys, more.keys)])
+            layer.values = torch.cat([_padded(side, length, -2) for side in (layer.values, more.values)])
+        self.asks = [*self.asks, *other.asks]
+
     def _per_position(self) -> Inputs:
         shape = self.inputs["input_ids"].shape
         named = {name: value for name, value in self.inputs.items() if isinstance(value, Tensor)}
         return {name: value for name, value in named.items() if value.shape == shape}
+
+
+def _padded(values: Tensor, length: int, dim: int) -> Tensor:
+    """Zeros before what there is along this dimension, up to a length."""
+    shape = list(values.shape)
+    shape[dim] = length - shape[dim]
+    return torch.cat([values.new_zeros(shape), values], dim=dim) if shape[dim] else values
 
 
 class FirstLogits(LogitsProcessor):

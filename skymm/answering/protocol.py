@@ -16,11 +16,16 @@ Mode = Literal["generate", "logits"]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How an answer is written: at temperature 0 greedily. `max_new_tokens` None: as many as the answerer writes."""
+    """How an answer is written: at temperature 0 greedily. `max_new_tokens` None: as many as the answerer writes.
+
+    `stop`: texts before which the answer ends. `seed`: the same one gives the same answer; None: another one each time.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_new_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,9 @@ class Reply:
     """Raw text; log-probabilities of the choices where they could be had; or why there is no answer.
 
     `finish_reason`: "stop", "length" (it was cut), "content_filter", ... where whoever answered tells it; `refusal` and
-    `reasoning_content` as endpoints send them beside the text; `num_tokens`: how many were written, where that is known. A
-    reply with an error counts as unknown in scores, and is asked again by the next run.
+    `reasoning_content` as endpoints send them beside the text. Where it is known, `num_tokens`: how many were written, and
+    `num_prompt_tokens`: how many were read before, images included. A reply with an error counts as unknown in scores, and is
+    asked again by the next run.
     """
 
     text: str
@@ -93,6 +99,7 @@ class Reply:
     refusal: str | None = None
     reasoning_content: str | None = None
     num_tokens: int | None = None
+    num_prompt_tokens: int | None = None
 
 
 class Answerer(Protocol):

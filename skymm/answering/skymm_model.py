@@ -58,6 +58,10 @@ class SkyMMAnswerer(LocalAnswerer):
         """Look anew at the next images, as if they had never been seen; a feature cache is not touched."""
         self._seen = {}
 
+    @property
+    def context_length(self) -> int | None:
+        return getattr(self.model.language_model.config.get_text_config(), "max_position_embeddings", None)
+
     def adapter(self) -> AbstractContextManager[None]:
         return nullcontext() if self.lora else self.model.lora_off()
 
