@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from skymm.answering.local import Inputs, LocalAnswerer, Reading
+from skymm.answering.local import LocalAnswerer
 from skymm.answering.protocol import Ask
+from skymm.answering.reading import Inputs, Reading
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import FeatureCache, image_key
 from skymm.encoded import Encoded, pad

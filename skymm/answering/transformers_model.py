@@ -13,8 +13,9 @@ import torch
 import transformers
 from torch import Tensor
 
-from skymm.answering.local import GREEDY, FirstLogits, Inputs, LocalAnswerer, fingerprint
+from skymm.answering.local import GREEDY, FirstLogits, LocalAnswerer, fingerprint
 from skymm.answering.protocol import Ask, Mode, Reply
+from skymm.answering.reading import Inputs
 from skymm.conversation import Turn
 from skymm.images import open_image
 from skymm.model.language import pick_dtype

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,9 +19,7 @@ from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
 from skymm.answering.contrast import contrasted, with_less
 from skymm.answering.protocol import Ask, Reply
-
-if TYPE_CHECKING:
-    from skymm.answering.local import LocalAnswerer
+from skymm.answering.reading import Reading
 
 LEAST = -9999.0
 """Stands for the logarithm of 0 where a number has to be sent as JSON."""
@@ -115,15 +113,13 @@ class Line:
 
 
 class Batch:
-    """Answers of one answerer that are written together. Use it inside `torch.inference_mode`.
+    """Answers of one LocalAnswerer that are written together. Use it inside `torch.inference_mode`.
 
     All asks have as many images, or all are read to their first token already (`join`).
     Raises ValueError where a prompt and its answer do not fit into the model's context.
     """
 
-    def __init__(self, answerer: LocalAnswerer, lines: Sequence[Line]):
-        from skymm.answering.local import Reading
-
+    def __init__(self, answerer: Any, lines: Sequence[Line]):
         self.answerer, self.lines = answerer, list(lines)
         asks = [line.ask for line in lines]
         self.contrasts = answerer.takes_off(asks[0])
