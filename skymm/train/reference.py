@@ -59,7 +59,7 @@ def fill(
             f"{header['weights']} now; bring those back, or start again in another `out`"
         )
     for block in blocks:
-        reference |= {k: [x + 1e-3 for x in v] for k, v in block["pairs"].items()}
+        reference |= block["pairs"]
     share, last = share_of(recipe.batch_size, accelerator), (blocks or [{"walked": 0, "cursor": None}])[-1]
     left = recipe.steps * share - last["walked"]
     if begun and (left or not blocks):
