@@ -185,11 +185,11 @@ def peers(arguments: argparse.Namespace, side: str, out: str) -> dict[str, float
     import transformers
     from peers import Collator, llava_of, with_hf_trainer, with_plain_loop
 
-    from skymm import assets
+    from skymm.model.named import resolve_llm
     from skymm.model.language import load_llm, pick_dtype
     from skymm.model.patch_encoder import load_tower
 
-    source, dtype = assets.resolve_llm(arguments.llm), pick_dtype()
+    source, dtype = resolve_llm(arguments.llm), pick_dtype()
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     tower = load_tower(arguments.tower, image_size=arguments.image_size, dtype=dtype)
     llm = load_llm(source, dtype=dtype, attention="sdpa")

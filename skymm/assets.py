@@ -77,35 +77,6 @@ def cache_dir() -> Path:
     return Path(os.environ.get("SKYMM_CACHE") or "~/.cache/skymm").expanduser()
 
 
-def resolve_llm(name: str) -> str:
-    """What `from_pretrained` takes for an LLM named in a recipe.
-
-    The embedded one's directory (made now if absent), else the name itself: a hub id or a local directory. Raises
-    ValueError when the name is a path and nothing is there, AssetError when the embedded one cannot be made.
-    """
-    if name == EMBEDDED_LLM:
-        return str(default_llm_dir())
-    return check_model_name(name, "llm", EMBEDDED_LLM)
-
-
-def check_model_name(name: str, what: str, embedded: str) -> str:
-    """A hub id (`name` or `org/name`) as it is, a local path with `~` expanded; ValueError when that path is not there.
-
-    Without this a mistyped directory would be looked up on the hub, and the answer would speak of repository ids.
-    """
-    path = Path(name).expanduser()
-    if name.strip() and path.is_dir():
-        return str(path)
-    looks_like_path = name.startswith((".", "/", "~")) or os.path.isabs(name) or name.count("/") > 1 or "\\" in name
-    if not name.strip() or looks_like_path:
-        found = "a file, not a directory" if path.is_file() else f"nothing at {path.absolute()}"
-        raise ValueError(
-            f"{what} is {name!r}: found {found}; expected a directory with a config.json, a hub id such as "
-            f"org/name, or {embedded!r}; check the path"
-        )
-    return name
-
-
 def tower_weights_path(name: str = EMBEDDED_TOWER) -> Path:
     """The weights of one of TOWERS, with their SHA-256 checked: in the installed package, else in `cache_dir()`.
 

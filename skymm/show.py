@@ -76,11 +76,11 @@ def _describe(data: bytes | None) -> str:
 def _encoder(llm: str) -> Any:
     import transformers
 
-    from skymm import assets
-    from skymm.model.chat import ChatEncoder, first_free_id
+    from skymm.model.named import resolve_llm
+    from skymm.model.chat import ChatEncoder, free_id
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(assets.resolve_llm(llm))
-    return ChatEncoder(tokenizer, num_latents=1, image_token_id=first_free_id(tokenizer), system=None)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(resolve_llm(llm))
+    return ChatEncoder(tokenizer, num_latents=1, image_token_id=free_id(tokenizer, 0), system=None)
 
 
 def _print_tokens(console: Console, encoder: Any, conversation: Conversation) -> None:

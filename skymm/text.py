@@ -124,7 +124,10 @@ def _cut(han: str) -> list[str]:
 
 @cache
 def _jieba() -> ModuleType:
-    import jieba  # here, for it takes a second to load its dictionary
+    try:
+        import jieba  # here, for it takes a second to load its dictionary
+    except ImportError as error:  # beside an exported model, which reads and writes without it
+        raise ValueError("Chinese is cut into words by jieba: pip install jieba") from error
 
     jieba.setLogLevel(logging.WARNING)  # it announces that dictionary on stderr
     return jieba

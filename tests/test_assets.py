@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from skymm import assets
+from skymm.model.named import resolve_llm
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -140,12 +141,12 @@ def test_cache_dir_is_the_users_choice(monkeypatch, tmp_path):
 
 
 def test_llm_names(tmp_path):
-    assert assets.resolve_llm("org/name") == "org/name"
-    assert assets.resolve_llm("gpt2") == "gpt2"
-    assert assets.resolve_llm(str(tmp_path)) == str(tmp_path)
+    assert resolve_llm("org/name") == "org/name"
+    assert resolve_llm("gpt2") == "gpt2"
+    assert resolve_llm(str(tmp_path)) == str(tmp_path)
     for absent in ("./nowhere", str(tmp_path / "nowhere"), "~/no/such/llm", "some/deep/path", ""):
         with pytest.raises(ValueError, match=r"expected a directory with a config.json, a hub id"):
-            assets.resolve_llm(absent)
+            resolve_llm(absent)
 
 
 def test_tower_weights_are_checked(monkeypatch):

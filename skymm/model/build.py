@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 import transformers
 
-from skymm import assets
 from skymm.model import language
-from skymm.model.chat import ChatEncoder, first_free_id
+from skymm.model.chat import ChatEncoder, free_id
 from skymm.model.checkpoint import llm_fingerprint
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.modeling import SkyMMForConditionalGeneration
+from skymm.model.named import resolve_llm
 from skymm.model.patch_encoder import load_tower
 from skymm.model.processing import SkyMMProcessor
 from skymm.recipe import ModelRecipe
@@ -23,7 +23,7 @@ def build_model(
 ) -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
     """Model and processor, on the CPU, trained parts initialised from `seed`; dtype and attention chosen for `device`."""
     dtype = language.pick_dtype(device) if recipe.dtype == "auto" else getattr(torch, recipe.dtype)
-    source = assets.resolve_llm(recipe.llm)
+    source = resolve_llm(recipe.llm)
     trusted = {"trust_remote_code": recipe.trust_remote_code}
     where = {"revision": recipe.llm_revision or "main", **trusted}
     llm = language.load_llm(
@@ -45,7 +45,7 @@ def build_model(
         resampler=recipe.resampler.model_dump(exclude={"frame_latents"}),
         frame_latents=recipe.resampler.frame_latents,
         lora=recipe.lora.model_dump() if recipe.lora else None,
-        image_token_id=max(num_rows, first_free_id(tokenizer)),
+        image_token_id=free_id(tokenizer, num_rows),
         scaled_decode=recipe.scaled_decode,
         quantization=recipe.quantization,
         dtype=dtype,

@@ -393,9 +393,14 @@ def _half_a_character(text: str) -> str | None:
     return f"half a character (the lone surrogate {found[0]!a}) in {around!a}; mend the text, or leave the sample out"
 
 
-def first_free_id(tokenizer: Any) -> int:
-    """An id that no text can produce."""
-    return 1 + max(tokenizer.get_vocab().values())
+ROOM = 16
+
+
+def free_id(tokenizer: Any, num_rows: int) -> int:
+    """An id that no text can produce and that has none of `num_rows` embeddings, also where others, as transformers'
+    decision pipeline does, give the tokenizer a few more tokens.
+    """
+    return max(num_rows, 1 + max(tokenizer.get_vocab().values())) + ROOM
 
 
 def _without_oldest_pair(conversation: Conversation) -> Conversation | None:

@@ -19,17 +19,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.utils.hub import cached_file
 
-from skymm import assets
 from skymm.model import language
 from skymm.model import lora as adapter
 from skymm.model.configuration import SkyMMConfig
+from skymm.model.named import assets_for, resolve_llm
 from skymm.model.patch_encoder import load_tower
 from skymm.model.vision import Tower
 
 RESAMPLER, ADAPTER, INDEX = "resampler.safetensors", "lora/adapter_model.safetensors", "model.safetensors.index.json"
 GENERATION = "generation_config.json"
-INSIDE = "./llm"
-"""The LLM's place in a model that was exported with its adapter merged: inside its directory."""
+INSIDE, TOWER_INSIDE = "./llm", "./towers/{}"
+"""Where the frozen parts of an exported model lie: inside its directory."""
 _PEFT, _PLACE = "base_model.model.", "language_model."
 
 
@@ -130,8 +130,7 @@ def load_model(
     if not isinstance(config, SkyMMConfig):
         config = SkyMMConfig.from_pretrained(directory)
     config.name_or_path = name  # trainers open a reference model by it
-    if config.llm == INSIDE:
-        config.llm = str(directory / INSIDE)
+    _look_inside(config, directory)
     if dtype == "auto":
         dtype = config.dtype or torch.float32
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
@@ -140,11 +139,11 @@ def load_model(
             f"{name} runs Python code that lies beside the weights of {config.llm} or of a tower; read it, then open the "
             "model with trust_remote_code=True"
         )
-    device, trusted = _device(device_map), bool(trust_remote_code)
+    device, trusted = _device(device_map), config.trust_remote_code
     _name_anew(config, llm, towers)
     _check_llm(config, name)
     language_model = language.load_llm(
-        _found(assets.resolve_llm, config.llm, name),
+        _found(resolve_llm, config.llm, name),
         dtype=dtype,
         # AutoModel hands it over in the configuration.
         attention=attn_implementation or config._attn_implementation or "auto",
@@ -188,6 +187,15 @@ def relocate(directory: str | Path, *, llm: str | None = None, towers: Sequence[
     for path, config in found:
         config.save_pretrained(path)
     return [path for path, _ in found]
+
+
+def _look_inside(config: SkyMMConfig, directory: Path) -> None:
+    """Frozen parts that an export has put into the directory, by their full names."""
+    if config.llm == INSIDE:
+        config.llm = str(directory / INSIDE)
+    for index, tower in enumerate(config.towers):
+        if tower["name"] == TOWER_INSIDE.format(index):
+            config.towers[index] = tower | {"name": str(directory / tower["name"])}
 
 
 def _name_anew(config: SkyMMConfig, llm: str | None, towers: Sequence[str] | None) -> None:
@@ -295,9 +303,10 @@ def llm_fingerprint(name: str, revision: str | None = None) -> str | None:
     The same wherever the files lie, and in whichever width they are opened: names, types, shapes and samples of the values
     of all tensors, whichever file holds them; of pickled files, their bytes.
     """
-    if name == assets.EMBEDDED_LLM:
+    assets = assets_for(name)
+    if assets and name == assets.EMBEDDED_LLM:
         return assets.LLM_WHEEL_SHA256[:16]
-    source = assets.resolve_llm(name)
+    source = resolve_llm(name)
     options = {"revision": revision, "local_files_only": True, "_raise_exceptions_for_missing_entries": False}
 
     def find(file: str) -> Path | None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from skymm.files import whole_directory
 from skymm.model import lora
 from skymm.model.build import open_model
-from skymm.model.checkpoint import ADAPTER, INSIDE, llm_fingerprint
+from skymm.model.chat import free_id
+from skymm.model.checkpoint import ADAPTER, INSIDE, TOWER_INSIDE, llm_fingerprint
+from skymm.model.patch_encoder import load_tower, save_tower
+from skymm.model.remote_code import AUTO_MAP, write_code
+
+DECISION = "decision.json"
+"""Settings of transformers' decision pipeline."""
 
 
 def export_merged(directory: str | Path, out: str | Path, *, trust_remote_code: bool = False) -> Path:
@@ -19,18 +27,48 @@ def export_merged(directory: str | Path, out: str | Path, *, trust_remote_code: 
     without an adapter, and for an LLM in 4 bits.
     """
     model, processor = open_model(directory, trust_remote_code=trust_remote_code)
-    config = model.config
-    if not config.lora:
+    if not model.config.lora:
         raise ValueError(f"{directory} has no adapter to merge; it is as it is")
-    lora.merge(model.language_model)
     with whole_directory(Path(out)) as partial:
-        model.language_model.save_pretrained(partial / INSIDE)
-        processor.tokenizer.save_pretrained(partial / INSIDE)
-        config.llm, config.llm_revision, config.lora = INSIDE, None, None
-        config.llm_fingerprint = llm_fingerprint(str(partial / INSIDE))
-        model.save_pretrained(partial)
-        processor.save_pretrained(partial)
+        _write_merged(model, processor, partial)
     return Path(out)
+
+
+def export_whole(directory: str | Path, out: Path) -> None:
+    """Write into OUT a model that needs nothing else: no skymm and no peft (its code lies in OUT/code), neither LLM nor
+    towers from elsewhere; and what transformers' decision pipeline reads.
+
+    Raises ValueError for an LLM in 4 bits, and for a model that needs code that lies beside its LLM or a tower.
+    """
+    model, processor = open_model(directory)
+    config = model.config
+    for index, tower in enumerate(config.towers):
+        name = TOWER_INSIDE.format(index)
+        spec = {key: tower[key] for key in ("name", "image_size", "layer", "revision")}
+        save_tower(load_tower(**spec, dtype=None), out / name)
+        config.towers[index] = tower | {"name": name, "revision": None}
+    processor.towers = config.towers
+    rows = model.get_input_embeddings().weight.shape[0]
+    config.image_token_id = processor.image_token_id = free_id(processor.tokenizer, rows)
+    config.auto_map = AUTO_MAP
+    _write_merged(model, processor, out)
+    described = out / "processor_config.json"
+    settings = json.loads(described.read_text("utf-8")) | {"auto_map": {"AutoProcessor": AUTO_MAP["AutoProcessor"]}}
+    described.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_code(out)
+    (out / DECISION).write_text(json.dumps({"labels": processor.decision_labels()}, ensure_ascii=False, indent=2) + "\n", "utf-8")
+
+
+def _write_merged(model: Any, processor: Any, out: Path) -> None:
+    config = model.config
+    if config.lora:
+        lora.merge(model.language_model)
+    model.language_model.save_pretrained(out / INSIDE)
+    processor.tokenizer.save_pretrained(out / INSIDE)
+    config.llm, config.llm_revision, config.lora = INSIDE, None, None
+    config.llm_fingerprint = llm_fingerprint(str(out / INSIDE))
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
 
 
 def export_adapter(directory: str | Path, out: str | Path) -> Path:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -55,18 +56,25 @@ def add(
     return targets
 
 
+def _peft() -> ModuleType:
+    """Imported where it is needed: a model without an adapter needs none."""
+    try:
+        import peft
+    except ImportError as error:
+        raise ValueError("this model has an adapter, and adapters are peft's: pip install peft") from error
+    return peft
+
+
 def _put_in(llm: nn.Module, config: Any, layers: list[str]) -> None:
     """Adapters onto exactly these layers.
 
     Names alone would not do: where a mixture of experts has dense layers too, peft takes their names for those of experts,
     as they were before transformers fused them, and leaves the dense layers out.
     """
-    from peft import inject_adapter_in_model
-
     pattern, config.target_modules = config.target_modules, "(?!)"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the pattern, which is nothing here, is not these layers
-        inject_adapter_in_model(config, llm, "default", state_dict=dict.fromkeys(f"{name}.lora_A" for name in layers))
+        _peft().inject_adapter_in_model(config, llm, "default", state_dict=dict.fromkeys(f"{name}.lora_A" for name in layers))
     config.target_modules = pattern
     llm._hf_peft_config_loaded = True
     llm.set_adapter("default")
@@ -103,11 +111,9 @@ def _peft_config(
     **fields: Any,
 ) -> Any:
     """peft's own description. Its pattern begins with the decoder's place, so a tower with the same names stays untouched."""
-    from peft import LoraConfig
-
     decoder = decoder_of(llm)
     place = next(name for name, module in llm.named_modules() if module is decoder)
-    return LoraConfig(
+    return _peft().LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
@@ -138,7 +144,7 @@ def summary(llm: nn.Module) -> str:
 @cache
 def _lora_layers() -> tuple[type[nn.Module], type[nn.Module]]:
     """peft's layer over an ordinary matrix, and the same layer computing a lone adapter in one operation."""
-    from peft.tuners.lora import Linear
+    Linear = _peft().tuners.lora.Linear
 
     class FusedLinear(Linear):
         def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -214,8 +220,6 @@ def state_dict(llm: nn.Module) -> dict[str, Tensor]:
 
 def load_state_dict(llm: nn.Module, state: dict[str, Tensor]) -> None:
     """Raises ValueError when names or shapes are not those of the adapter that is there."""
-    from peft import set_peft_model_state_dict
-
     expected = {name: tuple(tensor.shape) for name, tensor in state_dict(llm).items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if expected != found:
@@ -224,7 +228,7 @@ def load_state_dict(llm: nn.Module, state: dict[str, Tensor]) -> None:
             f"LoRA weights do not fit: {different[0]} is {found.get(different[0], 'missing')}, "
             f"expected {expected.get(different[0], 'nothing of that name')} ({len(different)} such)"
         )
-    set_peft_model_state_dict(llm, state, adapter_name="default")
+    _peft().set_peft_model_state_dict(llm, state, adapter_name="default")
 
 
 # Shape legend: N rows, I input width, O output width, R rank.

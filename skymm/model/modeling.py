@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 from skymm.model import language, lora
@@ -119,9 +120,16 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Pixels of each tower, (I, 3, H, W), -> its frozen features, (I, N, C). This is what a feature cache stores."""
         return [tower(pixels) for tower, pixels in zip(self.towers, pixel_values, strict=True)]
 
-    def get_image_features(self, *pixel_values: Tensor) -> Tensor:
-        """Pixels of each tower -> latents (I, K, E), as the LLM will read them."""
-        return self.resampler(self.encode_images(list(pixel_values)))
+    def get_image_features(self, pixel_values: Tensor | list[Tensor], **kwargs: Any) -> BaseModelOutputWithPooling:
+        """Pixels of each tower (bare for one) -> `last_hidden_state` (I, K, E), latents as the LLM will read them, and
+        `pooler_output`, the same image by image, which is where transformers' models have them.
+        """
+        latents_IKE = self.resampler(self.look_at(pixel_values, None))
+        return BaseModelOutputWithPooling(last_hidden_state=latents_IKE, pooler_output=list(latents_IKE))
+
+    def get_encoder(self, modality: str | None = None) -> nn.Module:
+        """The towers and the resampler see (modality "image"); the LLM has no encoder."""
+        return self.towers if modality == "image" else super().get_encoder(modality)
 
     def look_at(self, pixel_values: Tensor | list[Tensor] | None, features: list[Tensor] | None) -> list[Tensor] | None:
         """Features where they are cached, else those of the pixels, if there are any."""

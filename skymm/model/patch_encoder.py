@@ -13,17 +13,19 @@ import inspect
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
-from skymm import assets
-from skymm.model.efficientnet_lite import REDUCTION, WIDTH, EfficientNetLite
+from skymm.model.efficientnet_lite import REDUCTION, SCALES, WIDTH, EfficientNetLite
 from skymm.model.language import quietly
+from skymm.model.named import assets_for, check_model_name
 from skymm.model.vision import Preprocessing, Tower
 
 LAST = -1
@@ -31,6 +33,7 @@ EMBEDDED_IMAGE_SIZE = 320
 # EfficientNet-Lite was trained on (value - 127) / 128 with values in [0, 255], bicubic: MEAN_RGB and STDDEV_RGB in
 # tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py.
 EMBEDDED_MEAN, EMBEDDED_STD = (127 / 255,) * 3, (128 / 255,) * 3
+WEIGHTS = "model.safetensors"
 MOST_EXTRA = 16
 """Class and register tokens."""
 
@@ -71,7 +74,7 @@ def load_tower(
     image_size: int | None = None,
     layer: int | None = None,
     revision: str | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = torch.float32,
     trust_remote_code: bool = False,
 ) -> Tower:
     """The tower that a recipe names, with its weights, frozen.
@@ -80,14 +83,15 @@ def load_tower(
         name: an embedded one ("efficientnet-lite0", "efficientnet-lite2"), a hub id or a directory. image_size (pixels of
             the square side), layer (see `PatchEncoder`; the embedded towers have only their last) and revision fall back to
             what the checkpoint or its family has.
-        dtype: bfloat16 doubles the speed wherever the hardware has it.
+        dtype: bfloat16 doubles the speed wherever the hardware has it. None: as on disk.
 
     Raises ValueError (AssetError for an embedded one) saying what is missing or does not fit.
     """
-    if name in assets.TOWERS:
-        return _embedded(name, image_size, layer).to(dtype)
+    family = name if name in SCALES else _saved_family(name)
+    if family:
+        return _embedded(name, family, image_size, layer).to(dtype)
     where = {"revision": revision, "trust_remote_code": trust_remote_code}
-    source = assets.check_model_name(name, "vision tower", assets.EMBEDDED_TOWER)
+    source = check_model_name(name, "vision tower")
     vision = _read_config(source, where)
     preprocessing = read_preprocessing(source, revision, vision, image_size)
     side, layer = preprocessing.image_size, _resolve_layer(vision, layer)
@@ -109,7 +113,33 @@ def load_tower(
     return Tower(encoder, config).to(dtype)
 
 
-def _embedded(name: str, image_size: int | None, layer: int | None) -> Tower:
+def _saved_family(name: str) -> str | None:
+    """Which embedded tower `save_tower` has put into a directory; None where another, or none, lies there."""
+    config = Path(name) / "config.json"
+    kind = json.loads(config.read_text("utf-8")).get("model_type") if config.is_file() else None
+    return kind if kind in SCALES else None
+
+
+def save_tower(tower: Tower, directory: Path) -> None:
+    """Write a tower into a directory that `load_tower` opens, with its fingerprint: weights as they lie on disk, in what
+    they were loaded, and the preprocessing as it was found.
+    """
+    config = tower.to_config()
+    found = {"image_mean": config["mean"], "image_std": config["std"], "resample": config["resample"]}
+    found["size"] = {"height": config["image_size"], "width": config["image_size"]}
+    directory.mkdir(parents=True)
+    if config["family"] in SCALES:
+        weights = {name: weight.contiguous() for name, weight in tower.encoder.state_dict().items()}
+        save_file(weights, directory / WEIGHTS)
+        (directory / "config.json").write_text(json.dumps({"model_type": config["family"]}), "utf-8")
+        return
+    tower.encoder.model.save_pretrained(directory)
+    # Blocks behind the layer that is read are neither built nor saved, and yet counted: the layer is counted from the end.
+    (directory / "config.json").write_text(json.dumps(config["vision"]), "utf-8")
+    (directory / "preprocessor_config.json").write_text(json.dumps(found), "utf-8")
+
+
+def _embedded(name: str, family: str, image_size: int | None, layer: int | None) -> Tower:
     size = EMBEDDED_IMAGE_SIZE if image_size is None else image_size
     if size < REDUCTION or size % REDUCTION:
         raise ValueError(
@@ -117,12 +147,18 @@ def _embedded(name: str, image_size: int | None, layer: int | None) -> Tower:
         )
     if layer not in (None, LAST):
         raise ValueError(f"vision tower {name!r}: found layer {layer}, expected -1, the only one it has")
-    encoder = EfficientNetLite(name)
-    encoder.load_checkpoint(assets.tower_weights_path(name))
+    encoder = EfficientNetLite(family)
+    assets = None if name != family else assets_for(name)
+    if assets:
+        encoder.load_checkpoint(assets.tower_weights_path(name))
+    elif name == family:
+        raise ValueError(f"vision tower {name!r} comes with skymm, which is not installed: pip install skymm")
+    else:
+        encoder.load_state_dict(load_file(Path(name) / WEIGHTS))
     config = {
-        "family": name,
+        "family": family,
         "name": name,
-        "revision": assets.TOWERS[name].sha256,
+        "revision": assets.TOWERS[name].sha256 if assets else None,
         "layer": LAST,
         **dataclasses.asdict(Preprocessing(size, EMBEDDED_MEAN, EMBEDDED_STD)),
         "width": WIDTH,

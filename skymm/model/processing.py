@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import BatchFeature, ProcessorMixin
+from transformers.processing_utils import MultiModalData
 
 from skymm.conversation import Conversation, Turn, ask
 from skymm.encoded import IGNORE, Encoded, pad
@@ -61,6 +62,23 @@ class SkyMMProcessor(ProcessorMixin):
     def model_input_names(self) -> list[str]:
         return ["input_ids", "attention_mask", "pixel_values"]
 
+    @property
+    def image_processor(self) -> ImageProcessor:
+        """By it others know that this processor takes images."""
+        return ImageProcessor(self.pixels)
+
+    def decision_labels(self) -> dict[str, list[str]]:
+        """For transformers' decision pipeline, which reads one token per option: what yes and no are, where not its own."""
+        pairs = (["Yes", "No"], ["yes", "no"], ["是", "否"], ["Y", "N"])
+        ids = ([self.tokenizer.encode(word, add_special_tokens=False) for word in pair] for pair in pairs)
+        fits = (pair for pair, (yes, no) in zip(pairs, ids) if len(yes) == len(no) == 1 and yes != no)
+        return {"noul": pair} if (pair := next(fits, None)) else {}
+
+    def _get_num_multimodal_tokens(self, image_sizes: Sequence[Any] | None = None, **kwargs: Any) -> MultiModalData:
+        """For engines that plan ahead: every image, whatever its size, takes the same number of positions."""
+        count = len(image_sizes or ())
+        return MultiModalData(num_image_tokens=[self.num_latents] * count, num_image_patches=[1] * count)
+
     def pixels(self, images: Sequence[Image.Image]) -> list[Tensor]:
         """One tensor (I, 3, H, W) per tower."""
         return [torch.stack([preprocess(image, tower) for image in images]) for tower in self.towers]
@@ -87,6 +105,11 @@ class SkyMMProcessor(ProcessorMixin):
         if wanted.assistant_mask:
             batch["assistant_masks"] = (labels != IGNORE).long()
         if images:
+            if len(self.tokenizer) > self.image_token_id:
+                raise ValueError(
+                    f"the tokenizer has been given tokens up to id {len(self.tokenizer) - 1}, and image positions have id "
+                    f"{self.image_token_id}; `skymm export --hub` writes the model with room between them"
+                )
             pixels = self.pixels(images)
             batch["pixel_values"] = pixels[0] if len(pixels) == 1 else pixels
         if latents := [count for one in encoded for count in one.latents]:
@@ -228,6 +251,18 @@ class SkyMMProcessor(ProcessorMixin):
     def _without_images(self, sequences: Any) -> list[list[int]]:
         rows = sequences.tolist() if isinstance(sequences, Tensor) else [list(map(int, row)) for row in sequences]
         return [[token for token in row if token != self.image_token_id] for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageProcessor:
+    """Pictures -> pixels of each tower, under the name that `forward` has for them."""
+
+    pixels: Callable[[Sequence[Image.Image]], list[Tensor]]
+    model_input_names: tuple[str, ...] = ("pixel_values",)
+
+    def __call__(self, images: Any, **kwargs: Any) -> BatchFeature:
+        shown = [open_image(_located(one)) for one in (images if isinstance(images, list | tuple) else [images])]
+        return BatchFeature({"pixel_values": self.pixels(shown)})
 
 
 def opening_pipeline(theirs: type) -> type:

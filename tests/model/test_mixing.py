@@ -47,7 +47,7 @@ def test_it_trains_from_pixels_as_from_features_and_answers_as_it_did_when_opene
     shown = (tmp_path / "picture.png").read_bytes()
     said = SkyMMAnswerer(trained, processor).answer_one("Is it red?", shown)
     with torch.no_grad():
-        latents = trained.get_image_features(*processor.pixels([picture]))
+        latents = trained.get_image_features(processor.pixels([picture])).last_hidden_state
     trained.save_pretrained(tmp_path / "again")
     processor.save_pretrained(tmp_path / "again")
     moved = [str(tiny_tower.rename(tmp_path / "moved")), trained.config.towers[1]["name"]]
