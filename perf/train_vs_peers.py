@@ -185,8 +185,8 @@ def peers(arguments: argparse.Namespace, side: str, out: str) -> dict[str, float
     import transformers
     from peers import Collator, llava_of, with_hf_trainer, with_plain_loop
 
-    from skymm.model.named import resolve_llm
     from skymm.model.language import load_llm, pick_dtype
+    from skymm.model.named import resolve_llm
     from skymm.model.patch_encoder import load_tower
 
     source, dtype = resolve_llm(arguments.llm), pick_dtype()

@@ -76,8 +76,8 @@ def _describe(data: bytes | None) -> str:
 def _encoder(llm: str) -> Any:
     import transformers
 
-    from skymm.model.named import resolve_llm
     from skymm.model.chat import ChatEncoder, free_id
+    from skymm.model.named import resolve_llm
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(resolve_llm(llm))
     return ChatEncoder(tokenizer, num_latents=1, image_token_id=free_id(tokenizer, 0), system=None)

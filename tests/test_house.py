@@ -33,7 +33,7 @@ FLOORS = [
     ("model", "data", "curation"),
     ("train", "answering"),
     ("evaluation",),
-    ("serve", "quickstart", "study", "show"),
+    ("serve", "quickstart", "study", "show", "hub"),
     ("cli",),
 ]
 HOMES = {

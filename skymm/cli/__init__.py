@@ -178,8 +178,23 @@ def export(
     adapter: Annotated[
         bool, typer.Option("--adapter/--merge", help="The adapter alone, as peft has it; or all, the adapter merged.")
     ] = False,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="Merged, with towers, a card, and code that opens it where skymm is not.")
+    ] = False,
+    scores: Annotated[list[Path] | None, typer.Option(help="For the card: predictions of `skymm eval run`.")] = None,
+    licence: Annotated[str | None, typer.Option(help="For the card: of the weights, such as apache-2.0.")] = None,
+    limit: Annotated[list[str] | None, typer.Option(help="For the card: a sentence about what it cannot do.")] = None,
 ) -> None:
-    """Write a model for others: without an adapter and with its own LLM, or the adapter alone."""
+    """Write a model for others: without an adapter and with its own LLM, the adapter alone, or ready for a hub."""
+    if adapter and hub:
+        raise ValueError("--adapter is the adapter alone, and --hub a whole model; give one of them")
+    if not hub and (scores or licence or limit):
+        raise ValueError("--scores, --licence and --limit are for the card, which --hub writes")
+    if hub:
+        from skymm.hub import export_hub
+
+        print(export_hub(model, out, scores=scores or [], licence=licence, limits=limit or []))
+        return
     from skymm.model.export import export_adapter, export_merged
 
     print((export_adapter if adapter else export_merged)(model, out))

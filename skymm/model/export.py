@@ -34,13 +34,12 @@ def export_merged(directory: str | Path, out: str | Path, *, trust_remote_code: 
     return Path(out)
 
 
-def export_whole(directory: str | Path, out: Path) -> None:
-    """Write into OUT a model that needs nothing else: no skymm and no peft (its code lies in OUT/code), neither LLM nor
-    towers from elsewhere; and what transformers' decision pipeline reads.
+def export_whole(model: Any, processor: Any, out: Path) -> None:
+    """Write the model, merging its adapter, so that it needs nothing else: no skymm and no peft (its code lies in OUT/code),
+    no LLM and no towers from elsewhere. Beside it lies what transformers' decision pipeline reads.
 
-    Raises ValueError for an LLM in 4 bits, and for a model that needs code that lies beside its LLM or a tower.
+    Raises ValueError for an LLM in 4 bits.
     """
-    model, processor = open_model(directory)
     config = model.config
     for index, tower in enumerate(config.towers):
         name = TOWER_INSIDE.format(index)
@@ -54,9 +53,13 @@ def export_whole(directory: str | Path, out: Path) -> None:
     _write_merged(model, processor, out)
     described = out / "processor_config.json"
     settings = json.loads(described.read_text("utf-8")) | {"auto_map": {"AutoProcessor": AUTO_MAP["AutoProcessor"]}}
-    described.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    _write_json(described, settings)
     write_code(out)
-    (out / DECISION).write_text(json.dumps({"labels": processor.decision_labels()}, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    _write_json(out / DECISION, {"labels": processor.decision_labels()})
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _write_merged(model: Any, processor: Any, out: Path) -> None:

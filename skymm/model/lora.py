@@ -74,7 +74,9 @@ def _put_in(llm: nn.Module, config: Any, layers: list[str]) -> None:
     pattern, config.target_modules = config.target_modules, "(?!)"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the pattern, which is nothing here, is not these layers
-        _peft().inject_adapter_in_model(config, llm, "default", state_dict=dict.fromkeys(f"{name}.lora_A" for name in layers))
+        _peft().inject_adapter_in_model(
+            config, llm, "default", state_dict=dict.fromkeys(f"{name}.lora_A" for name in layers)
+        )
     config.target_modules = pattern
     llm._hf_peft_config_loaded = True
     llm.set_adapter("default")

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-
-from skymm import __version__
 
 CODE, _ENTRY = "code", "skymm_model"
 _CLASSES = {
@@ -43,7 +42,7 @@ def write_code(directory: Path) -> list[Path]:
     lines = [f"from .{module} import {name}" for name, module in _CLASSES.items()]
     # Of `from . import module` it takes no notice.
     lines += [f"from .{name.rpartition('.')[2]} import __name__ as _  # that it is fetched" for name in sorted(whole)]
-    said = f'"""Files of skymm {__version__} (Apache-2.0), but for imports as they are there. This one names the classes."""'
+    said = f'"""Files of skymm {version("skymm")} (Apache-2.0), only their imports are changed. This one names the classes."""'
     flat[_ENTRY] = "\n".join([said, "", *lines, "", f"__all__ = {list(_CLASSES)}", ""])
     (directory / CODE).mkdir()
     written = [directory / CODE / f"{module}.py" for module in sorted(flat)]

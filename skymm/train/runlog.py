@@ -132,7 +132,10 @@ def read_history(directory: str | Path) -> History:
     if not lines:
         raise ValueError(f"{directory / LOG} holds no steps yet; wait for the first one to end")
     return History(
-        lines, _object(directory / CARD), with_defaults(_object(directory / RECIPE)), (directory / DONE).exists()
+        lines,
+        read_object(directory / CARD),
+        with_defaults(read_object(directory / RECIPE)),
+        (directory / DONE).exists(),
     )
 
 
@@ -142,7 +145,8 @@ def with_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {name: one.default for name, one in fields if not one.is_required()} | dict(recipe)
 
 
-def _object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """What a card says; nothing where there is none. Raises ValueError for a damaged one."""
     if not path.exists():
         return {}
     try:
