@@ -98,6 +98,14 @@ def test_mistakes_are_one_sentence(skymm, tmp_path, tiny_data):
         assert message in result.stderr and "Traceback" not in result.stderr, result.stderr
 
 
+def test_the_demo_says_what_it_needs(skymm, monkeypatch):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    result = skymm("demo", "somewhere")
+    assert result.returncode == 1 and result.stderr == (
+        "skymm: the demo needs gradio, which is not installed: pip install 'skymm[demo]'\n"
+    )
+
+
 def test_a_question_without_an_image(skymm, tiny_model, tmp_path):
     for part in tiny_model:
         part.save_pretrained(tmp_path / "model")

@@ -55,6 +55,7 @@ HOMES = {
     "nltk": "evaluation/reading/english.py",
     "datasketch": "curation/filters/duplicates.py",
     "opencc": "curation/script.py",
+    "gradio": "serve/demo.py",
 }
 
 

@@ -1,4 +1,4 @@
-"""The one door: `skymm quickstart | data | look | train | study | keys | doctor | eval | ask | export`.
+"""The one door: `skymm quickstart | data | look | train | study | keys | doctor | eval | ask | demo | export`.
 
 Everything heavy is imported inside the command that needs it, so help and mistakes are instant.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -154,6 +155,22 @@ def ask(
     for piece in answerer.stream(asked):
         print(piece, end="", flush=True)
     print()
+
+
+@app.command()
+def demo(
+    model: Annotated[str, typer.Argument(help="A directory (ours or any transformers model), or hf:ID.")],
+    other: Annotated[str | None, typer.Argument(help="A second one, shown beside it.")] = None,
+    host: Annotated[str, typer.Option(help="Whom it listens to; 0.0.0.0: everybody.")] = "127.0.0.1",
+    port: int = 7860,
+    max_new_tokens: int = 128,
+) -> None:
+    """A page to ask one model or two about pictures, in Chinese and English."""
+    if find_spec("gradio") is None:
+        raise ValueError("the demo needs gradio, which is not installed: pip install 'skymm[demo]'")
+    from skymm.serve.demo import launch, open_models
+
+    launch(open_models([model, *([other] if other else [])], max_new_tokens), host=host, port=port)
 
 
 @app.command()

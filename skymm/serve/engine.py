@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -162,6 +163,7 @@ class Engine:
         self._batches: list[Batch] = []
         self._wake = threading.Condition()
         self._closing = False
+        self._guests, self._model = 0, threading.Lock()
         self._thread = threading.Thread(target=self._run, name="skymm-engine", daemon=True)
         self._thread.start()
 
@@ -185,6 +187,19 @@ class Engine:
             self._waiting.extend(jobs)
             self._wake.notify()
         return jobs
+
+    @contextmanager
+    def alone(self) -> Iterator[LocalAnswerer]:
+        """The answerer for something else, in the caller's thread; the engine rests between two tokens meanwhile."""
+        with self._wake:
+            self._guests += 1
+        try:
+            with self._model:
+                yield self.answerer
+        finally:
+            with self._wake:
+                self._guests -= 1
+                self._wake.notify()
 
     @property
     def num_waiting(self) -> int:
@@ -221,13 +236,14 @@ class Engine:
         with torch.inference_mode():
             while True:
                 with self._wake:
-                    self._wake.wait_for(lambda: self._waiting or self._batches or self._closing)
+                    self._wake.wait_for(lambda: not self._guests and (self._waiting or self._batches or self._closing))
                     if self._closing and not self._waiting and not self._batches:
                         return
-                self._drop_cancelled()
-                self._take_in()
-                for batch in list(self._batches):
-                    self._step(batch)
+                with self._model:
+                    self._drop_cancelled()
+                    self._take_in()
+                    for batch in list(self._batches):
+                        self._step(batch)
 
     def _drop_cancelled(self) -> None:
         with self._wake:

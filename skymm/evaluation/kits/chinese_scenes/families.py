@@ -300,8 +300,15 @@ def things(seed: int) -> Iterator[Picture]:
     topics |= {"saying": list(words()["sayings"])}
     plans = [_Plan(seed, index, topic, char) for topic, chars in topics.items() for index, char in enumerate(chars)]
     for plan, missing in zip(plans, _absent(plans, random.Random(f"{seed}/things/absent"))):
-        twins = (*pair("presence", (_is_there(thing) for thing in (plan.asked, missing))), *_culture(plan))
-        yield Picture("things", f"{plan.topic}/{plan.target.char}", "", partial(render, plan.scene), twins)
+        twins = (*pair("presence", (is_there(thing) for thing in (plan.asked, missing))), *_culture(plan))
+        yield Picture(
+            "things",
+            f"{plan.topic}/{plan.target.char}",
+            "",
+            partial(render, plan.scene),
+            twins,
+            things=tuple(plan.chosen),
+        )
 
 
 class _Plan:
@@ -383,7 +390,7 @@ def _absent(plans: Sequence[_Plan], rng: random.Random) -> list[Thing]:
     return asked
 
 
-def _is_there(thing: Thing) -> Text:
+def is_there(thing: Thing) -> Text:
     return sentence("things.there_plural" if thing.text[1] in _PLURAL else "things.there", thing=thing)
 
 

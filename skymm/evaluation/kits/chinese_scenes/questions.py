@@ -42,7 +42,7 @@ class Picture:
 
     Pictures of one `subject` show the same thing (one word in both scripts, say). `script` is that of the characters in
     it: "simplified", "traditional", "both" where they are the same in both; "" without any. `shown` is all that stands
-    there.
+    there, and `things` are all that are drawn in a scene of things.
     """
 
     family: str
@@ -51,6 +51,7 @@ class Picture:
     draw: Callable[[], Image.Image] = field(repr=False)
     twins: tuple[Twin, ...]
     shown: tuple[str, ...] = ()
+    things: tuple[Thing, ...] = ()
 
 
 def pair(kind: str, claims: Iterable[Text]) -> tuple[Twin, Twin]:

@@ -1,0 +1,346 @@
+"""What happens on the demo page, without the page: one or two models asked about one picture, and what is shown of it.
+
+An exchange is a question with what each model answered. For a question that wants yes or no it also holds how likely a yes
+is, and how likely it would be without the picture; later, where in the picture the answer comes from.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from markupsafe import Markup
+from PIL import Image
+
+from skymm.answering.contrast import with_less
+from skymm.answering.protocol import Ask, Reply
+from skymm.answering.skymm_model import SkyMMAnswerer
+from skymm.conversation import Turn
+from skymm.images import open_image
+from skymm.recipe import ContrastRecipe
+from skymm.serve.engine import Engine, Job
+from skymm.serve.evidence import LEAST, EvidenceMap, evidence_map
+from skymm.serve.examples import Probe, Words, is_yes_no
+
+CHOICES = ("yes", "no")
+_BLIND = ContrastRecipe(kind="blind")
+_PAUSE = 0.04  # seconds between two looks at what has been written
+_WIDEST = 640  # pixels of a picture with its evidence
+
+
+@dataclass
+class Said:
+    """What one model answered. `sure` is how likely a yes is when it looks, `blind` without the picture."""
+
+    text: str = ""
+    stopped: bool = False
+    error: str = ""
+    sure: float | None = None
+    blind: float | None = None
+    evidence: EvidenceMap | None = None
+
+
+@dataclass
+class Exchange:
+    """A question with the answers of all models, in their order; `truth` where it is known."""
+
+    question: str
+    said: list[Said]
+    truth: str = ""
+
+
+@dataclass
+class Talk:
+    """A conversation about one picture, or about none."""
+
+    picture: bytes = b""
+    example: str = ""
+    exchanges: list[Exchange] = field(default_factory=list)
+    asked_for: list[tuple[Probe, list[float]]] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """Nothing more is written; what stands there stays."""
+        for job in self.jobs:
+            job.cancel()
+
+
+class Models:
+    """The models of the page, each with the engine that asks it."""
+
+    def __init__(self, engines: Sequence[Engine], names: Sequence[str]):
+        self.engines, self.names = engines, names
+
+    def ask(self, talk: Talk, question: str, truth: str = "") -> Iterator[Exchange]:
+        """The exchange again and again, as it grows; it is a part of the talk from the start."""
+        asks = [self._ask(talk, question, index) for index in range(len(self.engines))]
+        talk.jobs = [engine.submit(ask) for engine, ask in zip(self.engines, asks)]
+        exchange = Exchange(question, [Said() for _ in self.engines], truth)
+        talk.exchanges.append(exchange)
+        try:
+            yield exchange
+            written = -1
+            while not all(job.done for job in talk.jobs):
+                time.sleep(_PAUSE)
+                if written != (written := sum(len(job.pieces) for job in talk.jobs)):
+                    for job, said in zip(talk.jobs, exchange.said):
+                        said.text = "".join(job.pieces)
+                    yield exchange
+        finally:
+            talk.stop()  # who goes away in the middle does not leave it writing
+        for job, said in zip(talk.jobs, exchange.said):
+            said.text = "".join(job.pieces)
+            said.stopped = isinstance(job.error, CancelledError)
+            said.error = "" if said.stopped or job.error is None else str(job.error)
+        if talk.picture and is_yes_no(question):
+            jobs = []
+            for engine, ask in zip(self.engines, asks):
+                looking = replace(ask, choices=CHOICES)
+                jobs.append(engine.submit_all([looking, with_less(looking, _BLIND)], "logits"))
+            for said, both in zip(exchange.said, jobs):
+                said.sure, said.blind = (_probability(job.result()) for job in both)
+        yield exchange
+
+    def look_for(self, talk: Talk, probes: Sequence[Probe]) -> None:
+        """Ask every model for all things at once, each for itself and without what was said before."""
+        asks = [Ask(probe.question, (talk.picture,), CHOICES, probe.name) for probe in probes]
+        jobs = [engine.submit_all(asks, "logits") for engine in self.engines]
+        by_model = [[_probability(job.result()) for job in of_model] for of_model in jobs]
+        talk.asked_for = list(zip(probes, map(list, zip(*by_model))))
+
+    def explain(self, talk: Talk) -> None:
+        """Where the last answer comes from, of every model whose patch features can be reached."""
+        *before, last = talk.exchanges
+        for index, (engine, said) in enumerate(zip(self.engines, last.said)):
+            if isinstance(engine.answerer, SkyMMAnswerer) and said.evidence is None:
+                ask = replace(self._ask(replace(talk, exchanges=before), last.question, index), choices=CHOICES)
+                with engine.alone() as answerer:
+                    said.evidence = evidence_map(answerer, ask)
+
+    def _ask(self, talk: Talk, question: str, index: int) -> Ask:
+        """With what this model was asked and has answered before. The picture stands before the first question."""
+        images, names = ((talk.picture,), ("image",)) if talk.picture else ((), ())
+        turns: list[Turn] = []
+        for exchange in talk.exchanges:
+            shown = () if turns else names
+            turns += Turn("user", exchange.question, shown), Turn("assistant", exchange.said[index].text)
+        return Ask(question, images, history=tuple(turns), names=() if turns else names)
+
+
+def _probability(reply: Reply) -> float:
+    """Of a yes, among yes and no."""
+    assert reply.logits is not None
+    return 1 / (1 + math.exp(reply.logits["no"] - reply.logits["yes"]))
+
+
+# --- as HTML --------------------------------------------------------------------------------------------------------------
+
+
+def bars(exchange: Exchange, names: Sequence[str], words: Words) -> Markup:
+    """How likely a yes is, with and without the picture; nothing for a question that wants something else."""
+    shown = [
+        (name, said) for name, said in zip(names, exchange.said) if said.sure is not None and said.blind is not None
+    ]
+    parts = []
+    for name, said in shown:
+        rows = [
+            _bar(name, what, value, words)
+            for what, value in (("with_picture", said.sure), ("without_picture", said.blind))
+        ]
+        same = (said.sure > 0.5) == (said.blind > 0.5)
+        note = words["same_blind" if same else "other_blind"]
+        if exchange.truth in CHOICES:
+            right = (said.sure > 0.5) == (exchange.truth == "yes")
+            note = (
+                f"{words['truth'].format(truth=words[exchange.truth])} · {words['right' if right else 'wrong']}. {note}"
+            )
+        parts.append(_part(name, Markup("").join(rows) + _tag("p", note)))
+    if not parts:
+        return (
+            Markup("") if not exchange.truth else _whole(_tag("p", words["truth"].format(truth=exchange.truth)), words)
+        )
+    return _whole(_tag("h3", words["sure"]) + _columns(parts), words)
+
+
+def _bar(name: str, what: str, value: float, words: Words) -> Markup:
+    label = words["bar_alt"].format(model=name, what=words[what], value=value)
+    return Markup(
+        '<div class="bar" role="img" aria-label="{}"><span>{}</span><span class="track"><span class="{}" style="width:{:.1f}%">'
+        "</span></span><b>{} {}</b></div>"
+    ).format(label, words[what], what, 100 * value, words["yes"], words["percent"].format(value=value))
+
+
+def evidence(talk: Talk, names: Sequence[str], words: Words) -> Markup:
+    """The picture with what the last answer rests on, or why no map is shown."""
+    parts = []
+    for name, said in zip(names, talk.exchanges[-1].said):
+        if (found := said.evidence) is None:
+            parts.append(_part(name, _tag("p", words["evidence_none"].format(model=name))))
+            continue
+        text = _tag("figcaption", _tested(found, words))
+        if found.passed:
+            picture = open_image(talk.picture, "the picture")
+            picture.thumbnail((_WIDEST, _WIDEST))
+            alt = words["evidence_alt"].format(answer=words[found.answer])
+            text = Markup('<img src="{}" alt="{}">').format(_data_url(found.over(picture)), alt) + text
+        parts.append(_part(name, _tag("figure", text)))
+    return _whole(_tag("h3", words["evidence"]) + _columns(parts), words)
+
+
+def _tested(found: EvidenceMap, words: Words) -> str:
+    return words["evidence_passed" if found.passed else "evidence_failed"].format(
+        answer=words[found.answer],
+        deleted=found.deleted,
+        mean=sum(found.by_chance) / len(found.by_chance),
+        most=max(found.by_chance),
+        beaten=found.beaten,
+        draws=len(found.by_chance),
+        least=LEAST,
+    )
+
+
+def probed(talk: Talk, names: Sequence[str], words: Words) -> Markup:
+    """What was asked for, what is there, and who makes things up."""
+    if not talk.asked_for:
+        return Markup("")
+    known = all(probe.is_there is not None for probe, _ in talk.asked_for)
+    head = [words["thing"], *([words["there"]] if known else []), *names]
+    rows = []
+    for probe, found in talk.asked_for:
+        cells = [_tag("th", probe.name, scope="row")]
+        if known:
+            cells.append(_tag("td", words["present" if probe.is_there else "absent"]))
+        for value in found:
+            mark = (
+                "plain"
+                if not known
+                else "ok"
+                if (value > 0.5) == probe.is_there
+                else "missed"
+                if probe.is_there
+                else "made_up"
+            )
+            says = f"{words['yes' if value > 0.5 else 'no']} {words['percent'].format(value=max(value, 1 - value))}"
+            cells.append(_tag("td", f"{says} · {words[mark]}" if known else says, class_=mark))
+        rows.append(_tag("tr", Markup("").join(cells)))
+    table = _tag("caption", words["probe_caption" if known else "probe_caption_unknown"])
+    table += _tag("thead", _tag("tr", Markup("").join(_tag("th", one, scope="col") for one in head)))
+    table += _tag("tbody", Markup("").join(rows))
+    sums = Markup("").join(_tag("p", line) for line in _sums(talk, names, words, known))
+    return _whole(Markup('<div class="wide">{}</div>').format(_tag("table", table)) + sums, words)
+
+
+def _sums(talk: Talk, names: Sequence[str], words: Words, known: bool) -> Iterator[str]:
+    for index, name in enumerate(names):
+        said = [(probe.is_there, found[index] > 0.5) for probe, found in talk.asked_for]
+        numbers = {
+            "made_up": said.count((False, True)),
+            "missed": said.count((True, False)),
+            "absent": sum(there is False for there, _ in said),
+            "present": sum(there is True for there, _ in said),
+            "yes": sum(yes for _, yes in said),
+            "count": len(said),
+        }
+        yield words["made_up_count" if known else "says_yes_count"].format(model=name, **numbers)
+
+
+def _tag(name: str, inside: str | Markup, **attributes: str) -> Markup:
+    written = Markup("").join(Markup(' {}="{}"').format(key.rstrip("_"), value) for key, value in attributes.items())
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, inside)
+
+
+def _part(name: str, inside: Markup) -> Markup:
+    return Markup("<div>{}{}</div>").format(_tag("h4", name), inside)
+
+
+def _columns(parts: Sequence[Markup]) -> Markup:
+    return Markup('<div class="columns">{}</div>').format(Markup("").join(parts))
+
+
+def _whole(inside: Markup, words: Words) -> Markup:
+    return Markup('<div class="shown" lang="{}">{}</div>').format(words["html_language"], inside)
+
+
+def _data_url(picture: Image.Image) -> str:
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+# --- to take along --------------------------------------------------------------------------------------------------------
+
+
+def as_data(talk: Talk, names: Sequence[str]) -> dict[str, Any]:
+    """The conversation for JSON. The picture itself is not in it, but its SHA-256 is."""
+    picture: Mapping[str, Any] = {"sha256": hashlib.sha256(talk.picture).hexdigest()} if talk.picture else {}
+    return {
+        "models": list(names),
+        "picture": {**picture, **({"example": talk.example} if talk.example else {})},
+        "exchanges": [
+            {
+                "question": one.question,
+                **({"truth": one.truth} if one.truth else {}),
+                "answers": [_answer(name, said) for name, said in zip(names, one.said)],
+            }
+            for one in talk.exchanges
+        ],
+        "asked_for": [
+            {
+                "thing": probe.name,
+                "question": probe.question,
+                "is_there": probe.is_there,
+                "probability_of_yes": dict(zip(names, found)),
+            }
+            for probe, found in talk.asked_for
+        ],
+    }
+
+
+def _answer(name: str, said: Said) -> dict[str, Any]:
+    found: dict[str, Any] = {"model": name, "text": said.text}
+    found |= {"stopped": True} if said.stopped else {}
+    found |= {"error": said.error} if said.error else {}
+    if said.sure is not None:
+        found |= {"probability_of_yes": said.sure, "without_the_picture": said.blind}
+    if (made := said.evidence) is not None:
+        found["evidence"] = {
+            "passed": made.passed,
+            "deleted": made.deleted,
+            "by_chance": made.by_chance,
+            "side": made.side,
+        }
+        found["evidence"] |= {"cost": made.cost, "marked": sorted(made.marked)}
+    return found
+
+
+def as_markdown(talk: Talk, names: Sequence[str], words: Words) -> str:
+    """The conversation to be read."""
+    lines = [f"# {words['title']}", ""]
+    for one in talk.exchanges:
+        lines += [f"**{words['question']}**: {one.question}", ""]
+        if one.truth:
+            lines += [words["truth"].format(truth=words.get(one.truth, one.truth)), ""]
+        for name, said in zip(names, one.said):
+            lines += [f"- **{name}**: {said.text}{words['stopped'] if said.stopped else ''}"]
+            if said.sure is not None and said.blind is not None:
+                both = (("with_picture", said.sure), ("without_picture", said.blind))
+                sure = ", ".join(f"{words[what]} {words['percent'].format(value=value)}" for what, value in both)
+                lines += [f"  - {words['sure']}: {sure}"]
+            if said.evidence is not None:
+                lines += [f"  - {_tested(said.evidence, words)}"]
+        lines += [""]
+    if talk.asked_for:
+        lines += [f"| {' | '.join((words['thing'], words['there'], *names))} |", "|---" * (2 + len(names)) + "|"]
+        for probe, found in talk.asked_for:
+            there = words["unknown" if probe.is_there is None else "present" if probe.is_there else "absent"]
+            lines += [
+                f"| {' | '.join((probe.name, there, *(words['percent'].format(value=value) for value in found)))} |"
+            ]
+    return "\n".join(lines).rstrip() + "\n"
