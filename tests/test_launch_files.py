@@ -1,4 +1,4 @@
-"""What accelerate is told about GPUs and machines is what it understands, and what the README's lines need."""
+"""What accelerate is told about GPUs and machines is what it understands, and what the lines of docs/training.md need."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ FILES = sorted((ROOT / "training").glob("*.yaml"))
 
 
 def lines():
-    text = (ROOT / "training/README.md").read_text("utf-8").replace("\\\n", " ")
+    text = (ROOT / "docs/training.md").read_text("utf-8").replace("\\\n", " ")
     return re.findall(r"^accelerate launch (.*?)(?:\s+#.*)?$", text, re.MULTILINE)
 
 

@@ -1,42 +1,73 @@
-"""What the documents tell people to type exists."""
+"""The pages for people: every command on them is run on tiny parts, or says what it needs; both languages say the same.
+
+A block of commands whose first line begins with `# needs ` is not run: its options and recipes are checked. Of all others each
+line is run, in a folder that holds what the pages name, with a few overrides that make it small. A block of TOML or Python
+that begins with `# NAME.toml` or `# NAME.py` is saved under that name first.
+"""
+
+from __future__ import annotations
 
 import re
+import runpy
 import shlex
+import shutil
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from llm_families import OWN
+from model import test_chat_families, test_families
 
-from skymm.recipe import EvalRecipe, ModelRecipe, StageRecipe, load, load_data, parse
+from skymm.recipe import DataRecipe, EvalRecipe, ModelRecipe, StageRecipe, load, load_data, parse
 from skymm.recipe.study import StudyRecipe
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("*/README.md")])
+TWINS = {ROOT / "README.md": ROOT / "README_zh.md"} | {
+    page: page.parent / "zh" / page.name for page in sorted((ROOT / "docs").glob("*.md")) if page.stem != "architecture"
+}
+PAGES = [*TWINS, *sorted(ROOT.glob("*/README.md"))]
+EVERY = [*PAGES, *TWINS.values(), ROOT / "docs" / "architecture.md"]
 KINDS = {"training": StageRecipe, "eval": EvalRecipe}
+NEEDS = re.compile(r"# needs (a GPU|a download|an endpoint|hours)\b|# 需要(GPU|下载|接口|数小时)")
+ELSEWHERE = {  # run by
+    "skymm quickstart": "tests/test_story.py",
+    "python -m pytest": ".ci/run",
+    "python perf/fits.py": "test_what_fits_is_what_the_program_prints",
+    "python perf/": "tests/perf, and by hand: these measure for minutes",
+}
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """(language, code) of every block."""
+    return re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.S | re.M)
+
+
+def lines(code: str) -> list[str]:
+    return [part.strip() for line in code.replace("\\\n", " ").splitlines() for part in line.split(" && ")]
 
 
 def commands(page: Path) -> list[list[str]]:
-    found = []
-    for block in re.findall(r"```bash\n(.*?)```", page.read_text("utf-8"), re.S):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            if words and words[0] == "skymm":
-                found.append(words)
-    return found
+    every = [shlex.split(line, comments=True) for kind, code in blocks(page) if kind == "bash" for line in lines(code)]
+    return [words for words in every if words and words[0] == "skymm"]
 
 
-ALL = [(page.relative_to(ROOT), words) for page in PAGES for words in commands(page)]
+ALL = [(page, words) for page in PAGES for words in commands(page)]
+shown = {"ids": lambda value: " ".join(value) if isinstance(value, list) else name_of(value)}
 
 
 def test_the_main_commands_are_on_the_first_page():
-    text = (ROOT / "README.md").read_text("utf-8")
-    assert "skymm quickstart" in text.split("##")[0] and "python -m pytest" in text.split("##")[0]
-    assert len(ALL) > 8
+    for page in (ROOT / "README.md", ROOT / "README_zh.md"):
+        head = page.read_text("utf-8").split("##")[0]
+        assert "skymm quickstart" in head and "python -m pytest" in head
+    assert len(ALL) > 40
 
 
-@pytest.mark.parametrize(
-    ("page", "words"), ALL, ids=lambda value: " ".join(value) if isinstance(value, list) else str(value)
-)
+@pytest.mark.parametrize(("page", "words"), ALL, **shown)
 def test_every_command_exists_with_its_options(page, words):
     from typer.main import get_command
 
@@ -49,70 +80,228 @@ def test_every_command_exists_with_its_options(page, words):
     assert all(word in known for word in arguments if word.startswith("--"))
 
 
-@pytest.mark.parametrize(
-    ("page", "words"), ALL, ids=lambda value: " ".join(value) if isinstance(value, list) else str(value)
-)
+@pytest.mark.parametrize(("page", "words"), ALL, **shown)
 def test_every_recipe_named_loads_with_the_overrides_named(page, words):
     for index, word in enumerate(words):
-        if word.endswith(".toml"):
+        if word.endswith(".toml") and word.split("/")[0] in ("data_recipes", *KINDS) and "mine" not in word:
             overrides = [other for other in words[index + 1 :] if re.match(r"[a-z_.]+=", other)]
             kind = StudyRecipe if words[1] == "study" else KINDS.get(word.split("/")[0])
             assert load(ROOT / word, kind, overrides) if kind else load_data(ROOT / word, overrides)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", EVERY, ids=name_of)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
 
 
-def test_bring_your_own_data_in_three_lines_works(tmp_path, monkeypatch):
-    from PIL import Image
-
-    from skymm.data.shards import conversation_of, read_shard
-
-    text = (ROOT / "data_recipes/README.md").read_text("utf-8")
-    code = re.search(r"```python\n(.*?)```", text, re.S).group(1)
-    monkeypatch.chdir(tmp_path)
-    Image.new("RGB", (8, 8), "red").save("bus.jpg")
-    exec(code, {})
-    sample = next(read_shard("my_shards/train-00000.tar"))
-    assert conversation_of(sample).targets[0].text == "A red bus."
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_block_that_is_not_run_says_what_it_needs(page):
+    for kind, code in blocks(page):
+        assert not code.startswith("# needs ") or NEEDS.match(code), code
+        assert kind in ("bash", "python", "toml", ""), kind
 
 
-def test_a_source_of_your_own_in_twenty_lines_works(tmp_path, monkeypatch):
-    from curation.building.built import conversations
+# --- both languages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", TWINS, ids=name_of)
+def test_both_languages_show_the_same(page):
+    """The same commands and code (comments aside), links, headings, and tables: rows, fractions, percentages."""
+    other = TWINS[page]
+
+    def code(one: Path) -> list[tuple[str, str]]:
+        return [(kind, re.sub(r"(^| +)#.*", "", text, flags=re.M)) for kind, text in blocks(one)]
+
+    def links(one: Path) -> set[str]:
+        found = re.findall(r"\]\(([^)]+)\)", one.read_text("utf-8"))
+        places = {target if target.startswith("http") else name_of((one.parent / target).resolve()) for target in found}
+        both = {place.replace("docs/zh/", "docs/").replace(".zh.svg", ".en.svg") for place in places}
+        return both - {"README.md", "README_zh.md", name_of(page)}
+
+    def rows(one: Path) -> list[list[str]]:
+        tables = [line for line in one.read_text("utf-8").splitlines() if line.startswith("|")]
+        return [re.findall(r"\d+\.\d+|\d+(?= ?%)", line) for line in tables]
+
+    def headings(one: Path) -> int:
+        text = re.sub(r"^```.*?^```", "", one.read_text("utf-8"), flags=re.S | re.M)
+        return len(re.findall(r"^#+ ", text, re.M))
+
+    assert code(page) == code(other)
+    assert links(page) == links(other)
+    assert rows(page) == rows(other)
+    assert headings(page) == headings(other)
+    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", other.read_text("utf-8"), flags=re.S | re.M)
+    assert not re.search(r"[\u4e00-\u9fff] ?[,;:!?]|[\u4e00-\u9fff]\.(?=\s|$)", prose), "Chinese has marks of its own"
+
+
+# --- every line is run ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def parts(tiny_llm, tiny_tower, tiny_second_tower) -> dict[str, list[str]]:
+    """What is added to a command so that it takes a second, by how the command begins."""
+    small = ["model.resampler.num_latents=4", "model.resampler.width=16", "model.resampler.num_heads=2"]
+    own = [f"model.llm={tiny_llm}", f"model.towers=['{tiny_tower}']", *small, "model.dtype=float32"]
+    short = ["steps=1", "batch_size=2", "warmup_steps=0"]
+    return {
+        "skymm data build data_recipes/quickstart.toml": ["num_images=12", "images_per_shard=4", "bench_images=1"],
+        "skymm data blind-pairs": ["--towers", str(tiny_tower), str(tiny_second_tower)],
+        "skymm train training/words.toml": [*own, *short],
+        "skymm train": short,
+        "skymm doctor training/": short,
+        "skymm eval run eval/chinese_scenes.toml": ["split=couplets"],
+    }
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory, parts, tiny_llm) -> Path:
+    """A folder with what the pages speak of: recipes, photos, and a model of one step for each stage."""
+    from clips import write_clip
     from curation.sources.miniatures import picture
 
-    from skymm.curation.building.build import build
-    from skymm.recipe import DataRecipe, parse
-
-    text = (ROOT / "data_recipes/README.md").read_text("utf-8").partition("in 20 lines")[2]
-    code = re.search(r"```python\n(.*?)```", text, re.S).group(1)
-    assert len([line for line in code.splitlines() if line.strip()]) <= 20
-    monkeypatch.chdir(tmp_path)
-    lines = [f"{number}.jpg|A dog.|dog|cat" if number % 2 else f"{number}.jpg|一只猫|cat|dog" for number in range(8)]
-    Path("list.txt").write_text("\n".join(lines), "utf-8")
+    where = tmp_path_factory.mktemp("desk")
+    for folder in ("data_recipes", "training", "eval"):
+        shutil.copytree(ROOT / folder, where / folder)
+    (where / "perf").symlink_to(ROOT / "perf")
+    (where / "photos").mkdir()
     for number in range(8):
-        Path(f"{number}.jpg").write_bytes(picture(number))
-    monkeypatch.setattr("sys.argv", ["my_source.py", "list.txt", "my_source"])
-    exec(code, {})
-    recipe = tomllib.loads(re.search(r"```toml\n(.*?)```", text, re.S).group(1))
-    found = conversations(build(parse(recipe, DataRecipe), tmp_path / "out"))
-    assert len(found) == 8 and {"A dog.", "一只猫"} < {turn.text for one in found for turn in one.targets}
-    assert {turn.polarity for one in found for turn in one.targets if turn.kind} == {"positive", "negative"}
+        (where / "photos" / f"{number}.jpg").write_bytes(picture(number))
+    texts = ["A dog on a red sofa." if number % 2 else "一只猫坐在桌子上。" for number in range(8)]
+    rows = [f"{number}.jpg,{text}" for number, text in enumerate(texts)]
+    (where / "captions.csv").write_text("\n".join(["image,caption", *rows]), "utf-8")
+    told = [f"{number}.jpg|{text}|{'dog|cat' if number % 2 else 'cat|dog'}" for number, text in enumerate(texts)]
+    (where / "photos" / "list.txt").write_text("\n".join(told), "utf-8")
+    for name in ("photo.jpg", "before.jpg", "after.jpg"):
+        (where / name).write_bytes(picture(len(name)))
+    write_clip(where / "clip.mp4")
+    with pytest.MonkeyPatch.context() as patch:
+        at_the(where, patch, tiny_llm)
+        for line in (
+            "skymm data build data_recipes/quickstart.toml --out runs/data",
+            "skymm train training/words.toml",
+            "skymm train training/stage1.toml",
+            "skymm train training/stage2.toml",
+            "skymm eval run eval/mme.toml root=runs/data/bench/en --model runs/stage2 --out runs/mme",
+        ):
+            run(line, parts)
+    return where
 
 
-def test_the_two_towers_of_the_page_are_a_recipe():
-    text = (ROOT / "training/README.md").read_text("utf-8").partition("## Two towers")[2]
-    model = parse(tomllib.loads(re.search(r"```toml\n(.*?)```", text, re.S).group(1))["model"], ModelRecipe)
-    assert len(model.towers) == 2 and model.resampler.mixing == "interleaved"
+def at_the(desk: Path, patch: pytest.MonkeyPatch, llm: Path) -> None:
+    from skymm import assets
+
+    patch.chdir(desk)
+    patch.setattr(assets, "default_llm_dir", lambda *arguments: llm)
+    patch.syspath_prepend(str(desk))
 
 
-def test_the_json_of_a_sample_is_one(tmp_path):
-    from skymm.conversation import parse
+def run(line: str, parts: dict[str, list[str]]) -> None:
+    words = shlex.split(line, comments=True)
+    plain = shlex.join(words)
+    if not words or any(plain.startswith(known) for known in ELSEWHERE):
+        return
+    if words[0] == "pip":
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+        assert {name for found in re.findall(r"\[([\w,]+)\]", plain) for name in found.split(",")} <= set(extras), line
+        return
+    beginnings = [known for known in parts if plain.startswith(known)]
+    words += parts[max(beginnings, key=len)] if beginnings else []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", words[1:] if words[0] == "python" else words)
+        if words[0] == "python":
+            runpy.run_path(words[1], run_name="__main__")
+            return
+        from skymm.cli import app
 
-    text = (ROOT / "data_recipes/README.md").read_text("utf-8")
+        assert words[0] == "skymm", f"{line}: nobody runs this"
+        with pytest.raises(SystemExit) as left:
+            app()
+        assert not left.value.code or "--strict" in words, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_line_is_run(page, desk, parts, tmp_path, monkeypatch, tiny_llm):
+    here = shutil.copytree(desk, tmp_path / "desk", symlinks=True)
+    at_the(here, monkeypatch, tiny_llm)
+    for kind, code in blocks(page):
+        file = re.match(r"# ([\w/]+\.(?:py|toml))\b", code)
+        if file:
+            (here / file[1]).write_text(code, "utf-8")
+        if kind == "toml":
+            data = tomllib.loads(code)
+            if set(data) == {"model"}:
+                parse(data["model"], ModelRecipe)
+            else:
+                parse(data, DataRecipe if "sources" in data else EvalRecipe if "benchmark" in data else StageRecipe)
+        elif kind == "python" and not file:
+            exec(code, {})
+        elif kind == "bash" and not NEEDS.match(code):
+            for line in lines(code):
+                run(line, parts)
+
+
+# --- what is said is so ---------------------------------------------------------------------------------------------------
+
+
+def test_a_source_of_ones_own_has_both_answers(desk, parts, tmp_path, monkeypatch, tiny_llm):
+    from curation.building.built import conversations
+
+    here = shutil.copytree(desk, tmp_path / "desk", symlinks=True)
+    at_the(here, monkeypatch, tiny_llm)
+    code = {re.match(r"# ([\w.]+)", text)[1]: text for _, text in blocks(ROOT / "docs/data.md") if text[:2] == "# "}
+    assert len([line for line in code["my_source.py"].splitlines() if line.strip()]) <= 20
+    for name in ("my_source.py", "from_shards.toml"):
+        Path(name).write_text(code[name], "utf-8")
+    run("python my_source.py photos/list.txt my_source", parts)
+    run("skymm data build from_shards.toml --out made", parts)
+    found = conversations(here / "made")
+    assert len(found) == 8 and {turn.polarity for one in found for turn in one.targets if turn.kind} == {
+        "positive",
+        "negative",
+    }
+
+
+def test_the_json_of_a_sample_is_one():
+    from skymm.conversation import parse as parse_sample
+
+    text = (ROOT / "docs/data.md").read_text("utf-8")
     block = re.search(r"000001.json\s+(\{.*?\]\})", text, re.S).group(1)
-    assert parse(block, "000001", ("jpg",)).targets[0].polarity == "negative"
+    assert parse_sample(block, "000001", ("jpg",)).targets[0].polarity == "negative"
+
+
+def test_what_fits_is_what_the_program_prints():
+    from fits import KNOWN, table
+
+    llms = {name: KNOWN[name] for name in ("Qwen2.5-7B", "Vicuna-13B")}
+    printed = table(llms, {"CLIP-L-336": KNOWN["CLIP-L-336"]}).splitlines()[-2:]
+    text = (ROOT / "docs/own_parts.md").read_text("utf-8")
+    for line in printed:
+        name, *numbers = line.split()
+        [row] = [one for one in text.splitlines() if one.startswith(f"| {name} ")]
+        assert re.findall(r"[\d.]+", row.split("CLIP-L-336")[1]) == re.findall(r"[\d.]+", " ".join(numbers[2:]))
+        assert f"({numbers[0]} B)" in row
+
+
+def test_families_named_are_those_that_tests_try():
+    text = (ROOT / "docs/own_parts.md").read_text("utf-8")
+    packed, padded, refused = (
+        set(re.search(rf"^\| {word}.*?\| ([^|]+) \|$", text, re.M)[1].split(", "))
+        for word in ("packed", "padded", "refused")
+    )
+    assert packed == {name for name, (_, why) in test_families.FAMILIES.items() if why is None}
+    assert padded == {name for name, (_, why) in test_families.FAMILIES.items() if why}
+    assert refused == set(OWN) - packed - padded
+    named = text.partition("Chat templates")[2].partition("**Towers**")[0].replace("\n", " ")
+    missing = [name for name in test_chat_families.FAMILIES if name.split()[0].split("-")[0] not in named]
+    assert not missing
+
+
+def test_published_scores_are_those_of_the_table():
+    known = (ROOT / "skymm/evaluation/report/published_mme.tsv").read_text("utf-8")
+    rows = re.findall(r"^\| ([\w-]+).*?\| ([\d.]+) / ([\d.]+) \|$", (ROOT / "docs/mme.md").read_text("utf-8"), re.M)
+    assert len(rows) == 5
+    for name, *sums in rows:
+        [line] = [one for one in known.splitlines() if one.startswith(name)]
+        assert all(f"{float(number):g}" in line for number in sums), (name, sums)
