@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from llm_families import OWN
-from model import test_chat_families, test_families
+from model import test_chat_families, test_families, test_towers
 
 from skymm.recipe import DataRecipe, EvalRecipe, ModelRecipe, StageRecipe, load, load_data, parse
 from skymm.recipe.study import StudyRecipe
@@ -29,7 +29,7 @@ TWINS = {ROOT / "README.md": ROOT / "README_zh.md"} | {
 PAGES = [*TWINS, *sorted(ROOT.glob("*/README.md"))]
 EVERY = [*PAGES, *TWINS.values(), ROOT / "docs" / "architecture.md"]
 KINDS = {"training": StageRecipe, "eval": EvalRecipe}
-NEEDS = re.compile(r"# needs (a GPU|a download|an endpoint|hours)\b|# 需要(GPU|下载|接口|数小时)")
+NEEDS = re.compile(r"# needs (a GPU|a download|an endpoint|hours)\b|# 需要 ?(GPU|下载|接口|数小时)")
 ELSEWHERE = {  # run by
     "skymm quickstart": "tests/test_story.py",
     "python -m pytest": ".ci/run",
@@ -111,8 +111,10 @@ def test_both_languages_show_the_same(page):
     """The same commands and code (comments aside), links, headings, and tables: rows, fractions, percentages."""
     other = TWINS[page]
 
-    def code(one: Path) -> list[tuple[str, str]]:
-        return [(kind, re.sub(r"(^| +)#.*", "", text, flags=re.M)) for kind, text in blocks(one)]
+    def code(one: Path) -> list[tuple[str, bool, str]]:
+        return [
+            (kind, bool(NEEDS.match(text)), re.sub(r"(^| +)#.*", "", text, flags=re.M)) for kind, text in blocks(one)
+        ]
 
     def links(one: Path) -> set[str]:
         found = re.findall(r"\]\(([^)]+)\)", one.read_text("utf-8"))
@@ -296,6 +298,12 @@ def test_families_named_are_those_that_tests_try():
     named = text.partition("Chat templates")[2].partition("**Towers**")[0].replace("\n", " ")
     missing = [name for name in test_chat_families.FAMILIES if name.split()[0].split("-")[0] not in named]
     assert not missing
+    towers = re.sub(r"[ -]", "", text.partition("**Towers**")[2].lower())
+    assert not [
+        kind
+        for kind in test_towers.KINDS
+        if kind.split()[0].removesuffix("_vit").removesuffix("_vision").replace("_", "") not in towers
+    ]
 
 
 def test_published_scores_are_those_of_the_table():

@@ -55,6 +55,11 @@ def llava() -> nn.Module:
     return made("LlavaForConditionalGeneration", text_config=text, vision_config=vision)
 
 
+def chinese_clip() -> nn.Module:
+    text = TEXT | {"max_position_embeddings": 8, "type_vocab_size": 2}
+    return made("ChineseCLIPModel", text_config=text, vision_config=VIT | SIDE, projection_dim=8)
+
+
 # kind -> (model, where its tower is, tokens before the patches, the layer that is customary)
 KINDS = {
     "clip": (lambda: made("CLIPModel", text_config=SHORT, vision_config=VIT | SIDE), "vision_model", 1, -2),
@@ -66,6 +71,7 @@ KINDS = {
     "vit": (lambda: made("ViTForImageClassification", **VIT, **SIDE), "vit", 1, -1),
     "dinov3_vit": (lambda: made("DINOv3ViTModel", **VIT, **SIDE, num_register_tokens=4), "", 5, -1),
     "metaclip_2": (lambda: made("MetaClip2Model", text_config=SHORT, vision_config=VIT | SIDE), "vision_model", 1, -2),
+    "chinese_clip": (chinese_clip, "vision_model", 1, -2),
     "llava": (llava, "model.vision_tower", 1, -2),
     "internvl": (internvl, "model.vision_tower", 1, -1),
     "aimv2": (lambda: made("Aimv2VisionModel", **VIT, **SIDE), "", 0, -1),
