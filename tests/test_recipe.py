@@ -61,7 +61,7 @@ def test_there_are_recipes_in_every_folder():
         ),
         ({"data": {"a": {"shards": "s", "wieght": 2}}}, r"unknown key 'data.a.wieght'; did you mean 'weight'"),
         ({"steps": 0}, r"'steps' is 0: input should be greater than or equal to 1"),
-        ({"trains": ["towers"]}, r"'trains.0' is 'towers': input should be 'resampler' or 'lora'"),
+        ({"trains": ["head"]}, r"'trains.0' is 'head': input should be 'resampler', 'lora', 'towers' or 'llm'"),
         ({"negative_share": 1.5}, r"'negative_share' is 1.5"),
         ({"trains": ["lora"], "model": {"lora": False}}, r'"lora"\] with lora = false'),
         ({"data": None}, r"'data' is None"),

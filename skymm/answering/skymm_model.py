@@ -51,7 +51,7 @@ class SkyMMAnswerer(LocalAnswerer):
         return cls(*open_model(directory, device="auto"), **{"name": str(directory), **options})
 
     def base_llm(self) -> SkyMMAnswerer:
-        """The untouched LLM of this model."""
+        """This model without LoRA: the untouched LLM, unless a stage has trained it."""
         name = f"{self.name} (base LLM)"
         return SkyMMAnswerer(self.model, self.processor, name=name, max_new_tokens=self.max_new_tokens, lora=False)
 

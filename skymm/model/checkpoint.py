@@ -3,6 +3,7 @@
 config.json            names, revisions and hashes of the frozen parts; sizes of the trained ones
 resampler.safetensors  the resampler
 lora/                  the adapter, in peft's own format (absent when there is none)
+unfrozen.safetensors   all weights of towers or LLM, where a stage has trained them; loaded over the frozen ones
 model.safetensors.index.json             which file has which weight, for trainers that resume by it
 processor_config.json, tokenizer files   written by the processor
 """
@@ -27,7 +28,7 @@ from skymm.model.patch_encoder import load_tower
 from skymm.model.vision import Tower
 
 RESAMPLER, ADAPTER, INDEX = "resampler.safetensors", "lora/adapter_model.safetensors", "model.safetensors.index.json"
-GENERATION = "generation_config.json"
+UNFROZEN, GENERATION = "unfrozen.safetensors", "generation_config.json"
 INSIDE, TOWER_INSIDE = "./llm", "./towers/{}"
 """Where the frozen parts of an exported model lie: inside its directory."""
 _PEFT, _PLACE = "base_model.model.", "language_model."
@@ -46,7 +47,14 @@ def name_in_model(name: str) -> str:
 
 def trained_names(model: Any) -> list[str]:
     """What a checkpoint holds, under the names of `model.state_dict()`."""
-    return [name for name in model.state_dict() if name.startswith("resampler.") or "lora_" in name]
+    added = [name for name in model.state_dict() if name.startswith("resampler.") or "lora_" in name]
+    return added + unfrozen_names(model)
+
+
+def unfrozen_names(model: Any) -> list[str]:
+    """Weights of the parts in `config.unfrozen`. Parameters only: a tied one is there once, and buffers never change."""
+    places = tuple({"towers": "towers.", "llm": _PLACE}[part] for part in model.config.unfrozen)
+    return [name for name, _ in model.named_parameters() if name.startswith(places) and "lora_" not in name]
 
 
 def refuse(what: str, given: Mapping[str, Any], *, fine: Mapping[str, Any]) -> None:
@@ -69,8 +77,8 @@ def save_model(
     lost = next((name for name, one in model.named_parameters() if one.requires_grad and name not in kept), None)
     if lost:
         raise ValueError(
-            f"{lost} is trainable, and a checkpoint holds the resampler and LoRA only: what it learned would be lost. "
-            'Train model.freeze_for(["resampler", "lora"])'
+            f"{lost} is trainable, and this checkpoint holds {', '.join(['the resampler', 'LoRA', *model.config.unfrozen])} "
+            'only: what it learned would be lost. Train model.freeze_for(["resampler", "lora"]), with "towers" or "llm"'
         )
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -78,9 +86,12 @@ def save_model(
     model.generation_config.save_pretrained(directory)
     weights = model.state_dict() if state is None else state
     weights = {name: weights[name].detach().cpu().contiguous() for name in trained_names(model)}
-    resampler = {name.removeprefix("resampler."): one for name, one in weights.items() if "lora_" not in name}
+    unfrozen = {name: weights[name] for name in unfrozen_names(model)}
+    places = {name: ADAPTER if "lora_" in name else UNFROZEN if name in unfrozen else RESAMPLER for name in weights}
+    resampler = {name.removeprefix("resampler."): weights[name] for name in weights if places[name] == RESAMPLER}
     save_file(resampler, directory / RESAMPLER, metadata={"format": "pt"})
-    places = {name: ADAPTER if "lora_" in name else RESAMPLER for name in weights}
+    if unfrozen:
+        save_file(unfrozen, directory / UNFROZEN, metadata={"format": "pt"})
     size = sum(one.numel() * one.element_size() for one in weights.values())
     index = {"metadata": {"total_size": size}, "weight_map": places}
     (directory / INDEX).write_text(json.dumps(index, indent=2), "utf-8")
@@ -158,6 +169,8 @@ def load_model(
         saved = json.loads((directory / GENERATION).read_text("utf-8"))
         model.generation_config.eos_token_id = saved.get("eos_token_id")
     model.resampler.load_state_dict(_read(directory / RESAMPLER))
+    if config.unfrozen:
+        _load_unfrozen(model, directory / UNFROZEN)
     if config.lora:
         state = _read(directory / ADAPTER)
         state = {key.removeprefix(_PEFT): tensor.to(dtype) for key, tensor in state.items()}
@@ -165,6 +178,18 @@ def load_model(
         if not lora:
             model.language_model.disable_adapters()
     return model.to(device).eval()
+
+
+@torch.no_grad()
+def _load_unfrozen(model: Any, path: Path) -> None:
+    state, own = _read(path), dict(model.named_parameters())
+    if different := sorted(set(state) ^ set(unfrozen_names(model))):
+        raise ValueError(
+            f"{path} does not hold the weights of {', '.join(model.config.unfrozen)}: {different[0]} and "
+            f"{len(different) - 1} more are missing or too many; copy the model directory again"
+        )
+    for name, tensor in state.items():
+        own[name].copy_(tensor)
 
 
 def relocate(directory: str | Path, *, llm: str | None = None, towers: Sequence[str] | None = None) -> list[Path]:
@@ -249,7 +274,8 @@ def _found(find: Callable[[Any], Any], what: Any, name: str) -> Any:
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
-        raise ValueError(f"{path} is missing; a model directory holds config.json, {RESAMPLER} and, with LoRA, lora/")
+        others = f"with LoRA, lora/, with trained towers or LLM, {UNFROZEN}"
+        raise ValueError(f"{path} is missing; a model directory holds config.json, {RESAMPLER} and, {others}")
     try:
         return load_file(path)
     except Exception as error:  # safetensors raises its own type for every kind of damage
@@ -285,7 +311,7 @@ def _local(name: str, hub: dict[str, Any]) -> Path:
 def delta_fingerprint(name: str) -> str:
     """Hash of the trained weights in a directory (or hub id). Raises ValueError where there is no model of ours."""
     digest = hashlib.sha256()
-    for path in (_local(name, {}) / file for file in (RESAMPLER, ADAPTER)):
+    for path in (_local(name, {}) / file for file in (RESAMPLER, ADAPTER, UNFROZEN)):
         digest.update(path.read_bytes() if path.exists() else b"")
     return digest.hexdigest()[:16]
 

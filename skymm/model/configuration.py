@@ -20,6 +20,7 @@ class SkyMMConfig(PreTrainedConfig):
         resampler: num_latents, num_layers, num_heads, width; of several towers mixing (none: joint) and weights.
         frame_latents: LLM positions of a frame of a clip: the first of its latents. None: all, as of an image.
         lora: rank, alpha, dropout, targets; None for none.
+        unfrozen: "towers", "llm": parts that a stage has trained, whose weights lie beside the resampler's.
         quantization: "nf4" where the LLM was held in 4 bits while the adapter learned; it is opened in the same way.
         image_token_id: stands for an image position in `input_ids`. It is past the embedding table and past
             the tokenizer on purpose: no text can produce it, and looking it up would be an error instead of a wrong word.
@@ -42,6 +43,7 @@ class SkyMMConfig(PreTrainedConfig):
         tower_fingerprints: list[str] | None = None,
         resampler: dict[str, Any] | None = None,
         lora: dict[str, Any] | None = None,
+        unfrozen: list[str] | None = None,
         image_token_id: int = -1,
         frame_latents: int | None = None,
         scaled_decode: bool = False,
@@ -61,6 +63,7 @@ class SkyMMConfig(PreTrainedConfig):
         self.resampler = resampler or {}
         self.frame_latents = frame_latents
         self.lora = lora
+        self.unfrozen = unfrozen or []
         self.image_token_id = image_token_id
         self.scaled_decode = scaled_decode
         self.quantization = quantization
@@ -81,6 +84,13 @@ class SkyMMConfig(PreTrainedConfig):
 
     @property
     def feature_fingerprints(self) -> list[str]:
-        """What stored features depend on, per tower: its own fingerprint, and how images are decoded for it."""
+        """What stored features depend on, per tower: its own fingerprint, and how images are decoded for it.
+
+        Raises ValueError for towers that were trained, which are no longer those of their fingerprints.
+        """
+        if "towers" in self.unfrozen:
+            raise ValueError(
+                "the towers of this model were trained, and stored features are of frozen ones; leave `features` out"
+            )
         decoding = "" if self.min_side is None else f"-scaled-{self.min_side}"
         return [f"{fingerprint}{decoding}" for fingerprint in self.tower_fingerprints]

@@ -12,6 +12,7 @@ from skymm.model import lora
 from skymm.model.build import open_model
 from skymm.model.chat import free_id
 from skymm.model.checkpoint import ADAPTER, INSIDE, TOWER_INSIDE, llm_fingerprint
+from skymm.model.configuration import SkyMMConfig
 from skymm.model.patch_encoder import load_tower, save_tower
 from skymm.model.remote_code import AUTO_MAP, write_code
 
@@ -27,7 +28,7 @@ def export_merged(directory: str | Path, out: str | Path, *, trust_remote_code: 
     without an adapter, and for an LLM in 4 bits.
     """
     model, processor = open_model(directory, trust_remote_code=trust_remote_code)
-    if not model.config.lora:
+    if not model.config.lora and "llm" not in model.config.unfrozen:
         raise ValueError(f"{directory} has no adapter to merge; it is as it is")
     with whole_directory(Path(out)) as partial:
         _write_merged(model, processor, partial)
@@ -69,6 +70,7 @@ def _write_merged(model: Any, processor: Any, out: Path) -> None:
     model.language_model.save_pretrained(out / INSIDE)
     processor.tokenizer.save_pretrained(out / INSIDE)
     config.llm, config.llm_revision, config.lora = INSIDE, None, None
+    config.unfrozen = [part for part in config.unfrozen if part != "llm"]  # what was trained of it lies there
     config.llm_fingerprint = llm_fingerprint(str(out / INSIDE))
     model.save_pretrained(out)
     processor.save_pretrained(out)
@@ -78,11 +80,13 @@ def export_adapter(directory: str | Path, out: str | Path) -> Path:
     """Copy the adapter, which lies there as peft writes it: `PeftModel.from_pretrained(llm, OUT)` puts it onto the bare LLM.
     The resampler is no part of it, so that LLM has no eyes.
 
-    Raises ValueError where there is none, or where OUT is there already.
+    Raises ValueError where there is none, where the LLM was trained with it, or where OUT is there already.
     """
     source = Path(directory) / ADAPTER
     if not source.is_file():
         raise ValueError(f"{directory} has no adapter; expected {ADAPTER} in it")
+    if "llm" in SkyMMConfig.from_pretrained(directory).unfrozen:
+        raise ValueError(f"{directory}: the LLM was trained too, and the bare one is another; merge them (--merge)")
     with whole_directory(Path(out)) as partial:
         for path in source.parent.iterdir():
             shutil.copy2(path, partial / path.name)

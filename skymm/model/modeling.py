@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -115,9 +116,8 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     # --- seeing -------------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def encode_images(self, pixel_values: list[Tensor]) -> list[Tensor]:
-        """Pixels of each tower, (I, 3, H, W), -> its frozen features, (I, N, C). This is what a feature cache stores."""
+        """Pixels of each tower, (I, 3, H, W), -> its features, (I, N, C). This is what a feature cache stores."""
         return [tower(pixels) for tower, pixels in zip(self.towers, pixel_values, strict=True)]
 
     def get_image_features(self, pixel_values: Tensor | list[Tensor], **kwargs: Any) -> BaseModelOutputWithPooling:
@@ -267,27 +267,47 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     # --- training switches ----------------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> SkyMMForConditionalGeneration:
-        """What is frozen stays in eval: towers and LLM have no dropout to wake; the resampler and LoRA do."""
+        """Towers and LLM stay in eval, trained or not: what is pretrained has no dropout to wake; resampler and LoRA do."""
         super().train(mode)
-        language.wake(self.language_model, mode)
+        for part in (self.language_model, *(tower for tower in self.towers if tower.trained)):
+            language.wake(part, mode)
         return self
 
-    def freeze_for(self, trains: list[str]) -> dict[str, int]:
-        """The one switch of a stage: exactly the named parts ("resampler", "lora") get gradients.
+    def checkpoint_activations(self) -> None:
+        """Of the LLM, and of towers that are trained and can: computed again in the backward pass instead of kept."""
+        towers = [module for tower in self.towers if tower.trained for module in tower.modules()]
+        able = [one for one in towers if isinstance(one, PreTrainedModel) and one.supports_gradient_checkpointing]
+        for part in (self.language_model, *able):
+            language.checkpoint_activations(part)
 
-        Returns the number of trainable parameters per part. Raises ValueError for an unknown part or one that is not there.
+    def freeze_for(self, trains: list[str]) -> dict[str, int]:
+        """The one switch of a stage: exactly the named parts ("resampler", "lora", "towers", "llm") get gradients.
+
+        Towers and LLM are saved with the model from then on. Returns the number of trainable parameters per part. Raises
+        ValueError for an unknown part, one that is not there, and an LLM in 4 bits.
         """
+        parts = {name: self.parameters_of(name) for name in trains}
+        if "llm" in parts and self.config.quantization:
+            raise ValueError(
+                f'trains = [..., "llm"] with quantization = {self.config.quantization!r}: packed weights take no steps; '
+                'train "lora" on them, or leave quantization out'
+            )
         self.requires_grad_(False)
-        for name in trains:
-            for parameter in self.parameters_of(name):
-                parameter.requires_grad_(True)
-        return {name: sum(parameter.numel() for parameter in self.parameters_of(name)) for name in trains}
+        for parameter in chain.from_iterable(parts.values()):
+            parameter.requires_grad_(True)
+        for tower in self.towers if "towers" in parts else ():
+            tower.unfreeze()
+        self.config.unfrozen = sorted({*self.config.unfrozen, *({"towers", "llm"} & parts.keys())})
+        self._keys_to_ignore_on_save = set(self.state_dict()) - set(trained_names(self))
+        return {name: sum(one.numel() for one in found if one.requires_grad) for name, found in parts.items()}
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
-        """Of "resampler" or "lora". Raises ValueError for another part, and for one that this model lacks."""
+        """Of "resampler", "lora", "towers" or "llm". Raises ValueError for another part, and for one that is not there."""
         parts = {
             "resampler": list(self.resampler.parameters()),
             "lora": [parameter for _, parameter in lora.parameters(self.language_model)],
+            "towers": list(self.towers.parameters()),
+            "llm": [one for name, one in self.language_model.named_parameters() if "lora_" not in name],
         }
         if part not in parts:
             raise ValueError(f"a stage can train {list(parts)}, found {part!r}")
@@ -296,7 +316,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return parts[part]
 
     def lora_off(self):
-        """Context manager: inside, the LLM is exactly the untouched one."""
+        """Context manager: inside, the LLM is exactly the untouched one, unless a stage has trained it ("llm")."""
         return lora.off(self.language_model)
 
     # --- files --------------------------------------------------------------------------------------------------------
@@ -308,7 +328,7 @@ class SkyMMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         state_dict: dict[str, Tensor] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Writes the delta: configuration, resampler, LoRA. The frozen parts stay where they came from.
+        """Writes the delta: configuration, resampler, LoRA, parts that were unfrozen. What is frozen stays where it came from.
 
         `state_dict` instead of the model's own, where a trainer has gathered it; not `is_main_process`: nothing is written.
         Raises ValueError for every other keyword that asks for something, and where another part is trainable.

@@ -1,7 +1,6 @@
-"""Towers: the frozen eyes. Pixels in, patch features out, and never a gradient.
+"""Towers: the frozen eyes. Pixels in, patch features out, and no gradient unless a stage asks for it.
 
-Quality pairs are few and noisy pairs are many; a tower that already sees must not be spoiled by them, so there is no
-switch to train one.
+Quality pairs are few and noisy pairs are many; a tower that already sees must not be spoiled by them.
 """
 
 from __future__ import annotations
@@ -101,11 +100,22 @@ class Tower(nn.Module):
         return next(self.parameters()).dtype
 
     def train(self, mode: bool = True) -> Tower:
-        """Stays in eval whatever the model around it does: a frozen tower has no dropout to wake."""
+        """Stays in eval whatever the model around it does: features are the same in training and in answering."""
         return super().train(False)
 
-    # Not inference_mode: its tensors may not be saved for backward, and the resampler above needs just that.
-    @torch.no_grad()
+    @property
+    def trained(self) -> bool:
+        """Whether any weight gets a gradient."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+    def unfreeze(self) -> None:
+        """Gradients for all weights that the features depend on; blocks behind the layer that is read and heads get none."""
+        weights = list(self.requires_grad_(True).parameters())
+        with torch.enable_grad():
+            reached = torch.autograd.grad(self.blank_features(weights[0].device).sum(), weights, allow_unused=True)
+        for weight, gradient in zip(weights, reached):
+            weight.requires_grad_(gradient is not None)
+
     def forward(self, pixels_BCHW: Tensor) -> Tensor:
         expected = (3, self.image_size, self.image_size)
         if pixels_BCHW.ndim != 4 or tuple(pixels_BCHW.shape[1:]) != expected:
@@ -116,7 +126,11 @@ class Tower(nn.Module):
         return self.encoder(pixels_BCHW.to(self.dtype))
 
     def blank_features(self, device: torch.device | str | None = None) -> Tensor:
-        """Zeros (1, N, D) in the shape of one picture's features, for a batch that shows none."""
+        """Zeros (1, N, D) in the shape of one picture's features, for a batch that shows none; of a tower that is trained,
+        what it makes of a blank picture, so that its weights have a gradient on every rank.
+        """
+        if self.trained:
+            return self(torch.zeros(1, 3, self.image_size, self.image_size, device=device))
         return torch.zeros(1, self.num_patches, self.width, dtype=self.dtype, device=device)
 
     def to_config(self) -> dict[str, Any]:

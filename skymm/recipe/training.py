@@ -136,8 +136,10 @@ class StageRecipe(Strict):
     )
     preference: PreferenceRecipe = PreferenceRecipe()
     trust_remote_code: bool = Field(False, description="the same of the model that `init` names")
-    trains: list[Literal["resampler", "lora"]] = Field(
-        ["resampler", "lora"], min_length=1, description="without LoRA: the resampler alone"
+    trains: list[Literal["resampler", "lora", "towers", "llm"]] = Field(
+        ["resampler", "lora"],
+        min_length=1,
+        description='without LoRA: the resampler alone; "towers" and "llm" unfreeze what is frozen otherwise',
     )
     data: dict[str, SourceRecipe]
     negative_share: float | None = Field(None, ge=0, le=1, description="of the answers; None: as the shards have it")
@@ -163,6 +165,14 @@ class StageRecipe(Strict):
         1e-3, gt=0, description="at its peak; of the resampler, and of LoRA if nothing else is said"
     )
     lora_learning_rate: float | None = Field(None, gt=0, description="None: learning_rate")
+    towers_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="of unfrozen towers; None: a tenth of learning_rate (2e-6 beside 2e-5, as in LLaVA-NeXT)",
+    )
+    llm_learning_rate: float | None = Field(
+        None, gt=0, description="of an unfrozen LLM, LoRA aside; None: a tenth of learning_rate"
+    )
     warmup_steps: int = Field(10, ge=0, description="over which the learning rate rises")
     schedule: Literal["wsd", "cosine", "constant"] = Field(
         "wsd",
@@ -203,6 +213,18 @@ class StageRecipe(Strict):
         if (self.steps is None) == (self.epochs is None):
             found = "neither" if self.steps is None else f"steps = {self.steps} and epochs = {self.epochs:g}"
             raise ValueError(f"a stage is as long as `steps` or `epochs` say: expected one of them, found {found}")
+        return self
+
+    @model_validator(mode="after")
+    def _what_can_be_unfrozen(self) -> StageRecipe:
+        if "towers" in self.trains and self.features is not None:
+            raise ValueError(
+                'trains = [..., "towers"] with features: they are what the towers saw before; leave `features` out'
+            )
+        if "llm" in self.trains and self.objective == "words":
+            raise ValueError(
+                'trains = [..., "llm"] with objective = "words", which does not run the LLM; leave "llm" out'
+            )
         return self
 
     @model_validator(mode="before")

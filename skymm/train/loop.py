@@ -34,6 +34,7 @@ from skymm.train.parts import (
     optimizer_for,
     preparation,
     share_of,
+    training_gib,
     why_padded,
     with_steps,
 )
@@ -119,18 +120,21 @@ class _Run:
             model,
             mixture,
             processes=accelerator.num_processes,
+            trained_parameters=sizes,
             packed=padded is None,
             llm_dealt_out=dealt_out,
             ceiling_gflops=round(ceiling / 1e9, 1),
             flops_per_position=round(self.flops.per_position),
         )
         if recipe.gradient_checkpointing:
-            language.checkpoint_activations(model.language_model)
+            model.checkpoint_activations()
         if recipe.compile:
             language.compile_layers(model.language_model)
         parts = [f"{name} ({size / 1e6:.1f}M)" for name, size in sizes.items()]
         rows = "packed rows" if padded is None else f"padded rows ({padded})"
-        self.told = f"{out}: training {', '.join(parts)}; {lora.summary(model.language_model)}; {rows}"
+        gib = training_gib(model, accelerator.num_processes)
+        memory = f"{gib:.3g} GiB for their weights, gradients, masters and moments"
+        self.told = f"{out}: training {', '.join(parts)}; {memory}; {lora.summary(model.language_model)}; {rows}"
 
     def _try(self, batches: list[Batch], dealt_out: bool) -> None:
         """Before anything that computes a pass twice or in another way: FLOPs are those of the model."""

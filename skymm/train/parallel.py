@@ -57,7 +57,8 @@ def _fsdp(accelerator: Accelerator) -> FullyShardedDataParallelPlugin | None:
 def deal_out(model: nn.Module, accelerator: Accelerator) -> bool:
     """With FSDP2: each rank keeps a share of the frozen LLM and gets a layer's rest when it is that layer's turn.
 
-    What is trained stays whole on every rank. Returns whether anything was dealt out. Raises ValueError for 4-bit weights.
+    What is trained stays whole on every rank. Returns whether anything was dealt out. Raises ValueError for 4-bit weights,
+    and for an LLM that is trained.
     """
     plugin = _fsdp(accelerator)
     if plugin is None:
@@ -66,6 +67,11 @@ def deal_out(model: nn.Module, accelerator: Accelerator) -> bool:
         raise ValueError(
             f"quantization = {model.config.quantization!r} with FSDP2: packed bytes cannot be dealt out; leave one of the "
             "two out"
+        )
+    if any(one.requires_grad and "lora_" not in name for name, one in model.language_model.named_parameters()):
+        raise ValueError(
+            'trains = [..., "llm"] with FSDP2: what is trained is whole on every rank, so nothing of the LLM is left to '
+            "deal out; leave one of the two out"
         )
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard

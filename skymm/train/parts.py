@@ -65,11 +65,28 @@ def model_for(recipe: StageRecipe, checkpoint: Path | None, device: str | torch.
 
 
 def optimizer_for(model: Any, recipe: StageRecipe) -> MasterAdamW:
-    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    lora = [(name, parameter) for name, parameter in trained if name.startswith("language_model.")]
-    rest = [(name, parameter) for name, parameter in trained if not name.startswith("language_model.")]
-    groups = {"rest": (rest, recipe.learning_rate), "lora": (lora, recipe.lora_learning_rate or recipe.learning_rate)}
+    rate = recipe.learning_rate
+    rates = {"rest": rate, "lora": recipe.lora_learning_rate or rate}
+    rates |= {"llm": recipe.llm_learning_rate or rate / 10, "towers": recipe.towers_learning_rate or rate / 10}
+    groups: dict[str, tuple[list[Any], float]] = {group: ([], rate) for group, rate in rates.items()}
+    places = {"language_model": "llm", "towers": "towers"}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            group = "lora" if "lora_" in name else places.get(name.split(".")[0], "rest")
+            groups[group][0].append((name, parameter))
     return MasterAdamW(groups, weight_decay=recipe.weight_decay, clip=recipe.clip)
+
+
+def training_gib(model: Any, processes: int = 1) -> float:
+    """GiB that each process holds for what is trained, activations aside: weights, gradients (in fp32 too, in a step),
+    fp32 masters and two moments, and over several processes two fp32 copies of the gradients that are summed.
+    """
+    size = sum(
+        one.numel() * (2 * one.element_size() + 4 * (one.element_size() < 4) + 12 + 8 * (processes > 1))
+        for one in model.parameters()
+        if one.requires_grad
+    )
+    return size / 2**30
 
 
 def preparation(recipe: StageRecipe, model: Any, processor: Any) -> Prepare:

@@ -110,7 +110,6 @@ def finish(out: Path, model: Any, processor: Any, card: dict[str, Any]) -> None:
 
 def run_card(recipe: StageRecipe, model: Any, mixture: Mixture, **measured: Any) -> dict[str, Any]:
     """What ran on what, as it is known before the first step; `measured` goes in as it is."""
-    trained = {part: model.parameters_of(part) for part in recipe.trains}
     return {
         "recipe": recipe.model_dump(mode="json"),
         "data": {
@@ -123,7 +122,6 @@ def run_card(recipe: StageRecipe, model: Any, mixture: Mixture, **measured: Any)
         "dtype": str(model.dtype).removeprefix("torch."),
         "compiled": recipe.compile,
         "lora_matrices": lora.num_adapted(model.language_model),
-        "trained_parameters": {part: sum(parameter.numel() for parameter in found) for part, found in trained.items()},
         **measured,
         "throughput": None,
         "best": None,

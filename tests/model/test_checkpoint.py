@@ -54,6 +54,34 @@ def test_it_is_a_delta_and_comes_back_equal_in_every_weight_and_answer(saved):
     assert SkyMMAnswerer(load_model(str(directory), lora=False), processor).answer_one(QUESTION, shown) == expected
 
 
+def test_unfrozen_parts_are_saved_whole_and_loaded_over_the_frozen_ones(saved, tmp_path):
+    model, _, directory, _ = saved
+    frozen = checkpoint.delta_fingerprint(str(directory))
+    model.freeze_for(["towers", "llm"])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1 * parameter.requires_grad)
+    model.save_pretrained(directory)
+    again = load_model(str(directory))
+    assert all(torch.equal(one, again.state_dict()[name]) for name, one in model.state_dict().items())
+    assert again.config.unfrozen == ["llm", "towers"] and not any(tower.trained for tower in again.towers)
+    assert checkpoint.delta_fingerprint(str(directory)) != frozen
+    again.freeze_for(["resampler"])
+    again.save_pretrained(tmp_path / "next")
+    named = json.loads((tmp_path / "next" / checkpoint.INDEX).read_text("utf-8"))["weight_map"]
+    assert named.keys() == dict(model.named_parameters()).keys(), "every parameter once, tied ones too"
+    assert (tmp_path / "next/unfrozen.safetensors").read_bytes() == (directory / "unfrozen.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="the towers of this model were trained"):
+        _ = again.config.feature_fingerprints
+    state = load_file(directory / "unfrozen.safetensors")
+    save_file(dict(list(state.items())[1:]), directory / "unfrozen.safetensors")
+    with pytest.raises(ValueError, match="does not hold the weights of llm, towers"):
+        load_model(str(directory))
+    (directory / "unfrozen.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"unfrozen\.safetensors is missing"):
+        load_model(str(directory))
+
+
 def test_transformers_auto_classes_and_pipeline_answer_as_skymm_ask_does(saved):
     _, _, directory, picture = saved
     command = ["ask", str(directory), str(picture), QUESTION, "--max-new-tokens", "12"]

@@ -56,6 +56,25 @@ def test_an_adapter_of_every_kind_is_saved_loaded_and_merged(tmp_path, tiny_mode
         export_merged(tmp_path / "run", tmp_path / "run")
 
 
+@pytest.mark.parametrize("with_adapter", [True, False])
+def test_an_llm_that_was_trained_is_merged_with_what_it_learned(tmp_path, tiny_model_recipe, with_adapter):
+    model, processor = trained(tiny_model_recipe, tmp_path / "run")
+    if not with_adapter:
+        model, processor = build_model(tiny_model_recipe.model_copy(update={"lora": None}))
+    model.freeze_for(["towers", "llm"])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1 * parameter.requires_grad)
+    for part in (model, processor):
+        part.save_pretrained(tmp_path / "both")
+    expected = logits(model, processor)
+    export_merged(tmp_path / "both", tmp_path / "merged")
+    merged = open_model(tmp_path / "merged")
+    assert torch.allclose(logits(*merged), expected, atol=1e-4) and merged[0].config.unfrozen == ["towers"]
+    with pytest.raises(ValueError, match="the LLM was trained too" if with_adapter else "no adapter"):
+        export_adapter(tmp_path / "both", tmp_path / "adapter")
+
+
 def test_a_merged_model_loads_where_there_is_no_peft(tmp_path, tiny_model_recipe):
     trained(tiny_model_recipe, tmp_path / "run")
     export_merged(tmp_path / "run", tmp_path / "merged")

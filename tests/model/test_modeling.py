@@ -58,26 +58,28 @@ def test_no_token_is_added_and_the_placeholder_is_no_row_of_the_table(tiny_model
         model.get_input_embeddings()(torch.tensor([[model.config.image_token_id]]))
 
 
+@pytest.mark.parametrize("unfrozen", [[], ["towers", "llm"]])
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
 @pytest.mark.parametrize("images", [(), ("a",), ("a", "b")])
-def test_any_llm_and_any_number_of_images_train(tmp_path, tiny_model_recipe, family, images):
+def test_any_llm_and_any_number_of_images_train(tmp_path, tiny_model_recipe, family, images, unfrozen):
     recipe = tiny_model_recipe.model_copy(update={"llm": str(save_tiny_llm(tmp_path / "llm", family))})
     model, processor = build_model(recipe)
-    model.train().freeze_for(["resampler", "lora"])
+    model.train().freeze_for(["resampler", "lora", *unfrozen])
     output = model(**batch_of(model, processor, [chat(images=images)], PICTURES[: len(images)]))
     output.loss.backward()
     without = [
         name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None
     ]
     assert without == [], "the graph is the same with and without images"
-    seen = any(parameter.grad.any() for parameter in model.resampler.parameters())
-    assert seen == bool(images), "and an image that is not there teaches nothing"
+    for part in (model.resampler, *(model.towers if unfrozen else ())):
+        seen = any(parameter.grad.any() for parameter in part.parameters() if parameter.requires_grad)
+        assert seen == bool(images), "and an image that is not there teaches nothing"
 
 
 def test_a_stage_changes_exactly_what_it_trains(tiny_model):
     model, processor = tiny_model
     batch = batch_of(model, processor, [chat()], PICTURES[:1])
-    for trains in (["resampler"], ["lora"], ["resampler", "lora"]):
+    for trains in (["resampler"], ["lora"], ["resampler", "lora"], ["towers"], ["llm"], ["lora", "llm"]):
         before = {name: parameter.clone() for name, parameter in model.named_parameters()}
         sizes = model.train().freeze_for(trains)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -88,10 +90,24 @@ def test_a_stage_changes_exactly_what_it_trains(tiny_model):
             model(**batch).loss.backward()
             optimizer.step()
         changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
-        parts = {
-            "resampler" if name.startswith("resampler.") else "lora" if "lora_" in name else name for name in changed
-        }
-        assert parts == set(trains)
+        places = {"language_model": "llm"}
+        assert {
+            "lora" if "lora_" in name else places.get(name.split(".")[0], name.split(".")[0]) for name in changed
+        } == set(trains)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_layers_of_llm_and_of_trained_towers_are_computed_again(tiny_model, trained):
+    model, processor = tiny_model
+    model.freeze_for(["lora", "towers"] if trained else ["lora"])
+    model.train().checkpoint_activations()
+    calls = {"vision": 0, "self_attn": 0}
+    for name, module in model.named_modules():
+        if name.endswith("layers.0.self_attn"):
+            place = "vision" if name.startswith("towers.") else "self_attn"
+            module.register_forward_hook(lambda *_, place=place: calls.update({place: calls[place] + 1}))
+    model(**batch_of(model, processor, [chat()], PICTURES[:1])).loss.backward()
+    assert calls == {"vision": 1 + trained, "self_attn": 2}
 
 
 def test_only_training_looks_at_a_blank_image(tiny_model):
@@ -103,8 +119,11 @@ def test_only_training_looks_at_a_blank_image(tiny_model):
 
 def test_training_an_unknown_or_absent_part_is_refused(tiny_model, tiny_model_recipe):
     model, _ = tiny_model
-    with pytest.raises(ValueError, match="found 'towers'"):
-        model.freeze_for(["towers"])
+    with pytest.raises(ValueError, match="found 'head'"):
+        model.freeze_for(["head"])
+    model.config.quantization = "nf4"
+    with pytest.raises(ValueError, match="packed weights take no steps"):
+        model.freeze_for(["llm"])
     bare, _ = build_model(tiny_model_recipe.model_copy(update={"lora": None}))
     with pytest.raises(ValueError, match="trains 'lora', but the model has none"):
         bare.freeze_for(["lora"])

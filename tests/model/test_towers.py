@@ -121,17 +121,26 @@ def test_features_are_the_models_own(saved):
         torch.testing.assert_close(half(shown).float(), load_tower(directory)(shown), rtol=0.1, atol=0.1)
 
 
-def test_frozen_for_ever(saved):
+def test_frozen_until_it_is_unfrozen(saved):
     for kind in PLAIN:
         tower = load_tower(saved[kind][1])
         around = nn.Sequential(tower, nn.Linear(tower.width, 2)).train()
         assert not any(module.training for module in tower.modules())
         assert not any(parameter.requires_grad for parameter in tower.parameters())
-        # Even when somebody thaws the parameters, no graph is built through the tower, but one is built above it.
-        around.requires_grad_(True)
-        assert not tower(pixels()).requires_grad
-        around(pixels()).sum().backward()
-        assert around[1].weight.grad is not None
+        assert not tower(pixels()).requires_grad and around(pixels()).requires_grad
+        tower.unfreeze()
+        (around(pixels()).sum() + tower.blank_features().sum()).backward()
+        missing = [name for name, one in tower.named_parameters() if one.requires_grad and one.grad is None]
+        assert not missing and tower.trained and not any(module.training for module in tower.modules())
+
+
+def test_what_the_features_do_not_depend_on_gets_no_gradient(saved):
+    """DINOv2 has a vector for hidden patches, which no picture here has."""
+    tower = load_tower(saved["dinov2"][1])
+    tower.unfreeze()
+    assert [name.split(".")[-1] for name, one in tower.named_parameters() if not one.requires_grad] == ["mask_token"]
+    with torch.no_grad():
+        assert not tower.blank_features().requires_grad
 
 
 def test_fingerprint_knows_weights_size_and_layer_and_not_the_width_they_are_opened_in(saved, tmp_path):

@@ -103,7 +103,9 @@ def test_autocast_trains_as_well(tiny_model_recipe, plain, tmp_path):
 def test_what_is_no_part_of_a_checkpoint_is_not_trained_in_vain(built, tmp_path):
     model, _ = built
     model.language_model.get_input_embeddings().requires_grad_(True)
-    with pytest.raises(ValueError, match=r"embed_tokens.weight is trainable, and a checkpoint holds the resampler"):
+    with pytest.raises(
+        ValueError, match=r"embed_tokens.weight is trainable, and this checkpoint holds the resampler, LoRA only"
+    ):
         model.save_pretrained(tmp_path)
 
 

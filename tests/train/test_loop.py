@@ -75,6 +75,35 @@ def test_a_half_written_checkpoint_is_not_taken_for_one(tiny_stage, monkeypatch)
     assert losses(train(tiny_stage, quiet=True)) == losses(whole)
 
 
+def test_unfrozen_parts_learn_resume_and_stay_with_the_next_stage(tiny_stage, monkeypatch):
+    from skymm.train import loop
+
+    stage = tiny_stage.model_copy(update={"trains": ["resampler", "lora", "towers", "llm"], "steps": 5})
+    whole = train(stage, quiet=True)
+    unfrozen = load_file(whole / "unfrozen.safetensors")
+    names = {name.split(".")[0] for name in unfrozen}
+    assert names == {"towers", "language_model"} and read_log(whole)[-1]["loss"] < read_log(whole)[0]["loss"]
+    stopped = stage.model_copy(update={"out": stage.out + "-stopped"})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        take_step = loop.take_step
+
+        def step_or_die(*given):
+            if given[-1] == 5:
+                raise KeyboardInterrupt
+            return take_step(*given)
+
+        patch.setattr(loop, "take_step", step_or_die)
+        train(stopped, quiet=True)
+    again = train(stopped, quiet=True)
+    assert losses(again) == losses(whole)
+    assert same(load_file(again / "unfrozen.safetensors"), unfrozen) and same(weights(again), weights(whole))
+    after = {"out": stage.out + "-next", "init": str(whole), "model": None, "trains": ["resampler"], "steps": 2}
+    following = train(stage.model_copy(update=after), quiet=True)
+    assert same(load_file(following / "unfrozen.safetensors"), unfrozen)
+    cut = train(stage.model_copy(update={"out": stage.out + "-cut", "gradient_checkpointing": True}), quiet=True)
+    assert [one["loss"] for one in read_log(cut)] == pytest.approx([one["loss"] for one in read_log(whole)], rel=1e-4)
+
+
 def test_finished_runs_are_kept_and_other_recipes_refused(tiny_stage):
     out = train(tiny_stage, quiet=True)
     before = (out / "resampler.safetensors").stat().st_mtime_ns

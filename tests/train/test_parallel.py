@@ -121,3 +121,10 @@ def test_packed_bytes_are_not_dealt_out(monkeypatch):
     model = SimpleNamespace(config=SimpleNamespace(quantization="nf4"))
     with pytest.raises(ValueError, match="'nf4' with FSDP2: packed bytes cannot be dealt out"):
         parallel.deal_out(model, None)
+
+
+def test_an_llm_that_is_trained_is_not_dealt_out(monkeypatch, tiny_model):
+    monkeypatch.setattr(parallel, "_fsdp", lambda accelerator: object())
+    tiny_model[0].freeze_for(["lora", "llm"])
+    with pytest.raises(ValueError, match="nothing of the LLM is left to deal out"):
+        parallel.deal_out(tiny_model[0], None)

@@ -18,7 +18,15 @@ from skymm.data.workers import Loader
 from skymm.model.build import build_model, open_model
 from skymm.recipe import SourceRecipe, StageRecipe, parse
 from skymm.train.features import build_features, cache_of, verify
-from skymm.train.parts import mixture_of, model_for, preparation, why_padded, with_steps
+from skymm.train.parts import (
+    mixture_of,
+    model_for,
+    optimizer_for,
+    preparation,
+    training_gib,
+    why_padded,
+    with_steps,
+)
 
 
 def big_jpeg() -> bytes:
@@ -61,6 +69,31 @@ def looked_at(model, monkeypatch):
     seen, encode = [], model.encode_images
     monkeypatch.setattr(model, "encode_images", lambda pixels: seen.append(pixels[0][0].clone()) or encode(pixels))
     return seen
+
+
+def test_each_part_has_its_learning_rate_and_its_bytes(tiny_model, tiny_stage):
+    model, _ = tiny_model
+    sizes = model.freeze_for(["resampler", "lora", "towers", "llm"])
+    assert training_gib(model) == 20 * sum(sizes.values()) / 2**30  # 4 weights, 4 gradients, 4 masters, 8 moments
+    assert training_gib(model.bfloat16(), 2) == 28 * sum(sizes.values()) / 2**30  # 2, 2 and 4 in fp32, 12, 8 to sum
+    said = {"learning_rate": 1e-3, "lora_learning_rate": 5e-3, "towers_learning_rate": 2e-6}
+    optimizer = optimizer_for(model, tiny_stage.model_copy(update=said))
+    peaks = {id(one): group["peak"] for group in optimizer.adamw.param_groups for one in group["params"]}
+    for name, master in optimizer.masters.items():
+        expected = 5e-3 if "lora_" in name else {"towers": 2e-6, "language_model": 1e-4}.get(name.split(".")[0], 1e-3)
+        assert peaks[id(master)] == expected, name
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trains": ["towers"], "features": "somewhere"}, "what the towers saw before"),
+        ({"trains": ["llm"], "objective": "words"}, "does not run the LLM"),
+    ],
+)
+def test_what_cannot_be_unfrozen_is_refused(tiny_stage, change, message):
+    with pytest.raises(ValueError, match=message):
+        parse(tiny_stage.model_dump() | change, StageRecipe)
 
 
 @pytest.mark.parametrize("scaled_decode", [False, True])
