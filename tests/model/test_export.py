@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from skymm.model.build import build_model, open_model
-from skymm.model.export import export_adapter, export_merged
+from skymm.model.export import export_adapter, export_merged, export_whole
 from skymm.recipe import LoraRecipe
 
 
@@ -71,6 +71,9 @@ def test_an_llm_that_was_trained_is_merged_with_what_it_learned(tmp_path, tiny_m
     export_merged(tmp_path / "both", tmp_path / "merged")
     merged = open_model(tmp_path / "merged")
     assert torch.allclose(logits(*merged), expected, atol=1e-4) and merged[0].config.unfrozen == ["towers"]
+    (tmp_path / "whole").mkdir()
+    export_whole(*open_model(tmp_path / "both"), tmp_path / "whole")
+    assert torch.allclose(logits(*open_model(tmp_path / "whole")), expected, atol=1e-4)
     with pytest.raises(ValueError, match="the LLM was trained too" if with_adapter else "no adapter"):
         export_adapter(tmp_path / "both", tmp_path / "adapter")
 
