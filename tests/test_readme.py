@@ -136,6 +136,7 @@ def test_both_languages_show_the_same(page):
     assert headings(page) == headings(other)
     prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", other.read_text("utf-8"), flags=re.S | re.M)
     assert not re.search(r"[\u4e00-\u9fff] ?[,;:!?]|[\u4e00-\u9fff]\.(?=\s|$)", prose), "Chinese has marks of its own"
+    assert not re.search(r"[\u4e00-\u9fff，。；：、）]\n[\u4e00-\u9fff（]", prose), "a line break is shown as a space"
 
 
 # --- every line is run ----------------------------------------------------------------------------------------------------
