@@ -97,6 +97,14 @@ class Endpoint:
                 if event.choices and event.choices[0].delta.content:
                     yield event.choices[0].delta.content
 
+    def decide(self, body: dict[str, Any]) -> list[Any]:
+        """The answers of `POST /decisions`, in the order of `body["questions"]`. Raises as `chat` does."""
+        with self._told_apart():
+            decided = self._client.post("/decisions", body={"model": self.model, **body}, cast_to=object)
+            if isinstance(decided, dict) and isinstance(decided.get("answers"), list):
+                return decided["answers"]
+        raise Unanswered("it sent something that is no decision")
+
     def _complete(self, messages: list[dict[str, Any]], options: dict[str, Any]) -> Any:
         import openai
 
@@ -147,11 +155,14 @@ class Endpoint:
 
 
 def split_spec(spec: str) -> tuple[str, str]:
-    """URL and model of `openai:URL#MODEL`, as recipes and command lines have it. Raises ValueError for another form."""
-    url, _, model = spec.removeprefix("openai:").rpartition("#")
+    """URL and model of `openai:URL#MODEL` (or decisions:...), as recipes and command lines have it. Raises ValueError for
+    another form.
+    """
+    kind, _, rest = spec.partition(":")
+    url, _, model = rest.rpartition("#")
     if not url or not model:
         raise ValueError(
-            "found an endpoint without the name of its model, expected openai:URL#MODEL, as in openai:http://localhost:8000/v1#my-model"
+            f"found an endpoint without the name of its model, expected {kind}:URL#MODEL, as in {kind}:http://localhost:8000/v1#my-model"
         )
     return url, model
 

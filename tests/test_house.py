@@ -56,6 +56,10 @@ HOMES = {
     "datasketch": "curation/filters/duplicates.py",
     "opencc": "curation/script.py",
     "gradio": "serve/demo.py",
+    "fastapi": "serve/",
+    "starlette": "serve/",
+    "uvicorn": "serve/",
+    "prometheus_client": "serve/metrics.py",
 }
 
 

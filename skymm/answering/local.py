@@ -110,8 +110,10 @@ class LocalAnswerer:
             writing.setdefault(kind, []).append(index)
         replies: list[tuple[int, Reply]] = []
         if choosing:
-            logits = self._choose([asks[index] for index in choosing])
-            replies += [(index, Reply(chosen(one), one)) for index, one in zip(choosing, logits)]
+            found = self._choose([asks[index] for index in choosing])
+            replies += [
+                (index, Reply(chosen(one), one, num_prompt_tokens=read)) for index, (one, read) in zip(choosing, found)
+            ]
         for (sampling, _), indices in writing.items():
             if sampling.stop or sampling.seed is not None:
                 replies += [(index, self._write(asks[index])) for index in indices]
@@ -146,12 +148,13 @@ class LocalAnswerer:
         less = Reading(self, [with_less(ask, self.contrast) for ask in reading.asks])
         return [Contrasting(reading, less, self.contrast)]
 
-    def _choose(self, asks: Sequence[Ask]) -> list[dict[str, float]]:
-        """Log-probabilities of the choices of asks that all have some."""
+    def _choose(self, asks: Sequence[Ask]) -> list[tuple[dict[str, float], int]]:
+        """Log-probabilities of the choices of asks that all have some, and how many tokens were read for each."""
         reading = Reading(self, asks)
+        lengths = reading.inputs["attention_mask"].sum(-1).tolist()
         seen = self._compared(reading, reading.go_on())
         if not self._contrasts:
-            return seen
+            return [*zip(seen, lengths)]
         doubted = [index for index, ask in enumerate(asks) if ask.images and not is_sure(seen[index], self.contrast)]
         less = {index: replace(with_less(asks[index], self.contrast), id="", sampling=Sampling()) for index in doubted}
         known = {} if self.contrast.kind == "noised" else self._without_looking
@@ -161,7 +164,7 @@ class LocalAnswerer:
             known |= dict(zip(new, self._compared(reading, reading.go_on())))
         for index, ask in less.items():
             seen[index] = contrasted_choices(seen[index], known[ask], self.contrast)
-        return seen
+        return [*zip(seen, lengths)]
 
     def _generate(self, reading: Reading, processors: Sequence[LogitsProcessor], **options: Any) -> Any:
         sampling = reading.asks[0].sampling
@@ -178,7 +181,7 @@ class LocalAnswerer:
         batch = Batch(self, [line])
         while batch.lines:
             batch.step()
-        return replace(line.reply, logits=self._choose([ask])[0] if ask.choices else None)
+        return replace(line.reply, logits=self._choose([ask])[0][0] if ask.choices else None)
 
     def stream(self, ask: Ask) -> Iterator[str]:
         """The answer's text in pieces, as they come. Closing the iterator ends the writing."""

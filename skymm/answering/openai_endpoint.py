@@ -6,10 +6,11 @@ import base64
 import io
 import math
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 from skymm.answering.protocol import Ask, Mode, Reply, chosen, without_outer_blanks
-from skymm.endpoint import Endpoint, EndpointFailed, Refused, ask_all
+from skymm.endpoint import Endpoint, EndpointFailed, Refused, Unanswered, ask_all
 from skymm.images import UnreadableImage, decode_image, format_of
 
 # First words of an answer that choose yes or no, for endpoints tell tokens as text.
@@ -87,6 +88,69 @@ class OpenAIAnswerer:
         if not logits:
             raise Refused(f"none of {', '.join(ask.choices)} is among the 20 likeliest tokens")
         return Reply(chosen(logits), logits)
+
+
+class DecisionsAnswerer(OpenAIAnswerer):
+    """The same, but choices are compared by `/v1/decisions` (OpenAI's, or `skymm serve`): probabilities of all of them.
+
+    The question goes along as it is: as a predicate for yes and no, otherwise as a choice.
+    """
+
+    def __init__(self, url: str, model: str, **options: Any):
+        super().__init__(url, model, **options)
+        self.name = f"decisions:{url}#{model}"
+
+    def _ask(self, ask: Ask, mode: Mode) -> Reply:
+        if mode != "logits" or not ask.choices:
+            return super()._ask(ask, mode)
+        try:
+            *before, last = _messages(ask)
+        except UnreadableImage as error:
+            return Reply("", error=f"unreadable picture: {error}")
+        parts = [_decision_part(part) for part in _parts(last["content"])]
+        # What is to be looked at first, then what is asked about it.
+        images = list(takewhile(lambda part: part["type"] == "input_image", parts))
+        said = [
+            {
+                "type": "message",
+                "role": one["role"],
+                "content": [_decision_part(part) for part in _parts(one["content"])],
+            }
+            for one in before
+        ]
+        for one in said:
+            if one["role"] == "assistant":
+                one["content"] = [{"type": "output_text", "text": part["text"]} for part in one["content"]]
+        shown = [{"type": "message", "role": "user", "content": images}] if images else []
+        question: dict[str, Any] = {"type": "predicate", "instructions": parts[len(images) :]}
+        if set(ask.choices) != {"yes", "no"}:
+            question |= {"type": "choice", "choices": [{"value": choice} for choice in ask.choices]}
+        [answer] = self.endpoint.decide({"input": [*said, *shown] or "", "questions": [question]})
+        try:
+            logits = _decided(answer, ask.choices)
+        except (KeyError, TypeError, ValueError):
+            raise Unanswered(f"it sent no probabilities: {str(answer)[:200]}") from None
+        return Reply(chosen(logits), logits)
+
+
+def _decided(answer: Any, choices: tuple[str, ...]) -> dict[str, float]:
+    """Log-probabilities; where it is told how much of all answers the choices are (`mass`), they are parts of that."""
+    if answer["type"] == "predicate":
+        found = {"yes": answer["probability"], "no": 1 - answer["probability"]}
+    else:
+        found = {one["value"]: one["probability"] for one in answer["probabilities"]}
+    mass = answer.get("mass") or 1.0
+    return {choice: math.log(max(found[choice] * mass, 1e-38)) for choice in choices}
+
+
+def _parts(content: Any) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _decision_part(part: dict[str, Any]) -> dict[str, Any]:
+    if part["type"] == "text":
+        return {"type": "input_text", "text": part["text"]}
+    return {"type": "input_image", "image_url": part["image_url"]["url"]}
 
 
 def _messages(ask: Ask) -> list[dict[str, Any]]:

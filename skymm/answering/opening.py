@@ -9,21 +9,26 @@ from skymm.answering.protocol import Answerer
 
 
 def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Answerer:
-    """DIR (ours, or of any transformers model), hf:ID, or openai:URL#MODEL. `tower`: a CLIP-like model is to be judged.
+    """DIR (ours, or of any transformers model), hf:ID, openai:URL#MODEL or decisions:URL#MODEL.
+
+    `tower`: a CLIP-like model is to be judged.
 
     Raises ValueError that says what was found and what is expected.
     """
     kind, _, rest = spec.partition(":")
     source = rest if kind == "hf" else spec
-    if kind == "openai":
+    if kind in ("openai", "decisions"):
         if tower:
             raise ValueError(f"found {spec!r}, expected a model of texts and images such as CLIP: a directory or hf:ID")
-        from skymm.answering.openai_endpoint import OpenAIAnswerer
+        from skymm.answering.openai_endpoint import DecisionsAnswerer, OpenAIAnswerer
         from skymm.endpoint import split_spec
 
-        return OpenAIAnswerer(*split_spec(spec), max_new_tokens=max_new_tokens)
+        asks = OpenAIAnswerer if kind == "openai" else DecisionsAnswerer
+        return asks(*split_spec(spec), max_new_tokens=max_new_tokens)
     if kind != "hf" and not Path(source).is_dir():
-        raise ValueError(f"no model directory at {source}; expected a directory, hf:ID or openai:URL#MODEL")
+        raise ValueError(
+            f"no model directory at {source}; expected a directory, hf:ID, openai:URL#MODEL or decisions:URL#MODEL"
+        )
     from skymm.answering import transformers_model as theirs
 
     if tower:

@@ -49,6 +49,7 @@ class Line:
     scored: list[Scored] = field(default_factory=list)
     reply: Reply | None = None
     num_prompt_tokens: int = 0
+    limit: int = 0  # of tokens; from the batch
     said: str = ""
     _held: str = ""  # read already, and perhaps the beginning of a stop string, or blanks at the end
     _settled: tuple[int, int] = (
@@ -74,10 +75,10 @@ class Line:
             scores_1V = TopPLogitsWarper(float(sampling.top_p))(None, scores_1V)
         return int(torch.multinomial(scores_1V.softmax(-1)[0], 1, generator=self._generator))
 
-    def add(self, token: int, tokenizer: Any, ends: frozenset[int], limit: int) -> None:
+    def add(self, token: int, tokenizer: Any, ends: frozenset[int]) -> None:
         """One more token; after the last one there is a `reply`."""
         self.ids.append(token)
-        reason = "stop" if token in ends else "length" if len(self.ids) >= limit else None
+        reason = "stop" if token in ends else "length" if len(self.ids) >= self.limit else None
         if self._tell(self._decoded(tokenizer, last=reason is not None), last=reason is not None):
             reason = "stop"
         if reason is not None:
@@ -115,8 +116,8 @@ class Line:
 class Batch:
     """Answers of one LocalAnswerer that are written together. Use it inside `torch.inference_mode`.
 
-    All asks have as many images, or all are read to their first token already (`join`).
-    Raises ValueError where a prompt and its answer do not fit into the model's context.
+    All asks have as many images, or all are read to their first token already (`join`). Where the model's context ends, an
+    answer is cut. Raises ValueError for a prompt that leaves no room in it.
     """
 
     def __init__(self, answerer: Any, lines: Sequence[Line]):
@@ -127,12 +128,13 @@ class Batch:
         lengths = self.seen.inputs["attention_mask"].sum(-1).tolist()
         for line, length in zip(lines, lengths):
             line.num_prompt_tokens = length
-            whole, room = length + self._limit(line), answerer.context_length
-            if room is not None and whole > room:
-                raise ValueError(
-                    f"{line.ask.id}: {length} tokens to read and up to {self._limit(line)} to write, the model's context has "
-                    f"{room}; shorten the text or ask for fewer tokens"
-                )
+            line.limit = line.ask.sampling.max_new_tokens or answerer.max_new_tokens
+            if (room := answerer.context_length) is not None:
+                if length >= room:
+                    raise ValueError(
+                        f"{line.ask.id}: {length} tokens to read, the model's context has {room}; shorten it"
+                    )
+                line.limit = min(line.limit, room - length)
         contrast = answerer.contrast
         self.less = Reading(answerer, [with_less(ask, contrast) for ask in asks]) if self.contrasts else None
         self.scores_AV = self._go_on(None)
@@ -196,11 +198,8 @@ class Batch:
             tokens.append(greedy[row] if line.ask.sampling.temperature <= 0 else line.pick(scores_V))
             if line.top is not None:
                 line.scored.append(self._scored(scores_V, tokens[-1], line.top))
-            line.add(tokens[-1], self.answerer.tokenizer, self.answerer.end_ids, self._limit(line))
+            line.add(tokens[-1], self.answerer.tokenizer, self.answerer.end_ids)
         return tokens
-
-    def _limit(self, line: Line) -> int:
-        return line.ask.sampling.max_new_tokens or self.answerer.max_new_tokens
 
     def _scored(self, scores_V: Tensor, token: int, top: int) -> Scored:
         log_p = torch.log_softmax(scores_V, dim=-1)

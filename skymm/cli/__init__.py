@@ -16,6 +16,7 @@ import typer
 from skymm.cli.data import app as data_app
 from skymm.cli.evaluation import ContrastOption, GateOption, StrengthOption, contrast_keys
 from skymm.cli.evaluation import app as eval_app
+from skymm.cli.serving import serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(eval_app, name="eval")
+app.command()(serve)
 
 
 @app.command()

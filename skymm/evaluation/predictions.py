@@ -11,6 +11,7 @@ from typing import Any
 from skymm.answering.protocol import Reply
 from skymm.evaluation.benchmark import Answer, Benchmark, Question, once_each
 from skymm.evaluation.benchmark import benchmark as registered
+from skymm.evaluation.statistics import calibrating_temperature
 from skymm.files import read_journal
 from skymm.recipe import EvalRecipe, parse
 
@@ -148,3 +149,15 @@ def _answer(line: Mapping[str, Any]) -> Answer:
         line["id"], line["question"], line["gold"], line["cluster"], (), tuple(line["choices"]), line["fields"]
     )
     return Answer(question, line["response"], line.get("logits"), "error" in line)
+
+
+def temperature_for(predictions: Predictions) -> float:
+    """What calibrates yes and no in a run: see `calibrating_temperature`. Raises ValueError for one without such answers."""
+    told = [
+        (answer.logits["yes"] - answer.logits["no"], answer.question.gold == "yes")
+        for answer in predictions.answers
+        if answer.logits and {"yes", "no"} <= answer.logits.keys() and answer.question.gold in ("yes", "no")
+    ]
+    if not told:
+        raise ValueError(f"{predictions.path}: no yes/no answers with log-probabilities; make some with --mode logits")
+    return calibrating_temperature(*zip(*told))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, rankdata
 
 from skymm.evaluation.benchmark import Answer
@@ -269,3 +270,20 @@ def calibration(confidence: Sequence[float], correct: Sequence[bool], bins: int 
             found.append(Bin(low, high, int(here.sum()), float(said[here].mean()), float(truth[here].mean())))
     ece = math.fsum(one.count / len(said) * abs(one.confidence - one.correct) for one in found)
     return Calibration(ece, float(np.mean((said - truth) ** 2)), len(said), tuple(found))
+
+
+def calibrating_temperature(log_odds: Sequence[float], is_so: Sequence[bool]) -> float:
+    """The temperature T for which sigmoid(log-odds / T) has the least log loss (Guo et al., arXiv 1706.04599), .05 to 20.
+
+    Raises ValueError where only one of the two outcomes occurs: then the surest would be the best.
+    """
+    odds, truth = np.asarray(log_odds, float), np.asarray(is_so, bool)
+    if truth.all() or not truth.any():
+        raise ValueError(f"found {len(truth)} outcomes that are all alike, expected some of both")
+    signed = np.where(truth, odds, -odds)
+    found = minimize_scalar(
+        lambda log_t: float(np.logaddexp(0, -signed / math.exp(log_t)).mean()),
+        bounds=(math.log(0.05), math.log(20)),
+        method="bounded",
+    )
+    return math.exp(found.x)

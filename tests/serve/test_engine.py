@@ -177,11 +177,11 @@ def test_who_gives_up_is_not_written_for_and_others_go_on(our):
 def test_a_bad_question_fails_alone_and_the_engine_lives_on(our):
     with Engine(our) as engine:
         bad = Ask("?", (RED[:40],), id="the third message")
-        jobs = engine.submit_all([ASKS[0], bad, ASKS[1], long(ASKS[4], 5000)])
+        jobs = engine.submit_all([ASKS[0], bad, ASKS[1], long(Ask("long " * 900), 5)])
         assert jobs[0].result(20).text and jobs[2].result(20).text
         with pytest.raises(ValueError, match="image of the third message"):
             jobs[1].result(20)
-        with pytest.raises(ValueError, match="up to 5000 to write, the model's context has 4096"):
+        with pytest.raises(ValueError, match="tokens to read, the model's context has 4096"):
             jobs[3].result(20)
         read, our.read = our.read, None
         with pytest.raises(TypeError):
@@ -228,3 +228,14 @@ def test_asyncio_reads_the_same_pieces(our):
 def test_an_endpoint_is_no_engine():
     with pytest.raises(ValueError, match="expected a model that writes on this machine"):
         Engine(OpenAIAnswerer("http://localhost:1/v1", "m"))
+
+
+def test_the_model_is_lent_between_two_tokens(our):
+    whole, hello = "".join(our.stream(long(ASKS[0], 400))), our.answer_one("Hello")
+    with Engine(our) as engine:
+        writing = engine.submit(long(ASKS[0], 400))
+        next(iter(writing))
+        with engine.alone() as answerer:
+            steps = engine.num_steps
+            assert answerer.answer_one("Hello") == hello and engine.num_steps == steps
+        assert writing.result(20).text == whole
