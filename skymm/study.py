@@ -130,8 +130,9 @@ class _Seed:
         for name, benchmark in self.recipe.benchmarks.items():
             asked = self._eval_recipe(arm, benchmark)
             questions = questions_of(asked, benchmark.mode)
-            if benchmark.pictures == "blank":
-                questions = [replace(one, images=tuple(map(_blank, one.images))) for one in questions]
+            if benchmark.pictures == "blank":  # whose colour it is tells nothing, so no wording is asked twice
+                once = {one.text: one for one in reversed(questions)}
+                questions = [replace(one, images=tuple(map(_blank, one.images))) for one in reversed(once.values())]
             if answerer is None:
                 answerer = SkyMMAnswerer.from_directory(self.made(self.recipe.arms[arm].model))
             answerer.max_new_tokens = asked.max_new_tokens
