@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,17 @@ def chosen(logits: Mapping[str, float]) -> str:
     """The likeliest choice as a model would have written it: Yes, No, or the letter."""
     best = max(logits, key=lambda choice: logits[choice])
     return best.capitalize() if best in ("yes", "no") else best
+
+
+def calibrated(logits: Mapping[str, float], offset: float, temperature: float) -> dict[str, float]:
+    """Log-probabilities of yes and no whose log-odds are (log-odds - offset) / temperature. What both have together stays."""
+    odds = (logits["yes"] - logits["no"] - offset) / temperature
+    both = math.log(sum(map(math.exp, logits.values())))
+    return {"yes": both - _softplus(-odds), "no": both - _softplus(odds)}
+
+
+def _softplus(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
 def without_outer_blanks(pieces: Iterator[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ image's positions are most of a short question's tokens, so two questions about 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from PIL import Image
 from torch import Tensor
 
 from skymm.answering.local import LocalAnswerer
-from skymm.answering.protocol import Ask
+from skymm.answering.protocol import Ask, calibrated
 from skymm.answering.reading import Inputs, Reading
 from skymm.conversation import Conversation, Turn
 from skymm.data.features import FeatureCache, image_key
 from skymm.encoded import Encoded, pad
 from skymm.images import open_image
+from skymm.text import language_of
 
 
 class SkyMMAnswerer(LocalAnswerer):
@@ -65,6 +66,23 @@ class SkyMMAnswerer(LocalAnswerer):
 
     def adapter(self) -> AbstractContextManager[None]:
         return nullcontext() if self.lora else self.model.lora_off()
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        return super().decoding | ({"calibration": self._calibration} if self._calibration else {})
+
+    @property
+    def _calibration(self) -> Mapping[str, Mapping[str, float]]:
+        """By language; none of the bare LLM, nor where something else is taken off: it was fitted to plain answers."""
+        return (self.lora and not self._contrasts and self.model.config.calibration) or {}
+
+    def _compared(self, reading: Reading, first_logits: Tensor) -> list[Any]:
+        found = super()._compared(reading, first_logits)
+        for index, ask in enumerate(reading.asks):
+            numbers = self._calibration.get(language_of(ask.prompt))
+            if numbers and ask.images and found[index] and found[index].keys() == {"yes", "no"}:
+                found[index] = calibrated(found[index], **numbers)
+        return found
 
     def inputs(self, asks: Sequence[Ask]) -> Inputs:
         """Of questions about one image, what these begin with is read here, once; the others get all that they need."""

@@ -1,4 +1,4 @@
-"""`skymm eval list | run | score | gain | compare | export | judge | report`."""
+"""`skymm eval list | run | score | gain | compare | calibrate | export | judge | report`."""
 
 from __future__ import annotations
 
@@ -220,6 +220,28 @@ def export_answers(
         )
     for path in mme.write_results(answered.answers, out):
         print(path)
+
+
+@app.command("calibrate")
+def calibrate_model(
+    model: Annotated[Path, typer.Argument(help="The directory of a model of ours.")],
+    predictions: Annotated[
+        Path | None, typer.Argument(help="Its answers in logits mode, to pictures it was not trained on.")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Take the model's calibration away.")] = False,
+) -> None:
+    """Make yes and no as sure as they are right: two numbers per language go into the model's configuration."""
+    from skymm.evaluation.calibration import fit, write
+    from skymm.evaluation.predictions import read_predictions
+
+    if reset == (predictions is not None):
+        raise ValueError("expected predictions, or --reset to take a calibration away")
+    fits = None if reset else fit(read_predictions(predictions))
+    write(model, fits)
+    for language, one in (fits or {}).items():
+        changes = ", ".join(f"{name} {before:.2f} -> {after:.2f}" for name, (before, after) in one.changes.items())
+        numbers = f"offset {one.offset:.2f}, temperature {one.temperature:.2f}"
+        print(f"{language}: {numbers}; on {one.num_answers} answers: {changes}")
 
 
 @app.command("judge")

@@ -26,6 +26,8 @@ class SkyMMConfig(PreTrainedConfig):
             the tokenizer on purpose: no text can produce it, and looking it up would be an error instead of a wrong word.
         trust_remote_code: the LLM or a tower is made of code that lies beside its weights. It is run only when whoever opens
             the model says so as well.
+        calibration: language -> {"offset", "temperature"} of the log-odds of yes, where they were fitted
+            (skymm/evaluation/calibration.py); a stage that goes on from the model begins without.
         scaled_decode: large JPEGs are decoded at a fraction of their size, see `min_side`.
     """
 
@@ -49,6 +51,7 @@ class SkyMMConfig(PreTrainedConfig):
         scaled_decode: bool = False,
         quantization: str | None = None,
         trust_remote_code: bool = False,
+        calibration: dict[str, dict[str, float]] | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -68,6 +71,7 @@ class SkyMMConfig(PreTrainedConfig):
         self.scaled_decode = scaled_decode
         self.quantization = quantization
         self.trust_remote_code = trust_remote_code
+        self.calibration = calibration
 
     @property
     def num_latents(self) -> int:

@@ -51,6 +51,7 @@ def model_for(recipe: StageRecipe, checkpoint: Path | None, device: str | torch.
     try:
         if source is not None:
             model, processor = open_model(source, trust_remote_code=trusted, **options)
+            model.config.calibration = None  # of the answers before this stage
         else:
             model, processor = build_model(recipe.model or ModelRecipe(), seed=recipe.seed, **options)
     except ImportError as error:
