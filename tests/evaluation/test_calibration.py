@@ -34,8 +34,8 @@ def test_what_is_fitted_makes_confidence_what_is_right(tmp_path):
 
 
 def test_calibrated_log_probabilities():
-    moved = calibrated({"yes": math.log(0.2), "no": math.log(0.6)}, offset=math.log(1 / 3), temperature=2.0)
-    assert moved == pytest.approx({"yes": math.log(0.4), "no": math.log(0.4)})
+    moved = calibrated({"yes": math.log(0.2), "no": math.log(0.6)}, offset=math.log(1 / 27), temperature=2.0)
+    assert moved == pytest.approx({"yes": math.log(0.6), "no": math.log(0.2)})  # odds: the root of 1/3 * 27
     far = calibrated({"yes": -900.0, "no": -0.1}, offset=0.0, temperature=1.0)
     assert far["yes"] == pytest.approx(-900) and far["no"] == pytest.approx(-0.1)
 
@@ -45,18 +45,18 @@ def test_a_model_keeps_its_calibration_and_says_so(tmp_path, tiny_model_recipe, 
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
     asks = [Ask(text, (picture(),), ("yes", "no")) for text in ("Is there a cat?", "有猫吗？")]
+    asks.append(Ask("Is there a cat?", (), ("yes", "no")))
     plain = [reply.logits for _, reply in SkyMMAnswerer.from_directory(tmp_path / "model").answer(asks, "logits")]
 
     run = write(tmp_path / "run", shifted)
     assert "en: offset -" in done("eval", "calibrate", tmp_path / "model", run)
     answerer = SkyMMAnswerer.from_directory(tmp_path / "model")
-    english, chinese = [reply for _, reply in sorted(answerer.answer(asks, "logits"), key=lambda one: one[0])]
+    english, chinese, blind = [reply for _, reply in sorted(answerer.answer(asks, "logits"), key=lambda one: one[0])]
     numbers = answerer.decoding["calibration"]["en"]
     assert english.logits == pytest.approx(calibrated(plain[0], **numbers)) and english.text == "Yes"
     assert chinese.logits == pytest.approx(plain[1]), "nothing was fitted to Chinese"
-    blind = next(answerer.answer([Ask("Is there a cat?", (), ("yes", "no"))], "logits"))[1].logits
-    bare = answerer.base_llm()
-    assert blind != english.logits and "calibration" not in bare.decoding
+    assert blind.logits == pytest.approx(plain[2]), "it was fitted to pictures"
+    assert "calibration" not in answerer.base_llm().decoding
 
     stage = tiny_stage.model_copy(update={"model": None, "init": str(tmp_path / "model")})
     assert model_for(stage, None)[0].config.calibration is None, "the next stage begins without"
