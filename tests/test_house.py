@@ -47,7 +47,7 @@ HOMES = {
     "filelock": "files.py",
     "sacrebleu": "curation/translation/checks.py",
     "openpyxl": "tables.py",
-    "scipy": ("evaluation/statistics.py", "curation/building/choose.py"),
+    "scipy": ("evaluation/statistics.py", "evaluation/calibration.py", "curation/building/choose.py"),
     "jinja2": "page/document.py",
     "resvg_py": "curation/emoji.py",
     "ray": "curation/building/workers.py",

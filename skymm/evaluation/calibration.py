@@ -25,7 +25,7 @@ from skymm.files import whole_file
 from skymm.text import language_of
 from skymm.verdict import NO, YES
 
-_ENOUGH = 20  # of each answer in a language: fewer say too little about two numbers
+_ENOUGH = 10  # of each answer in a language: fewer say too little about two numbers
 
 
 @dataclass(frozen=True, slots=True)

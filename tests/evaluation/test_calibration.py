@@ -69,7 +69,7 @@ def test_a_model_keeps_its_calibration_and_says_so(tmp_path, tiny_model_recipe, 
     [
         ({"logits": False}, "found no log-probabilities of yes and no"),
         ({"decoding": {"calibration": {"en": {}}}}, "calibrated already"),
-        ({"odds": lambda picture, gold: -1, "lines": 30}, r"found 15 questions in 'en' that deserve a yes and 15"),
+        ({"odds": lambda picture, gold: -1, "lines": 18}, r"found 9 questions in 'en' that deserve a yes and 9"),
     ],
 )
 def test_what_is_refused(tmp_path, options, message):
