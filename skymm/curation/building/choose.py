@@ -230,7 +230,7 @@ def keep(named: np.ndarray, sorts: np.ndarray, counts: np.ndarray, shares: Share
             f"num_samples is {shares.num_samples}, but with these shares the {counts.sum()} samples that there are give "
             f"{int(total)} at most; lower num_samples, change the shares, or add data to what is short"
         )
-    kept = _even(named, count, balance, limits, total)
+    kept = _even(named, count, balance, limits, total, free=set(named) - shares.sources.keys())
     # Whole numbers whose running sums differ by at most a half from those of the given ones.
     return np.diff(np.floor(np.cumsum(np.round(kept, 6)) + 0.5).astype(int), prepend=0)
 
@@ -262,33 +262,42 @@ def _most(count: np.ndarray, balance: np.ndarray, limits: np.ndarray, limit: int
     return -solved.fun if solved.status == 0 else None
 
 
-def _even(named: np.ndarray, count: np.ndarray, balance: np.ndarray, limits: np.ndarray, total: float) -> np.ndarray:
-    """Kept numbers x with that total whose mixture within each source differs least, in the worst case, from the source's.
+def _even(
+    named: np.ndarray, count: np.ndarray, balance: np.ndarray, limits: np.ndarray, total: float, free: set[str]
+) -> np.ndarray:
+    """Kept numbers x with that total whose mixture within each source differs least, in the worst case, from the source's;
+    and, as far as that leaves it open, from each source of `free` (without a share of its own) the same part.
 
-    Variables: x, then y (kept per source), then t; |x - y * count / size of the source| <= t * count.
+    Variables: x, then y (kept per source), then t and u; |x - y * count / size of the source| <= t * count, and for the free
+    ones |y - their sum * size / their sizes| <= u * size.
     """
     from scipy.optimize import linprog
     from scipy.sparse import bmat, csr_matrix, diags, identity
 
-    member = csr_matrix((named == np.unique(named)[:, None]).astype(float))
-    num_sources = member.shape[0]
+    sources = np.unique(named)
+    member = csr_matrix((named == sources[:, None]).astype(float))
+    num_sources = len(sources)
     fair = diags(count) @ member.T @ diags(1 / (member @ count))
     slack = csr_matrix(-count[:, None])
     one = identity(len(count))
+    is_free = np.isin(sources, list(free))
+    size = (member @ count) * is_free
+    apart = csr_matrix(np.diag(is_free.astype(float)) - np.outer(size / max(1.0, size.sum()), is_free))
 
     def alone(rows: np.ndarray) -> list[csr_matrix]:
         """Rows about x only."""
-        return [csr_matrix(rows), csr_matrix((len(rows), num_sources)), csr_matrix((len(rows), 1))]
+        return [csr_matrix(rows), csr_matrix((len(rows), num_sources)), csr_matrix((len(rows), 2))]
 
-    equalities = [alone(np.ones((1, len(count)))), [member, -identity(num_sources), csr_matrix((num_sources, 1))]]
-    upper = [[one, -fair, slack], [-one, fair, slack]]
+    equalities = [alone(np.ones((1, len(count)))), [member, -identity(num_sources), csr_matrix((num_sources, 2))]]
+    slack, far = bmat([[slack, csr_matrix((len(count), 1))]]), np.stack([np.zeros(num_sources), -size], axis=1)
+    upper = [[one, -fair, slack], [-one, fair, slack], [None, apart, csr_matrix(far)], [None, -apart, csr_matrix(far)]]
     solved = linprog(
-        np.append(np.zeros(len(count) + num_sources), 1.0),
+        np.append(np.zeros(len(count) + num_sources), [1.0, 0.01]),
         bmat(upper + ([alone(limits)] if len(limits) else [])).tocsr(),
-        np.zeros(2 * len(count) + len(limits)),
+        np.zeros(2 * len(count) + 2 * num_sources + len(limits)),
         bmat(equalities + ([alone(balance)] if len(balance) else [])).tocsr(),
         np.append(total, np.zeros(num_sources + len(balance))),
-        bounds=[*((0.0, most) for most in count), *[(0.0, None)] * (num_sources + 1)],
+        bounds=[*((0.0, most) for most in count), *[(0.0, None)] * (num_sources + 2)],
     )
     assert solved.status == 0, solved.message  # the first program found a solution
     return solved.x[: len(count)]

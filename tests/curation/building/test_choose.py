@@ -51,6 +51,19 @@ def test_sources_languages_and_polarities_at_once():
     assert found["chinese"] and sum(kept[2:4]) >= 995
 
 
+def test_sources_that_say_no_share_keep_the_same_part():
+    """Also beside one that does, and where a language decides how much of them there can be at all."""
+    assert keep([("a", 1, 0, 0, 900), ("b", 1, 0, 0, 100), ("b", 2, 1, 1, 200)], num_samples=120) == [90, 10, 20]
+    assert keep(
+        [("a", 1, 0, 0, 900), ("b", 1, 0, 0, 300), ("c", 1, 0, 0, 50)], sources={"c": 0.2}, num_samples=100
+    ) == [
+        60,
+        20,
+        20,
+    ]
+    assert keep([("a", 1, 0, 0, 900), ("b", 1, 1, 0, 100)], chinese=0.5, num_samples=100) == [50, 50]
+
+
 def test_as_many_as_possible_stay():
     sorts = [("a", 1, 0, 0, 900), ("b", 1, 1, 0, 100)]
     assert keep(sorts, chinese=0.5) == [100, 100]
