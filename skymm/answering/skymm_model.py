@@ -85,9 +85,28 @@ class SkyMMAnswerer(LocalAnswerer):
         return found
 
     def inputs(self, asks: Sequence[Ask]) -> Inputs:
-        """Of questions about one image, what these begin with is read here, once; the others get all that they need."""
+        """Of questions about one image, what these begin with is read here, once, and of one that is asked several times (as
+        where answers are sampled) all but its last token; the others get all that they need.
+        """
         prompts = self._prompts(asks)
         groups = [tuple(map(image_key, one.images)) for one in asks]
+        same = list(zip(groups, map(tuple, prompts)))
+        once = {one: place for place, one in reversed(list(enumerate(same)))}
+        if len(once) == len(asks):
+            return self._begun(asks, prompts, groups)
+        places = sorted(once.values())
+        whole = self._begun(*([those[place] for place in places] for those in (asks, prompts, groups)))
+        texts = {name: whole.pop(name) for name in ("input_ids", "attention_mask")}
+        cache = whole.get("past_key_values")
+        if cache is None or cache.get_seq_length() < texts["input_ids"].shape[1] - 1:
+            with self.adapter():
+                _, cache = self.read({name: value[:, :-1] for name, value in texts.items()} | whole)
+        rows = torch.tensor([places.index(once[one]) for one in same], device=self.model.device)
+        cache.batch_select_indices(rows)
+        return {name: value[rows] for name, value in texts.items()} | {"past_key_values": cache}
+
+    def _begun(self, asks: Sequence[Ask], prompts: Sequence[list[int]], groups: Sequence[Hashable]) -> Inputs:
+        """Of asks that are all different."""
         length = common_start(prompts, groups, self.processor.image_token_id)
         if not length:
             return {**self._padded(prompts), **self._seen_in(asks)}

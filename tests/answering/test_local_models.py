@@ -368,3 +368,22 @@ def test_the_logits_are_those_of_reading_everything(tiny_model, monkeypatch, sai
     (starts, start_length), (rests, rest_length), _, _, (everything, length), _ = rows
     assert (starts, rests, everything) == (3, 5, 5) and start_length + rest_length == length
     assert start_length > answerer.model.config.num_latents
+
+
+@pytest.mark.parametrize("short", ["Is it red?", "a"])
+def test_what_is_asked_several_times_is_read_once(tiny_model, short):
+    """Also where it begins as another one does, and where that is all of it but a token."""
+    answerer = SkyMMAnswerer(*tiny_model)
+    once = [Ask(short, (RED,)), Ask("是一个很长很长的问题吗？", (RED,)), Ask(short, (BLUE,)), Ask("Is it?")]
+    asks = [once[place] for place in (1, 0, 1, 2, 3, 0, 1)]
+    read = []
+    hook = answerer.model.language_model.register_forward_hook(
+        lambda module, args, kwargs, output: read.append(kwargs["inputs_embeds"].shape[:2].numel()), with_kwargs=True
+    )
+    with torch.inference_mode():
+        logits = answerer.next_logits(asks, [()] * len(asks))
+        hook.remove()
+        length = answerer.inputs(asks)["input_ids"].shape[1]
+        alone = torch.cat([answerer.next_logits([ask], [()]) for ask in asks])
+    torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-4)
+    assert sum(read) <= len(once) * (length - 1) + len(asks)
