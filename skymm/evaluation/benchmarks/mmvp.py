@@ -2,7 +2,8 @@
 
 Tong et al., arXiv 2401.06209. MMVP: one question about both pictures of a pair, right only where both answers are. The
 published numbers had GPT-4 grade every answer. Here a rule does: `official_letter` reads the option's letter; the strict
-reading knows the options' words too, in Chinese and English, which comes closer to what a grader accepts.
+reading knows the options' words too, in Chinese and English, which comes closer to what a grader accepts. The paper also
+counts by visual pattern, but no release says which question has which: only sheets with a column Pattern are counted so.
 
 MMVP-VLM (scripts/evaluate_vlm.py): which of two pictures does a text describe? Nine visual patterns. It judges a tower: a
 text's probability is a softmax over the similarities to both pictures, and a pair is right where both of its texts find
@@ -76,8 +77,8 @@ def _scored_pairs(answers: Sequence[Answer], said: Sequence[str]) -> dict[tuple[
 def load(recipe: EvalRecipe) -> list[Question]:
     """The rows of Questions.csv (Index, Question, Options, Correct Answer): INDEX.jpg is the picture, two and two are a pair.
 
-    In the release the n-th row has index n; a sheet of one's own may lack pairs. Raises ValueError for rows that are no pairs,
-    an answer that is no option, and pictures that are not there.
+    In the release the n-th row has index n; a sheet of one's own may lack pairs, and name a Pattern. Raises ValueError for
+    rows that are no pairs or name two patterns, an answer that is no option, and pictures that are not there.
     """
     table, rows, directory = _table(recipe, _FOLDERS)
     questions = []
@@ -91,7 +92,14 @@ def load(recipe: EvalRecipe) -> list[Question]:
             raise ValueError(f"{where} is about picture {number}; two and two rows are a pair, an odd one and the next")
         text = f"{str(column(row, where, 'Question')).strip()} {str(column(row, where, 'Options')).strip()}"
         image = find_image(directory, f"{number}.jpg", "MMVP")
-        questions.append(_question(number, text, str(column(row, where, "Correct Answer")), where, image))
+        question = _question(number, text, str(column(row, where, "Correct Answer")), where, image)
+        if named := str(row.get("Pattern") or "").strip():
+            question.fields["pattern"] = _pattern(named)
+        if place % 2 == 0 and (one := questions[-1].fields.get("pattern")) != question.fields.get("pattern"):
+            raise ValueError(
+                f"{where}: the pattern is {named!r}, that of the row before {one!r}; a pair has one pattern"
+            )
+        questions.append(question)
     return questions
 
 
@@ -132,14 +140,24 @@ def official_letter(response: str) -> str | None:
 
 
 def count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
-    """`pair_acc`: share of pairs with both answers right (random: 0.25); `acc`: share of right answers; `num_pairs`."""
-    pairs = list(_scored_pairs(answers, said).values())
-    both = [all(pair) for pair in pairs if len(pair) == 2]  # half a pair, in a run that was cut off, is none
+    """`pair_acc`: share of pairs with both answers right (random: 0.25); `acc`: share of right answers; `num_pairs`; where
+    patterns are known, `patterns`: `pair_acc` of each.
+    """
+    pairs = _scored_pairs(answers, said)
+    # Half a pair, in a run that was cut off, is none.
+    both = {place: all(pair) for place, pair in pairs.items() if len(pair) == 2}
+    patterns = _shares({(pattern, pair): right for (pattern, pair), right in both.items() if pattern})
     return {
-        "pair_acc": sum(both) / max(1, len(both)),
-        "acc": sum(map(sum, pairs)) / max(1, len(answers)),
+        "pair_acc": sum(both.values()) / max(1, len(both)),
+        "acc": sum(map(sum, pairs.values())) / max(1, len(answers)),
         "num_pairs": len(both),
-    }
+    } | ({"patterns": patterns} if patterns else {})
+
+
+def _shares(pairs: Mapping[tuple[str, str], bool]) -> dict[str, float]:
+    """Of (pattern, pair) -> whether it is right: the share of right ones by pattern, in the paper's order."""
+    found = grouped((pattern, right) for (pattern, _), right in pairs.items())
+    return {name: sum(found[name]) / len(found[name]) for name in dict.fromkeys([*PATTERNS, *found]) if name in found}
 
 
 BENCHMARK = declared(
@@ -219,9 +237,7 @@ def chosen(answer: Answer) -> str:
 def count_patterns(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     """`patterns`: share of pairs right for each pattern (k/15 of the whole release); `average`: their mean."""
     pairs = _scored_pairs(answers, said)
-    found = grouped((pattern, len(pair) == 2 and all(pair)) for (pattern, _), pair in pairs.items())
-    order = [name for name in dict.fromkeys([*PATTERNS, *found]) if name in found]
-    patterns: Mapping[str, float] = {name: sum(found[name]) / len(found[name]) for name in order}
+    patterns = _shares({place: len(pair) == 2 and all(pair) for place, pair in pairs.items()})
     return {"average": sum(patterns.values()) / max(1, len(patterns)), "patterns": patterns}
 
 

@@ -122,6 +122,22 @@ def test_a_pair_wants_both_right():
     assert [BENCHMARK.right(one) for one in answers] == [True, True, True, False, False, False, True, False]
 
 
+def test_patterns_are_counted_where_a_sheet_names_them(tmp_path):
+    table = release(tmp_path, "abbaab")
+    header, *rows = table.read_text().splitlines()
+    named = ["Text", "text", "color", "Color and Appearance", "Text", "TEXT"]
+    table.write_text("\n".join([f"{header},Pattern", *(f"{row},{name}" for row, name in zip(rows, named))]))
+    questions = load(recipe(tmp_path))
+    said = ["(a)", "(b)", "(b)", "(b)", "(a)", "(a)"]
+    scores = score([Answer(one, response) for one, response in zip(questions, said)], {})
+    assert list(scores["patterns"].items()) == [("Color and Appearance", 0.0), ("Text", 1 / 2)]
+    assert scores["pair_acc"] == 1 / 3 and "patterns" not in score([answer(1, "a", "(a)")], {})
+    for other in ("", "Color"):
+        table.write_text("\n".join([f"{header},Pattern", f"{rows[0]},Text", f"{rows[1]},{other}"]))
+        with pytest.raises(ValueError, match=r"row 2: the pattern is .*; a pair has one pattern"):
+            load(recipe(tmp_path))
+
+
 def test_the_official_answer_file(tmp_path):
     rows = [
         {"question_id": number, "prompt": "Open? (a) Open (b) Closed", "answer": f"({gold})", "response": said}
