@@ -5,8 +5,9 @@ or one that shows nothing ("calibrated"). A word that comes from the habits of t
 
 Writing: l = (1 + strength) * log p - strength * log q, at every token whose likeliest candidate has less than `gate`; among
 the candidates with p >= beta * max p; elsewhere log p as it is. With noise this is VCD (Leng et al., arXiv 2311.16922),
-without a picture classifier-free guidance of scale 1 + strength (Sanchez et al., 2306.17806), and M3ID (Favero et al.,
-2403.14003) with its gate but with a strength that does not grow with the text. Gates are in CHASD (2605.23344), too.
+without a picture classifier-free guidance of scale 1 + strength (Sanchez et al., 2306.17806). M3ID (Favero et al., 2403.14003)
+has a gate, and a strength that grows as the picture is forgotten: exp(growth * t) - 1 after t tokens of an answer. Gates are
+in CHASD (2605.23344), too.
 
 Comparing choices: the same formula on their log-probabilities; calibrated, log p - strength * log q (Zhao et al., "Calibrate
 Before Use", 2102.09690: what a choice has without content is a habit), once for every question text. What all choices have
@@ -24,7 +25,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -66,14 +67,23 @@ def _png(image: Image.Image) -> bytes:
     return data.getvalue()
 
 
-def contrasted(seen_AV: Tensor, less_AV: Tensor, contrast: ContrastRecipe) -> Tensor:
+def strength_after(contrast: ContrastRecipe, written: int) -> float:
+    """How much is taken off the token that follows so many of an answer."""
+    if contrast.growth is None:
+        return contrast.strength
+    # Capped, so that long answers stay finite: long before, the difference alone counts.
+    return contrast.strength * math.expm1(min(contrast.growth * written, 20.0))
+
+
+def contrasted(seen_AV: Tensor, less_AV: Tensor, contrast: ContrastRecipe, written: Sequence[int]) -> Tensor:
     """Scores (A, V) of the next token from its logits with the picture and with less of it; -inf where it is not plausible.
 
-    A row whose gate is closed keeps its logits.
+    `written`: tokens that each of the A answers has so far. A row whose gate is closed keeps its logits.
     """
+    strength_A1 = seen_AV.new_tensor([[strength_after(contrast, count)] for count in written], dtype=torch.float32)
     log_p, log_q = (torch.log_softmax(logits.float(), dim=-1) for logits in (seen_AV, less_AV))
     top_A1 = log_p.amax(-1, keepdim=True)
-    mixed_AV = (1 + contrast.strength) * log_p - contrast.strength * log_q
+    mixed_AV = (1 + strength_A1) * log_p - strength_A1 * log_q
     if contrast.beta > 0:
         mixed_AV = mixed_AV.masked_fill(log_p < top_A1 + math.log(contrast.beta), -math.inf)
     return torch.where(top_A1.exp() < contrast.gate, mixed_AV, seen_AV.float())
@@ -82,11 +92,12 @@ def contrasted(seen_AV: Tensor, less_AV: Tensor, contrast: ContrastRecipe) -> Te
 def contrasted_choices(
     seen: Mapping[str, float], less: Mapping[str, float], contrast: ContrastRecipe
 ) -> dict[str, float]:
-    """Log-probabilities of choices from those with the picture and with less of it."""
+    """Log-probabilities of choices, which begin an answer, from those with the picture and with less of it."""
     if is_sure(seen, contrast):
         return dict(seen)
-    weight = 1 if contrast.kind == "calibrated" else 1 + contrast.strength
-    mixed = {choice: weight * value - contrast.strength * less[choice] for choice, value in seen.items()}
+    strength = strength_after(contrast, 0)
+    weight = 1 if contrast.kind == "calibrated" else 1 + strength
+    mixed = {choice: weight * value - strength * less[choice] for choice, value in seen.items()}
     moved = _log_sum(seen) - _log_sum(mixed)
     return {choice: value + moved for choice, value in mixed.items()}
 

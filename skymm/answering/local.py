@@ -59,7 +59,7 @@ class LocalAnswerer:
 
     @property
     def decoding(self) -> dict[str, Any]:
-        return GREEDY | ({"contrast": self.contrast.model_dump()} if self._contrasts else {})
+        return GREEDY | ({"contrast": self.contrast.model_dump(exclude_none=True)} if self._contrasts else {})
 
     @property
     def _contrasts(self) -> bool:
@@ -237,7 +237,7 @@ class Contrasting(LogitsProcessor):
     first: Tensor | None = None
 
     def __init__(self, seen: Reading, less: Reading, contrast: ContrastRecipe):
-        self.less, self.contrast, self.length = less, contrast, seen.start
+        self.less, self.contrast, self.start, self.length = less, contrast, seen.start, seen.start
         self.has_choices = any(ask.choices for ask in seen.asks)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -247,7 +247,8 @@ class Contrasting(LogitsProcessor):
             return scores
         less = self.less.go_on(input_ids[:, self.length :])
         self.first, self.length = less if wanted else self.first, input_ids.shape[1]
-        return contrasted(scores, less, self.contrast).to(scores.dtype)
+        written = [self.length - self.start] * len(scores)
+        return contrasted(scores, less, self.contrast, written).to(scores.dtype)
 
 
 # --- choices --------------------------------------------------------------------------------------------------------------

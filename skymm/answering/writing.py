@@ -185,7 +185,8 @@ class Batch:
     def _go_on(self, tokens: list[int] | None) -> Tensor:
         more = None if tokens is None else torch.tensor(tokens, device=self.answerer.model.device)[:, None]
         seen_AV, *less = [reading.go_on(more) for reading in self._readings]
-        return contrasted(seen_AV, less[0], self.answerer.contrast) if less else seen_AV.float()
+        written = [len(line.ids) for line in self.lines]
+        return contrasted(seen_AV, less[0], self.answerer.contrast, written) if less else seen_AV.float()
 
     def _write(self) -> list[int]:
         greedy = self.scores_AV.argmax(-1).tolist()

@@ -70,7 +70,8 @@ def run(
         "images": images,
         "num_questions": len(questions),
         "decoding": {**answerer.decoding, "max_new_tokens": recipe.max_new_tokens},
-        "recipe": recipe.model_dump(),
+        # Keys that came later and say nothing are left out, so that earlier answers are gone on with.
+        "recipe": recipe.model_dump() | {"contrast": recipe.contrast and recipe.contrast.model_dump(exclude_none=True)},
         "versions": {name: importlib.metadata.version(name) for name in ("skymm", "torch", "transformers", "peft")},
     }
     busy = f"{path.parent}: another run is writing its answers there; wait for it, or give another --out"
@@ -144,6 +145,10 @@ def questions_of(recipe: EvalRecipe, mode: Mode = "generate") -> list[Question]:
         raise ValueError(f"{recipe.root}: found no questions of {recipe.benchmark}")
     if recipe.contrast is not None and recipe.contrast.kind == "calibrated" and mode != "logits":
         raise ValueError("contrast of kind calibrated is of choices that are compared; use --mode logits, or blind")
+    if recipe.contrast is not None and recipe.contrast.growth is not None and mode == "logits":
+        raise ValueError(
+            "contrast.growth is of answers that are written, and choices are compared before; leave it out"
+        )
     seen: set[str] = set()
     for question in questions:
         if question.id in seen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from skymm.recipe.loading import FilePath, Strict
 
@@ -23,6 +23,18 @@ class ContrastRecipe(Strict):
         0.1, ge=0, le=1, description="writing: candidates of less than beta times the likeliest are out"
     )
     noise_step: int = Field(500, ge=0, le=999, description="of noised: from 0, the picture, to 999, noise alone")
+    growth: float | None = Field(
+        None,
+        gt=0,
+        description="of blind: strength is multiplied by exp(growth * tokens written) - 1, so it begins with 0 "
+        "(M3ID: 0.02, with strength 1); None: it stays as it is",
+    )
+
+    @model_validator(mode="after")
+    def _grows_without_a_picture(self) -> ContrastRecipe:
+        if self.growth is not None and self.kind != "blind":
+            raise ValueError(f'growth is of kind = "blind", found kind = "{self.kind}"; leave it out')
+        return self
 
 
 class EvalRecipe(Strict):

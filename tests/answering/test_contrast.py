@@ -38,9 +38,26 @@ P, Q = [0.5, 0.3, 0.19, 0.01], [0.7, 0.1, 0.1, 0.1]
 def test_the_formula(settings, expected):
     shifts = torch.tensor([[3.0], [-2.0]])  # logits are log-probabilities up to a number
     seen, less = (torch.tensor([P, P]).log() + shifts), (torch.tensor([Q, Q]).log() - shifts)
-    found = torch.softmax(contrasted(seen, less, ContrastRecipe(kind="blind", **settings)), -1)
+    found = torch.softmax(contrasted(seen, less, ContrastRecipe(kind="blind", **settings), [0, 7]), -1)
     wanted = torch.tensor(expected) / sum(expected)
     torch.testing.assert_close(found, wanted.expand(2, -1), rtol=1e-5, atol=1e-6)
+
+
+def test_it_grows_with_the_text_as_in_m3id():
+    """log p + (1 - g) / g * (log p - log q) with g = exp(-0.02 t), computed by hand for P and Q after t tokens."""
+    contrast = ContrastRecipe(kind="blind", growth=0.02, beta=0)
+    weights = {0: 0.0, 1: 0.020201, 10: 0.221403, 100: 6.389056}
+    found = torch.softmax(contrasted(*(torch.tensor([one] * 4).log() for one in (P, Q)), contrast, [*weights]), -1)
+    for row, weight in zip(found, weights.values()):
+        expected = torch.tensor([p * (p / q) ** weight for p, q in zip(P, Q)])
+        torch.testing.assert_close(row, expected / expected.sum(), rtol=1e-4, atol=1e-6)
+    assert found[0].tolist() == pytest.approx(P) and found[3, 1] > 0.96, "first nothing, then what the picture adds"
+    choices = {"yes": math.log(0.6), "no": math.log(0.3)}
+    assert contrasted_choices(choices, {"yes": -0.1, "no": -3.0}, contrast) == pytest.approx(choices)
+    endless = contrasted(torch.tensor([P]).log(), torch.tensor([Q]).log(), contrast, [100_000])
+    assert endless.isfinite().all() and endless.argmax() == 1
+    with pytest.raises(ValueError, match='growth is of kind = "blind"'):
+        ContrastRecipe(kind="noised", growth=0.02)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +101,15 @@ def slowly(answerer, ask, contrast):
         )
         top, scores = float(seen.max().exp()), seen
         if top < contrast.gate:
-            scores = (1 + contrast.strength) * seen - contrast.strength * less
+            strength = contrast.strength * (1 if contrast.growth is None else math.exp(contrast.growth * len(said)) - 1)
+            scores = (1 + strength) * seen - strength * less
             scores[seen.exp() < contrast.beta * top] = -math.inf
         said.append(int(scores.argmax()))
         tops.append(top)
     return said, tops
 
 
-@pytest.mark.parametrize("kind", ["blind", "noised"])
+@pytest.mark.parametrize("kind", [{"kind": "blind"}, {"kind": "noised"}, {"kind": "blind", "growth": 0.3}])
 @pytest.mark.parametrize("gate", [1.0, 0.065])
 @torch.inference_mode()
 def test_what_is_written_is_the_formula_token_by_token(answerer, kind, gate):
@@ -99,7 +117,7 @@ def test_what_is_written_is_the_formula_token_by_token(answerer, kind, gate):
     *asks, without = ASKS
     together = [without, *asks]  # it comes first: what holds for it is not what holds for all
     plain = replies(answerer, together, "generate")
-    answerer.contrast = contrast = ContrastRecipe(kind=kind, strength=2.0, beta=0.05, gate=gate)
+    answerer.contrast = contrast = ContrastRecipe(strength=2.0, beta=0.05, gate=gate, **kind)
     tokens, tops = zip(*(slowly(answerer, ask, contrast) for ask in asks))
     is_open = [[top < gate for top in of_one] for of_one in tops]
     assert all(map(all, is_open)) if gate == 1 else any(not one[0] and any(one) for one in is_open)
@@ -112,7 +130,7 @@ def test_what_is_written_is_the_formula_token_by_token(answerer, kind, gate):
         assert "".join(answerer.stream(ask)) == reply.text
     for written, compared in zip(found, replies(answerer, asks, "logits")):
         assert written.logits is None or written.logits == pytest.approx(compared.logits, abs=1e-4)
-    assert answerer.decoding["contrast"] == contrast.model_dump()
+    assert answerer.decoding["contrast"] == contrast.model_dump(exclude_none=True)
 
 
 def test_strength_0_is_plain_decoding(answerer):

@@ -317,6 +317,10 @@ def test_contrast_is_the_recipes_and_part_of_what_answers_are_of(recipe, tmp_pat
     with pytest.raises(ValueError, match="use --mode logits"):
         questions_of(calibrated)
     assert questions_of(calibrated, "logits")
+    growing = recipe.model_copy(update={"contrast": ContrastRecipe(kind="blind", growth=0.02)})
+    with pytest.raises(ValueError, match="choices are compared before"):
+        questions_of(growing, "logits")
+    assert questions_of(growing)
 
 
 def test_batches_without_images_have_an_end_too(recipe, tmp_path):
