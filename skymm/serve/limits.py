@@ -53,8 +53,6 @@ class Pictures:
         self.data = []
 
     def add(self, url: str) -> None:
-        if len(self.data) >= self.limits.num_images:
-            raise Refusal(400, f"more than {self.limits.num_images} images in one request", "too_many_images")
         if url not in self._known:
             self._known[url] = self._read(url, f"image {len(self.data) + 1}")
         self.data.append(self._known[url])

@@ -37,6 +37,9 @@ def ask_of(messages: Iterable[Message], pictures: Pictures) -> Ask:
     size = sum(len(said) for message in spoken for kind, said in message.parts if kind == "text")
     if size > pictures.limits.num_characters:
         raise Refusal(400, f"{size} characters of text, the limit is {pictures.limits.num_characters}", "too_long")
+    shown = sum(kind == "image" for message in spoken for kind, _ in message.parts)
+    if shown > pictures.limits.num_images:
+        raise Refusal(400, f"{shown} images, a request may have {pictures.limits.num_images}", "too_many_images")
     turns = [
         _turn(role, [part for message in group for part in message.parts], pictures)
         for role, group in groupby(spoken, key=lambda message: _ROLES[message.role])

@@ -8,7 +8,7 @@ from PIL import Image
 from skymm.serve.limits import Limits
 
 LIMITS = Limits(
-    num_bytes=400_000,
+    num_bytes=600_000,
     num_pixels=1 << 20,
     num_images=4,
     num_messages=40,
@@ -17,7 +17,7 @@ LIMITS = Limits(
     seconds=20,
     body_seconds=1.0,
     fetch_seconds=2.0,
-    hosts=frozenset({"pictures.example", "internal.example:8080", "127.0.0.1", "[::1]", "0x7f.1"}),
+    hosts=frozenset({"pictures.example", "internal.example:8080", "127.0.0.1", "::1", "0x7f.1", "2130706433"}),
 )
 
 
