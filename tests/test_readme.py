@@ -11,8 +11,11 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,8 @@ NEEDS = re.compile(r"# needs (a GPU|a download|an endpoint|hours)\b|# 需要 ?(G
 ELSEWHERE = {  # run by
     "skymm quickstart": "tests/test_story.py",
     "python -m pytest": ".ci/run",
+    "skymm serve": "test_every_line_is_run, which has a server where the page says localhost:8000",
+    "skymm demo": "tests/serve/test_demo.py",
     "python perf/fits.py": "test_what_fits_is_what_the_program_prints",
     "python perf/": "tests/perf, and by hand: these measure for minutes",
 }
@@ -203,6 +208,9 @@ def at_the(desk: Path, patch: pytest.MonkeyPatch, llm: Path) -> None:
 def run(line: str, parts: dict[str, list[str]]) -> None:
     words = shlex.split(line, comments=True)
     plain = shlex.join(words)
+    if words[:1] == ["curl"]:
+        subprocess.run([*words, "--fail"], check=True, capture_output=True)
+        return
     if not words or any(plain.startswith(known) for known in ELSEWHERE):
         return
     if words[0] == "pip":
@@ -228,7 +236,24 @@ def run(line: str, parts: dict[str, list[str]]) -> None:
 def test_every_line_is_run(page, desk, parts, tmp_path, monkeypatch, tiny_llm):
     here = shutil.copytree(desk, tmp_path / "desk", symlinks=True)
     at_the(here, monkeypatch, tiny_llm)
+    with served("runs/stage2") if "localhost:8000" in page.read_text("utf-8") else nullcontext() as address:
+        walk(here, page, parts, address)
+
+
+@contextmanager
+def served(directory: str) -> Iterator[str]:
+    from skymm.serve.server import Server, running
+
+    from skymm.answering.opening import open_answerer
+    from skymm.serve.engine import Engine
+
+    with Engine(open_answerer(directory)) as engine, running(Server(engine, Path(directory).name)) as address:
+        yield address
+
+
+def walk(here: Path, page: Path, parts: dict[str, list[str]], address: str | None) -> None:
     for kind, code in blocks(page):
+        code = code.replace("http://localhost:8000", address or "")
         file = re.match(r"# ([\w/]+\.(?:py|toml))\b", code)
         if file:
             (here / file[1]).write_text(code, "utf-8")
