@@ -160,19 +160,23 @@ class Page:
 
 def write_page(page: Page, path: str | Path) -> Path:
     """Write the page as one HTML file, which appears under its name only when it is whole. All texts are escaped."""
-    import jinja2
-
     from skymm.page.drawing import swatch
+
+    style = Markup((resources.files("skymm.page") / "style.css").read_text("utf-8"))
+    text = rendered("skymm.page", "page.html.jinja", page=page, style=style, swatch=swatch)
+    with whole_file(Path(path)) as file:
+        file.write(text.encode("utf-8"))
+    return Path(path)
+
+
+def rendered(package: str, name: str, **values: Any) -> str:
+    """A template of a package, filled; all texts are escaped."""
+    import jinja2
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    files = resources.files("skymm.page")
-    style = Markup((files / "style.css").read_text("utf-8"))
-    template = environment.from_string((files / "page.html.jinja").read_text("utf-8"))
-    with whole_file(Path(path)) as file:
-        file.write(template.render(page=page, style=style, swatch=swatch).encode("utf-8"))
-    return Path(path)
+    return environment.from_string((resources.files(package) / name).read_text("utf-8")).render(**values)
 
 
 def data_url(image: Image.Image, longest_side: int = 320) -> str:

@@ -6,9 +6,7 @@ is, and how likely it would be without the picture; later, where in the picture 
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +14,12 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from markupsafe import Markup
-from PIL import Image
-
 from skymm.answering.contrast import with_less
 from skymm.answering.protocol import Ask, Reply
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.conversation import Turn
 from skymm.images import open_image
+from skymm.page.document import data_url, rendered
 from skymm.recipe import ContrastRecipe
 from skymm.serve.engine import Engine, Job
 from skymm.serve.evidence import LEAST, EvidenceMap, evidence_map
@@ -143,55 +139,24 @@ def _probability(reply: Reply) -> float:
 # --- as HTML --------------------------------------------------------------------------------------------------------------
 
 
-def bars(exchange: Exchange, names: Sequence[str], words: Words) -> Markup:
-    """How likely a yes is, with and without the picture; nothing for a question that wants something else."""
-    shown = [
-        (name, said) for name, said in zip(names, exchange.said) if said.sure is not None and said.blind is not None
-    ]
-    parts = []
-    for name, said in shown:
-        rows = [
-            _bar(name, what, value, words)
-            for what, value in (("with_picture", said.sure), ("without_picture", said.blind))
-        ]
-        same = (said.sure > 0.5) == (said.blind > 0.5)
-        note = words["same_blind" if same else "other_blind"]
-        if exchange.truth in CHOICES:
-            right = (said.sure > 0.5) == (exchange.truth == "yes")
-            note = (
-                f"{words['truth'].format(truth=words[exchange.truth])} · {words['right' if right else 'wrong']}. {note}"
-            )
-        parts.append(_part(name, Markup("").join(rows) + _tag("p", note)))
-    if not parts:
-        return (
-            Markup("") if not exchange.truth else _whole(_tag("p", words["truth"].format(truth=exchange.truth)), words)
-        )
-    return _whole(_tag("h3", words["sure"]) + _columns(parts), words)
+def bars(exchange: Exchange, names: Sequence[str], words: Words) -> str:
+    """How likely a yes is, with and without the picture, and the truth where it is known."""
+    if not exchange.truth and all(said.sure is None for said in exchange.said):
+        return ""
+    return rendered("skymm.serve", "shown.html.jinja", part="bars", exchange=exchange, names=names, words=words)
 
 
-def _bar(name: str, what: str, value: float, words: Words) -> Markup:
-    label = words["bar_alt"].format(model=name, what=words[what], value=value)
-    return Markup(
-        '<div class="bar" role="img" aria-label="{}"><span>{}</span><span class="track"><span class="{}" style="width:{:.1f}%">'
-        "</span></span><b>{} {}</b></div>"
-    ).format(label, words[what], what, 100 * value, words["yes"], words["percent"].format(value=value))
-
-
-def evidence(talk: Talk, names: Sequence[str], words: Words) -> Markup:
+def evidence(talk: Talk, names: Sequence[str], words: Words) -> str:
     """The picture with what the last answer rests on, or why no map is shown."""
-    parts = []
+    picture = open_image(talk.picture, "the picture")
+    shown = []
     for name, said in zip(names, talk.exchanges[-1].said):
         if (found := said.evidence) is None:
-            parts.append(_part(name, _tag("p", words["evidence_none"].format(model=name))))
+            shown.append((name, words["evidence_none"].format(model=name), "", ""))
             continue
-        text = _tag("figcaption", _tested(found, words))
-        if found.passed:
-            picture = open_image(talk.picture, "the picture")
-            picture.thumbnail((_WIDEST, _WIDEST))
-            alt = words["evidence_alt"].format(answer=words[found.answer])
-            text = Markup('<img src="{}" alt="{}">').format(_data_url(found.over(picture)), alt) + text
-        parts.append(_part(name, _tag("figure", text)))
-    return _whole(_tag("h3", words["evidence"]) + _columns(parts), words)
+        url = data_url(found.over(picture), _WIDEST) if found.passed else ""
+        shown.append((name, _tested(found, words), url, words["evidence_alt"].format(answer=words[found.answer])))
+    return rendered("skymm.serve", "shown.html.jinja", part="evidence", shown=shown, words=words)
 
 
 def _tested(found: EvidenceMap, words: Words) -> str:
@@ -206,72 +171,20 @@ def _tested(found: EvidenceMap, words: Words) -> str:
     )
 
 
-def probed(talk: Talk, names: Sequence[str], words: Words) -> Markup:
+def probed(talk: Talk, names: Sequence[str], words: Words) -> str:
     """What was asked for, what is there, and who makes things up."""
     if not talk.asked_for:
-        return Markup("")
+        return ""
     known = all(probe.is_there is not None for probe, _ in talk.asked_for)
-    head = [words["thing"], *([words["there"]] if known else []), *names]
-    rows = []
-    for probe, found in talk.asked_for:
-        cells = [_tag("th", probe.name, scope="row")]
-        if known:
-            cells.append(_tag("td", words["present" if probe.is_there else "absent"]))
-        for value in found:
-            mark = (
-                "plain"
-                if not known
-                else "ok"
-                if (value > 0.5) == probe.is_there
-                else "missed"
-                if probe.is_there
-                else "made_up"
-            )
-            says = f"{words['yes' if value > 0.5 else 'no']} {words['percent'].format(value=max(value, 1 - value))}"
-            cells.append(_tag("td", f"{says} · {words[mark]}" if known else says, class_=mark))
-        rows.append(_tag("tr", Markup("").join(cells)))
-    table = _tag("caption", words["probe_caption" if known else "probe_caption_unknown"])
-    table += _tag("thead", _tag("tr", Markup("").join(_tag("th", one, scope="col") for one in head)))
-    table += _tag("tbody", Markup("").join(rows))
-    sums = Markup("").join(_tag("p", line) for line in _sums(talk, names, words, known))
-    return _whole(Markup('<div class="wide">{}</div>').format(_tag("table", table)) + sums, words)
-
-
-def _sums(talk: Talk, names: Sequence[str], words: Words, known: bool) -> Iterator[str]:
+    sums = []
     for index, name in enumerate(names):
         said = [(probe.is_there, found[index] > 0.5) for probe, found in talk.asked_for]
-        numbers = {
-            "made_up": said.count((False, True)),
-            "missed": said.count((True, False)),
-            "absent": sum(there is False for there, _ in said),
-            "present": sum(there is True for there, _ in said),
-            "yes": sum(yes for _, yes in said),
-            "count": len(said),
-        }
-        yield words["made_up_count" if known else "says_yes_count"].format(model=name, **numbers)
-
-
-def _tag(name: str, inside: str | Markup, **attributes: str) -> Markup:
-    written = Markup("").join(Markup(' {}="{}"').format(key.rstrip("_"), value) for key, value in attributes.items())
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, inside)
-
-
-def _part(name: str, inside: Markup) -> Markup:
-    return Markup("<div>{}{}</div>").format(_tag("h4", name), inside)
-
-
-def _columns(parts: Sequence[Markup]) -> Markup:
-    return Markup('<div class="columns">{}</div>').format(Markup("").join(parts))
-
-
-def _whole(inside: Markup, words: Words) -> Markup:
-    return Markup('<div class="shown" lang="{}">{}</div>').format(words["html_language"], inside)
-
-
-def _data_url(picture: Image.Image) -> str:
-    data = io.BytesIO()
-    picture.save(data, "JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+        there, yes = ([one[place] for one in said].count(True) for place in (0, 1))
+        numbers = {"model": name, "count": len(said), "yes": yes, "present": there, "absent": len(said) - there}
+        numbers |= {"made_up": said.count((False, True)), "missed": said.count((True, False))}
+        sums.append(words["made_up_count" if known else "says_yes_count"].format(**numbers))
+    values = {"asked_for": talk.asked_for, "known": known, "sums": sums, "names": names}
+    return rendered("skymm.serve", "shown.html.jinja", part="probed", words=words, **values)
 
 
 # --- to take along --------------------------------------------------------------------------------------------------------

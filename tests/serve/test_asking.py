@@ -107,7 +107,7 @@ def test_a_map_is_shown_only_where_it_passed(models):
         page = evidence(talk, models.names, WORDS)
         assert ("<img" in page) is shown is ("no map to trust" not in page) and f"{deleted:.2f}" in page
     said.sure, said.blind = 0.9, 0.2
-    assert "The truth: no · wrong." in bars(talk.exchanges[0], models.names, WORDS)
+    assert "The truth: no · wrong" in bars(talk.exchanges[0], models.names, WORDS)
     assert WORDS["other_blind"] in bars(talk.exchanges[0], models.names, WORDS)
     data = json.loads(json.dumps(as_data(talk, models.names)))
     assert data["exchanges"][0]["answers"][0]["evidence"]["passed"] is False
