@@ -19,7 +19,7 @@ from skymm.curation.emoji_scenes.instructions import fact
 from skymm.curation.emoji_scenes.scene import SIZE, Item, draw_scene, encode, render
 from skymm.quickstart import bundled_recipe
 from skymm.recipe import EmojiScenesRecipe, load
-from skymm.serve.evidence import Box, EvidenceMap, evidence_map, pointing
+from skymm.serve.evidence import Box, EvidenceMap, Occlusion, evidence_map, passes, pointing
 
 
 def main() -> None:
@@ -38,13 +38,14 @@ def main() -> None:
         asked = rng.choice(scene.items)
         question = fact("existence", (asked.char,), "positive").question[index % 2]
         ask = Ask(question, (encode(render(scene)),), ("yes", "no"), id=f"scene {index}")
-        made = evidence_map(answerer, ask)
-        if made.answer == "no":
+        picture = Occlusion(answerer, ask)
+        if picture.answer == "no":
             denied += 1
             continue
+        made = evidence_map(picture)
         found.append((made, [box_of(asked)], [box_of(item) for item in scene.items]))
-        guess = evidence_map(answerer, ask, mark=lambda side: drawn(rng, side, len(made.marked)))  # noqa: B023
-        lucky += guess.passed
+        cells = frozenset(rng.sample(range(made.side**2), len(made.marked)))
+        lucky += passes(*picture.test(cells))
     print(f"{arguments.model}: {arguments.scenes} scenes, yes to {len(found)}, no to {denied} (nothing to point at)")
     for name, some in (
         ("all maps", found),
@@ -61,10 +62,6 @@ def main() -> None:
             f"a random cell {right.chance:.2f}); {any_thing.hits} at some thing"
         )
     print(f"random cells pass the test for {lucky} of {len(found)} answers")
-
-
-def drawn(rng: random.Random, side: int, number: int) -> frozenset[int]:
-    return frozenset(rng.sample(range(side * side), number))
 
 
 def box_of(item: Item) -> Box:

@@ -22,7 +22,7 @@ from skymm.images import open_image
 from skymm.page.document import data_url, rendered
 from skymm.recipe import ContrastRecipe
 from skymm.serve.engine import Engine, Job
-from skymm.serve.evidence import LEAST, EvidenceMap, evidence_map
+from skymm.serve.evidence import LEAST, EvidenceMap, Occlusion, evidence_map
 from skymm.serve.examples import Probe, Words, is_yes_no
 
 CHOICES = ("yes", "no")
@@ -118,7 +118,7 @@ class Models:
             if isinstance(engine.answerer, SkyMMAnswerer) and said.evidence is None:
                 ask = replace(self._ask(replace(talk, exchanges=before), last.question, index), choices=CHOICES)
                 with engine.alone() as answerer:
-                    said.evidence = evidence_map(answerer, ask)
+                    said.evidence = evidence_map(Occlusion(answerer, ask))
 
     def _ask(self, talk: Talk, question: str, index: int) -> Ask:
         """With what this model was asked and has answered before. The picture stands before the first question."""

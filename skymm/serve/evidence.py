@@ -11,7 +11,7 @@ boxes are known (the pointing game of Zhang et al., 1608.00507).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -55,7 +55,7 @@ class EvidenceMap:
     @property
     def passed(self) -> bool:
         """Whether the map is to be trusted."""
-        return self.deleted >= LEAST and self.beaten == len(self.by_chance)
+        return passes(self.deleted, self.by_chance)
 
     @property
     def peak(self) -> tuple[float, float]:
@@ -77,38 +77,62 @@ class EvidenceMap:
         return Image.composite(picture.convert("RGB"), gray, small.resize(picture.size, Image.Resampling.BICUBIC))
 
 
-def evidence_map(
-    answerer: SkyMMAnswerer, ask: Ask, *, seed: int = 0, mark: Callable[[int], Cells] | None = None
-) -> EvidenceMap:
-    """The map of the likelier of an ask's two choices, with its test.
+class Occlusion:
+    """One picture of a question with two choices, whose cells can be hidden: what does the likelier answer lose?
 
-    `mark`, from the rows of a map to cells, puts others to the test than those that the map marks: to see how it fails.
     Raises ValueError for an ask that has not one image and two choices, and for towers that give less than 2 x 2 patches.
     """
-    if len(ask.images) != 1 or len(ask.choices) != 2:
-        raise ValueError(
-            f"{ask.id}: found {len(ask.images)} images and the choices {ask.choices}, expected one image and two choices"
-        )
-    features = answerer.features_of(ask)
-    grids = [tower.grid for tower in answerer.model.towers]
-    side = min(CELLS, *(min(grid) for grid in grids))
-    if side < 2:
-        raise ValueError(f"{answerer.name}: its towers give {grids} patches, too few for a map of where anything is")
-    windows = list(_windows(side))
-    whole, *without = _read(answerer, ask, features, grids, side, [frozenset(), *windows])
-    answer = max(whole, key=lambda choice: whole[choice])
-    log_odds = _log_odds(whole, answer)
-    falls = [log_odds - _log_odds(one, answer) for one in without]
+
+    def __init__(self, answerer: SkyMMAnswerer, ask: Ask):
+        if len(ask.images) != 1 or len(ask.choices) != 2:
+            found = f"{len(ask.images)} images and the choices {ask.choices}"
+            raise ValueError(f"{ask.id}: found {found}, expected one image and two choices")
+        self._answerer, self._ask = answerer, ask
+        self._grids = [tower.grid for tower in answerer.model.towers]
+        self.side = min(CELLS, *(min(grid) for grid in self._grids))
+        if self.side < 2:
+            raise ValueError(
+                f"{answerer.name}: its towers give {self._grids} patches, too few to say where anything is"
+            )
+        self._features = answerer.features_of(ask)
+        (whole,) = answerer.choose_by(ask, self._features)
+        self.answer = max(whole, key=lambda choice: whole[choice])
+        self.log_odds = self._log_odds(whole)
+
+    def cost(self, hidden: Sequence[Cells]) -> list[float]:
+        """How much the log-odds fall with these cells hidden, each set of them for itself."""
+        found: list[float] = []
+        for first in range(0, len(hidden), _BATCH):
+            part = hidden[first : first + _BATCH]
+            versions = [_without(one, grid, self.side, part) for one, grid in zip(self._features, self._grids)]
+            found += (self.log_odds - self._log_odds(one) for one in self._answerer.choose_by(self._ask, versions))
+        return found
+
+    def test(self, marked: Cells, seed: int = 0) -> tuple[float, tuple[float, ...]]:
+        """What hiding these cells costs, and what random ones cost: of a map `deleted` and `by_chance`."""
+        deleted, *by_chance = self.cost([marked, *_elsewhere(marked, self.side, random.Random(seed))])
+        return deleted, tuple(by_chance)
+
+    def _log_odds(self, choices: dict[str, float]) -> float:
+        (other,) = choices.keys() - {self.answer}
+        return choices[self.answer] - choices[other]
+
+
+def evidence_map(picture: Occlusion) -> EvidenceMap:
+    """The map with its test."""
+    windows = list(_windows(picture.side))
+    falls = picture.cost(windows)
     cost = []
-    for cell in range(side * side):
+    for cell in range(picture.side**2):
         covering = [fall for window, fall in zip(windows, falls) if cell in window]
         cost.append(sum(covering) / len(covering))
-    marked = mark(side) if mark else _marked(cost)
-    others = _elsewhere(marked, side, random.Random(seed))
-    deleted, *by_chance = (
-        log_odds - _log_odds(one, answer) for one in _read(answerer, ask, features, grids, side, [marked, *others])
-    )
-    return EvidenceMap(side, answer, log_odds, tuple(cost), marked, deleted, tuple(by_chance))
+    marked = _marked(cost)
+    return EvidenceMap(picture.side, picture.answer, picture.log_odds, tuple(cost), marked, *picture.test(marked))
+
+
+def passes(deleted: float, by_chance: Sequence[float]) -> bool:
+    """Whether deleting costs something, and more than every random deletion."""
+    return deleted >= LEAST and all(other < deleted for other in by_chance)
 
 
 def _windows(side: int) -> Iterator[Cells]:
@@ -146,22 +170,6 @@ def _elsewhere(marked: Cells, side: int, rng: random.Random) -> list[Cells]:
     return found
 
 
-def _read(
-    answerer: SkyMMAnswerer,
-    ask: Ask,
-    features: list[Tensor],
-    grids: Sequence[tuple[int, int]],
-    side: int,
-    occluded: Sequence[Cells],
-) -> list[dict[str, float]]:
-    """Log-probabilities of the choices with these cells occluded, each version of the picture in its place."""
-    found: list[dict[str, float]] = []
-    for first in range(0, len(occluded), _BATCH):
-        part = occluded[first : first + _BATCH]
-        found += answerer.choose_by(ask, [_without(one, grid, side, part) for one, grid in zip(features, grids)])
-    return found
-
-
 def _without(features_1NC: Tensor, grid: tuple[int, int], side: int, occluded: Sequence[Cells]) -> Tensor:
     """Versions (V, N, C): a patch whose middle lies in an occluded cell becomes the mean of the picture's patches."""
     rows, columns = grid
@@ -172,11 +180,6 @@ def _without(features_1NC: Tensor, grid: tuple[int, int], side: int, occluded: S
     ]
     hidden_VN = torch.tensor([[cell in cells for cell in cell_of] for cells in occluded], device=features_1NC.device)
     return torch.where(hidden_VN[..., None], features_1NC.mean(1, keepdim=True), features_1NC)
-
-
-def _log_odds(choices: dict[str, float], answer: str) -> float:
-    (other,) = choices.keys() - {answer}
-    return choices[answer] - choices[other]
 
 
 # --- does it point at what was asked for? -----------------------------------------------------------------------------------

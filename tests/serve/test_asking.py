@@ -2,6 +2,9 @@
 
 import json
 import math
+import threading
+import time
+from concurrent.futures import CancelledError
 
 import pytest
 from test_local_models import GREEN, RED, YES_NO
@@ -64,7 +67,10 @@ def test_a_stop_keeps_what_was_said_and_the_next_question_is_answered(models):
     assert said.stopped and said.text and len(said.text) < 2900 and not said.error
     going = models.ask(talk, "And now?")
     next(going)
+    (job,) = talk.jobs
     going.close()  # the page is left
+    with pytest.raises(CancelledError):
+        job.result(60)
     models.engines[0].answerer.max_new_tokens = 4
     assert asked(models, talk, "And now?")[-1].stopped is False
 
@@ -114,14 +120,25 @@ def test_a_map_is_shown_only_where_it_passed(models):
     assert "no map to trust" in as_markdown(talk, models.names, WORDS)
 
 
-def test_an_engine_rests_while_somebody_else_has_the_model(answerer):
+def test_an_engine_rests_while_somebody_else_has_the_model(answerer, monkeypatch):
+    begun, answering, answer = threading.Event(), threading.Lock(), answerer.answer
+
+    def slowly(asks, mode):
+        with answering:
+            begun.set()
+            time.sleep(0.3)
+            return answer(asks, mode)
+
+    monkeypatch.setattr(answerer, "answer", slowly)
     with Engine(answerer) as engine:
+        under_way = engine.submit(Ask("Is it red?", (RED,), YES_NO), "logits")
+        assert begun.wait(60)
         with engine.alone() as lent:
-            assert lent is answerer
-            job = engine.submit(Ask("Is it green?", (GREEN,)))
+            assert lent is answerer and not answering.locked(), "what was begun is finished first"
+            later = engine.submit(Ask("Is it green?", (GREEN,), YES_NO), "logits")
             with pytest.raises(TimeoutError):
-                job.result(0.3)
-        assert job.result(60).text
+                later.result(0.5)
+        assert later.result(60).logits and under_way.result(60).logits
 
 
 def test_without_a_picture_there_is_no_map_and_nothing_to_compare(models):

@@ -10,7 +10,7 @@ from test_local_models import GREEN, RED, YES_NO
 
 from skymm.answering.protocol import Ask
 from skymm.answering.skymm_model import SkyMMAnswerer
-from skymm.serve.evidence import EvidenceMap, evidence_map, pointing
+from skymm.serve.evidence import EvidenceMap, Occlusion, evidence_map, passes, pointing
 
 ASK = Ask("Is it there?", (RED,), YES_NO)
 
@@ -51,12 +51,12 @@ THING = [(1, 3), (1, 4), (2, 3), (2, 4)]
 
 def test_what_the_answer_hangs_on_is_marked_and_passes():
     knowing = Knowing(THING, lambda seen: 4 * min(seen) - 1)
-    found = evidence_map(knowing, ASK)
+    found = evidence_map(Occlusion(knowing, ASK))
     assert found.answer == "yes" and found.log_odds == pytest.approx(3)
     assert found.marked == {6 * row + column for row, column in THING} and found.passed
     assert found.deleted > 3 and found.beaten == len(found.by_chance) == 20
     assert 1 / 6 < found.peak[1] < 3 / 6 and 3 / 6 < found.peak[0] < 5 / 6, "rows are heights, columns widths"
-    assert len(knowing.batches) == 3 and sum(knowing.batches) == 1 + 49 + 21, "versions are asked in batches"
+    assert len(knowing.batches) == 4 and sum(knowing.batches) == 1 + 49 + 21, "versions are asked in batches"
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_what_the_answer_hangs_on_is_marked_and_passes():
     ],
 )
 def test_a_map_of_nothing_is_not_to_be_trusted(log_odds):
-    assert not evidence_map(Knowing(THING, log_odds), ASK).passed
+    assert not evidence_map(Occlusion(Knowing(THING, log_odds), ASK)).passed
 
 
 def test_other_cells_than_the_evidence_fail():
-    found = evidence_map(
-        Knowing(THING, lambda seen: 4 * min(seen) - 1), ASK, mark=lambda side: frozenset({30, 31, 34, 35})
-    )
-    assert found.deleted < 0.2 and not found.passed
+    picture = Occlusion(Knowing(THING, lambda seen: 4 * min(seen) - 1), ASK)
+    assert passes(*picture.test(frozenset({9, 10, 15, 16})))
+    deleted, by_chance = picture.test(frozenset({30, 31, 34, 35}))
+    assert deleted < 0.2 and not passes(deleted, by_chance)
 
 
 def test_random_deletions_are_as_many_and_mostly_elsewhere():
@@ -90,7 +90,7 @@ def test_random_deletions_are_as_many_and_mostly_elsewhere():
 
 
 def test_the_answer_no_has_a_map_of_what_speaks_for_no():
-    found = evidence_map(Knowing(THING, lambda seen: 1 - 4 * min(seen)), ASK)
+    found = evidence_map(Occlusion(Knowing(THING, lambda seen: 1 - 4 * min(seen)), ASK))
     assert found.answer == "no" and found.log_odds == pytest.approx(3) and found.passed
 
 
@@ -101,7 +101,7 @@ def test_a_real_model_reads_the_versions_as_it_reads_pictures(tiny_model):
     versions = [torch.cat(both) for both in zip(*map(answerer.features_of, asks))]
     for one, other in zip(plain, answerer.choose_by(asks[0], versions)):
         assert one == pytest.approx(other, abs=1e-4)
-    found = evidence_map(answerer, asks[0])
+    found = evidence_map(Occlusion(answerer, asks[0]))
     assert found.side == 2 and found.answer == max(plain[0], key=plain[0].get)
     assert found.log_odds == pytest.approx(abs(plain[0]["yes"] - plain[0]["no"]), abs=1e-4)
 
@@ -109,9 +109,9 @@ def test_a_real_model_reads_the_versions_as_it_reads_pictures(tiny_model):
 def test_what_there_can_be_no_map_of_is_refused(tiny_model):
     for ask, why in ((Ask("red?", (RED, GREEN), YES_NO), "2 images"), (Ask("red?", (RED,)), r"choices \(\)")):
         with pytest.raises(ValueError, match=why):
-            evidence_map(SkyMMAnswerer(*tiny_model), ask)
+            Occlusion(SkyMMAnswerer(*tiny_model), ask)
     with pytest.raises(ValueError, match="too few"):
-        evidence_map(Knowing([], None, grids=((6, 6), (1, 1))), ASK)
+        Occlusion(Knowing([], None, grids=((6, 6), (1, 1))), ASK)
 
 
 def test_marked_cells_keep_their_colours():
