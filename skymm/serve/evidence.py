@@ -64,7 +64,7 @@ class EvidenceMap:
         return (column + 0.5) / self.side, (row + 0.5) / self.side
 
     def over(self, picture: Image.Image) -> Image.Image:
-        """The picture with the marked cells in their colours and the others in gray."""
+        """The picture with the marked cells lit and in their colours, the others gray and dark."""
         small = Image.new("L", (self.side, self.side))
         most = max(max(self.cost), 1e-9)
         small.putdata(
@@ -73,7 +73,7 @@ class EvidenceMap:
                 for cell, one in enumerate(self.cost)
             ]
         )
-        gray = picture.convert("L").point(lambda value: 110 + value * 0.45).convert("RGB")
+        gray = picture.convert("L").point(lambda value: value * 0.4).convert("RGB")
         return Image.composite(picture.convert("RGB"), gray, small.resize(picture.size, Image.Resampling.BICUBIC))
 
 

@@ -141,6 +141,18 @@ def test_an_engine_rests_while_somebody_else_has_the_model(answerer, monkeypatch
         assert later.result(60).logits and under_way.result(60).logits
 
 
+def test_a_guest_does_not_wait_for_the_end_of_what_is_written(answerer):
+    answerer.max_new_tokens = 2000
+    with Engine(answerer) as engine:
+        job = engine.submit(Ask("Is it red?", (RED,)))
+        next(iter(job))
+        for _ in range(20):
+            before = engine.num_steps
+            with engine.alone():
+                assert not job.done and engine.num_steps - before <= 2
+        job.cancel()
+
+
 def test_without_a_picture_there_is_no_map_and_nothing_to_compare(models):
     said = asked(models, Talk(), "Is it red?")[0]
     assert said.text and said.sure is None

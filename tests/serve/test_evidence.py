@@ -114,11 +114,11 @@ def test_what_there_can_be_no_map_of_is_refused(tiny_model):
         Occlusion(Knowing([], None, grids=((6, 6), (1, 1))), ASK)
 
 
-def test_marked_cells_keep_their_colours():
+def test_marked_cells_are_lit_and_keep_their_colours():
     made = EvidenceMap(4, "yes", 1.0, tuple(float(cell == 6) for cell in range(16)), frozenset({6}), 1.0, (0.0,))
     over = made.over(Image.new("RGB", (80, 40), "red"))
     (red, green, _), elsewhere = over.getpixel((50, 15)), over.getpixel((10, 35))
-    assert red > 240 and green < 15 and len(set(elsewhere)) == 1
+    assert red > 240 and green < 15 and len(set(elsewhere)) == 1 and elsewhere[0] < 40
 
 
 def test_the_pointing_game_counts_hits_and_what_chance_would():
