@@ -23,16 +23,17 @@ from skymm.recipe.study import StudyBenchmark, StudyRecipe
 NUM_RESAMPLES = 500
 
 
-def study(recipe: StudyRecipe, out: Path) -> Path:
-    """Train, ask and compare; returns the page. Raises ValueError for arms that need each other in a circle, and whatever
-    training and asking raise.
+def study(recipe: StudyRecipe, out: Path, language: str = "en") -> Path:
+    """Train, ask and compare; returns the page, in English or Chinese.
+
+    Raises ValueError for arms that need each other in a circle, and whatever training and asking raise.
     """
     runs = [_Seed(recipe, seed, out / f"seed{seed}") for seed in recipe.seeds]
     for run in runs:
         for name in recipe.arms:
             run.made(recipe.arms[name].model)
             run.ask(name)
-    return report(recipe, out)
+    return report(recipe, out, language)
 
 
 class _Seed:
@@ -183,7 +184,7 @@ class Found:
     difference: Any
 
 
-def report(recipe: StudyRecipe, out: Path) -> Path:
+def report(recipe: StudyRecipe, out: Path, language: str = "en") -> Path:
     """Print the table; write study.json with every number and study.html with table and figures; returns the page."""
     found = list(_compared(recipe, out))
     rows = [
@@ -201,7 +202,7 @@ def report(recipe: StudyRecipe, out: Path) -> Path:
     ]
     (out / "study.json").write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n", "utf-8")
     _print_table(recipe, found)
-    return _write_page(recipe, found, out / "study.html")
+    return _write_page(recipe, found, out / "study.html", language)
 
 
 def _compared(recipe: StudyRecipe, out: Path) -> Iterator[Found]:
@@ -296,16 +297,14 @@ def _print_table(recipe: StudyRecipe, found: Sequence[Found]) -> None:
         print(f"| {arm} | " + " | ".join(cells) + " |")
 
 
-def _write_page(recipe: StudyRecipe, found: Sequence[Found], path: Path) -> Path:
+def _write_page(recipe: StudyRecipe, found: Sequence[Found], path: Path, language: str) -> Path:
     from skymm.page.charts import interval_chart
-    from skymm.page.document import Cell, Figure, Figures, Page, Section, Table, write_page
+    from skymm.page.document import Cell, Figure, Figures, Page, Section, Table, read_words, write_page
     from skymm.page.drawing import PERCENT
 
+    words = read_words(__package__, "study", language)
     rows = [[arm, *(Cell(*cell) for cell in _cells(recipe, found, arm))] for arm in recipe.arms]
-    notes = [
-        f"Means over seeds {', '.join(map(str, recipe.seeds))}, with 95 % intervals by picture below them; behind these "
-        "the paired difference to the arm that each is compared with, where its interval leaves out 0."
-    ]
+    notes = [words["means"].format(seeds=", ".join(map(str, recipe.seeds)))]
     figures = [
         Figure(
             title,
@@ -319,7 +318,7 @@ def _write_page(recipe: StudyRecipe, found: Sequence[Found], path: Path) -> Path
         for name, key, title in _columns(recipe)
     ]
     sections = [
-        Section("", [Table(["arm", *(title for _, _, title in _columns(recipe))], rows, notes)]),
-        Section("Intervals", [Figures(figures)]),
+        Section("", [Table([words["arm"], *(title for _, _, title in _columns(recipe))], rows, notes)]),
+        Section(words["intervals"], [Figures(figures)]),
     ]
-    return write_page(Page("A study", "en", "", sections), path)
+    return write_page(Page(words["title"], words["html_language"], "", sections), path)

@@ -90,6 +90,9 @@ def test_numbers_are_means_over_seeds_and_differences_are_paired(tmp_path, plan)
             path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
     plan["benchmarks"] = {"held_out": {**plan["benchmarks"]["held_out"], "metrics": {"accuracy": "accuracy"}}}
     module.report(parse(plan, StudyRecipe), tmp_path / "out")
+    assert "Means over seeds 0, 1" in (tmp_path / "out" / "study.html").read_text("utf-8")
+    chinese = module.report(parse(plan, StudyRecipe), tmp_path / "out", "zh").read_text("utf-8")
+    assert "各随机种子（0, 1）的平均值" in chinese and "对比研究" in chinese
     first, second = json.loads((tmp_path / "out" / "study.json").read_text("utf-8"))
     assert first["value"][0] == pytest.approx(sum(first["seeds"]) / 2) and set(second["seeds"]) == {1.0}
     value, low, high = second["difference"]

@@ -66,13 +66,14 @@ def study(
     recipe: Annotated[Path, typer.Argument(help="What is compared, such as eval/remedies.toml.")],
     out: Annotated[Path, typer.Option(help="Models, answers, table and page; a second run goes on.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in seeds=[0]")] = None,
+    language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the page.")] = "en",
 ) -> None:
     """Train several arms with several seeds, ask them the same, and say which differences are more than chance."""
     from skymm.recipe import load
     from skymm.recipe.study import StudyRecipe
     from skymm.study import study as run
 
-    print(run(load(recipe, StudyRecipe, overrides or []), out))
+    print(run(load(recipe, StudyRecipe, overrides or []), out, language))
 
 
 @app.command("keys")

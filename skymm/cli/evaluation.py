@@ -183,17 +183,20 @@ def compare_runs(
     ],
     out: Annotated[Path | None, typer.Option(help="A page with the same.")] = None,
     as_json: AsJson = False,
+    language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the page.")] = "en",
 ) -> None:
     """Differences between runs: paired by picture, by AUROC, and where all say yes equally often."""
-    from skymm.evaluation.compare import compare, sections
+    from skymm.evaluation.compare import compare, sections, words_in
     from skymm.evaluation.predictions import read_predictions
-    from skymm.page.document import Page, write_page
+    from skymm.evaluation.report.findings import named
+    from skymm.page.document import Page, read_words, write_page
     from skymm.page.terminal import print_page
 
-    found = compare(runs)
+    found, words = compare(runs, language=language), words_in(language)
     benchmark = read_predictions(runs[0]).definition
-    label = f"{benchmark.name}: {benchmark.main.label}"
-    page = Page(f"{benchmark.title}: runs compared", "en", "", sections(found, label, benchmark.main.unit))
+    label = f"{benchmark.name}: {named(benchmark.main.label, read_words('skymm.evaluation.report', 'words', language))}"
+    title = words["title"].format(benchmark=benchmark.title)
+    page = Page(title, words["html_language"], "", sections(found, label, benchmark.main.unit, language))
     if as_json:
         _print_json([one.as_json() for one in found])
     else:

@@ -22,7 +22,7 @@ from skymm.evaluation.report.measure import is_right, is_yes_no, said
 from skymm.evaluation.run import files_of
 from skymm.evaluation.statistics import Interval, McNemar, auroc, cluster_bootstrap, mcnemar, paired_difference
 from skymm.page import numbers
-from skymm.page.document import Cell, Section, Sentences, Table
+from skymm.page.document import Cell, Section, Sentences, Table, Words, read_words
 
 RESAMPLES = 500
 
@@ -58,8 +58,8 @@ class _Verdict:
     positive: bool
 
 
-def compare(paths: Sequence[str | Path], *, n: int = RESAMPLES) -> list[Compared]:
-    """The first run and what differs from it in each of the others.
+def compare(paths: Sequence[str | Path], *, n: int = RESAMPLES, language: str = "en") -> list[Compared]:
+    """The first run and what differs from it in each of the others, told in English or Chinese.
 
     Raises ValueError for fewer than two runs, and where they are not of the same questions.
     """
@@ -67,6 +67,7 @@ def compare(paths: Sequence[str | Path], *, n: int = RESAMPLES) -> list[Compared
         raise ValueError(
             f"found {len(paths)} run, expected two or more: the first is what the others are compared with"
         )
+    words = words_in(language)
     runs = [read_predictions(path) for path in paths]
     names = _names(paths)
     for name, run in zip(names, runs):
@@ -97,14 +98,16 @@ def compare(paths: Sequence[str | Path], *, n: int = RESAMPLES) -> list[Compared
         found.append(
             Compared(
                 name,
-                _decoding(run),
+                _decoding(run, words),
                 {key: boot.interval(key) for key in boot.values},
                 differences,
                 None if is_first or not right else mcnemar(*zip(*right)),
                 run.num_tokens / seconds if seconds and run.num_tokens else None,
                 len(run.answers) / seconds if seconds else None,
                 tuple(
-                    _about_logits(name, of_one, told) if is_first else [*_beware(runs[0], run), *_judged(differences)]
+                    _about_logits(of_one, told, words)
+                    if is_first
+                    else [*_beware(runs[0], run, words), *_judged(differences, words)]
                 ),
             )
         )
@@ -170,89 +173,75 @@ def right_at_rate(odds: Sequence[float], positive: Sequence[bool], rate: float) 
 # --- in words -------------------------------------------------------------------------------------------------------------
 
 
-def _decoding(run: Predictions) -> str:
+def words_in(language: str) -> Words:
+    return read_words(__package__, "compare", language)
+
+
+def _decoding(run: Predictions, words: Words) -> str:
     how, contrast = run.decoding, run.decoding.get("contrast")
-    written = "choices compared" if run.mode == "logits" else "greedy"
+    written = words["logits" if run.mode == "logits" else "greedy"]
     if run.mode != "logits" and (how.get("do_sample") or how.get("temperature")):
-        written = "sampled"
+        written = words["sampled"]
     if contrast:
-        gate = f", gate {contrast['gate']:g}" if contrast["gate"] < 1 else ""
-        written += f", {contrast['kind']} contrast {contrast['strength']:g}{gate}"
-    return written if run.images else f"{written}, without pictures"
+        written += words["contrast"].format(**contrast)
+        written += words["growth"].format(**contrast) if contrast.get("growth") else ""
+        written += words["gate"].format(**contrast) if contrast["gate"] < 1 else ""
+    return written if run.images else written + words["blindly"]
 
 
-def _about_logits(name: str, verdicts: Mapping[str, _Verdict], told: set[str]) -> list[str]:
+def _about_logits(verdicts: Mapping[str, _Verdict], told: set[str], words: Words) -> list[str]:
     asked = [key for key, one in verdicts.items() if one.yes is not None]
-    if not asked:
-        return ["no yes/no questions: there is no share of yes to be equal, and no AUROC"]
-    if not told:
-        return [
-            "no log-probabilities of yes and no in every run, so neither AUROC nor equal shares of yes: whether a gain is more "
-            "than a shift to one answer cannot be told. Models on this machine record them; an endpoint does with --mode logits"
-        ]
-    if len(told) < len(asked):
-        return [
-            f"AUROC and equal shares of yes are of the {len(told)} of {len(asked)} questions with log-probabilities"
-        ]
-    return []
+    if not asked or not told:
+        return [words["no_logits" if asked else "no_yes_no"]]
+    return [words["some_logits"].format(known=len(told), asked=len(asked))] if len(told) < len(asked) else []
 
 
-def _beware(first: Predictions, run: Predictions) -> list[str]:
-    found = []
-    if _decoding(first) not in ("greedy", "choices compared"):
-        found.append(f"the first run is not plain greedy decoding ({_decoding(first)}); give that one first")
+def _beware(first: Predictions, run: Predictions, words: Words) -> list[str]:
+    found, decoding = [], _decoding(first, words)
+    if decoding not in (words["greedy"], words["logits"]):
+        found.append(words["not_plain"].format(decoding=decoding))
     if (first.model, first.weights) != (run.model, run.weights):
-        found.append("another model than the first: more than decoding differs")
+        found.append(words["other_model"])
     return found
 
 
-def _judged(differences: Mapping[str, Interval | None]) -> list[str]:
+def _judged(differences: Mapping[str, Interval | None], words: Words) -> list[str]:
     """What the differences say together."""
     sure = {key: one.value for key, one in differences.items() if one is not None and one.excludes(0)}
     told = []
     if "auroc" in sure:
-        told.append(
-            f"tells yes from no {'better' if sure['auroc'] > 0 else 'worse'} than the first, whatever the threshold"
-        )
+        told.append(words["auroc_up" if sure["auroc"] > 0 else "auroc_down"])
     if "yes" in sure:
-        told.append(f"its share of yes moved by {numbers.difference(sure['yes'], 'rate')} points")
+        told.append(words["yes_moved"].format(points=numbers.difference(sure["yes"], "rate")))
     if "right" not in sure:
-        return [*told, "the share that is right differs by no more than chance"]
-    more = "more" if sure["right"] > 0 else "less"
+        return [*told, words["by_chance"]]
+    how = "also_equal" if sure["right"] * sure.get("right_at_equal_yes", 0) > 0 else "a_shift"
     if differences["right_at_equal_yes"] is None:
-        return [*told, f"{more} is right than with the first"]
-    if sure["right"] * sure.get("right_at_equal_yes", 0) > 0:
-        return [*told, f"{more} is right, also where both say yes equally often"]
-    return [*told, f"{more} is right, but not where both say yes equally often: a shift"]
+        how = "than_first"
+    return [*told, words[how].format(more=words["more" if sure["right"] > 0 else "less"])]
 
 
-_ROWS = {
-    "score": "",
-    "right": "right, strict reading",
-    "yes": "says yes",
-    "auroc": "AUROC",
-    "right_at_equal_yes": "right at equal share of yes",
-}
+_ROWS = ("score", "right", "yes", "auroc", "right_at_equal_yes")
 
 
-def sections(found: Sequence[Compared], title: str, unit: str) -> list[Section]:
+def sections(found: Sequence[Compared], title: str, unit: str, language: str = "en") -> list[Section]:
     """A table with a column for each run, differences to the first below, and what they mean."""
+    words = words_in(language)
     rows: list[list[str | Cell]] = []
-    for key, label in _ROWS.items():
+    for key in _ROWS:
         of = unit if key == "score" else "rate"
         if any(one.numbers[key] for one in found):
             cells = [_cell(one.numbers[key], one.differences.get(key), of) for one in found]
-            rows.append([label or title, *cells])
+            rows.append([title if key == "score" else words[key], *cells])
     tests = [one.test and f"{one.test.only_b} : {one.test.only_a}, p {numbers.p_value(one.test.p)}" for one in found]
-    rows.append(["right only with the first : only here", *(test or numbers.NONE for test in tests)])
-    for label, name in (("tokens per second", "tokens_per_second"), ("answers per second", "answers_per_second")):
+    rows.append([words["only_one"], *(test or numbers.NONE for test in tests)])
+    for name in ("tokens_per_second", "answers_per_second"):
         speeds = [getattr(one, name) for one in found]
         if any(speeds):
-            rows.append([label, *(numbers.NONE if speed is None else f"{speed:.3g}" for speed in speeds)])
-    notes = ["95 % intervals by picture; below, the paired difference to the first run, in points."]
+            rows.append([words[name], *(numbers.NONE if speed is None else f"{speed:.3g}" for speed in speeds)])
     header = ["", *(Cell(one.name, one.decoding) for one in found)]
-    sentences = [f"{one.name}: {note}" for one in found for note in one.notes]
-    return [Section("", [Table(header, rows, notes), Sentences(sentences)])]
+    sentences = [f"{one.name}{words['says']}{note}" for one in found for note in one.notes]
+    return [Section("", [Table(header, rows, [words["intervals"]]), Sentences(sentences)])]
 
 
 def _cell(number: Interval | None, change: Interval | None, unit: str) -> Cell:

@@ -110,6 +110,10 @@ def test_a_shift_to_one_answer_is_told_from_knowing_more(tmp_path):
     assert printed[1]["differences"]["auroc"]["value"] == pytest.approx(0) and (tmp_path / "b.html").exists()
     shown = done("eval", "compare", cautious, shifted)
     assert "AUROC" in shown and "tokens per second" in shown
+    done("eval", "compare", cautious, shifted, "--language", "zh", "--out", tmp_path / "zh.html")
+    chinese = (tmp_path / "zh.html").read_text("utf-8")
+    for told in ("noised 对比 0.5，门限 0.8", "只是偏移", "答“是”的比例变化了 +41.2", "准确率", "每秒词元"):
+        assert told in chinese, told
 
 
 def test_without_log_probabilities_it_says_what_cannot_be_told(tmp_path):

@@ -17,6 +17,13 @@ PAGES = {  # package -> the name of its words, the files that use them, keys tha
         ("gain_", "across_", "up_", "level_"),
         ("p_value",),
     ),
+    "skymm.evaluation": (
+        "compare",
+        ["evaluation/compare.py", "cli/evaluation.py"],
+        (),
+        ("auroc",),
+    ),
+    "skymm": ("study", ["study.py"], (), ()),
     "skymm.evaluation.kits": (
         "blind_pairs",
         ["evaluation/kits/blind_pairs.py"],

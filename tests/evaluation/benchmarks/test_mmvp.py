@@ -131,7 +131,7 @@ def test_patterns_are_counted_where_a_sheet_names_them(tmp_path):
     said = ["(a)", "(b)", "(b)", "(b)", "(a)", "(a)"]
     scores = score([Answer(one, response) for one, response in zip(questions, said)], {})
     assert list(scores["patterns"].items()) == [("Color and Appearance", 0.0), ("Text", 1 / 2)]
-    assert scores["pair_acc"] == 1 / 3 and "patterns" not in score([answer(1, "a", "(a)")], {})
+    assert scores["pair_acc"] == 1 / 3 and "patterns" not in score([answer(1, "a", "(a)"), answer(2, "b", "(b)")], {})
     for other in ("", "Color"):
         table.write_text("\n".join([f"{header},Pattern", f"{rows[0]},Text", f"{rows[1]},{other}"]))
         with pytest.raises(ValueError, match=r"row 2: the pattern is .*; a pair has one pattern"):
