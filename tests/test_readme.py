@@ -281,6 +281,11 @@ def walk(here: Path, page: Path, parts: dict[str, list[str]], address: str | Non
 # --- what is said is so ---------------------------------------------------------------------------------------------------
 
 
+def test_every_recipe_for_data_is_named_beside_them():
+    named = set(re.findall(r"`(\w+\.toml)`", (ROOT / "data_recipes/README.md").read_text("utf-8")))
+    assert named == {path.name for path in (ROOT / "data_recipes").glob("*.toml")}
+
+
 def test_a_source_of_ones_own_has_both_answers(desk, parts, tmp_path, monkeypatch, tiny_llm):
     from curation.building.built import conversations
 
