@@ -10,7 +10,7 @@ import pytest
 from endpoint import Endpoint, completion, prompt_of
 from PIL import Image
 
-from skymm.answering.openai_endpoint import EndpointFailed, OpenAIAnswerer, data_url
+from skymm.answering.openai_endpoint import DecisionsAnswerer, EndpointFailed, OpenAIAnswerer, data_url
 from skymm.answering.protocol import Ask, Reply, Sampling
 from skymm.conversation import Turn
 from skymm.endpoint import Refused, Unanswered
@@ -244,3 +244,39 @@ def test_options_that_a_model_refuses_are_learnt_once(refused, complaint, sent):
 def test_a_begun_answer_is_refused():
     with Endpoint() as server, pytest.raises(ValueError, match="endpoints begin their answers themselves"):
         replies(OpenAIAnswerer(server.url, "m"), [Ask("hello", said="It is")])
+
+
+def test_decisions_are_asked_as_their_api_is_described_and_read_with_and_without_their_mass():
+    """Pictures first, then the question as it stands; an answer of the hosted API has no `mass`."""
+
+    def rule(request):
+        [question] = request["questions"]
+        if question["type"] == "predicate":
+            return 200, {"answers": [{"type": "predicate", "name": None, "probability": 0.8}]}
+        listed = [{"value": one["value"], "probability": p} for one, p in zip(question["choices"], (0.1, 0.6, 0.3))]
+        return 200, {"answers": [{"type": "choice", "choice": "B", "probabilities": listed, "mass": 0.5}]}
+
+    red, history = picture(), (Turn("system", "See."), Turn("user", "Hi"), Turn("assistant", "Hello"))
+    asks = [
+        Ask("Is it?", (red,), ("yes", "no"), history=history),
+        Ask("A, B or C?", (red, red), ("A", "B", "C"), places=(0, 3)),
+        Ask("What?", ()),
+    ]
+    with Endpoint(lambda request: rule(request) if "questions" in request else "Red.") as server:
+        answerer = DecisionsAnswerer(server.url, "m", concurrency=1)
+        found = replies(answerer, asks, "logits")
+        assert answerer.name == f"decisions:{server.url}#m"
+        [written] = replies(answerer, asks[:1], "generate")
+    assert [reply.text for reply in found] == ["Yes", "B", "Red."] and written.text == "Red."
+    assert found[0].logits == pytest.approx({"yes": math.log(0.8), "no": math.log(0.2)})
+    assert found[1].logits == pytest.approx({"A": math.log(0.05), "B": math.log(0.3), "C": math.log(0.15)})
+    first, second = server.requests[:2]
+    said = [(one["role"], [part["type"] for part in one["content"]]) for one in first["input"]]
+    text, shown = ["input_text"], ["input_image"]
+    assert said == [("system", text), ("user", text), ("assistant", ["output_text"]), ("user", shown)]
+    assert first["questions"] == [{"type": "predicate", "instructions": [{"type": "input_text", "text": "Is it?"}]}]
+    assert [part["type"] for part in second["questions"][0]["instructions"]] == [*text, *shown, *text]
+    broken = Endpoint(lambda request: (200, {"answers": [{"type": "refusal", "name": None}]}))
+    with broken as server:
+        [reply] = replies(DecisionsAnswerer(server.url, "m"), asks[:1], "logits")
+        assert "no probabilities" in reply.error

@@ -12,6 +12,7 @@ from skymm.evaluation.benchmark import Answer
 from skymm.evaluation.statistics import (
     Interval,
     Rates,
+    calibrating_temperature,
     calibration,
     cluster_bootstrap,
     mcnemar,
@@ -224,3 +225,20 @@ def test_calibration_of_nothing_and_of_nonsense():
         calibration([0.5, 1.2], [True, True])
     with pytest.raises(ValueError, match="1 confidences and 2 outcomes"):
         calibration([0.5], [True, True])
+
+
+def test_the_temperature_of_odds_that_are_too_sure_is_found_and_takes_their_error_away():
+    generator = np.random.default_rng(0)
+    odds = generator.normal(0, 2, 20_000)
+    truth = generator.random(20_000) < 1 / (1 + np.exp(-odds))
+    temperature = calibrating_temperature(3 * odds, truth)
+    assert temperature == pytest.approx(3, rel=0.03) and calibrating_temperature(odds, truth) == pytest.approx(
+        1, rel=0.03
+    )
+
+    def error(scale):
+        return calibration(1 / (1 + np.exp(-3 * odds / scale)), truth).ece
+
+    assert error(temperature) < 0.02 < 0.08 < error(1)
+    with pytest.raises(ValueError, match="outcomes that are all alike"):
+        calibrating_temperature([1.0, 2.0], [True, True])

@@ -22,8 +22,9 @@ from skymm.answering.opening import open_answerer
 from skymm.answering.protocol import Ask, Sampling
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.conversation import Turn
-from skymm.evaluation.predictions import read_lines
+from skymm.evaluation.predictions import read_lines, read_predictions, temperature_for
 from skymm.evaluation.run import questions_of, run
+from skymm.evaluation.statistics import calibrating_temperature
 from skymm.recipe import ContrastRecipe, EvalRecipe
 from skymm.serve.server import Server, running
 
@@ -160,7 +161,17 @@ def test_decisions_are_the_comparison_of_choices(served, client):
     assert letters.choice == max(letters.probabilities, key=lambda one: one.probability).value in ("cat", "catfish")
     assert [one.label for one in score.probabilities] == ["暗", "中", "亮"]
     assert score.score == pytest.approx(sum(one.value * one.probability for one in score.probabilities))
+    with running(Server(served.engine, "tiny", limits=LIMITS, temperature=3.0)) as url:
+        question = {"type": "predicate", "instructions": "Is it red?"}
+        picture_of = {"role": "user", "content": [{"type": "input_image", "image_url": data_url(RED)}]}
+        asked = {"input": [picture_of], "questions": [question]}
+        [cooler] = httpx.post(f"{url}/v1/decisions", json=asked).json()["answers"]
+    assert log_odds(cooler["probability"]) == pytest.approx(log_odds(predicate.probability) / 3, abs=1e-4)
     assert decided.usage.input_tokens == sum(reply.num_prompt_tokens for reply in expected) > 0
+
+
+def log_odds(probability):
+    return math.log(probability / (1 - probability))
 
 
 def test_mme_through_the_server_is_mme_offline_line_by_line(served, tiny_data, tmp_path):
@@ -172,7 +183,8 @@ def test_mme_through_the_server_is_mme_offline_line_by_line(served, tiny_data, t
         lines = {}
         for name, answerer in (("offline", here), ("served", there)):
             asked = {"mode": mode, "images": True, "questions": questions_of(recipe)}
-            lines[name] = read_lines(run(recipe, answerer, tmp_path / spec / name, **asked))
+            path = run(recipe, answerer, tmp_path / spec / name, **asked)
+            lines[name] = read_lines(path)
         assert len(lines["offline"]) == len(lines["served"]) >= 8
         by_id = {line["id"]: line for line in lines["served"]}
         for line in lines["offline"]:
@@ -182,6 +194,9 @@ def test_mme_through_the_server_is_mme_offline_line_by_line(served, tiny_data, t
             if mode == "logits":
                 assert line["logits"] == pytest.approx(other["logits"], abs=1e-4)
         assert len({line["response"] for line in lines["served"]}) > 1
+    odds = [line["logits"]["yes"] - line["logits"]["no"] for line in lines["offline"]]
+    fitted = calibrating_temperature(odds, [line["gold"] == "yes" for line in lines["offline"]])
+    assert temperature_for(read_predictions(path)) == pytest.approx(fitted, rel=0.01)
 
 
 KITS = json.loads((Path(__file__).parent / "kits.json").read_text("utf-8"))
