@@ -12,6 +12,7 @@ from PIL import Image
 
 from skymm.answering.openai_endpoint import OpenAIAnswerer
 from skymm.answering.protocol import Ask, Sampling
+from skymm.answering.reading import Reading
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.answering.transformers_model import TransformersAnswerer
 from skymm.recipe import ContrastRecipe
@@ -93,6 +94,26 @@ def test_who_joins_is_answered_as_alone_and_so_are_those_who_are_joined(answerer
         assert [reply.num_tokens for reply in replies] == [8, 13, 18, 23, 28]
         assert {reply.finish_reason for reply in replies} == {"length"}
         assert replies[0].num_prompt_tokens == answerer.inputs([asks[0]])["input_ids"].shape[1]
+
+
+def test_who_cannot_join_is_written_in_turns_with_the_others(our, monkeypatch):
+    """A model whose memory is not plain keys and values: rows neither come nor go."""
+    asks = [long(ask, 8 + 5 * number) for number, ask in enumerate(ASKS)]
+    alone = ["".join(our.stream(ask)) for ask in asks]
+    monkeypatch.setattr(Reading, "can_be_joined", False)
+    gate = Gate(our, after=4)
+    with Engine(our) as engine:
+        jobs = engine.submit_all(asks[:2])
+        assert gate.reached.wait(20)
+        jobs += engine.submit_all(asks[2:])
+        gone = engine.submit(long(ASKS[0], 3000))
+        gate.opened.set()
+        next(iter(gone))
+        gone.cancel()
+        assert [job.result(20).text for job in jobs] == alone
+        with pytest.raises(CancelledError):
+            gone.result(20)
+        assert engine.num_steps < 200 and engine.submit(asks[0]).result(20).text == alone[0]
 
 
 def test_choices_are_compared_as_offline_amid_writing(answerer):
@@ -183,6 +204,8 @@ def test_a_bad_question_fails_alone_and_the_engine_lives_on(our):
             jobs[1].result(20)
         with pytest.raises(ValueError, match="tokens to read, the model's context has 4096"):
             jobs[3].result(20)
+        cut = engine.submit(long(Ask("long " * 800), 5000)).result(30)
+        assert cut.num_tokens + cut.num_prompt_tokens == 4096 and cut.finish_reason == "length"
         read, our.read = our.read, None
         with pytest.raises(TypeError):
             engine.submit(ASKS[0]).result(20)
@@ -231,9 +254,9 @@ def test_an_endpoint_is_no_engine():
 
 
 def test_the_model_is_lent_between_two_tokens(our):
-    whole, hello = "".join(our.stream(long(ASKS[0], 400))), our.answer_one("Hello")
+    whole, hello = "".join(our.stream(long(ASKS[0], 150))), our.answer_one("Hello")
     with Engine(our) as engine:
-        writing = engine.submit(long(ASKS[0], 400))
+        writing = engine.submit(long(ASKS[0], 150))
         next(iter(writing))
         with engine.alone() as answerer:
             steps = engine.num_steps
