@@ -17,7 +17,7 @@ class SkyMMConfig(PreTrainedConfig):
         text_config: the LLM's own configuration.
         towers: one dict per frozen vision encoder, as `Tower.to_config()` gives it (name, image size, preprocessing, ...).
         tower_fingerprints: hash of each tower's weights and preprocessing; a checkpoint refuses other eyes.
-        resampler: num_latents, num_layers, num_heads, width; of several towers mixing (none: joint) and weights.
+        resampler: num_latents, num_layers, num_heads, width, dropout; of several towers mixing (none: joint) and weights.
         frame_latents: LLM positions of a frame of a clip: the first of its latents. None: all, as of an image.
         lora: rank, alpha, dropout, targets; None for none.
         unfrozen: "towers", "llm": parts that a stage has trained, whose weights lie beside the resampler's.

@@ -39,6 +39,7 @@ class PerceiverResampler(nn.Module):
         width: D. num_heads: heads of D / num_heads. num_layers: cross-attention blocks.
         embedding_width: E.
         embedding_rms: root mean square of the LLM's token embeddings: latents start out as loud as words are.
+        dropout: of the towers' features while training. A few thousand pictures are soon known by heart by single features.
     """
 
     def __init__(
@@ -52,11 +53,12 @@ class PerceiverResampler(nn.Module):
         width: int,
         embedding_width: int,
         embedding_rms: float = 1.0,
+        dropout: float = 0.0,
     ):
         super().__init__()
         if width % num_heads:
             raise ValueError(f"resampler: width {width} is not a multiple of num_heads {num_heads}")
-        self.num_latents = num_latents
+        self.num_latents, self.dropout = num_latents, dropout
         self.num_patches = [rows * columns for rows, columns in grids]
         # Without weights: the projection that follows has them, and frozen features then need no backward pass here.
         self.context_norms = nn.ModuleList(nn.LayerNorm(size, elementwise_affine=False) for size in context_widths)
@@ -102,6 +104,7 @@ class PerceiverResampler(nn.Module):
                     "is the image size the one in the configuration?"
                 )
             normed = self.context_norms[index](features.to(self.latents.dtype))
+            normed = F.dropout(normed, self.dropout, self.training)
             projected.append(self.context_projections[index](normed))
         return projected
 

@@ -30,6 +30,7 @@ class ResamplerRecipe(Strict):
     num_layers: int = Field(2, ge=1, description="rounds of looking")
     num_heads: int = Field(8, ge=1, description="attention heads; they divide the width")
     width: int = Field(512, ge=8, description="of its layers")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of the towers' features, while training")
     mixing: Literal["joint", "interleaved", "additive"] = Field(
         "joint",
         description="of several towers; joint: latents see the patches of all, interleaved: each tower has its own share of "

@@ -95,3 +95,11 @@ def test_another_number_of_patches_is_an_error_that_says_so():
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="width 16 is not a multiple of num_heads 3"):
         make(num_heads=3)
+
+
+@pytest.mark.parametrize("mixing", ["joint", "interleaved", "additive"])
+def test_features_drop_out_while_it_trains_only(mixing):
+    resampler, features = make(**TWO, mixing=mixing, dropout=0.5), seen(**TWO)
+    plain = make(**TWO, mixing=mixing)
+    assert not torch.equal(resampler(features), resampler(features))
+    assert torch.equal(resampler.eval()(features), plain(features))
