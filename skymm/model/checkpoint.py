@@ -111,6 +111,7 @@ def load_model(
     dtype: torch.dtype | str | None = None,
     attn_implementation: str | None = None,
     device_map: Any = None,
+    quantization_config: Any = None,
     config: SkyMMConfig | None = None,
     llm: str | None = None,
     towers: Sequence[str] | None = None,
@@ -122,7 +123,7 @@ def load_model(
     Args:
         lora: False leaves the adapter out, to see the bare LLM behind the same resampler.
         dtype: "auto", or None: as it was trained. attn_implementation: of the LLM. device_map: one device for the whole
-            model, "auto": a GPU where there is one.
+            model, "auto": a GPU where there is one. quantization_config: transformers' own, for the LLM (bitsandbytes, ...).
         llm, towers: where the frozen parts lie now, if they were moved; `relocate` writes that down.
         trust_remote_code: run the code that lies beside the weights of the LLM or a tower, where the model needs it.
         kwargs: revision, token, cache_dir, local_files_only, force_download of a hub id.
@@ -160,7 +161,7 @@ def load_model(
         attention=attn_implementation or config._attn_implementation or "auto",
         device=device,
         revision=config.llm_revision,
-        quantization=config.quantization,
+        quantization=quantization_config or config.quantization,
         trust_remote_code=trusted,
     )
     eyes = _load_towers(config, name, dtype, trusted)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import torch
 import transformers
@@ -28,17 +29,20 @@ def load_llm(
     attention: str,
     device: str | torch.device = "cpu",
     revision: str | None = None,
-    quantization: str | None = None,
+    quantization: Any = None,
     trust_remote_code: bool = False,
 ) -> nn.Module:
     """A frozen causal LLM from a local directory or hub id, in eval mode, on the CPU.
 
     `attention` "auto": what packs rows on `device`, or what the LLM has, see `pick_attention`.
-    `quantization` "nf4": its matrices in 4 bits, computed in `dtype` (QLoRA, arXiv 2305.14314).
+    `quantization` "nf4": its matrices in 4 bits, computed in `dtype` (QLoRA, arXiv 2305.14314); else a configuration that
+    transformers takes.
     Raises ValueError, naming the source, when there is none, when it cannot be joined (no generation from embeddings), or
     when what quantises it is not installed.
     """
-    options = {"quantization_config": _four_bits(dtype)} if quantization else {}
+    options = (
+        {"quantization_config": _four_bits(dtype) if quantization == "nf4" else quantization} if quantization else {}
+    )
     where = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
     varlen.register()
     try:
@@ -77,6 +81,11 @@ def load_llm(
             f"llm {source!r}: {len(missing)} tensors of a {config.model_type} are missing, as {missing[0]!r}; expected a "
             "complete checkpoint"
         )
+    for module in llm.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # bitsandbytes 0.50 packs 4 bits anew for such CPUs in the first pass, and its `state_dict()` then unpacks them
+            # into others: what was asked before is answered, and nothing after it.
+            module.support_avx512bf16_for_cpu = False
     return freeze(llm)
 
 

@@ -124,6 +124,12 @@ def rows(**columns):
     return datasets.Dataset.from_dict({"images": images, "prompt": asked, **answers})
 
 
+def assert_only_the_trained_moved(model, before):
+    moved = {name for name, one in model.state_dict().items() if not torch.equal(one, before[name])}
+    assert moved and all("lora_" in name or name.startswith("resampler.") for name in moved), moved
+    assert any("lora_B" in name for name in moved) and any(name.startswith("resampler.") for name in moved)
+
+
 def trl_losses(kind, model, processor, data, out, **options):
     """What TRL's trainer of that kind ("SFT", "DPO") logs."""
     trl = pytest.importorskip("trl", reason="trl is not installed")
@@ -142,6 +148,7 @@ def test_trl_fine_tunes_on_the_answers(built, tmp_path):
     found = trl_losses("SFT", model, processor, rows(completion=ANSWERS), tmp_path, **options)
     # TRL also learns what the template writes behind an answer's end mark.
     assert found == pytest.approx(expected, rel=0.3) and found[1] < found[0]
+    assert_only_the_trained_moved(model, before)
 
 
 @pytest.mark.parametrize("messages", [True, False])
@@ -159,7 +166,9 @@ def test_trl_prefers(built, tmp_path):
     # From a directory, since it is also opened as the reference.
     model = SkyMMForConditionalGeneration.from_pretrained(tmp_path / "model")
     options = {"learning_rate": 0.5, "max_steps": 3, "per_device_train_batch_size": 4}
+    before = {name: one.clone() for name, one in model.state_dict().items()}
     data = rows(chosen=ANSWERS, rejected=ANSWERS[::-1])
     losses = trl_losses("DPO", model, built[1], data, tmp_path, **options)
     assert losses[0] == pytest.approx(0.6931, abs=1e-3), "the reference is the model itself"
     assert losses[-1] < losses[0]
+    assert_only_the_trained_moved(model, before)
