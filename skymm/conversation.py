@@ -83,7 +83,8 @@ class Turn:
 
         `seconds`: by image name. What stands there already is not written twice.
         """
-        words, text, places, was_told = _TIMES[language_of(self.text)], "", [], False
+        words, text, was_told = _TIMES[language_of(self.text)], "", False
+        places: list[int] = []
         for kind, said in self.parts:
             if kind == "text":
                 text += f"\n{said}" if was_told and not said.startswith("\n") else said
@@ -198,7 +199,8 @@ def _parse_turn(turn: Any, where: str) -> Turn:
     unknown = set(turn) - set(Turn.__dataclass_fields__)
     if unknown:
         raise ValueError(f"{where}: unknown field {sorted(unknown)[0]!r}, expected {list(Turn.__dataclass_fields__)}")
-    text, images, places = turn.get("text"), turn.get("images", ()), turn.get("places", ())
+    text: Any = turn.get("text")
+    images, places = turn.get("images", ()), turn.get("places", ())
     for name, holds, expected in (
         ("role", turn.get("role") in ROLES, f"one of {ROLES}"),
         ("text", isinstance(text, str), "a string"),

@@ -1,6 +1,6 @@
 """lmms-eval asks a model of ours. Where both are installed (`pip install skymm lmms-eval`) it knows the model by its name:
 
-    lmms-eval --model skymm --model_args pretrained=runs/stage2 --tasks mme,pope --batch_size 8
+lmms-eval --model skymm --model_args pretrained=runs/stage2 --tasks mme,pope --batch_size 8
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ class SkyMM(lmms):
         until = [until] if isinstance(until, str) else until
         sampling = {"do_sample": False}
         if (decoding.get("temperature") or 0) > 0:
-            sampling = {"do_sample": True, "temperature": decoding["temperature"], "top_p": decoding.get("top_p") or 1.0}
+            sampling = {
+                "do_sample": True,
+                "temperature": decoding["temperature"],
+                "top_p": decoding.get("top_p") or 1.0,
+            }
         inputs = self.processor.apply_chat_template(chats, add_generation_prompt=True).to(self.device)
         ids = self._model.generate(
             **inputs,

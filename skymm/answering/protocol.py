@@ -57,7 +57,8 @@ class Ask:
 
         Raises ValueError (UnreadableImage) for a file that is neither, and what `frames_of` raises.
         """
-        images, seconds = [], {}
+        images: list[tuple[str, bytes]] = []
+        seconds: dict[str, float] = {}
         for file in map(Path, files):
             with file.open("rb") as opened:
                 beginning = opened.read(200)
@@ -112,9 +113,13 @@ class Answerer(Protocol):
     """
 
     name: str
-    weights: str | None
-    decoding: Mapping[str, Any]
     batch_size: int
+
+    @property
+    def weights(self) -> str | None: ...
+
+    @property
+    def decoding(self) -> Mapping[str, Any]: ...
 
     def answer(self, asks: Sequence[Ask], mode: Mode) -> Iterator[tuple[int, Reply]]:
         """Replies with the index of their ask, each as soon as it is there, in any order.
