@@ -149,3 +149,29 @@ def test_the_decision_pipeline_decides_as_our_logits_do(exported):
     blank = Image.new("RGB", (9, 9))
     other = decide({"state": "<it>", "assets": {"<it>": blank}, "questions": questions})["dog"]["noul"]
     assert other != said, "it looks"
+
+
+def test_engines_find_what_they_ask_for_by_name(exported):
+    """As vLLM's backend for transformers' models asks: names, and what stands behind them."""
+    model, processor = open_model(exported / "tiny")
+    assert {"AutoConfig", "AutoModel", "AutoModelForImageTextToText", "AutoProcessor"} <= model.config.auto_map.keys()
+    assert model.language_model is model.get_decoder() and model._supports_attention_backend
+    assert model.get_encoder(modality="image") is model.towers
+    pictures = [Image.open(exported / "picture.png"), Image.new("RGB", (9, 9), "red")]
+    pixels = processor.image_processor(pictures)["pixel_values"]
+    assert processor.image_processor.model_input_names == ("pixel_values",) and len(pixels) == len(model.towers)
+    seen = model.get_image_features(pixel_values=pixels).pooler_output
+    assert [tuple(one.shape) for one in seen] == [(6, model.get_input_embeddings().weight.shape[1])] * 2
+    planned = processor._get_num_multimodal_tokens(image_sizes=[(9, 9), (500, 30)])
+    assert planned.num_image_tokens == [6, 6] == [len(one) for one in seen] and planned.num_image_patches == [1, 1]
+    inputs = processor(images=pictures[0], text="What is it?")
+    assert int((inputs["input_ids"] == processor.image_token_id).sum()) == planned.num_image_tokens[0]
+
+
+def test_tokens_that_others_add_are_never_taken_for_pictures(exported):
+    _, processor = open_model(exported / "tiny")
+    processor.tokenizer.add_tokens([f"<more {index}>" for index in range(16)])
+    assert "pixel_values" in processor(images=Image.new("RGB", (9, 9)), text="What is it?")
+    processor.tokenizer.add_tokens([f"<too many {index}>" for index in range(16)])
+    with pytest.raises(ValueError, match="image positions have id"):
+        processor(images=Image.new("RGB", (9, 9)), text="What is it?")
