@@ -177,7 +177,11 @@ def _licences(card: Mapping[str, Any]) -> Iterator[str]:
 
 def _score_rows(run: Predictions) -> list[dict[str, Any]]:
     scores = score_of(run)
-    title = run.definition.title + (f" ({run.recipe.split})" if run.recipe.split else "")
+    # Questions of one's own in a benchmark's form are not that benchmark, and a part of it is not the whole.
+    release = sum(run.definition.sizes.values())
+    asked = f"{run.num_questions} questions" + (f", the release has {release}" if release else "")
+    parts = [*Path(run.recipe.root).parts[-2:], *([run.recipe.split] if run.recipe.split else [])]
+    title = f"{run.definition.title} ({'/'.join(parts)}: {asked})"
     rows = []
     for metric in run.definition.metrics:
         values = [value_of(part, metric.key) for part in (scores, scores.get("strict", {}))]

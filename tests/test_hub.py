@@ -117,7 +117,7 @@ def test_the_card_says_what_was_recorded_and_measured(exported):
     assert header["pipeline_tag"] == "image-text-to-text" and "base_model" not in header, "paths are no names on a hub"
     metrics = [one["metrics"][0] for one in header["model-index"][0]["results"]]
     assert metrics[0]["name"] == "perception (of 2000)" and isinstance(metrics[0]["value"], float)
-    assert f"| {metrics[0]['value']:.2f} |" in body
+    assert f"| {metrics[0]['value']:.2f} |" in body and "(bench/en: 44 questions, the release has 2374)" in body
     assert "| run | 3 x 4 | instructions | 24 | 5" in body and "CC-BY-SA 4.0" in body
     assert "It knows six things." in body and "320 x 320 pixels and read as 6 positions" in body
     assert "skymm export run --hub --out tiny --scores" in body and "transformers" in body.rpartition("seed 0")[2]
