@@ -387,6 +387,8 @@ def test_a_picture_of_an_allowed_host_is_fetched_once_looked_up_and_no_redirect_
     pictures.add(f"http://pictures.example:{port}/a.png?b=c")
     assert pictures.data == [picture()] and asked_for == [("/a.png?b=c", f"pictures.example:{port}")]
     assert looked_up.count("pictures.example") == 1
+    with pytest.raises(Refusal, match="are not fetched from"):  # another port is another server
+        pictures.add("http://pictures.example/a.png")
     for path, problem in (("redirect", "answers 302"), ("endless", "too large"), ("slow", "too slow")):
         with pytest.raises(Refusal, match=problem):
             pictures.add(f"http://pictures.example:{port}/{path}")
