@@ -20,6 +20,7 @@ from serving import LIMITS, data_url, picture
 
 from skymm.serve import limits
 from skymm.serve.limits import Pictures, Refusal, is_public
+from skymm.serve.messages import Message, ask_of
 from skymm.serve.server import PatientProtocol, Server, running
 
 RED = data_url(picture())
@@ -331,6 +332,12 @@ def test_a_drop_at_a_time_and_nothing_at_all(served, monkeypatch):
     assert lives(served) == before
     for connection in silent:
         connection.close()
+
+
+def test_half_a_character_never_reaches_a_tokenizer():
+    """Some raise a TypeError for it, which would be our fault."""
+    with pytest.raises(Refusal, match="half a character"):
+        ask_of([Message("user", [("text", "\ud83d")])], Pictures(LIMITS))
 
 
 def test_there_are_as_many_as_promised():
