@@ -14,26 +14,24 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from skymm.answering.contrast import with_less
 from skymm.answering.protocol import Ask, Reply
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.conversation import Turn
 from skymm.images import open_image
 from skymm.page.document import data_url, rendered
-from skymm.recipe import ContrastRecipe
 from skymm.serve.engine import Engine, Job
 from skymm.serve.evidence import LEAST, EvidenceMap, Occlusion, evidence_map
 from skymm.serve.examples import Probe, Words, is_yes_no
 
 CHOICES = ("yes", "no")
-_BLIND = ContrastRecipe(kind="blind")
 _PAUSE = 0.04  # seconds between two looks at what has been written
 _WIDEST = 640  # pixels of a picture with its evidence
 
 
 @dataclass
 class Said:
-    """What one model answered. `sure` is how likely a yes is when it looks, `blind` without the picture."""
+    """What one model answered. `sure` is how likely a yes is when it looks, `blind` without the picture and what
+    was said about it."""
 
     text: str = ""
     stopped: bool = False
@@ -96,10 +94,12 @@ class Models:
             said.stopped = isinstance(job.error, CancelledError)
             said.error = "" if said.stopped or job.error is None else str(job.error)
         if talk.picture and is_yes_no(question):
-            jobs = []
-            for engine, ask in zip(self.engines, asks):
-                looking = replace(ask, choices=CHOICES)
-                jobs.append(engine.submit_all([looking, with_less(looking, _BLIND)], "logits"))
+            # Earlier answers would tell what was seen, so nothing of them is said to who does not look.
+            blind = Ask(question, (), CHOICES)
+            jobs = [
+                engine.submit_all([replace(ask, choices=CHOICES), blind], "logits")
+                for engine, ask in zip(self.engines, asks)
+            ]
             for said, both in zip(exchange.said, jobs):
                 said.sure, said.blind = (_probability(job.result()) for job in both)
         yield exchange

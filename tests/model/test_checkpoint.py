@@ -231,7 +231,6 @@ def test_loading_heeds_what_it_is_given_and_refuses_the_rest(saved):
     model = AutoModelForImageTextToText.from_pretrained(directory, attn_implementation="eager", dtype="auto")
     assert model.config._attn_implementation == model.language_model.config._attn_implementation == "eager"
     for options, message in (
-        ({"quantization_config": {"load_in_4bit": True}}, "does nothing with quantization_config="),
         ({"state_dict": {}}, "does nothing with state_dict="),
         ({"device_map": {"towers": "cpu", "language_model": "cpu"}}, "loaded onto one device"),
         ({"device_map": "balanced"}, "loaded onto one device"),
