@@ -30,7 +30,7 @@ from skymm.recipe import ContrastRecipe
 # words that are asked for.
 GREEDY = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
 FORMS = {
-    "yes": ("Yes", "yes", "YES", "是", "有", "对", "對"),
+    "yes": ("Yes", "yes", "YES", "是", "有", "对", "對", "能", "可以", "会", "會", "存在"),
     "no": ("No", "no", "NO", "否", "不", "没", "沒", "无", "無"),
 }
 Branches = dict[Tokens, dict[str, list[int]]]

@@ -2,12 +2,15 @@
 
 import itertools
 import math
+import tomllib
+from importlib.resources import files
 
 import pytest
 import torch
 from tiny_parts import byte_tokenizer
 
 from skymm.answering.local import FORMS, Choices, compare, forms_of
+from skymm.verdict import yes_no
 
 YES_NO = ("yes", "no")
 
@@ -105,3 +108,25 @@ def test_one_pass_is_enough_where_first_tokens_differ():
     assert found["yes"] > found["no"]
     log_p = torch.log_softmax(first[0], 0)
     assert found["no"] == pytest.approx(float(torch.logsumexp(log_p[[1, *range(10, 18)]], 0)), abs=1e-6)
+
+
+def test_every_yes_and_no_that_is_taught_is_a_way_to_write_it():
+    """What a model learns to begin with (能。 to 能看到吗) has to count where choices are compared."""
+    taught = list(_yes_no_lines(tomllib.loads((files("skymm") / "questions.toml").read_text("utf-8"))))
+    assert len(taught) > 40 and any(yes == "能。" for _, yes, _ in taught)
+    for question, *answers in taught:
+        for choice, other, answer in zip(("yes", "no"), ("no", "yes"), answers):
+            assert answer.startswith(FORMS[choice]) and not answer.startswith(FORMS[other]), (question, answer)
+
+
+def _yes_no_lines(table):
+    if isinstance(table, dict):
+        for inner in table.values():
+            yield from _yes_no_lines(inner)
+    elif isinstance(table, list):
+        if len(table) == 3 and all(isinstance(one, str) for one in table):
+            if [yes_no(answer, table[0]) for answer in table[1:]] == ["yes", "no"]:
+                yield table
+        else:
+            for inner in table:
+                yield from _yes_no_lines(inner)
