@@ -131,6 +131,7 @@ class Benchmark:
     judges: Literal["model", "tower"] = "model"  # a tower chooses between images instead of answering
     sizes: Mapping[str, int] = field(default_factory=dict)
     part: Callable[[Question], str] = lambda question: ""
+    is_made: bool = False  # on this machine, with as many items as the recipe wants
     strata: str | None = None  # field whose groups keep their size when clusters are resampled
 
     @property

@@ -140,6 +140,8 @@ def unanswered(path: Path) -> list[str]:
 
 def questions_of(recipe: EvalRecipe, mode: Mode = "generate") -> list[Question]:
     """The benchmark's questions. Raises ValueError for none, doubled ids, and a mode that they cannot be asked in."""
+    if recipe.num_items is not None and not benchmark(recipe.benchmark).is_made:
+        raise ValueError(f"{recipe.benchmark} has the items that were published; take num_items out of the recipe")
     questions = benchmark(recipe.benchmark).load(recipe)
     if not questions:
         raise ValueError(f"{recipe.root}: found no questions of {recipe.benchmark}")

@@ -46,6 +46,9 @@ class EvalRecipe(Strict):
     root: FilePath = Field(description="file or directory with the questions, in the official layout")
     images: FilePath | None = Field(None, description="directory of the pictures, where they do not lie below root")
     split: str | None = Field(None, description="part of the benchmark, by its official name; None: all of it")
+    num_items: int | None = Field(
+        None, ge=1, description="items of each cell, where a benchmark is made here (trust); None: 104"
+    )
     files: dict[str, FilePath] = Field({}, description="official tables that the scorer needs: labels, vocab, ...")
     official_suffix: str = Field("", description="the instruction that suffix takes the place of")
     suffix: str | None = Field(None, description="what every question ends with; None: the official one")
