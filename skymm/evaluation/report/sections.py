@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from skymm.evaluation.benchmark import Answer, Benchmark, Picture
 from skymm.evaluation.report.findings import difference_of, named, short_title
 from skymm.evaluation.report.measure import Gain, Measured, Run, Twins, is_right, probabilities, said
+from skymm.evaluation.report.trust_scores import twelve_scores
 from skymm.evaluation.statistics import Interval, mcnemar
 from skymm.page.charts import calibration_chart, interval_chart, two_marks
 from skymm.page.document import Card, Cards, Cell, Columns, Figure, Figures, Line, Section, Table, Words, data_url
@@ -52,6 +53,7 @@ def section(runs: Sequence[Measured], twins: Sequence[Twins], words: Words) -> S
     scores = Section(words["scores"], [words["scores_note"], score_table(runs, words)])
     parts = [
         size,
+        *twelve_scores(runs, words),
         _beside(len(runs) <= 3, scores, *_looking(runs, words)),
         _calibrations(runs, words),
         *_pairs(runs, words),

@@ -44,7 +44,8 @@ TEMPLATES: tuple[tuple[str, dict[str, tuple], tuple[int, str]], ...] = (
         (4, "    x = x + 2"),
     ),
     (
-        'stock = {{"pen": {a}, "cup": {b}}}\nstock["pen"] = stock["pen"] - {c}\nstock["cup"] = stock["pen"] + stock["cup"]\nprint(stock["cup"])',
+        'stock = {{"pen": {a}, "cup": {b}}}\nstock["pen"] = stock["pen"] - {c}\n'
+        'stock["cup"] = stock["pen"] + stock["cup"]\nprint(stock["cup"])',
         {"a": tuple(range(5, 20)), "b": tuple(range(2, 9)), "c": (0, 0, 1, 2, 4)},
         (2, 'stock["pen"] = stock["pen"] + {c}'),
     ),
