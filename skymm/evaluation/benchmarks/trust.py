@@ -12,12 +12,12 @@ not look, or always says the same, gets 0 of what is asked of yes and no, of opt
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from statistics import fmean
 from typing import Any
 
-from skymm.evaluation.benchmark import Answer, Question, declared, find_image, grouped, picture_folder
+from skymm.evaluation.benchmark import Answer, Question, declared, find_image, picture_folder
 from skymm.evaluation.kits.trust import cells as kit
 from skymm.evaluation.kits.trust.items import LANGUAGES, words
 from skymm.evaluation.reading.letters import option_letter
@@ -27,6 +27,8 @@ from skymm.thoughts import without_thoughts
 from skymm.verdict import UNKNOWN, yes_no
 
 ANSWERED, REFUSED = "answered", "refused"
+Tally = list[float]
+"""How many, the sum of their scores, how many are right, and how many say nothing readable."""
 
 
 def load(recipe: EvalRecipe) -> list[Question]:
@@ -85,39 +87,35 @@ def count(answers: Sequence[Answer], verdicts: Sequence[str]) -> dict[str, Any]:
     """Scores as plain JSON types. `score` is the mean of the cells that were asked, in `languages` of those in a language;
     `cells` and `kinds` (of a cell) have `score` (guessing 0, all right 1), `acc`, `unknown` and `num_questions`.
     """
-    rows = [(answer.question.fields, worth(answer, verdict), verdict) for answer, verdict in zip(answers, verdicts)]
-
-    def by(*names: str, language: str | None = None) -> dict[str, Any]:
-        chosen = (
-            (" · ".join(fields[name] for name in names), (score, verdict))
-            for fields, score, verdict in rows
-            if language in (None, fields["language"])
-        )
-        return {name: _rates(group) for name, group in grouped(chosen).items()}
-
-    cells = by("cell")
+    found: dict[str, dict[tuple[str, str], Tally]] = {"cell": {}, "language": {}, "kind": {}}
+    for answer, verdict in zip(answers, verdicts):
+        fields, score = answer.question.fields, worth(answer, verdict)
+        for name, tallies in found.items():
+            tally = tallies.setdefault((fields["cell"], fields[name]), [0, 0, 0, 0])
+            for place, value in enumerate((1, score, score == 1, verdict == UNKNOWN)):
+                tally[place] += value
+    cells = {cell: _rates(tally) for (cell, _), tally in found["cell"].items()}
+    by_language = {key: _rates(tally) for key, tally in found["language"].items()}
     return {
-        "score": _mean(cells),
-        "languages": {language: {"score": _mean(by("cell", language=language))} for language in LANGUAGES},
+        "score": _mean(cells.values()),
+        "languages": {
+            language: {"score": _mean(rates for key, rates in by_language.items() if key[1] == language)}
+            for language in LANGUAGES
+        },
         "cells": cells,
-        "kinds": by("cell", "kind"),
-        "unknown": fmean(verdict == UNKNOWN for _, _, verdict in rows) if rows else None,
+        "kinds": {" · ".join(key): _rates(tally) for key, tally in found["kind"].items()},
+        "unknown": sum(verdict == UNKNOWN for verdict in verdicts) / len(verdicts) if verdicts else None,
     }
 
 
-def _rates(group: Sequence[tuple[float, str]]) -> dict[str, Any]:
-    scores = [score for score, _ in group]
-    unknown = fmean(verdict == UNKNOWN for _, verdict in group)
-    return {
-        "score": fmean(scores),
-        "acc": fmean(score == 1 for score in scores),
-        "unknown": unknown,
-        "num_questions": len(group),
-    }
+def _rates(tally: Tally) -> dict[str, Any]:
+    number, score, right, unknown = tally
+    return {"score": score / number, "acc": right / number, "unknown": unknown / number, "num_questions": number}
 
 
-def _mean(cells: dict[str, Any]) -> float | None:
-    return fmean(one["score"] for one in cells.values()) if cells else None
+def _mean(cells: Iterable[dict[str, Any]]) -> float | None:
+    scores = [one["score"] for one in cells]
+    return fmean(scores) if scores else None
 
 
 BENCHMARK = declared("trust", load=load, count=count, official=said, strict=said, is_made=True)

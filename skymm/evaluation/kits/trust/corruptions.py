@@ -54,7 +54,7 @@ def corrupted(image: Image.Image, name: str, severity: int, seed: int) -> Image.
     elif name == "contrast":
         mean = x.mean((0, 1), keepdims=True)
         x = (x - mean) * c + mean
-    return Image.fromarray((np.clip(x, 0, 1) * 255).astype(np.uint8))
+    return Image.fromarray((np.clip(x, 0, 1) * 255).round().astype(np.uint8))
 
 
 def noise(seed: int) -> Image.Image:
