@@ -29,7 +29,9 @@ MANIFEST, QUESTIONS, PICTURES = "manifest.json", "questions.jsonl", "pictures"
 
 def group(cell: str, index: int, seed: int = SEED) -> Group:
     families = CELLS[cell]
-    family, number = families[index % len(families)], index // len(families)
+    turn, place = divmod(index, len(families))
+    family = families[place]
+    number = turn * families.count(family) + families[:place].count(family)  # how many it has made before
     if family is text_cells.request and number >= len(words("en")["requests"]):
         family = text_cells.pressure  # there are only so many requests
     return family(random.Random(f"{seed}/{cell}/{index}"), number)
