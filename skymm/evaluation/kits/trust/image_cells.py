@@ -71,7 +71,7 @@ def _two(question: dict, yes: Image.Image, no: Image.Image, kind: str) -> Group:
 
 def damaged(rng: random.Random, index: int) -> Group:
     name, severity = list(product(CONSTANTS, SEVERITIES))[index % 24]
-    question, yes, no = _asked(rng, index // 24 + index)
+    question, yes, no = _asked(rng, index // 24 + index // 3 + index)
     yes, no = (corrupted(show(rng, placed), name, severity, rng.randrange(2**31)) for placed in (yes, no))
     return _two(question, yes, no, f"{name} {severity}")
 
@@ -84,7 +84,7 @@ def restyled(rng: random.Random, index: int) -> Group:
         one, other = (named(thing)[language].name for thing in rng.sample(things(), 2))
         yes, no = (render(draw_writing(rng, text)).resize((SIDE, SIDE)) for text in (one, other))
         return _two(say("reads", value=one), yes, no, "writing")
-    question, yes, no = _asked(rng, index)
+    question, yes, no = _asked(rng, index // 3)
     yes, no = (show(rng, placed, "openmoji" if way == "openmoji" else "twemoji") for placed in (yes, no))
     if way == "pencil":
         yes, no = pencil(yes), pencil(no)
