@@ -31,7 +31,6 @@ def study(recipe: StudyRecipe, out: Path, language: str = "en") -> Path:
     runs = [_Seed(recipe, seed, out / f"seed{seed}") for seed in recipe.seeds]
     for run in runs:
         for name in recipe.arms:
-            run.made(recipe.arms[name].model)
             run.ask(name)
     return report(recipe, out, language)
 
@@ -124,10 +123,11 @@ class _Seed:
 
     def ask(self, arm: str) -> None:
         """Every benchmark, by the arm's model as the arm decodes."""
-        from skymm.answering.skymm_model import SkyMMAnswerer
+        from skymm.answering.opening import open_answerer
         from skymm.evaluation.run import questions_of, run
 
-        answerer = None
+        model, answerer = self.recipe.arms[arm].model, None
+        spec = str(self.made(model)) if model in self.recipe.stages else model
         for name, benchmark in self.recipe.benchmarks.items():
             asked = self._eval_recipe(arm, benchmark)
             questions = questions_of(asked, benchmark.mode)
@@ -135,7 +135,7 @@ class _Seed:
                 once = {one.text: one for one in reversed(questions)}
                 questions = [replace(one, images=tuple(map(_blank, one.images))) for one in reversed(once.values())]
             if answerer is None:
-                answerer = SkyMMAnswerer.from_directory(self.made(self.recipe.arms[arm].model))
+                answerer = open_answerer(spec, max_new_tokens=asked.max_new_tokens)
             answerer.max_new_tokens = asked.max_new_tokens
             with progress() as bar:
                 task = bar.add_task(f"seed {self.seed}: {arm}: {name}", total=len(questions), note="")

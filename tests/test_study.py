@@ -111,6 +111,16 @@ def test_names_that_are_not_there_are_told(plan, change, told):
         parse({**plan, **change}, StudyRecipe)
 
 
+def test_a_model_that_is_there_already_is_an_arm(tmp_path, plan, tiny_model):
+    for part in tiny_model:
+        part.save_pretrained(tmp_path / "model")
+    arms = {"ready": {"model": str(tmp_path / "model")}}
+    study(parse({**plan, "stages": {}, "arms": arms, "seeds": [0]}, StudyRecipe), tmp_path / "out")
+    assert (tmp_path / "out" / "seed0" / "answers" / "ready" / "held_out").is_dir()
+    with pytest.raises(ValueError, match=r"arms\.a\.model is 'nowhere', expected one of first, positives"):
+        parse({**plan, "arms": {"a": {"model": "nowhere"}}}, StudyRecipe)
+
+
 def test_a_circle_is_told(tmp_path, plan):
     plan["stages"]["first"]["after"] = "positives"
     with pytest.raises(ValueError, match="a circle: first -> positives -> first"):

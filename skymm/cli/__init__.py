@@ -201,13 +201,18 @@ def export(
     hub: Annotated[
         bool, typer.Option("--hub", help="Merged, with towers, a card, and code that opens it where skymm is not.")
     ] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="As it is, what was trained in bfloat16: half the size.")
+    ] = False,
     scores: Annotated[list[Path] | None, typer.Option(help="For the card: predictions of `skymm eval run`.")] = None,
     licence: Annotated[str | None, typer.Option(help="For the card: of the weights, such as apache-2.0.")] = None,
     limit: Annotated[list[str] | None, typer.Option(help="For the card: a sentence about what it cannot do.")] = None,
 ) -> None:
-    """Write a model for others: without an adapter and with its own LLM, the adapter alone, or ready for a hub."""
-    if adapter and hub:
-        raise ValueError("--adapter is the adapter alone, and --hub a whole model; give one of them")
+    """Write a model for others: with its own LLM and no adapter, in half the size, the adapter alone, or ready for a hub."""
+    if adapter + hub + half > 1:
+        raise ValueError(
+            "--adapter is the adapter alone, --half adapter and resampler, --hub a whole model; give one of them"
+        )
     if not hub and (scores or licence or limit):
         raise ValueError("--scores, --licence and --limit are for the card, which --hub writes")
     if hub:
@@ -215,9 +220,9 @@ def export(
 
         print(export_hub(model, out, scores=scores or [], licence=licence, limits=limit or []))
         return
-    from skymm.model.export import export_adapter, export_merged
+    from skymm.model.export import export_adapter, export_half, export_merged
 
-    print((export_adapter if adapter else export_merged)(model, out))
+    print((export_adapter if adapter else export_half if half else export_merged)(model, out))
 
 
 @app.command()

@@ -247,6 +247,28 @@ def calibrate_model(
         print(f"{language}: {numbers}; on {one.num_answers} answers: {changes}")
 
 
+@app.command("probe")
+def probe_towers(
+    model: Annotated[str, typer.Argument(help="The directory of a model of ours.")],
+    shards: Annotated[list[str], typer.Argument(help="Shards with facts, to fit the linear readers to.")],
+    root: Annotated[str, typer.Option(help="Shards that were kept back, as of eval/held_out.toml.")],
+) -> None:
+    """Where it is lost: AUROC of linear readers of the towers, and of what the latents name, on the questions of `held_out`."""
+    from skymm.answering.opening import open_answerer
+    from skymm.evaluation import probe
+    from skymm.evaluation.benchmark import benchmark
+    from skymm.recipe import EvalRecipe, parse
+
+    questions = benchmark("held_out").load(parse({"benchmark": "held_out", "root": root}, EvalRecipe))
+    answerer = open_answerer(model, max_new_tokens=1)
+    if not hasattr(answerer, "features_of"):
+        raise ValueError(f"{model} is no model of ours; expected the directory of one, whose towers are looked through")
+    towers = probe.judge(probe.fit(answerer, shards), answerer, questions)
+    for name, (found, number) in (("towers, linear probe", towers), ("latents", probe.named(answerer, questions))):
+        told = "nothing that is known is asked for" if found is None else f"AUROC {found:.3f}"
+        print(f"{name}: {told} ({number} of {len(questions)} questions)")
+
+
 @app.command("judge")
 def judge_answers(
     predictions: Annotated[Path, typer.Argument(help="Predictions of llava_bench or mm_vet.")],

@@ -29,6 +29,7 @@ def build_model(
     llm = language.load_llm(
         source, dtype=dtype, attention=attention, device=device, quantization=recipe.quantization, **where
     )
+    llm.config.name_or_path = recipe.llm  # and not where it lies on this machine
     tokenizer = transformers.AutoTokenizer.from_pretrained(source, **where)
     num_rows = llm.get_input_embeddings().weight.shape[0]
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id >= num_rows:

@@ -1,4 +1,4 @@
-"""A trained model for others: whole, with its adapter merged into the LLM, or the adapter alone as peft has it."""
+"""A trained model for others: whole, with its adapter merged into the LLM, as it is in half the size, or the adapter alone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from skymm.files import whole_directory
 from skymm.model import lora
 from skymm.model.build import open_model
 from skymm.model.chat import free_id
-from skymm.model.checkpoint import ADAPTER, INSIDE, TOWER_INSIDE, llm_fingerprint
+from skymm.model.checkpoint import ADAPTER, INSIDE, TOWER_INSIDE, llm_fingerprint, save_model, trained_names
 from skymm.model.configuration import SkyMMConfig
 from skymm.model.patch_encoder import load_tower, save_tower
 from skymm.model.remote_code import AUTO_MAP, write_code
@@ -74,6 +76,19 @@ def _write_merged(model: Any, processor: Any, out: Path) -> None:
     config.llm_fingerprint = llm_fingerprint(str(out / INSIDE))
     model.save_pretrained(out)
     processor.save_pretrained(out)
+
+
+def export_half(directory: str | Path, out: str | Path) -> Path:
+    """Write the model as it is, what was trained of it in bfloat16: half the size, for others to download. Trained parts are
+    computed in float32 again when it is opened. Raises ValueError where OUT is there already.
+    """
+    model, processor = open_model(directory)
+    state = model.state_dict()
+    half = {name: state[name].to(torch.bfloat16) for name in trained_names(model)}
+    with whole_directory(Path(out)) as partial:
+        save_model(model, partial, state=half)
+        processor.save_pretrained(partial)
+    return Path(out)
 
 
 def export_adapter(directory: str | Path, out: str | Path) -> Path:

@@ -222,6 +222,15 @@ class WritingSource(_Source):
     seed: int = 0
 
 
+class NothingSource(_Source):
+    """Pictures of one colour, of two that run into each other, or of noise: nothing is there, whatever is asked for."""
+
+    format: Literal["nothing"]
+    read_by = "drawn.Nothing"
+    num_images: int = Field(60, ge=1)
+    seed: int = 0
+
+
 class HskSource(_Source):
     """`hsk-sentences-audio`: graded Chinese sentences with translations; text only, for translation both ways."""
 
@@ -251,6 +260,7 @@ Source = Annotated[
     | ShardsSource
     | EmojiScenesSource
     | WritingSource
+    | NothingSource
     | HskSource
     | CedictSource,
     Field(discriminator="format"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -49,7 +50,7 @@ class StudyBenchmark(Strict):
 class StudyArm(Strict):
     """One row of the table: a model, and how it is asked."""
 
-    model: str = Field(description="a stage")
+    model: str = Field(description="a stage, or what `--model` of `skymm eval run` takes: the same for every seed")
     set: list[str] = Field([], description="of every benchmark's recipe: how this arm decodes")
     against: str | None = Field(None, description="the arm that the difference is to; None: the first arm")
 
@@ -58,7 +59,7 @@ class StudyRecipe(Strict):
     """Stages and pairs are trained and made once for each seed, in the order in which they need each other."""
 
     seeds: list[int] = Field([0, 1, 2], min_length=1)
-    stages: dict[str, StudyStage] = Field(min_length=1)
+    stages: dict[str, StudyStage] = Field({})
     pairs: dict[str, StudyPairs] = Field({})
     benchmarks: dict[str, StudyBenchmark] = Field(min_length=1)
     arms: dict[str, StudyArm] = Field(min_length=1)
@@ -67,7 +68,8 @@ class StudyRecipe(Strict):
     def _names_are_there(self) -> StudyRecipe:
         named = [(f"stages.{name}.after", one.after, self.stages) for name, one in self.stages.items() if one.after]
         named += [(f"pairs.{name}.model", one.model, self.stages) for name, one in self.pairs.items() if one.model]
-        named += [(f"arms.{name}.model", one.model, self.stages) for name, one in self.arms.items()]
+        given = [name for name in {one.model: 0 for one in self.arms.values()} if _is_given(name)]
+        named += [(f"arms.{name}.model", one.model, [*self.stages, *given]) for name, one in self.arms.items()]
         named += [(f"arms.{name}.against", one.against, self.arms) for name, one in self.arms.items() if one.against]
         for place, name, known in named:
             if name not in known:
@@ -76,3 +78,8 @@ class StudyRecipe(Strict):
         if both:
             raise ValueError(f"{min(both)!r} names a stage and pairs; give one of them another name")
         return self
+
+
+def _is_given(model: str) -> bool:
+    """Whether it is there without a stage that makes it."""
+    return ":" in model or Path(model).is_dir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -10,7 +11,8 @@ import torch
 from PIL import Image
 
 from skymm.model.build import build_model, open_model
-from skymm.model.export import export_adapter, export_merged, export_whole
+from skymm.model.checkpoint import trained_names
+from skymm.model.export import export_adapter, export_half, export_merged, export_whole
 from skymm.recipe import LoraRecipe
 
 
@@ -54,6 +56,21 @@ def test_an_adapter_of_every_kind_is_saved_loaded_and_merged(tmp_path, tiny_mode
         export_merged(tmp_path / "moved", tmp_path / "again")
     with pytest.raises(ValueError, match="run is there already"):
         export_merged(tmp_path / "run", tmp_path / "run")
+
+
+def test_half_the_size_says_the_same_and_holds_what_it_held(tmp_path, tiny_model_recipe):
+    model, processor = trained(tiny_model_recipe, tmp_path / "run")
+    export_half(tmp_path / "run", tmp_path / "half")
+    half, half_processor = open_model(tmp_path / "half")
+    kept, whole = half.state_dict(), model.state_dict()
+    for name in trained_names(model):
+        assert kept[name].dtype == torch.float32 and torch.equal(kept[name], whole[name].bfloat16().float()), name
+    assert torch.allclose(logits(half, half_processor), logits(model, processor), atol=0.1)
+    for name in ("resampler.safetensors", "lora/adapter_model.safetensors"):
+        small, large = ((tmp_path / folder / name).stat().st_size for folder in ("half", "run"))
+        assert small < 0.8 * large  # tiny weights, and a header
+    described = json.loads((tmp_path / "half" / "config.json").read_text("utf-8"))
+    assert described["text_config"]["_name_or_path"] == tiny_model_recipe.llm, "as the recipe says, not where it lies"
 
 
 @pytest.mark.parametrize("with_adapter", [True, False])

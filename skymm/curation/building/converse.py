@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import random
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
-from importlib import resources
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from skymm.curation.facts.picture_facts import facts_about
 from skymm.curation.negatives import kinds
 from skymm.curation.negatives.balance import Askable, Asked, Key, Rules, Unless
 from skymm.curation.negatives.preferences import preference
+from skymm.curation.negatives.wording import about_pictures
 from skymm.curation.record import Record, from_plain, to_plain
 from skymm.curation.sources.source import open_source
 from skymm.recipe import DataRecipe, parse
@@ -186,7 +185,7 @@ def _captions(record: Record, rng: random.Random) -> list[tuple[Turn, Turn]]:
         texts = [caption.text for caption in record.captions if caption.language == language]
         if texts:
             answer = Turn("assistant", rng.choice(texts), (), "positive", "caption", language)
-            found.append((Turn("user", rng.choice(_describe()[language])), answer))
+            found.append((Turn("user", rng.choice(about_pictures()[language])), answer))
     rng.shuffle(found)
     return found
 
@@ -197,14 +196,9 @@ def _names(record: Record, rng: random.Random) -> list[tuple[Turn, Turn]]:
     for language in LANGUAGES:
         if text := kinds.told(picture, language):
             answer = Turn("assistant", text, (), "positive", "caption", language)
-            found.append((Turn("user", rng.choice(_describe()[f"names_{language}"])), answer))
+            found.append((Turn("user", rng.choice(about_pictures()[f"names_{language}"])), answer))
     rng.shuffle(found)
     return found
-
-
-@cache
-def _describe() -> dict[str, list[str]]:
-    return tomllib.loads((resources.files(__package__) / "describe.toml").read_text("utf-8"))
 
 
 def _told(turn: Turn) -> Turn:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 
 from skymm.lexicon import NUMBERS, Word, descriptions
 
@@ -107,3 +110,9 @@ def listed(phrases: Sequence[str], language: str) -> str:
 def sentence(text: str) -> str:
     """With a capital letter in front, which leaves the others as they are."""
     return text[:1].upper() + text[1:]
+
+
+@cache
+def about_pictures() -> dict[str, list[str]]:
+    """How a description is asked for, by language, and how a picture of nothing is described."""
+    return tomllib.loads((files(__package__) / "describe.toml").read_text("utf-8"))

@@ -1,22 +1,31 @@
-"""Pictures that are drawn on the spot: scenes of emoji, with questions that cannot be wrong, and writing to be read."""
+"""Pictures that are drawn on the spot: scenes of emoji, with questions that cannot be wrong, writing to read, and nothing."""
 
 from __future__ import annotations
 
+import io
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from skymm.conversation import LANGUAGES, Turn
 from skymm.curation import emoji
 from skymm.curation.drawing import Layout, draw_text, layouts
 from skymm.curation.emoji_scenes import instructions
 from skymm.curation.emoji_scenes.scene import Scene, encode, numbered, render
+from skymm.curation.facts.picture_facts import facts_about
+from skymm.curation.negatives import kinds
 from skymm.curation.negatives.balance import Askable, Asked, Rules
+from skymm.curation.negatives.wording import about_pictures
 from skymm.curation.record import Caption, Facts, Picture, Record, Thing
 from skymm.curation.sources.source import Source
 from skymm.curation.sources.translations import is_translation, sentences
+from skymm.lexicon import vocabulary
 from skymm.recipe.sources import EmojiScenesSource, WritingSource
 from skymm.text import language_of
 
@@ -128,6 +137,52 @@ class Writing(Source):
             Facts(texts=(text,)),
             {"layout": layout.name},
         )
+
+
+class Nothing(Source):
+    """A row is the number of a picture. It is described, and asked for one of COCO's things; half the answers are explained."""
+
+    rows_per_part = 50
+    default_licence = "drawn"
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        for index in range(self.recipe.num_images):
+            yield {"index": index}
+
+    def record(self, row: dict[str, Any]) -> Record:
+        rng = random.Random(f"nothing/{self.recipe.seed}/{row['index']}")
+        word, language = rng.choice(vocabulary("coco80")), LANGUAGES[row["index"] % 2]
+        asked = Asked("existence/random", (word.en,), "negative", language, rng.getrandbits(32))
+        question, answer = kinds.exchange(asked, facts_about(Record("")), last=False, explained_share=0.5)
+        turns = (replace(question, images=("png",)), answer)
+        for language in LANGUAGES:
+            turns += (
+                Turn("user", rng.choice(about_pictures()[language])),
+                Turn(
+                    "assistant",
+                    rng.choice(about_pictures()[f"nothing_{language}"]),
+                    (),
+                    "negative",
+                    "caption",
+                    language,
+                ),
+            )
+        return Record(f"{row['index']:08d}", {"png": Picture(data=_empty(rng))}, turns=turns, facts=Facts(absent=()))
+
+
+def _empty(rng: random.Random, side: int = 224) -> bytes:
+    """One colour, a slope from one to another, or noise in grey or in colours."""
+    noise = np.random.default_rng(rng.getrandbits(32))
+    ends, kind = noise.integers(0, 256, (2, 3)), rng.choice(("colour", "colour", "slope", "grey noise", "noise"))
+    if kind.endswith("noise"):
+        pixels = noise.normal(128, rng.uniform(20, 90), (side, side, 1 if kind == "grey noise" else 3))
+    else:
+        along = np.linspace(0, kind == "slope", side)[:, None, None]
+        pixels = ends[0] * (1 - along) + ends[1] * along + np.zeros((side, side, 1))
+    pixels = np.broadcast_to(pixels, (side, side, 3)).clip(0, 255).astype(np.uint8)
+    stored = io.BytesIO()
+    Image.fromarray(np.rot90(pixels, rng.randrange(4))).save(stored, "PNG")
+    return stored.getvalue()
 
 
 def captions(layout: Layout, text: str) -> tuple[Caption, Caption]:

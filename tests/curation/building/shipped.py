@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "writing": {"num_images": 16},
     "hsk": {"limit": 20},
     "cedict": {"words": 20},
+    "nothing": {"num_images": 12},
 }
 
 
@@ -35,14 +37,13 @@ def recipe(name: str, tmp_path: Path) -> DataRecipe | EmojiScenesRecipe:
         root.mkdir(parents=True)
         fields |= _small(fields["format"], root, fields, 100 * number)
         fields.pop("share", None)  # 0.004 is no sample of fifty
-    alike = [fields["format"] for fields in data["sources"].values()].count(
-        "coco"
-    ) > 1  # the miniatures share their pictures
+    formats = [fields["format"] for fields in data["sources"].values()]
+    alike = any(formats.count(form) > 1 for form in ("coco", "pairs"))  # the miniatures share their pictures
     if "duplicates" in data.get("filters", {}) and not alike:
         data["filters"]["duplicates"]["match"] = "both"
     else:
         data["filters"] = {**data.get("filters", {}), "duplicates": None}
-    if alike:
+    if alike and "coco" in formats:
         data.pop("chinese_share", None)  # all their captions are English
     return parse(data, DataRecipe)
 
@@ -52,9 +53,25 @@ def _small(form: str, root: Path, fields: dict[str, Any], first: int) -> dict[st
         return SMALL[form]
     if form == "urls":
         return _addresses(root, fields, first)
+    if form == "vqa":
+        return _answers(root)
     write: Callable[[Path], dict[str, Any]] = getattr(miniatures, "llava" if form == "conversations" else form)
     unwanted = {"captions", "instances"} - fields.keys()
     return {name: value for name, value in write(root).items() if not (form == "coco" and name in unwanted)}
+
+
+def _answers(root: Path) -> dict[str, Any]:
+    """Questions and answers in one file, as of DAQUAR."""
+    (root / "images").mkdir()
+    said: dict[str, list[dict[str, Any]]] = {"images": [], "questions": [], "annotations": []}
+    for number, caption in enumerate(miniatures.ENGLISH):
+        (root / "images" / f"{number}.jpg").write_bytes(miniatures.picture(700 + number))
+        said["images"].append({"id": number, "file_name": f"{number}.jpg"})
+        said["questions"].append({"question_id": number, "image_id": number, "question": "what is on the table ?"})
+        said["annotations"].append({"question_id": number, "image_id": number, "answer": caption})
+    table = root / "vqa.json"
+    table.write_text(json.dumps(said), "utf-8")
+    return {"questions": [str(table)], "annotations": [str(table)], "images": str(root / "images")}
 
 
 def _addresses(root: Path, fields: dict[str, Any], first: int) -> dict[str, Any]:
