@@ -110,6 +110,7 @@ class Benchmark:
         read: official answer files and `files` -> answers in official order.
         right: official verdict on one answer; None where there is none (captions, judged answers).
         strict: bilingual reading of one answer: one of the choices or "unknown"; None for free text.
+        relabel: answers, a file of other labels for the same questions -> the answers under these; None where there are none.
         sizes: how many questions the release has in each of its parts; `part`: which part a question is of.
         main: the metric that multimodal gain and comparisons use; `metrics` are the ones shown, `main` among them.
     """
@@ -129,6 +130,7 @@ class Benchmark:
     tables: Mapping[str, str] = field(default_factory=dict)  # part of the scores -> what a report shows of its entries
     judge: Callable[[Files], Judge] | None = None  # who grades the answers, where a rule cannot
     judges: Literal["model", "tower"] = "model"  # a tower chooses between images instead of answering
+    relabel: Callable[[Sequence[Answer], Path], Answers] | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
     part: Callable[[Question], str] = lambda question: ""
     is_made: bool = False  # on this machine, with as many items as the recipe wants

@@ -108,6 +108,8 @@ def is_predictions(path: Path) -> bool:
 def read_predictions(path: str | Path, benchmark: Benchmark | None = None) -> Predictions:
     """The answers of a run in the order of the benchmark.
 
+    Where the recipe names `files.labels` and the benchmark knows how, they are those under these labels.
+
     Raises ValueError for an empty file, another benchmark's, several runs in one, and a question answered twice.
     """
     path = file_of(path)
@@ -121,15 +123,20 @@ def read_predictions(path: str | Path, benchmark: Benchmark | None = None) -> Pr
         other = next((line for line in lines if line[name] != first[name]), None)
         if other:
             raise ValueError(f"{path}: {name} is {first[name]!r} for {first['id']}, {other[name]!r} for {other['id']}")
+    recipe, answers = parse(first["recipe"], EvalRecipe, str(path)), once_each(map(_answer, lines), str(path))
+    num_questions, relabel = first["num_questions"], registered(first["benchmark"]).relabel
+    if relabel is not None and "labels" in recipe.files:
+        answers = relabel(answers, Path(recipe.files["labels"]))
+        num_questions = answers.expected
     return Predictions(
         path=path,
         benchmark=first["benchmark"],
         model=first["model"],
         mode=first["mode"],
         images=first["images"],
-        recipe=parse(first["recipe"], EvalRecipe, str(path)),
-        answers=once_each(map(_answer, lines), str(path)),
-        num_questions=first["num_questions"],
+        recipe=recipe,
+        answers=answers,
+        num_questions=num_questions,
         failed={line["id"]: line["error"] for line in lines if "error" in line},
         weights=first["weights"],
         decoding=first.get("decoding", {}),

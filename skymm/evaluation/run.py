@@ -200,7 +200,11 @@ def score_of(predictions: Predictions, files: Files | None = None) -> dict[str, 
     `expected` questions have an answer.
     """
     named = {**files_of(predictions), **(files or {})}
-    return covered_scores(benchmark(predictions.benchmark), predictions.answers, named, predictions.num_questions)
+    one, answers = predictions.definition, predictions.answers
+    if one.relabel is not None and files and "labels" in files:
+        answers = one.relabel(answers, Path(files["labels"]))
+        return covered_scores(one, answers, named)
+    return covered_scores(one, answers, named, predictions.num_questions)
 
 
 def files_of(predictions: Predictions) -> dict[str, Path]:

@@ -3,6 +3,9 @@
 Li et al., arXiv 2305.10355; the rule is that of the official evaluate.py: of the answer up to its first full stop, a word
 No, not or no makes it a no, and everything else is a yes, so that "NO", "nope" and 没有 are a yes. COCO's three files
 (random, popular, adversarial), the GQA and A-OKVQA ones, and any file in their form.
+
+RePOPE (Neuhaus and Hein, arXiv 2504.15707) looked at every picture again: its files have POPE's questions with mended labels,
+without those that nobody can decide. They are labels for answers that are there, and are not asked beside POPE's own.
 """
 
 from __future__ import annotations
@@ -11,9 +14,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from skymm.curation.audit.reading import asked_thing
 from skymm.evaluation.benchmark import (
     YES_NO,
     Answer,
@@ -25,7 +30,7 @@ from skymm.evaluation.benchmark import (
     once_each,
     picture_folder,
 )
-from skymm.evaluation.reading.rows import ENDINGS, Given, given_of, join, rows_of, tables_below, with_own_labels
+from skymm.evaluation.reading.rows import ENDINGS, Given, bare, given_of, join, rows_of, tables_below, with_own_labels
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_rows
 from skymm.verdict import yes_no
@@ -38,10 +43,16 @@ Row = dict[str, Any]
 def load(recipe: EvalRecipe) -> list[Question]:
     """The questions of a file, or of every file below a directory that is named as POPE's are (coco_pope_random.json,
     gqa_pope_seem_adversarial.json). `split` is one of random, popular, adversarial, or the name of a file without its
-    ending. Raises ValueError.
+    ending. RePOPE's files are left out where POPE's own of their source and split are there. Raises ValueError.
     """
     root = Path(recipe.root)
     files = _question_files(root)
+    asked = {(_source(path), _split(path)) for path in files if not is_repope(path)}
+    files = [
+        path
+        for path in files
+        if not is_repope(path) or recipe.split == path.stem or (_source(path), _split(path)) not in asked
+    ]
     chosen = [path for path in files if recipe.split in (None, _split(path), path.stem)]
     if not chosen:
         found = [path.name for path in files] or "no file named *pope*random*.json or alike"
@@ -72,6 +83,11 @@ def _split(path: Path) -> str:
 def _source(path: Path) -> str:
     """What comes before "pope" or "repope" in the name: coco, gqa, aokvqa."""
     return re.split("(?:re)?pope", path.stem.lower())[0].strip("_-. ") or path.stem.lower()
+
+
+def is_repope(path: Path) -> bool:
+    """Whether a file has RePOPE's labels, by its name."""
+    return "repope" in path.stem.lower()
 
 
 def _asked(path: Path) -> list[tuple[Row, Question]]:
@@ -132,6 +148,43 @@ def read(paths: Sequence[Path], files: Files) -> Answers:
 
 
 _WAYS = (("id",), ("image", "question"), ("part_id",))
+
+
+def labels_at(path: Path) -> dict[tuple[str, str, str, str], str]:
+    """(source, split, picture, words) -> yes or no, of a question file or of all in a directory. Raises ValueError for none."""
+    found = {_place(one): one.gold for file in _question_files(path) for _, one in _asked(file)}
+    if not found:
+        raise ValueError(
+            f"{path}: found no file named *pope*random*.json or alike, expected questions with their labels"
+        )
+    return found
+
+
+def _place(one: Question) -> tuple[str, str, str, str]:
+    return one.fields["source"], one.fields["split"], one.cluster, _bare(one.text)
+
+
+_bare = lru_cache(maxsize=10_000)(bare)  # the same hundred questions are asked of every picture
+
+
+def relabel(answers: Sequence[Answer], path: Path) -> Answers:
+    """Stored answers under the labels of other files; what these do not have is left out (RePOPE: nobody can decide it).
+
+    Raises ValueError where none of the answers is to a question of theirs.
+    """
+    labels, parts = labels_at(path), {_place(one.question)[:2] for one in answers}
+    found = [
+        replace(one, question=replace(one.question, gold=labels[_place(one.question)]))
+        for one in answers
+        if _place(one.question) in labels
+    ]
+    if not found:
+        asked = sorted({" ".join(part) for part in parts})
+        has = sorted({" ".join(place[:2]) for place in labels})
+        raise ValueError(
+            f"{path}: found labels of {', '.join(has)}, expected some of what was asked: {', '.join(asked)}"
+        )
+    return Answers(found, sum(place[:2] in parts for place in labels), len(answers) - len(found))
 
 
 def _own_labels(given: Mapping[Path, Sequence[Given]], files: Files) -> Answers:
@@ -208,6 +261,9 @@ def count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     """`acc`, `precision`, `recall`, `f1` (positive is yes), `yes_ratio` (answered yes / n), `tp`, `fp`, `tn`, `fn`; the
     same of each of `splits` and, where there are several, `sources`. The paper's numbers are those of a split.
 
+    `once` are the same numbers of each question counted once (the splits share theirs: of 9,000 of COCO 5,127 differ), by
+    the first answer to it. `blind`: see `blind_share`, each file by itself; together their mean by size.
+
     Where the official script divides by zero the number is 0, and `note` says so. By the strict reading an answer that says
     neither is `unknown`: wrong in `acc`, missed in `recall`, and in none of the four counts.
     """
@@ -225,7 +281,45 @@ def count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
             counts[tuple(pair)] += number
     splits = sorted(by_split, key=lambda split: (*SPLITS, split).index(split))
     several = {"sources": {name: _rates(by_source[name]) for name in sorted(by_source)}} if len(by_source) > 1 else {}
-    return {**_rates(everything), "splits": {name: _rates(by_split[name]) for name in splits}, **several}
+    blind = blind_share(answers)
+    of_splits = {name: _rates(by_split[name]) | {"blind": blind and blind[name]} for name in splits}
+    sizes = Counter(of["split"] for of in fields)
+    together = blind and sum(blind[name] * sizes[name] for name in splits) / max(1, len(answers))
+    seen: dict[Any, tuple[str, str]] = {}
+    for of, answer, one in zip(fields, answers, said):
+        seen.setdefault(
+            (of["source"], answer.question.cluster, _bare(answer.question.text)), (answer.question.gold, one)
+        )
+    once = _rates(Counter(seen.values()))
+    return {**_rates(everything), "blind": together, "once": once, "splits": of_splits, **several}
+
+
+def blind_share(answers: Sequence[Answer]) -> dict[str, float] | None:
+    """What a rule gets right that never looks: it knows how often each thing deserves a yes in the file (source and split),
+    without the question itself, and says what is more frequent; no where both are. By split.
+
+    None for a resample (`cluster` is then no picture): copies of a question would tell each other's label.
+    """
+    if any(one.question.cluster != str(one.question.fields["image"]) for one in answers):
+        return None
+    labels: dict[tuple[str, str, str], Counter[str]] = {}
+    for one in answers:
+        of = one.question.fields
+        labels.setdefault((of["split"], of["source"], _thing(one.question.text)), Counter())[one.question.gold] += 1
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for (split, *_), counts in labels.items():
+        yes, no = counts["yes"], counts["no"]
+        right[split] += yes * (yes - 1 > no) + no * (yes <= no - 1)
+        total[split] += yes + no
+    return {split: right[split] / total[split] for split in total}
+
+
+@lru_cache(maxsize=10_000)
+def _thing(text: str) -> str:
+    """What is asked for ("a traffic light" and "an traffic light" are one); the whole question where it asks otherwise."""
+    words = _bare(text)
+    return asked_thing(words, "existence") or words
 
 
 def _rates(counts: Said) -> dict[str, Any]:
@@ -258,5 +352,6 @@ BENCHMARK = declared(
     official=lambda answer: parse_official(answer.response),
     strict=strict,
     count=count,
+    relabel=relabel,
     part=lambda question: question.fields["split"],
 )
