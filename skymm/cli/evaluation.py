@@ -106,13 +106,15 @@ def score_answers(
     response: Annotated[
         str | None, typer.Option(help="The column with the model's words, where a file leaves it open.")
     ] = None,
+    intervals: Annotated[bool, typer.Option("--intervals", help="95 % intervals, pictures resampled.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score answers: official rule, and beside it the strict bilingual reading."""
     from skymm.evaluation import benchmark as registry
     from skymm.evaluation.benchmark import covered_scores
     from skymm.evaluation.predictions import is_predictions, read_predictions
-    from skymm.evaluation.run import score_of
+    from skymm.evaluation.run import files_of, score_of
+    from skymm.evaluation.statistics import score_intervals
     from skymm.evaluation.table import score_table
 
     column = Path(response) if response else None
@@ -122,9 +124,16 @@ def score_answers(
     if is_predictions(paths[0]):
         if len(paths) > 1:
             raise ValueError(f"found {len(paths)} predictions, expected one run at a time")
-        scores = score_of(read_predictions(paths[0], wanted), files)
+        run = read_predictions(paths[0], wanted)
+        scores, answers = score_of(run, files), run.answers
+        if wanted.relabel is not None and "labels" in files:
+            answers = wanted.relabel(answers, files["labels"])
+        files = {**files_of(run), **files}
     else:
-        scores = covered_scores(wanted, wanted.read(paths, files), files)
+        answers = wanted.read(paths, files)
+        scores = covered_scores(wanted, answers, files)
+    if intervals:
+        scores["intervals"] = score_intervals(wanted, answers, files)
     if as_json:
         _print_json(scores)
     else:
@@ -179,26 +188,41 @@ def gain_of_images(
 @app.command("compare")
 def compare_runs(
     runs: Annotated[
-        list[Path], typer.Argument(help="Predictions of one benchmark; the first, plain greedy, is what to beat.")
+        list[Path],
+        typer.Argument(help="Predictions of one benchmark, the first plain greedy; or two directories with several."),
     ],
     out: Annotated[Path | None, typer.Option(help="A page with the same.")] = None,
     as_json: AsJson = False,
     language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the page.")] = "en",
 ) -> None:
-    """Differences between runs: paired by picture, by AUROC, and where all say yes equally often."""
-    from skymm.evaluation.compare import compare, sections, words_in
-    from skymm.evaluation.predictions import read_predictions
+    """Differences between runs: paired by picture, by AUROC, and where all say yes equally often.
+
+    Two directories with the predictions of several benchmarks are compared benchmark by benchmark.
+    """
+    from skymm.evaluation.compare import compare, pairs_below, sections, words_in
+    from skymm.evaluation.predictions import file_of, read_predictions
     from skymm.evaluation.report.findings import named
-    from skymm.page.document import Page, read_words, write_page
+    from skymm.page.document import Page, Section, Sentences, read_words, write_page
     from skymm.page.terminal import print_page
 
-    found, words = compare(runs, language=language), words_in(language)
-    benchmark = read_predictions(runs[0]).definition
-    label = f"{benchmark.name}: {named(benchmark.main.label, read_words('skymm.evaluation.report', 'words', language))}"
+    words, of_report = words_in(language), read_words("skymm.evaluation.report", "words", language)
+    is_whole = len(runs) == 2 and all(path.is_dir() and not file_of(path).is_file() for path in runs)
+    pairs, left = pairs_below(*runs) if is_whole else ([tuple(runs)], [])
+    shown, told = [], {}
+    for pair in pairs:
+        found, benchmark = compare(pair, language=language), read_predictions(pair[0]).definition
+        label = f"{benchmark.name}: {named(benchmark.main.label, of_report)}"
+        place = str(Path(pair[0]).relative_to(runs[0])) if is_whole else ""
+        shown += sections(found, label, benchmark.main.unit, language, place)
+        told[place] = [one.as_json() for one in found]
     title = words["title"].format(benchmark=benchmark.title)
-    page = Page(title, words["html_language"], "", sections(found, label, benchmark.main.unit, language))
+    if is_whole:
+        title = words["whole"].format(a=runs[0], b=runs[1])
+        notes = [words["left"].format(place=place) for place in left]
+        shown.append(Section("", [Sentences([words["many"].format(count=len(pairs)), *notes])]))
+    page = Page(title, words["html_language"], "", shown)
     if as_json:
-        _print_json([one.as_json() for one in found])
+        _print_json(told if is_whole else told[""])
     else:
         print_page(page)
     if out is not None:

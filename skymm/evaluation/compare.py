@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from skymm.evaluation.benchmark import Answer, value_of
-from skymm.evaluation.predictions import Predictions, file_of, read_predictions
+from skymm.evaluation.predictions import PREDICTIONS, Predictions, file_of, read_predictions
 from skymm.evaluation.report.measure import is_right, is_yes_no, said
 from skymm.evaluation.run import files_of
 from skymm.evaluation.statistics import Interval, McNemar, auroc, cluster_bootstrap, mcnemar, paired_difference
@@ -98,7 +98,7 @@ def compare(paths: Sequence[str | Path], *, n: int = RESAMPLES, language: str = 
         found.append(
             Compared(
                 name,
-                _decoding(run, words),
+                decoding_of(run, words),
                 {key: boot.interval(key) for key in boot.values},
                 differences,
                 None if is_first or not right else mcnemar(*zip(*right)),
@@ -112,6 +112,29 @@ def compare(paths: Sequence[str | Path], *, n: int = RESAMPLES, language: str = 
             )
         )
     return found
+
+
+def pairs_below(a: Path, b: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Two whole runs: the predictions below both directories that lie in the same place, or are each side's only ones of
+    their benchmark; and the places of those without a partner. Two of one benchmark lie in each: (a, b).
+
+    Raises ValueError where no benchmark is in both.
+    """
+    lying = [{str(one.parent.relative_to(top)): one.parent for one in sorted(top.rglob(PREDICTIONS))} for top in (a, b)]
+    of = [{place: read_predictions(path).benchmark for place, path in those.items()} for those in lying]
+    same = {place: place for place in lying[0] if of[0][place] == of[1].get(place)}
+    for place, name in of[0].items():
+        alone = [[one for one, other in those.items() if other == name] for those in of]
+        if place not in same and list(map(len, alone)) == [1, 1]:
+            same[place] = alone[1][0]
+    if not same:
+        has = [", ".join(sorted(set(those.values()))) or "none" for those in of]
+        raise ValueError(
+            f"{a} has predictions of {has[0]}, {b} of {has[1]}; expected a benchmark in the same place of both"
+        )
+    left = [str(a / place) for place in lying[0] if place not in same]
+    left += [str(b / place) for place in lying[1] if place not in same.values()]
+    return [(lying[0][place], lying[1][other]) for place, other in same.items()], left
 
 
 def _names(paths: Sequence[str | Path]) -> list[str]:
@@ -177,7 +200,8 @@ def words_in(language: str) -> Words:
     return read_words(__package__, "compare", language)
 
 
-def _decoding(run: Predictions, words: Words) -> str:
+def decoding_of(run: Any, words: Words) -> str:
+    """How the answers of a run (its `mode`, `decoding`, `images`) were chosen, in `words_in` a language."""
     how, contrast = run.decoding, run.decoding.get("contrast")
     written = words["logits" if run.mode == "logits" else "greedy"]
     if run.mode != "logits" and (how.get("do_sample") or how.get("temperature")):
@@ -197,7 +221,7 @@ def _about_logits(verdicts: Mapping[str, _Verdict], told: set[str], words: Words
 
 
 def _beware(first: Predictions, run: Predictions, words: Words) -> list[str]:
-    found, decoding = [], _decoding(first, words)
+    found, decoding = [], decoding_of(first, words)
     if decoding not in (words["greedy"], words["logits"]):
         found.append(words["not_plain"].format(decoding=decoding))
     if (first.model, first.weights) != (run.model, run.weights):
@@ -224,8 +248,8 @@ def _judged(differences: Mapping[str, Interval | None], words: Words) -> list[st
 _ROWS = ("score", "right", "yes", "auroc", "right_at_equal_yes")
 
 
-def sections(found: Sequence[Compared], title: str, unit: str, language: str = "en") -> list[Section]:
-    """A table with a column for each run, differences to the first below, and what they mean."""
+def sections(found: Sequence[Compared], title: str, unit: str, language: str = "en", name: str = "") -> list[Section]:
+    """Under `name`: a table with a column for each run, differences to the first below, and what they mean."""
     words = words_in(language)
     rows: list[list[str | Cell]] = []
     for key in _ROWS:
@@ -241,7 +265,7 @@ def sections(found: Sequence[Compared], title: str, unit: str, language: str = "
             rows.append([words[name], *(numbers.NONE if speed is None else f"{speed:.3g}" for speed in speeds)])
     header = ["", *(Cell(one.name, one.decoding) for one in found)]
     sentences = [f"{one.name}{words['says']}{note}" for one in found for note in one.notes]
-    return [Section("", [Table(header, rows, [words["intervals"]]), Sentences(sentences)])]
+    return [Section(name, [Table(header, rows, [words["intervals"]]), Sentences(sentences)])]
 
 
 def _cell(number: Interval | None, change: Interval | None, unit: str) -> Cell:

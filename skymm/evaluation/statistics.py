@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, rankdata
 
-from skymm.evaluation.benchmark import Answer
+from skymm.evaluation.benchmark import Answer, Benchmark, Files, value_of
 
 Numbers = Mapping[str, float | None]
 Statistics = Callable[[Sequence[Answer]], Numbers]  # None where a number has no meaning on these answers
@@ -101,6 +101,22 @@ def cluster_bootstrap(
         counts = np.stack([rates.count(members) for members in clusters.values()])
         keep(rates.numbers(counts.sum(0)), (rates.numbers(counts[draw].sum(0)) for draw in draws))
     return Bootstrap(values, drawn, frozenset(_asked(answer, strata) for answer in answers), len(clusters), seed)
+
+
+def score_intervals(
+    benchmark: Benchmark, answers: Sequence[Answer], files: Files, n: int = 500
+) -> dict[str, tuple[float | None, float | None]]:
+    """95 % bounds of a benchmark's metrics by the official reading, by their keys; pictures are resampled with all of their
+    answers, those of several splits together.
+    """
+
+    def statistics(those: Sequence[Answer]) -> Numbers:
+        scores = benchmark.score(those, files)
+        return {one.key: value_of(scores, one.key) for one in benchmark.metrics}
+
+    boot = cluster_bootstrap(answers, statistics, benchmark.strata, n)
+    found = {one.key: boot.interval(one.key) for one in benchmark.metrics}
+    return {key: (one.low, one.high) for key, one in found.items() if one is not None}
 
 
 def paired_difference(a: Bootstrap, b: Bootstrap, name: str, level: float = 0.95) -> Interval | None:

@@ -15,6 +15,7 @@ from skymm.evaluation.benchmark import Benchmark, coverage_line, value_of
 from skymm.evaluation.predictions import PREDICTIONS, read_lines
 from skymm.page import document
 from skymm.page.drawing import swatch
+from skymm.page.numbers import bounds
 from skymm.verdict import yes_no
 
 
@@ -46,7 +47,9 @@ def score_table(one: Benchmark, scores: Mapping[str, Any]) -> None:
     for name in ("", "official", "strict, zh and en"):
         head.add_column(name, justify="right" if name else "left")
     for metric in one.metrics:
-        head.add_row(metric.label, *(_shown(value_of(part, metric.key), metric.unit) for part in (scores, strict)))
+        official, strictly = (_shown(value_of(part, metric.key), metric.unit) for part in (scores, strict))
+        between = bounds(*scores.get("intervals", {}).get(metric.key, (None, None)), metric.unit)
+        head.add_row(metric.label, f"{official} {between}".strip(), strictly)
     head.add_row("says nothing readable", "", _shown(strict.get("unknown"), "rate"))
     console.print(head)
     for key in one.tables:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The answers of one model to one benchmark. `expected` is how many there would be if the run were complete."""
+    """The answers of one model to one benchmark. `expected` is how many there would be if the run were complete; `mode` and
+    `decoding` are as in its predictions, "" and {} where they are not known.
+    """
 
     name: str
     model: str
@@ -47,6 +49,9 @@ class Run:
     recipe: EvalRecipe
     answers: list[Answer]
     expected: int
+    mode: str = ""
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    images: bool = True
 
     @property
     def files(self) -> dict[str, Path]:

@@ -111,6 +111,8 @@ def collect(paths: Iterable[Path]) -> tuple[list[Run], list[Gain]]:
                 ),
                 answers=predictions.answers,
                 expected=predictions.num_questions,
+                mode=predictions.mode,
+                decoding=predictions.decoding,
             )
         )
         around = file.parent.parent

@@ -14,6 +14,7 @@ from itertools import combinations, zip_longest
 from PIL import Image, ImageOps
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Picture
+from skymm.evaluation.compare import decoding_of, words_in
 from skymm.evaluation.report.findings import difference_of, named, short_title
 from skymm.evaluation.report.measure import Gain, Measured, Run, Twins, is_right, probabilities, said
 from skymm.evaluation.report.trust_scores import twelve_scores
@@ -81,7 +82,7 @@ def _cell(interval: Interval | None, unit: str, shown: Callable[[float, str], st
 
 
 def score_table(runs: Sequence[Measured], words: Words) -> Table:
-    """The benchmark's metrics, official and strict, and how complete each run is."""
+    """The benchmark's metrics, official and strict, how complete each run is, and how it was decoded."""
     rows: list[list[str | Cell]] = []
     for metric in runs[0].benchmark.metrics:
         for reading in ("official", "strict"):
@@ -92,8 +93,12 @@ def score_table(runs: Sequence[Measured], words: Words) -> Table:
                 rows.append([Cell("", words[reading]), *cells])
     answered = [sum(not answer.failed for answer in one.run.answers) for one in runs]
     counts = [words["complete_of"].format(answered=n, expected=one.run.expected) for n, one in zip(answered, runs)]
+    compared = words_in("zh" if words["html_language"].startswith("zh") else "en")
+    decoding = [
+        decoding_of(one.run, compared) if one.run.decoding or one.run.mode == "logits" else NONE for one in runs
+    ]
     notes = [words["not_scored"].format(label=one.label, error=one.error) for one in runs if one.error]
-    return Table(_heads(runs), [*rows, [words["complete"], *counts]], notes)
+    return Table(_heads(runs), [*rows, [words["complete"], *counts], [words["decoding"], *decoding]], notes)
 
 
 def _looking(runs: Sequence[Measured], words: Words) -> list[Section]:
