@@ -1,4 +1,4 @@
-"""`skymm eval list | run | score | gain | compare | calibrate | export | judge | report`."""
+"""`skymm eval list | doctor | run | score | gain | compare | calibrate | export | judge | report`."""
 
 from __future__ import annotations
 
@@ -47,6 +47,21 @@ def list_benchmarks(
         benchmark_details(found[0])
     else:
         benchmark_table(found)
+
+
+@app.command("doctor")
+def examine_benchmark(recipe: RecipeFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """What a benchmark is worth, yours too: copies, blind guesses, wrong labels, what it can resolve; asks no model."""
+    from skymm.evaluation.doctor import examine
+
+    found = examine(_load(recipe, overrides))
+    if as_json:
+        _print_json(found.as_json())
+    else:
+        from skymm.page.document import Page
+        from skymm.page.terminal import print_page
+
+        print_page(Page("", "en", "", [found.section()]))
 
 
 @app.command("run")

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -194,6 +195,24 @@ def _resamples(clusters: Mapping[str, list[Answer]], draws: Iterable[np.ndarray]
 
 def _relabelled(answer: Answer, cluster: str) -> Answer:
     return replace(answer, question=replace(answer.question, cluster=cluster))
+
+
+def resolvable(sizes: Sequence[int], variance: float, alike: float, power: float = 0.8, level: float = 0.05) -> float:
+    """The smallest difference of two shares that a two-sided test at `level` finds with the probability `power`:
+
+    (z(1 - level/2) + z(power)) * sqrt(variance * deff / n), of n = sum(sizes) questions in clusters of `sizes`
+    (Miller, "Adding Error Bars to Evals", arXiv 2411.00640, on planning). `variance` is of the difference on one question:
+    for models that are right with probability p, 2 p (1 - p) on different questions (unpaired), and 2 p (1 - p) (1 - r)
+    on the same ones, where r is the correlation of their verdicts (paired). deff = 1 + alike * (sum(sizes^2) / n - 1) is
+    Kish's design effect (Survey Sampling, 1965), `alike` the correlation within a cluster: 0 where questions about a picture
+    are independent, 1 where a picture decides all of its questions. Raises ValueError without questions.
+    """
+    total = sum(sizes)
+    if not total:
+        raise ValueError("found no questions, expected some to plan with")
+    effect = 1 + alike * (sum(size * size for size in sizes) / total - 1)
+    z = NormalDist().inv_cdf
+    return (z(1 - level / 2) + z(power)) * math.sqrt(variance * effect / total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -23,7 +23,7 @@ _YES_NO_SHARE = 0.8  # of the answers, from which on a kind is one of yes/no que
 _MIN_TELLING = 10  # questions with a word that tells
 _SURE = 4.0  # standard errors; of some hundred words none is so far off by chance
 _NUM_TELLING = 3
-_GAIN = 0.05
+GAIN = 0.05
 
 
 class Question(NamedTuple):
@@ -74,7 +74,7 @@ class Guess:
     @property
     def tells(self) -> bool:
         """Whether the gain is more than a little, and more than chance."""
-        return self.gain >= max(_GAIN, 3 * self.error)
+        return self.gain >= max(GAIN, 3 * self.error)
 
 
 def guess(kind: str, language: str, questions: Sequence[Question]) -> Guess | None:
@@ -135,18 +135,26 @@ def _told_by_context(counts: Mapping[tuple[int, Hashable, str], int]) -> int:
 
 def _told_by_words(learned: Sequence[Question], asked: Sequence[Question]) -> int:
     """How many of `asked` naive Bayes over the words of `learned` gets right."""
+    odds = reader(learned)
+    return sum(one.said == (YES if odds(one) > 0 else NO) for one in asked)
+
+
+def reader(learned: Sequence[Question]) -> Callable[[Question], float]:
+    """The log-odds of yes by naive Bayes over the words of `learned`."""
     priors = Counter(one.said for one in learned)
     seen = {said: Counter(word for one in learned if one.said == said for word in _words(one)) for said in (YES, NO)}
-    right, known = 0, {}
-    for one in asked:
+    known: dict[str, float] = {}
+
+    def odds(one: Question) -> float:
         score = math.log((priors[YES] + 1) / (priors[NO] + 1))
         for word in _words(one):
             if word not in known:  # how much more a question with it is one for yes
                 shares = [(seen[said][word] + 1) / (priors[said] + 2) for said in (YES, NO)]
                 known[word] = math.log(shares[0] / shares[1])
             score += known[word]
-        right += one.said == (YES if score > 0 else NO)
-    return right
+        return score
+
+    return odds
 
 
 def _words(one: Question) -> list[str]:
