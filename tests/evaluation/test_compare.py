@@ -7,7 +7,7 @@ from test_commands import done
 
 from skymm.answering.protocol import Reply
 from skymm.evaluation.benchmark import YES_NO, Question
-from skymm.evaluation.compare import compare, right_at_rate, sections
+from skymm.evaluation.compare import compare, pairs_below, right_at_rate, sections
 from skymm.evaluation.predictions import entry_of
 from skymm.page.document import Page, write_page
 from skymm.recipe import ContrastRecipe, EvalRecipe
@@ -141,3 +141,26 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             compare(paths)
+
+
+def test_two_whole_runs_are_compared_benchmark_by_benchmark(tmp_path):
+    """Those in the same place belong together, else those that are alone of their benchmark; the rest is named."""
+    first, other = tmp_path / "one", tmp_path / "two"
+    for place in ("en", "zh", "only"):
+        write(first / place, leaning)
+    for place in ("en", "zh"):
+        write(other / place, lambda *about: leaning(*about) - 1.8 * (about[0] < 20))
+    told = json.loads(done("eval", "compare", first, other, "--json"))
+    assert list(told) == ["en", "zh"]
+    assert told["en"] == json.loads(done("eval", "compare", first / "en", other / "en", "--json"))
+    shown = done("eval", "compare", first, other, "--out", tmp_path / "page.html")
+    assert "2 benchmarks are compared" in shown and "one/only: the other run has no such predictions" in " ".join(
+        shown.split()
+    )
+    pairs, left = pairs_below(first / "en", other / "zh")  # each the only one of its benchmark
+    assert pairs == [(first / "en", other / "zh")] and left == []
+    done("eval", "compare", first, other, "--language", "zh", "--out", tmp_path / "zh.html")
+    assert "共比较 2 个基准" in (tmp_path / "zh.html").read_text("utf-8")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match="two has predictions of held_out, .*none of none; expected a benchmark in"):
+        pairs_below(other, tmp_path / "none")

@@ -11,8 +11,12 @@ import pytest
 from benchmark_tables import write_json, write_lines
 from official import oracle
 
+from skymm.answering.protocol import Reply
 from skymm.evaluation.benchmark import Answer, Question
 from skymm.evaluation.benchmarks import pope
+from skymm.evaluation.predictions import entry_of
+from skymm.evaluation.run import score_predictions
+from skymm.evaluation.statistics import score_intervals
 from skymm.recipe import EvalRecipe
 
 ROWS = [
@@ -264,3 +268,71 @@ def test_answers_that_do_not_fit_are_refused(tmp_path):
             pope.read([write_json(tmp_path / "answers.json", rows)], files)
     with pytest.raises(ValueError, match=r"expected a file that ends with .*\.jsonl"):
         pope.read([tmp_path / "empty"], labels)
+
+
+# --- labels, repeats and who never looks --------------------------------------------------------------------------------
+
+
+def test_published_answers_under_both_labels():
+    """LLaVA-1.5-7B, greedy (cd_rethink): its F1 on POPE and RePOPE; each question once .891 / .805; blind 67.5 / 86.9 / 69.1 %."""
+    splits = ("random", "popular", "adversarial")
+    for labels, f1 in (("pope/coco_head", (0.855, 0.845, 0.821)), ("repope", (0.899, 0.883, 0.868))):
+        answers = pope.read([oracle("pope/llava15_7b_greedy")], {"labels": oracle(labels)})
+        scores = pope.BENCHMARK.score(answers, {})
+        assert [round(scores["splits"][split]["f1"], 3) for split in splits] == list(f1)
+        if labels == "repope":
+            assert scores == pope.BENCHMARK.score(pope.relabel(plain, oracle("repope")), {})
+            continue
+        plain = answers
+        assert [round(scores["splits"][split]["blind"], 3) for split in splits] == [0.675, 0.869, 0.691]
+        once = scores["once"]
+        assert (round(once["acc"], 3), round(once["f1"], 3), once["tp"] + once["fn"]) == (0.891, 0.805, 1500)
+        assert once["tp"] + once["fp"] + once["tn"] + once["fn"] == 5127
+        # resampled by picture, standard errors of .0062 and .0071; as if independent they are .0041
+        bounds = score_intervals(pope.BENCHMARK, answers, {}, n=100)
+        errors = [(bounds[name][1] - bounds[name][0]) / 3.92 for name in ("acc", "f1")]
+        assert errors == pytest.approx([0.0062, 0.0071], abs=0.0013)
+        assert bounds["blind"] == (None, None)
+
+
+def test_who_never_looks_by_hand():
+    """Dog: yes, yes, no; cat: yes, no. Without itself a dog's yes meets one of each, so no; its no meets two yes."""
+    rows = [("dog", "yes"), ("dog", "yes"), ("dog", "no"), ("cat", "yes"), ("cat", "no"), ("car", "no"), ("bus", "yes")]
+    answers = [
+        Answer(replace(question(str(n), gold), text=f"Is there a{'n' * (n % 2)} {thing} in the image?"), "Yes")
+        for n, (thing, gold) in enumerate(rows)
+    ]
+    assert pope.blind_share(answers) == {"random": 1 / 7}  # only the car, of which nothing else is known: no
+    resample = [replace(one, question=replace(one.question, cluster="1.jpg#2")) for one in answers]
+    assert pope.blind_share([*answers, *resample]) is None
+
+
+def test_stored_runs_are_scored_under_other_labels(tmp_path):
+    release(tmp_path / "pope", "coco_pope_random")
+    recipe = EvalRecipe(benchmark="pope", root=str(tmp_path / "pope"), suffix="Yes or no?")
+    setting = {
+        "benchmark": "pope",
+        "model": "m",
+        "weights": None,
+        "mode": "generate",
+        "images": True,
+        "num_questions": 3,
+    }
+    mended = [{**ROWS[0], "label": "no"}, ROWS[1]]  # the third: nobody can decide it
+    repope = write_lines(tmp_path / "repope" / "coco_repope_random.json", mended)
+
+    def scored(*more, **files):
+        setting["recipe"] = recipe.model_copy(update={"files": files}).model_dump()
+        lines = [entry_of(one, n, one.text, Reply("Yes"), setting) for n, one in enumerate(pope.load(recipe))]
+        write_lines(tmp_path / "run" / "predictions.jsonl", lines)
+        return score_predictions(tmp_path / "run", *more)
+
+    assert (scored()["tp"], scored()["fp"]) == (1, 2)
+    for scores in (scored({"labels": repope}), scored(labels=str(repope))):
+        assert (scores["tp"], scores["fp"], scores["left_over"], scores["expected"]) == (0, 2, 1, 2)
+    write_lines(tmp_path / "pope" / "coco_repope_random.json", mended)  # beside POPE's it is not asked
+    assert len(load(tmp_path / "pope")) == 3 and len(load(tmp_path / "pope", split="coco_repope_random")) == 2
+    assert len(load(tmp_path / "repope", images=str(tmp_path / "pope" / "val2014"))) == 2
+    other = write_lines(tmp_path / "gqa" / "gqa_pope_random.json", mended)
+    with pytest.raises(ValueError, match="found labels of gqa random, expected some of what was asked: coco random"):
+        scored({"labels": other})

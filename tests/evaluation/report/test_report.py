@@ -270,3 +270,22 @@ def test_directories_are_searched_and_passes_make_a_gain(tiny_data, tmp_path):
         collect([tmp_path / "all" / "two" / "without_images"])
     with pytest.raises(ValueError, match=r"no predictions\.jsonl at or below"):
         collect([tmp_path / "nowhere"])
+
+
+def test_how_answers_were_decoded_is_said(tmp_path):
+    answers = pairs(4, lambda question: "Yes")
+    runs = [
+        run(answers, model=name, mode=mode, decoding=how)
+        for name, mode, how in (
+            ("a", "generate", {"do_sample": False}),
+            ("b", "generate", {"temperature": 0.7}),
+            ("c", "logits", {}),
+            ("d", "generate", {}),  # does not say
+        )
+    ]
+    for language, said in (
+        ("en", "decoding greedy sampled choices compared –"),
+        ("zh", "解码 贪心解码 采样 比较选项概率 –"),
+    ):
+        page = write_report(runs, tmp_path / f"{language}.html", language=language).read_text("utf-8")
+        assert said in " ".join(re.sub("<[^>]*>", " ", page).split())
