@@ -162,5 +162,5 @@ def test_two_whole_runs_are_compared_benchmark_by_benchmark(tmp_path):
     done("eval", "compare", first, other, "--language", "zh", "--out", tmp_path / "zh.html")
     assert "共比较 2 个基准" in (tmp_path / "zh.html").read_text("utf-8")
     (tmp_path / "none").mkdir()
-    with pytest.raises(ValueError, match="two has predictions of held_out, .*none of none; expected a benchmark in"):
+    with pytest.raises(ValueError, match=r"two has predictions of held_out, .*none of none; expected a benchmark in"):
         pairs_below(other, tmp_path / "none")

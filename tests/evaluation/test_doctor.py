@@ -41,7 +41,7 @@ def planted(monkeypatch, questions):
 
 
 def test_the_known_defects_of_pope_are_found(tmp_path):
-    """Counted by others: 139 wrong and 207 open of the shared 1,500 yes; 5 + 19, 39 + 66, 33 + 109 of the no (arXiv 2504.15707)."""
+    """Counted by others (arXiv 2504.15707): 139 wrong and 207 open of the 1,500 yes; 5 + 19, 39 + 66, 33 + 109 of the no."""
     questions = oracle("pope/coco_head")
     rows = (questions / "coco_pope_random.json").read_text().splitlines()
     for number, name in enumerate(sorted({json.loads(row)["image"] for row in rows})):
