@@ -234,7 +234,7 @@ def compare_runs(
     if is_whole:
         title = words["whole"].format(a=runs[0], b=runs[1])
         notes = [words["left"].format(place=place) for place in left]
-        shown.append(Section("", [Sentences([words["many"].format(count=len(pairs)), *notes])]))
+        shown.append(Section("", [Sentences([words["many"].format(count=len(pairs))] * (len(pairs) > 1) + notes)]))
     page = Page(title, words["html_language"], "", shown)
     if as_json:
         _print_json(told if is_whole else told[""])

@@ -262,7 +262,8 @@ def count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
     same of each of `splits` and, where there are several, `sources`. The paper's numbers are those of a split.
 
     `once` are the same numbers of each question counted once (the splits share theirs: of 9,000 of COCO 5,127 differ), by
-    the first answer to it. `blind`: see `blind_share`, each file by itself; together their mean by size.
+    the first answer to it. `blind`: see `blind_share`, each file by itself (`never_looks`); together their
+    mean by size.
 
     Where the official script divides by zero the number is 0, and `note` says so. By the strict reading an answer that says
     neither is `unknown`: wrong in `acc`, missed in `recall`, and in none of the four counts.
@@ -281,17 +282,19 @@ def count(answers: Sequence[Answer], said: Sequence[str]) -> dict[str, Any]:
             counts[tuple(pair)] += number
     splits = sorted(by_split, key=lambda split: (*SPLITS, split).index(split))
     several = {"sources": {name: _rates(by_source[name]) for name in sorted(by_source)}} if len(by_source) > 1 else {}
-    blind = blind_share(answers)
-    of_splits = {name: _rates(by_split[name]) | {"blind": blind and blind[name]} for name in splits}
-    sizes = Counter(of["split"] for of in fields)
-    together = blind and sum(blind[name] * sizes[name] for name in splits) / max(1, len(answers))
-    seen: dict[Any, tuple[str, str]] = {}
-    for of, answer, one in zip(fields, answers, said):
-        seen.setdefault(
-            (of["source"], answer.question.cluster, _bare(answer.question.text)), (answer.question.gold, one)
-        )
-    once = _rates(Counter(seen.values()))
-    return {**_rates(everything), "blind": together, "once": once, "splits": of_splits, **several}
+    # The first answer to a question counts: it is the one that a reversed walk writes last.
+    first = {
+        (answer.question.cluster, answer.question.text): (answer.question.gold, one)
+        for answer, one in zip(reversed(answers), reversed(said))
+    }
+    scores = {**_rates(everything), "once": _rates(Counter(first.values()))}
+    of_splits = {name: _rates(by_split[name]) for name in splits}
+    if blind := blind_share(answers):
+        sizes = {name: by_split[name].total() for name in splits}
+        scores["blind"] = sum(blind[name] * sizes[name] for name in splits) / max(1, len(answers))
+        scores["never_looks"] = {name: blind[name] for name in splits}
+        of_splits = {name: rates | {"blind": blind[name]} for name, rates in of_splits.items()}
+    return {**scores, "splits": of_splits, **several}
 
 
 def blind_share(answers: Sequence[Answer]) -> dict[str, float] | None:
