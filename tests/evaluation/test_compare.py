@@ -157,8 +157,10 @@ def test_two_whole_runs_are_compared_benchmark_by_benchmark(tmp_path):
     assert "2 benchmarks are compared" in shown and "one/only: the other run has no such predictions" in " ".join(
         shown.split()
     )
-    pairs, left = pairs_below(first / "en", other / "zh")  # each the only one of its benchmark
-    assert pairs == [(first / "en", other / "zh")] and left == []
+    write(tmp_path / "three" / "here", leaning)
+    write(tmp_path / "four" / "there", leaning)
+    pairs, left = pairs_below(tmp_path / "three", tmp_path / "four")  # each the only one of its benchmark
+    assert pairs == [(tmp_path / "three" / "here", tmp_path / "four" / "there")] and left == []
     done("eval", "compare", first, other, "--language", "zh", "--out", tmp_path / "zh.html")
     assert "共比较 2 个基准" in (tmp_path / "zh.html").read_text("utf-8")
     (tmp_path / "none").mkdir()
