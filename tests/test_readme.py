@@ -24,6 +24,7 @@ from model import test_chat_families, test_families, test_towers
 
 from skymm.recipe import DataRecipe, EvalRecipe, ModelRecipe, StageRecipe, load, load_data, parse
 from skymm.recipe.study import StudyRecipe
+from skymm.recipe.suite import SuiteRecipe
 
 ROOT = Path(__file__).parent.parent
 TWINS = {ROOT / "README.md": ROOT / "README_zh.md"} | {
@@ -95,7 +96,8 @@ def test_every_recipe_named_loads_with_the_overrides_named(page, words):
     for index, word in enumerate(words):
         if word.endswith(".toml") and word.split("/")[0] in ("data_recipes", *KINDS) and "mine" not in word:
             overrides = [other for other in words[index + 1 :] if re.match(r"[a-z_.]+=", other)]
-            kind = StudyRecipe if words[1] == "study" else KINDS.get(word.split("/")[0])
+            others = {"remedies.toml": StudyRecipe, "suite.toml": SuiteRecipe}
+            kind = others.get(Path(word).name, KINDS.get(word.split("/")[0]))
             assert load(ROOT / word, kind, overrides) if kind else load_data(ROOT / word, overrides)
 
 
@@ -165,6 +167,10 @@ def parts(tiny_llm, tiny_tower, tiny_second_tower) -> dict[str, list[str]]:
         "skymm train": short,
         "skymm doctor training/": short,
         "skymm eval run eval/chinese_scenes.toml": ["split=couplets"],
+        "skymm eval suite": [
+            "benchmarks.chinese_scenes.set=['split=couplets']",
+            "benchmarks.trust.set=['num_items=1', 'root=runs/data/small_trust']",
+        ],
     }
 
 

@@ -79,8 +79,10 @@ def study(
 @app.command("keys")
 def recipe_keys(
     kind: Annotated[
-        Literal["stage", "data", "scenes", "eval", "study"],
-        typer.Argument(help="Of a stage of training, of shards, of drawn scenes, of a benchmark, or of a study."),
+        Literal["stage", "data", "scenes", "eval", "study", "suite"],
+        typer.Argument(
+            help="Of a stage of training, of shards, of drawn scenes, of a benchmark, of a study or a suite."
+        ),
     ],
     word: Annotated[str | None, typer.Argument(help="Only keys with this in name, values or meaning.")] = None,
 ) -> None:

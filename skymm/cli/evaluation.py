@@ -1,4 +1,4 @@
-"""`skymm eval list | doctor | run | score | gain | compare | calibrate | export | judge | report`."""
+"""`skymm eval list | doctor | run | suite | score | gain | compare | calibrate | export | judge | report`."""
 
 from __future__ import annotations
 
@@ -105,6 +105,29 @@ def run_benchmark(
 
         say(agreement(asked, answerer, path, sample, questions=questions).sentence)
     print(path)
+
+
+@app.command("suite")
+def run_suite(
+    recipe: Annotated[Path, typer.Argument(help="Which benchmarks, such as eval/suite.toml.")],
+    model: Model,
+    out: Annotated[Path, typer.Option(help="Answers and report.html; a second run goes on where it ends.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, as in benchmarks.mme.set=['root=MME_Benchmark']")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="The model's base LLM; our own models know theirs.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="This benchmark of the suite; once for each.")] = None,
+    at_most: Annotated[float | None, typer.Option(help="Minutes: where it would take more, it does not start.")] = None,
+    language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the report.")] = "en",
+) -> None:
+    """A whole evaluation with one report; says before it starts how long it takes."""
+    from skymm.evaluation.suite import suite
+    from skymm.recipe import load
+    from skymm.recipe.suite import SuiteRecipe
+
+    asked = load(recipe, SuiteRecipe, overrides or [])
+    options = {"base": base, "only": only or (), "at_most": at_most, "language": language}
+    print(suite(asked, model, out, beside=recipe.parent, **options))
 
 
 @app.command("score")

@@ -42,13 +42,15 @@ def run(
     images: bool = True,
     questions: Sequence[Question] | None = None,
     advance: Callable[[int], None] = lambda questions: None,
+    enough: Callable[[Sequence[Question]], bool] | None = None,
 ) -> Path:
     """Ask the benchmark's questions and return the predictions file.
 
     `images=False` asks the same without pictures. `questions` are the recipe's, where they are loaded already. `advance` is
     called with the number of answers. Questions about one image stay in one batch. What got no answer (an endpoint refused
     it, its picture cannot be read) is asked again; everything else is asked once, however often a run is killed, but with
-    a larger `max_new_tokens` what was cut.
+    a larger `max_new_tokens` what was cut. `enough` is called with the questions of each batch when they are answered, and ends
+    the run where it says so; batches then come from here and there in the benchmark.
 
     Raises ValueError when the file is of another model (or of the same before more training), recipe or mode, when the
     benchmark's files have changed since, when another run is writing there, and when the answerer cannot decode as asked.
@@ -77,10 +79,11 @@ def run(
     busy = f"{path.parent}: another run is writing its answers there; wait for it, or give another --out"
     with alone_in(path.parent, busy):
         done = _answered(path, setting, {question.id: prompt_of(question, recipe) for question in questions})
-        waiting = [(index, question) for index, question in enumerate(questions) if question.id not in done]
+        waiting = [place for place in _longest_first(questions) if place[1].id not in done]
         advance(len(questions) - len(waiting))
         journal = Journal(path)
-        for batch in _batches(waiting, max(recipe.batch_size, answerer.batch_size)):
+        batches = _batches(waiting, max(recipe.batch_size, answerer.batch_size))
+        for batch in batches if enough is None else _here_and_there([*batches]):
             asks, asked = [], []
             for index, question in batch:
                 try:
@@ -103,6 +106,8 @@ def run(
                 answered += 1
                 advance(1)
             assert answered == len(asks), f"{answerer.name} gave {answered} replies to {len(asks)} asks"
+            if enough is not None and enough([question for _, question in batch]):
+                break
     return path
 
 
@@ -212,6 +217,35 @@ def files_of(predictions: Predictions) -> dict[str, Path]:
     beside = predictions.path.with_name(GRADES)
     named = {"grades": beside} if beside.is_file() else {}
     return named | {name: Path(value) for name, value in predictions.recipe.files.items()}
+
+
+def _here_and_there(batches: Sequence[list[Place]]) -> list[list[Place]]:
+    """All of them, in an order whose first few stand for the whole: steps of the golden ratio."""
+    places = (int(len(batches) * ((0.5 + step * 0.6180339887) % 1)) for step in range(len(batches)))
+    return [batches[place] for place in dict.fromkeys([*places, *range(len(batches))])]
+
+
+def size_of(question: Question, images: bool = True) -> int:
+    """About how many tokens it is to read: a picture counts as 48, four letters or one Chinese character as one."""
+    num_ascii = sum(character.isascii() for character in question.text)
+    return 48 * len(question.images) * images + len(question.text) - num_ascii + num_ascii // 4
+
+
+def _longest_first(questions: Sequence[Question]) -> list[Place]:
+    """In an order in which little of a batch is padding, and none waits for one that is written at length: those without
+    choices, then by their number of pictures, then by length. Questions about the same pictures stay together.
+    """
+    together: list[list[Place]] = []
+    for place in enumerate(questions):
+        if together and place[1].images and place[1].images == together[-1][-1][1].images:
+            together[-1].append(place)
+        else:
+            together.append([place])
+
+    def longest(places: list[Place]) -> tuple[bool, int, int]:
+        return max((not one.choices, len(one.images), size_of(one)) for _, one in places)
+
+    return [place for places in sorted(together, key=longest, reverse=True) for place in places]
 
 
 def _batches(waiting: Sequence[Place], batch_size: int) -> Iterator[list[Place]]:

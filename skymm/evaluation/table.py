@@ -39,6 +39,23 @@ def benchmark_details(one: Benchmark) -> None:
     console.print("scores:     " + ", ".join(metric.label for metric in one.metrics), markup=False, highlight=False)
 
 
+def time_table(rows: Sequence[tuple[str, int, int, float]]) -> None:
+    """How long a suite takes. Rows: name, number of questions, how many of them are left, the seconds for these."""
+    table = Table(title="how long it will take")
+    for name in ("benchmark", "questions", "left to ask", "seconds each", "minutes"):
+        table.add_column(name, justify="left" if name == "benchmark" else "right")
+    for name, number, left, seconds in rows:
+        each = f"{seconds / left:.2f}" if left else "-"
+        table.add_row(name, str(number), str(left), each, f"{seconds / 60:.1f}", end_section=name == rows[-1][0])
+    table.add_row(
+        "all",
+        *(str(sum(row[place] for row in rows)) for place in (1, 2)),
+        "",
+        f"{sum(row[3] for row in rows) / 60:.1f}",
+    )
+    _console().print(table)
+
+
 def score_table(one: Benchmark, scores: Mapping[str, Any]) -> None:
     """Official and strict scores: the ones that count, then the benchmark's tables."""
     console = _console()

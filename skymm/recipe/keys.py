@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from skymm.recipe.data import DataRecipe, EmojiScenesRecipe
 from skymm.recipe.evaluation import EvalRecipe
 from skymm.recipe.study import StudyRecipe
+from skymm.recipe.suite import SuiteRecipe
 from skymm.recipe.training import StageRecipe
 
 KINDS: dict[str, type[BaseModel]] = {
@@ -21,6 +22,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "scenes": EmojiScenesRecipe,
     "eval": EvalRecipe,
     "study": StudyRecipe,
+    "suite": SuiteRecipe,
 }
 
 

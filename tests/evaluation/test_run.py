@@ -12,7 +12,16 @@ from skymm.evaluation import run as module
 from skymm.evaluation.benchmark import Question
 from skymm.evaluation.benchmarks import mme
 from skymm.evaluation.predictions import PREDICTIONS, is_predictions, read_lines, read_predictions
-from skymm.evaluation.run import AGREEMENT, agreement, prompt_of, questions_of, run, score_predictions, unanswered
+from skymm.evaluation.run import (
+    AGREEMENT,
+    agreement,
+    prompt_of,
+    questions_of,
+    run,
+    score_predictions,
+    size_of,
+    unanswered,
+)
 from skymm.evaluation.table import comparison_rows, write_comparison
 from skymm.recipe import ContrastRecipe, EvalRecipe
 
@@ -178,7 +187,7 @@ def test_answers_of_another_model_mode_or_suffix_are_refused(recipe, tmp_path):
 
 def test_another_release_under_the_same_answers_is_refused(recipe, tiny_data, tmp_path):
     run(recipe, Parrot(), tmp_path)
-    with pytest.raises(ValueError, match=r"was asked as 'Is there .*, now it is '有猫.*not those of this run"):
+    with pytest.raises(ValueError, match=r"was asked as 'Are there .*, now it is '有.*not those of this run"):
         run(recipe.model_copy(update={"root": str(tiny_data / "bench" / "zh")}), Parrot(), tmp_path)
 
 
@@ -297,7 +306,8 @@ def test_time_and_tokens_are_kept_and_files_without_them_are_read(recipe, tmp_pa
     assert found.num_tokens == 3 * len(found.answers)
     assert 0 < found.seconds == pytest.approx(sum(line["seconds"] for line in read_lines(path)))
     lines = read_lines(path)
-    del lines[0]["seconds"], lines[1]["num_tokens"], lines[0]["decoding"]
+    first = min(lines, key=lambda line: line["index"])
+    del lines[0]["seconds"], lines[1]["num_tokens"], first["decoding"]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     old = read_predictions(path)
     assert (old.seconds, old.num_tokens, old.decoding) == (None, None, {}) and old.answers == found.answers
@@ -367,3 +377,34 @@ def test_agreement_counts_verdicts_not_letters_and_is_asked_once(recipe, tmp_pat
     path.write_text(path.read_text("utf-8").replace('"response": "Yes"', '"response": "No"'), "utf-8")
     changed = agreement(recipe, Parrot(lambda ask: "yes"), path, num_sampled=10_000)
     assert (changed.num_equal, changed.num_sampled) == (0, len(read_lines(path)))
+
+
+def test_batches_hold_what_is_alike_and_answers_stay_the_same(tiny_model, tmp_path, monkeypatch):
+    """Trust has texts, one picture, two, and clips; its requests are written at length. Numbers of pictures by hand."""
+    from skymm.answering.skymm_model import SkyMMAnswerer
+
+    trust = EvalRecipe(benchmark="trust", root=str(tmp_path / "trust"), num_items=1, batch_size=4, max_new_tokens=5)
+    asked = questions_of(trust)
+    chosen = asked if len(asked) < 60 else asked[::2]
+
+    class Noting(Parrot):
+        def answer(self, asks, mode):
+            batches.append(asks)
+            yield from ours.answer(asks, mode)
+
+    def tokens(ask):
+        return size_of(Question("", ask.prompt, "", "", ask.images))
+
+    ours, found = SkyMMAnswerer(*tiny_model, max_new_tokens=5), {}
+    for name, order in (("ours", module._longest_first), ("as they come", lambda these: [*enumerate(these)])):
+        monkeypatch.setattr(module, "_longest_first", order)
+        batches: list = []
+        answers = read_predictions(run(trust, Noting(), tmp_path / name, questions=chosen)).answers
+        padded = sum(max(map(tokens, one)) * len(one) for one in batches) / sum(tokens(ask) for ask in sum(batches, []))
+        found[name] = answers, padded, batches
+    assert found["ours"][0] == found["as they come"][0] and len({one.response for one in found["ours"][0]}) > 5
+    assert found["ours"][1] < 1.15 < 1.3 < found["as they come"][1]
+    mixed = [[bool(ask.choices) for ask in one] for one in found["ours"][2]]
+    assert sum(any(one) != all(one) for one in mixed) <= 1 and not all(mixed[0]), "requests are written apart, first"
+    for batch, following in zip(found["ours"][2], found["ours"][2][1:]):
+        assert not batch[-1].images or batch[-1].images != following[0].images

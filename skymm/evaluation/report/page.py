@@ -22,8 +22,16 @@ from skymm.evaluation.run import files_of
 from skymm.page.document import Columns, Page, Remarks, Section, Sentences, Words, read_words, write_page
 
 
-def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains: Sequence[Gain] = ()) -> Path:
-    """Write the page. Runs of one benchmark stand beside each other, in the order given.
+def write_report(
+    runs: Sequence[Run],
+    out: Path,
+    *,
+    language: str = "en",
+    gains: Sequence[Gain] = (),
+    lacking: Sequence[str] = (),
+) -> Path:
+    """Write the page. Runs of one benchmark stand beside each other, in the order given. `lacking` are the benchmarks that
+    were not asked, since their files were not there.
 
     Raises ValueError without runs, and for a language that there are no words in.
     """
@@ -57,6 +65,7 @@ def write_report(runs: Sequence[Run], out: Path, *, language: str = "en", gains:
     stated = words["stated"].format(
         num_runs=len(runs), num_answers=sum(len(run.answers) for run in runs), n=RESAMPLES, seed=SEED
     )
+    stated += words["lacking"].format(names=words["between"].join(lacking)) if lacking else ""
     return write_page(Page(words["title"], words["html_language"], stated, sections), out)
 
 
