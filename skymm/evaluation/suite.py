@@ -44,16 +44,6 @@ class Pass:
         return sum(size_of(one, self.images) + NUM_WRITTEN for one in questions)
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What a pass still has to ask, and how long that takes."""
-
-    name: str
-    num_questions: int
-    num_left: int
-    seconds: float
-
-
 def suite(
     recipe: SuiteRecipe,
     model: str,
@@ -90,13 +80,13 @@ def suite(
         alone = open_answerer(base, max_new_tokens=1) if base else answerer.base_llm()
     asked = [(one, alone if one.base else answerer) for one in passes]
     left = [_estimate(one, who, out / one.name) for one, who in asked]
-    time_table([(one.name, one.num_questions, one.num_left, one.seconds) for one in left])
-    expected = sum(one.seconds for one in left) / 60
+    time_table(left)
+    expected = sum(seconds for *_, seconds in left) / 60
     if at_most is not None and expected > at_most:
-        longest = max(left, key=lambda one: one.seconds)
+        longest, *_, seconds = max(left, key=lambda one: one[-1])
         raise ValueError(
-            f"all of this would take {expected:.0f} minutes, expected {at_most:g} at most; {longest.name} takes longest "
-            f"({longest.seconds / 60:.0f}). Leave it out with --only, ask a part of it (benchmarks.NAME.set with split=... or "
+            f"all of this would take {expected:.0f} minutes, expected {at_most:g} at most; {longest} takes longest "
+            f"({seconds / 60:.0f}). Leave it out with --only, ask a part of it (benchmarks.NAME.set with split=... or "
             f"num_items=...), or allow more; the answers so far are kept in {out}"
         )
     began = time.perf_counter()
@@ -155,8 +145,8 @@ def _there(asked: EvalRecipe, one: SuiteBenchmark) -> tuple[list[Question] | Non
     return questions, ", ".join([*absent, *([] if is_there else [f"root = {asked.root}"])])
 
 
-def _estimate(one: Pass, who: Answerer, out: Path) -> Left:
-    """Ask a few batches, and say how long the rest takes."""
+def _estimate(one: Pass, who: Answerer, out: Path) -> tuple[str, int, int, float]:
+    """Ask a few batches; returns name, number of questions, how many of them are left, and the seconds that these take."""
     spent: list[tuple[float, int]] = []
     began = time.perf_counter()
 
@@ -173,7 +163,7 @@ def _estimate(one: Pass, who: Answerer, out: Path) -> Left:
     told = {line["id"] for line in read_lines(path)}
     rest = [question for question in one.questions if question.id not in told]
     seconds, size = map(sum, zip(*spent)) if spent else (0.0, 1)
-    return Left(one.name, len(one.questions), len(rest), seconds / size * one.size(rest))
+    return one.name, len(one.questions), len(rest), seconds / size * one.size(rest)
 
 
 def _ask(one: Pass, who: Answerer, out: Path, enough: Callable[[Sequence[Question]], bool] | None = None) -> Path:
