@@ -136,31 +136,6 @@ class ChatEncoder:
         names = tuple(str(index) for index in range(len(pieces) - 1))
         return self._labelled(Encoded(key, images=names), script, self._tokens(script, 0, len(script.text)))
 
-    def encode_words(self, conversation: Conversation) -> Encoded:
-        """For the "words" objective: one image's K positions, labelled with the words of the answers, in order.
-
-        The first three tenths are for the English answers and the others for the Chinese (which takes more tokens per word
-        in most vocabularies); one language alone gets all. What does not fit is cut, and what is left over is labelled with
-        a line break, a word that says nothing. Raises ValueError for anything but one image.
-        """
-        if len(conversation.images) != 1:
-            found = f"{conversation.key}: {len(conversation.images)} images; the words objective needs one"
-            raise BadSample(found, "not one image")
-        english = [turn for turn in conversation.targets if turn.language != "zh"]
-        chinese = [turn for turn in conversation.targets if turn.language == "zh"]
-        first = round(0.3 * self.num_latents) if english and chinese else self.num_latents * bool(english)
-        encoded = Encoded(conversation.key, images=conversation.images)
-        # A blank before a word is how most vocabularies spell it inside a sentence, where questions will have it.
-        for turns, blank, room in ((english, " ", first), (chinese, "", self.num_latents - first)):
-            if not turns or not room:
-                continue
-            ids = [token for turn in turns for token in self._word_ids(blank + turn.text)]
-            start = len(encoded.ids)
-            encoded.ids += [self.image_token_id] * room
-            encoded.labels += [*ids, *[self._word_ids("\n")[-1]] * room][:room]
-            encoded.targets.append((turns[0], start, start + room))
-        return encoded
-
     def latents_of(self, name: str) -> int:
         """How many positions an image of this name takes."""
         return self.frame_latents if self.frame_latents is not None and is_frame(name) else self.num_latents
@@ -315,7 +290,8 @@ class ChatEncoder:
                 if id_ in forbidden and max(low, start) < min(high, end):
                     yield start + 1
 
-    def _word_ids(self, text: str) -> list[int]:
+    def word_ids(self, text: str) -> list[int]:
+        """The ids of words as they stand inside a text, without what a tokenizer puts before a text of its own."""
         script = _Script("\n" + text, [(1, 1 + len(text), self.special_ids)])
         return [id_ for id_, _, _ in self._tokens(script, 1, len(script.text))]
 

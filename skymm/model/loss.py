@@ -81,24 +81,3 @@ def _gathered(hidden_BTE: Tensor, labels_BT: Tensor, positions: Tensor | None) -
 
 def _row_losses(rows: Tensor, labels: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
     return F.cross_entropy(head(rows).float(), labels, reduction="none")
-
-
-def words_loss(latents_BTE: Tensor, embedding_VE: Tensor, labels_BT: Tensor, *, temperature: float = 0.05) -> Tensor:
-    """How well each latent is the word it should be, in the LLM's own embedding table, without running the LLM.
-
-    Cross entropy over the words of the batch (softmax of cosines), which tells words apart, plus twice the cosine distance
-    to the right one, which moves the latent onto it: the LLM has to read it as that word, not as its nearest neighbour.
-
-    Args:
-        latents_BTE: what stands at each position. embedding_VE: the LLM's token embeddings. labels_BT: the word that each
-            position should be, IGNORE where there is none. temperature: of the softmax; cosines are small numbers.
-
-    Returns:
-        losses of the labelled positions in row-major order, fp32, shape (count,).
-    """
-    wanted = labels_BT != IGNORE
-    vocabulary, index = labels_BT[wanted].unique(return_inverse=True)
-    words_WE = F.normalize(embedding_VE[vocabulary].float(), dim=-1)
-    cosines = F.normalize(latents_BTE[wanted].float(), dim=-1) @ words_WE.T
-    distance = 1 - cosines.gather(1, index[:, None])[:, 0]
-    return F.cross_entropy(cosines / temperature, index, reduction="none") + 2 * distance

@@ -108,17 +108,6 @@ def test_what_cannot_be_encoded_is_an_error():
         ChatEncoder(tokenizer, num_latents=K, image_token_id=IMAGE)
     with pytest.raises(ValueError, match="no assistant turn"):
         encoder().encode(Conversation("key", (Turn("user", "hello"),)))
-    with pytest.raises(ValueError, match="2 images"):
-        encoder().encode_words(chat(("a", "b"), images=2))
-
-
-def test_words_label_the_image_positions_english_first():
-    said = (Turn("assistant", "猫", language="zh"), Turn("user", "q"), Turn("assistant", "cat", language="en"))
-    talk = Conversation("key", (Turn("user", "q", ("jpg",)), *said))
-    words = ChatEncoder(TOKENIZER, num_latents=20, image_token_id=IMAGE).encode_words(talk)
-    assert words.ids == [IMAGE] * 20
-    assert TOKENIZER.decode(words.labels[:6]) == " cat\n\n" and TOKENIZER.decode(words.labels[6:]) == "猫" + "\n" * 11
-    assert [(turn.language, end - start) for turn, start, end in words.targets] == [("en", 6), ("zh", 14)]
 
 
 def test_padding_stands_on_the_side_asked_for():

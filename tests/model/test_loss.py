@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skymm.model.loss import IGNORE, gathered_cross_entropy, words_loss
+from skymm.model.loss import IGNORE, gathered_cross_entropy
 
 
 def setup(seed: int = 0):
@@ -56,27 +56,3 @@ def test_no_labels_give_an_empty_loss_with_a_graph():
     losses = gathered_cross_entropy(hidden, head, torch.full_like(labels, IGNORE))
     losses.sum().backward()
     assert len(losses) == 0 and hidden.grad.abs().sum() == 0
-
-
-def test_words_loss_falls_as_latents_become_their_words():
-    torch.manual_seed(0)
-    table = torch.randn(30, 8)
-    labels = torch.tensor([[3, 7, IGNORE], [7, 1, 2]])
-    right = table[labels.clamp(min=0)]
-    losses = words_loss(right, table, labels)
-    assert len(losses) == 5 and float(losses.max()) < 0.5
-    wrong = words_loss(-right, table, labels)
-    assert float(wrong.min()) > float(losses.max()) + 2
-
-
-def test_words_loss_moves_a_latent_onto_its_word():
-    torch.manual_seed(0)
-    table = torch.randn(30, 8)
-    labels = torch.tensor([[3, 7, 9, 4]])
-    latents = torch.randn(1, 4, 8, requires_grad=True)
-    optimizer = torch.optim.Adam([latents], lr=0.1)
-    for _ in range(200):
-        optimizer.zero_grad()
-        words_loss(latents, table, labels).sum().backward()
-        optimizer.step()
-    assert F.cosine_similarity(latents, table[labels], dim=-1).min() > 0.95
