@@ -91,3 +91,17 @@ def test_a_word_that_is_said_of_another_image_is_unlikely_here():
     latents[0, 10] = table[4]  # a place without a label names what is not there
     wrong = words_loss(latents, table, labels)
     assert (wrong[:6] > right[:6] + 1).all() and torch.equal(wrong[6:], right[6:])
+
+
+def test_images_of_one_language_stand_in_one_batch():
+    torch.manual_seed(0)
+    table = torch.randn(30, 64)
+    english, chinese = labels_of((3, 7)), torch.full((1, K), IGNORE)
+    start, end, size = SPANS[1]
+    chinese[:, start:end] = BLANK
+    chinese[:, start : start + size] = torch.tensor([11, 12, 13, 14])
+    labels = torch.cat([chinese, english])
+    latents = table[labels.clamp(min=0)]
+    losses = words_loss(latents, table, labels)
+    assert losses.shape == (end - start + SPANS[0][1],) and losses.max() < 1
+    assert words_loss(latents.flip(0), table, labels).min() > losses.max()

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from skymm.data.shards import Sample, conversation_of, expand, read_shard
 from skymm.evaluation.benchmark import YES_NO, Answer, Files, Question, declared
-from skymm.evaluation.statistics import auroc
+from skymm.evaluation.statistics import auroc, calibration
 from skymm.recipe import EvalRecipe
 from skymm.text import language_of
 from skymm.verdict import NO, UNKNOWN, YES, yes_no
@@ -60,7 +62,8 @@ def _questions(sample: Sample) -> Iterator[Question]:
 
 def score(answers: Sequence[Answer], files: Files) -> dict[str, Any]:
     """`accuracy`, `correct`, `total`, `yes_ratio` (of what was read), `unknown`, and `auroc` of the log-odds of yes where
-    there are logits; the same of each language, kind, and kind in a language.
+    there are logits, with `ece` (how far their probability of yes can be taken at its word) and `best_accuracy` (what the
+    best threshold would get, chosen on the answers themselves); the same of each language, kind, and kind in a language.
     """
     groups: dict[str, dict[str, list[Answer]]] = {"languages": {}, "kinds": {}, "kinds_by_language": {}}
     for answer in answers:
@@ -81,13 +84,20 @@ def _counted(answers: Sequence[Answer]) -> dict[str, Any]:
         "total": len(said),
         "yes_ratio": said.count(YES) / read if read else None,
         "unknown": said.count(UNKNOWN) / max(1, len(said)),
-        "auroc": _auroc(answers),
+        **_compared(answers),
     }
 
 
-def _auroc(answers: Sequence[Answer]) -> float | None:
+def _compared(answers: Sequence[Answer]) -> dict[str, float | None]:
+    """What log-odds say beyond the answer; None where there are none."""
     odds = [log_odds(answer.logits) for answer in answers]
-    return None if None in odds else auroc(odds, [answer.question.gold == YES for answer in answers])
+    if None in odds or not odds:
+        return {"auroc": None, "ece": None, "best_accuracy": None}
+    truth = np.array([answer.question.gold == YES for answer in answers])
+    sure = calibration((1 / (1 + np.exp(-np.array(odds)))).tolist(), truth.tolist())
+    thresholds = [*sorted(set(odds)), np.inf]
+    best = max(float(((np.array(odds) >= one) == truth).mean()) for one in thresholds)
+    return {"auroc": auroc(odds, truth.tolist()), "ece": sure and sure.ece, "best_accuracy": best}
 
 
 def log_odds(logits: Mapping[str, float] | None) -> float | None:

@@ -76,10 +76,14 @@ def test_what_is_counted(shards):
     scores = BENCHMARK.score(answers, {})
     assert (scores["correct"], scores["total"], scores["yes_ratio"], scores["unknown"]) == (4, 6, 0.4, 1 / 6)
     # Positives have odds of 1 and 2; of the 8 pairs with negatives (2, -1, -2, -3) one is lost and one is a tie.
-    assert scores["auroc"] == 6.5 / 8
+    assert scores["auroc"] == 6.5 / 8 and scores["best_accuracy"] == 5 / 6
+    # Two at 0.881, one of which is a yes; a yes at 0.731; a no at 0.269, 0.119 and 0.047 each, all in bins of their own.
+    assert scores["ece"] == pytest.approx((2 * 0.3808 + 0.2689 + 0.2689 + 0.1192 + 0.0474) / 6, abs=1e-4)
     assert scores["kinds_by_language"]["existence zh"]["accuracy"] == 0.5
-    assert scores["languages"]["en"] == {
+    english = scores["languages"]["en"]
+    assert {name: english[name] for name in ("accuracy", "correct", "total", "yes_ratio", "unknown", "auroc")} == {
         "accuracy": 0.5, "correct": 1, "total": 2, "yes_ratio": 0.5, "unknown": 0.0, "auroc": None
     }  # fmt: skip
     without = [Answer(one.question, one.response) for one in answers]
-    assert BENCHMARK.score(without, {})["auroc"] is None
+    scores = BENCHMARK.score(without, {})
+    assert scores["auroc"] is scores["ece"] is scores["best_accuracy"] is None
