@@ -411,3 +411,16 @@ def test_batches_hold_what_is_alike_and_answers_stay_the_same(tiny_model, tmp_pa
     assert sum(any(one) != all(one) for one in mixed) <= 1 and not all(mixed[0]), "requests are written apart, first"
     for batch, following in zip(found["ours"][2], found["ours"][2][1:]):
         assert not batch[-1].images or batch[-1].images != following[0].images
+
+
+def test_a_run_that_has_enough_was_everywhere_and_goes_on(recipe, tmp_path):
+    whole, few, batches = Parrot(), Parrot(), []
+    run(recipe, whole, tmp_path / "whole")
+    run(recipe, few, tmp_path / "few", enough=lambda batch: batches.append(batch) or len(batches) == 3)
+    places = [whole.batches.index(one) for one in few.batches]
+    assert len(places) == 3 < len(whole.batches) and min(places) < len(whole.batches) / 3
+    assert max(places) >= len(whole.batches) * 0.6 and places[0] == len(whole.batches) // 2
+    assert [question.id for question in batches[0]] == [ask.id for ask in few.batches[0]]
+    run(recipe, few, tmp_path / "few")
+    assert read_predictions(tmp_path / "few").answers == read_predictions(tmp_path / "whole").answers
+    assert len(few.asked) == len(whole.asked)
