@@ -83,6 +83,7 @@ def test_the_time_is_told_before_and_met(plan, tmp_path, asking, capsys):
     page = start(plan, tmp_path)
     assert monkey.now == pytest.approx(sum(seconds.values())) and spent > LOADING
     assert asked + len(monkey.asked) - 1 == sum(number for _, number, *_ in told), "nothing is asked twice"
+    assert read_lines(tmp_path / "out" / "mme" / "base_llm")[0]["model"] == "parrot (base LLM)"
     assert "pope: skipped" in capsys.readouterr().err and page == tmp_path / "out" / "report.html"
 
 
