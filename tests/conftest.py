@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here is on a hub, and asking it takes a minute where there is no network
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process per processor already; before torch is loaded
@@ -96,3 +100,19 @@ def tiny_stage(tmp_path: Path, tiny_model_recipe: ModelRecipe, tiny_data: Path) 
         "warmup_steps": 2,
     }
     return parse(data, StageRecipe)
+
+
+@pytest.fixture
+def skymm(monkeypatch):
+    """The console entry, in this process."""
+
+    from skymm import cli
+
+    def run(*arguments: object) -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["skymm", *map(str, arguments)])
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as left:
+            cli.main()
+        return SimpleNamespace(returncode=left.value.code, stdout=out.getvalue(), stderr=err.getvalue())
+
+    return run

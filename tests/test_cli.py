@@ -1,7 +1,5 @@
 """The door: help is instant, mistakes are one sentence, commands do what they say."""
 
-import contextlib
-import io
 import json
 import resource
 import struct
@@ -9,26 +7,10 @@ import subprocess
 import sys
 import tarfile
 import zlib
-from types import SimpleNamespace
 
-import pytest
 from PIL import Image
 
 from skymm import cli
-
-
-@pytest.fixture
-def skymm(monkeypatch):
-    """The console entry, in this process."""
-
-    def run(*arguments: object) -> SimpleNamespace:
-        monkeypatch.setattr(sys, "argv", ["skymm", *map(str, arguments)])
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as left:
-            cli.main()
-        return SimpleNamespace(returncode=left.value.code, stdout=out.getvalue(), stderr=err.getvalue())
-
-    return run
 
 
 def test_help_takes_under_half_a_second():

@@ -96,7 +96,7 @@ def test_every_recipe_named_loads_with_the_overrides_named(page, words):
     for index, word in enumerate(words):
         if word.endswith(".toml") and word.split("/")[0] in ("data_recipes", *KINDS) and "mine" not in word:
             overrides = [other for other in words[index + 1 :] if re.match(r"[a-z_.]+=", other)]
-            others = {"remedies.toml": StudyRecipe, "suite.toml": SuiteRecipe}
+            others = {"remedies.toml": StudyRecipe, "shipped.toml": StudyRecipe, "suite.toml": SuiteRecipe}
             kind = others.get(Path(word).name, KINDS.get(word.split("/")[0]))
             assert load(ROOT / word, kind, overrides) if kind else load_data(ROOT / word, overrides)
 

@@ -14,7 +14,7 @@ from skymm.recipe.suite import SuiteRecipe
 
 ROOT = Path(__file__).parent.parent
 KINDS = {"training": StageRecipe, "eval": EvalRecipe}
-OTHERS = {"remedies.toml": StudyRecipe, "suite.toml": SuiteRecipe}
+OTHERS = {"remedies.toml": StudyRecipe, "shipped.toml": StudyRecipe, "suite.toml": SuiteRecipe}
 SHIPPED = [path for folder in ("data_recipes", *KINDS) for path in sorted((ROOT / folder).glob("*.toml"))]
 STAGE = {"out": "runs/x", "steps": 5, "data": {"a": {"shards": "s"}}}
 

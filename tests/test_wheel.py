@@ -43,10 +43,16 @@ def test_one_top_level_name_and_every_recipe(built):
 
 def test_nothing_strays_into_what_is_published(built):
     sdist, wheel = built
-    known = {".py", ".toml", ".tsv", ".yaml", ".md", ".jinja", ".css", ".js", ".typed"}
+    known = {".py", ".toml", ".tsv", ".yaml", ".md", ".jinja", ".css", ".js", ".typed"} | {".safetensors", ".json"}
     strays = [name for name in zipfile.ZipFile(wheel).namelist() if Path(name).suffix not in known]
     assert all(".dist-info/" in name for name in strays), strays
-    assert wheel.stat().st_size < 1_500_000 and sdist.stat().st_size < 3_000_000
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {one.filename: one.compress_size for one in archive.infolist()}
+    model = sum(size for name, size in sizes.items() if name.startswith("skymm/shipped/"))
+    assert 8_000_000 < model < 20_000_000, "the model that comes along"
+    assert sum(sizes.values()) - model < 1_500_000 and sdist.stat().st_size - model < 3_000_000
+    weights = [name for name in sizes if name.endswith((".safetensors", ".json"))]
+    assert all(name.startswith("skymm/shipped/") for name in weights), weights
     with tarfile.open(sdist) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "skymm/py.typed"} <= packed

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 from skymm.answering.protocol import Answerer
+from skymm.shipped import SHIPPED, shipped_model_dir
 
 
 def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Answerer:
-    """DIR (ours, or of any transformers model), hf:ID, openai:URL#MODEL or decisions:URL#MODEL.
+    """DIR (ours, or of any transformers model), skymm-photos (which comes with skymm), hf:ID, openai:URL#MODEL or
+    decisions:URL#MODEL.
 
     `tower`: a CLIP-like model is to be judged.
 
@@ -17,6 +19,8 @@ def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Ans
     """
     kind, _, rest = spec.partition(":")
     source = rest if kind == "hf" else spec
+    if spec == SHIPPED and not Path(spec).is_dir():
+        source = str(shipped_model_dir())
     if kind in ("openai", "decisions"):
         if tower:
             raise ValueError(f"found {spec!r}, expected a model of texts and images such as CLIP: a directory or hf:ID")
@@ -27,7 +31,8 @@ def open_answerer(spec: str, *, max_new_tokens: int, tower: bool = False) -> Ans
         return asks(*split_spec(spec), max_new_tokens=max_new_tokens)
     if kind != "hf" and not Path(source).is_dir():
         raise ValueError(
-            f"no model directory at {source}; expected a directory, hf:ID, openai:URL#MODEL or decisions:URL#MODEL"
+            f"no model directory at {source}; expected a directory, {SHIPPED}, hf:ID, openai:URL#MODEL or "
+            "decisions:URL#MODEL"
         )
     from skymm.answering import transformers_model as theirs
 

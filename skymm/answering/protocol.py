@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,13 @@ from skymm.images import open_image
 from skymm.video import NUM_FRAMES, frames_of, is_video
 
 Mode = Literal["generate", "logits"]
+YES_OR_NO = ("yes", "no")
+
+_WANTS_YES_NO = re.compile(
+    r"(?:is|are|was|were|am|do|does|did|can|could|has|have|had|will|would|should|isn't|aren't|doesn't|don't)\b"
+    r"|.*(?:(?:[吗嗎]|(?<![什甚怎])[么麼])\s*[?？]?\s*$|是不是|有没有|有沒有|是否|能不能|对不对|對不對|在不在)",
+    re.I | re.S,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,17 @@ class Reply:
     reasoning_content: str | None = None
     num_tokens: int | None = None
     num_prompt_tokens: int | None = None
+
+    @property
+    def probability_of_yes(self) -> float:
+        """Of a yes, where yes and no were compared."""
+        assert self.logits is not None
+        return 1 / (1 + math.exp(self.logits["no"] - self.logits["yes"]))
+
+
+def is_yes_no(question: str) -> bool:
+    """Whether a question wants yes or no, by how its last sentence begins in English or is built in Chinese."""
+    return bool(_WANTS_YES_NO.match(re.split(r"(?<=[.!。！])\s*(?=\S)", question.strip())[-1]))
 
 
 class Answerer(Protocol):

@@ -17,6 +17,8 @@ from skymm.cli.data import app as data_app
 from skymm.cli.evaluation import ContrastOption, GateOption, StrengthOption, contrast_keys
 from skymm.cli.evaluation import app as eval_app
 from skymm.cli.serving import serve
+from skymm.progress import say
+from skymm.shipped import SHIPPED
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -118,13 +120,14 @@ def doctor(
 
 @app.command()
 def ask(
-    model: Annotated[
-        str, typer.Argument(help="A directory (ours or any transformers model), hf:ID, or openai:URL#MODEL.")
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL] IMAGE... QUESTION",
+            help="MODEL: a directory (ours or any transformers model), hf:ID, or openai:URL#MODEL; without one the model that "
+            "comes with skymm. IMAGE: images and clips, as they are shown; - asks without one. QUESTION: English or Chinese.",
+        ),
     ],
-    files: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Images and clips, as they are shown; - asks without one.")
-    ],
-    question: Annotated[str, typer.Argument(help="In English or Chinese.")],
     max_new_tokens: int = 64,
     num_frames: Annotated[int, typer.Option(min=1, help="Of a clip, at most.")] = 8,
     fps: Annotated[
@@ -134,8 +137,16 @@ def ask(
     strength: StrengthOption = None,
     gate: GateOption = None,
 ) -> None:
-    """Ask a model one question about an image, several, or a clip."""
-    shown = [] if [*map(str, files)] == ["-"] else files
+    """Ask a model one question about an image, several, or a clip.
+
+    The answer goes to stdout. To a question of yes or no about an image stderr says how likely yes is (not where the model is
+    asked over the network).
+    """
+    *named, question = words
+    model = named.pop(0) if len(named) > 1 and named[0] != "-" and not Path(named[0]).is_file() else SHIPPED
+    if not named:
+        raise ValueError(f"found {question!r} alone, expected an image and a question, or - to ask without one")
+    shown = [] if named == ["-"] else [*map(Path, named)]
     for file in shown:
         if not file.is_file():
             raise ValueError(f"no image at {file}; give files, or - to ask without one; the question comes last")
@@ -143,7 +154,7 @@ def ask(
 
     chosen = contrast_keys(contrast, strength, gate)
     taken_off = parse(chosen, ContrastRecipe, "--contrast") if chosen else None
-    from skymm.answering.protocol import Ask
+    from skymm.answering.protocol import YES_OR_NO, Ask, is_yes_no
 
     asked = Ask.about(question, shown, num_frames=num_frames, fps=fps)
     from skymm.answering.opening import open_answerer
@@ -153,18 +164,20 @@ def ask(
         raise ValueError(f"{model} is asked over the network, which has no --contrast; give a directory or hf:ID")
     if taken_off is not None:
         answerer.contrast = taken_off
+    compared = replace(asked, choices=YES_OR_NO)
     if contrast == "calibrated":  # which is of yes and no
-        asked = replace(asked, choices=("yes", "no"))
-        print(next(answerer.answer([asked], "logits"))[1].text)
+        print(next(answerer.answer([compared], "logits"))[1].text)
         return
     for piece in answerer.stream(asked):
         print(piece, end="", flush=True)
     print()
+    if asked.images and is_yes_no(question) and hasattr(answerer, "contrast"):
+        say(f"yes: {next(answerer.answer([compared], 'logits'))[1].probability_of_yes:.0%}")
 
 
 @app.command()
 def demo(
-    model: Annotated[str, typer.Argument(help="A directory (ours or any transformers model), or hf:ID.")],
+    model: Annotated[str, typer.Argument(help="A directory (ours or any transformers model), or hf:ID.")] = SHIPPED,
     other: Annotated[str | None, typer.Argument(help="A second one, shown beside it.")] = None,
     host: Annotated[str, typer.Option(help="Whom it listens to; 0.0.0.0: everybody.")] = "127.0.0.1",
     port: int = 7860,

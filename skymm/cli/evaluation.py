@@ -311,7 +311,7 @@ def calibrate_model(
 
 @app.command("probe")
 def probe_towers(
-    model: Annotated[str, typer.Argument(help="The directory of a model of ours.")],
+    model: Annotated[str, typer.Argument(help="A model of ours, or skymm-photos: its towers are looked through.")],
     shards: Annotated[list[str], typer.Argument(help="Shards with facts, to fit the linear readers to.")],
     root: Annotated[str, typer.Option(help="Shards that were kept back, as of eval/held_out.toml.")],
 ) -> None:

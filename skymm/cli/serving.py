@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from skymm.cli.evaluation import ContrastOption, GateOption, StrengthOption, contrast_keys
+from skymm.shipped import SHIPPED
 
 
 def serve(
-    model: Annotated[str, typer.Argument(help="A directory (ours or any transformers model), or hf:ID.")],
+    model: Annotated[str, typer.Argument(help="A directory (ours or any transformers model), or hf:ID.")] = SHIPPED,
     host: Annotated[str, typer.Option(help="0.0.0.0 for the whole network; then set a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
     name: Annotated[

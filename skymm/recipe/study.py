@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from skymm.recipe.loading import FilePath, Strict
+from skymm.shipped import SHIPPED
 
 _SET = (
     "key=value, as on a command line; {NAME} is the directory of the stage or the pairs of that name with the same seed"
@@ -82,4 +83,4 @@ class StudyRecipe(Strict):
 
 def _is_given(model: str) -> bool:
     """Whether it is there without a stage that makes it."""
-    return ":" in model or Path(model).is_dir()
+    return model == SHIPPED or ":" in model or Path(model).is_dir()

@@ -7,23 +7,21 @@ is, and how likely it would be without the picture; later, where in the picture 
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from skymm.answering.protocol import Ask, Reply
+from skymm.answering.protocol import YES_OR_NO, Ask, is_yes_no
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.conversation import Turn
 from skymm.images import open_image
 from skymm.page.document import data_url, rendered
 from skymm.serve.engine import Engine, Job
 from skymm.serve.evidence import LEAST, EvidenceMap, Occlusion, evidence_map
-from skymm.serve.examples import Probe, Words, is_yes_no
+from skymm.serve.examples import Probe, Words
 
-CHOICES = ("yes", "no")
 _PAUSE = 0.04  # seconds between two looks at what has been written
 _WIDEST = 640  # pixels of a picture with its evidence
 
@@ -95,20 +93,20 @@ class Models:
             said.error = "" if said.stopped or job.error is None else str(job.error)
         if talk.picture and is_yes_no(question):
             # Earlier answers would tell what was seen, so nothing of them is said to who does not look.
-            blind = Ask(question, (), CHOICES)
+            blind = Ask(question, (), YES_OR_NO)
             jobs = [
-                engine.submit_all([replace(ask, choices=CHOICES), blind], "logits")
+                engine.submit_all([replace(ask, choices=YES_OR_NO), blind], "logits")
                 for engine, ask in zip(self.engines, asks)
             ]
             for said, both in zip(exchange.said, jobs):
-                said.sure, said.blind = (_probability(job.result()) for job in both)
+                said.sure, said.blind = (job.result().probability_of_yes for job in both)
         yield exchange
 
     def look_for(self, talk: Talk, probes: Sequence[Probe]) -> None:
         """Ask every model for all things at once, each for itself and without what was said before."""
-        asks = [Ask(probe.question, (talk.picture,), CHOICES, probe.name) for probe in probes]
+        asks = [Ask(probe.question, (talk.picture,), YES_OR_NO, probe.name) for probe in probes]
         jobs = [engine.submit_all(asks, "logits") for engine in self.engines]
-        by_model = [[_probability(job.result()) for job in of_model] for of_model in jobs]
+        by_model = [[job.result().probability_of_yes for job in of_model] for of_model in jobs]
         talk.asked_for = list(zip(probes, map(list, zip(*by_model))))
 
     def explain(self, talk: Talk) -> None:
@@ -116,7 +114,7 @@ class Models:
         *before, last = talk.exchanges
         for index, (engine, said) in enumerate(zip(self.engines, last.said)):
             if isinstance(engine.answerer, SkyMMAnswerer) and said.evidence is None:
-                ask = replace(self._ask(replace(talk, exchanges=before), last.question, index), choices=CHOICES)
+                ask = replace(self._ask(replace(talk, exchanges=before), last.question, index), choices=YES_OR_NO)
                 with engine.alone() as answerer:
                     said.evidence = evidence_map(Occlusion(answerer, ask))
 
@@ -128,12 +126,6 @@ class Models:
             shown = () if turns else names
             turns += Turn("user", exchange.question, shown), Turn("assistant", exchange.said[index].text)
         return Ask(question, images, history=tuple(turns), names=() if turns else names)
-
-
-def _probability(reply: Reply) -> float:
-    """Of a yes, among yes and no."""
-    assert reply.logits is not None
-    return 1 / (1 + math.exp(reply.logits["no"] - reply.logits["yes"]))
 
 
 # --- as HTML --------------------------------------------------------------------------------------------------------------

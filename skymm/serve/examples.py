@@ -104,15 +104,3 @@ def probes_for(things: str, language: str, words: Words, seed: object) -> list[P
 def _probe(word: lexicon.Word, language: str, words: Words) -> Probe:
     fields = thing_fields(word, False, language)
     return Probe(fields["noun"], words["is_there"].format(**fields))
-
-
-_YES_NO = re.compile(
-    r"(?:is|are|was|were|am|do|does|did|can|could|has|have|had|will|would|should|isn't|aren't|doesn't|don't)\b"
-    r"|.*(?:(?:[吗嗎]|(?<![什甚怎])[么麼])\s*[?？]?\s*$|是不是|有没有|有沒有|是否|能不能|对不对|對不對|在不在)",
-    re.I | re.S,
-)
-
-
-def is_yes_no(question: str) -> bool:
-    """Whether a question wants yes or no, by how its last sentence begins in English or is built in Chinese."""
-    return bool(_YES_NO.match(re.split(r"(?<=[.!。！])\s*(?=\S)", question.strip())[-1]))

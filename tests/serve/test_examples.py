@@ -2,8 +2,9 @@
 
 import pytest
 
+from skymm.answering.protocol import is_yes_no
 from skymm.page.document import read_words
-from skymm.serve.examples import examples, is_yes_no, probes_for, probes_of, questions
+from skymm.serve.examples import examples, probes_for, probes_of, questions
 
 WORDS = {language: read_words("skymm.serve", "demo", language) for language in ("zh", "en")}
 

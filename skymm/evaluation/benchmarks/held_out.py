@@ -93,10 +93,13 @@ def _compared(answers: Sequence[Answer]) -> dict[str, float | None]:
     odds = [log_odds(answer.logits) for answer in answers]
     if None in odds or not odds:
         return {"auroc": None, "ece": None, "best_accuracy": None}
-    truth = np.array([answer.question.gold == YES for answer in answers])
-    sure = calibration((1 / (1 + np.exp(-np.array(odds)))).tolist(), truth.tolist())
-    thresholds = [*sorted(set(odds)), np.inf]
-    best = max(float(((np.array(odds) >= one) == truth).mean()) for one in thresholds)
+    found, truth = np.array(odds), np.array([answer.question.gold == YES for answer in answers])
+    sure = calibration((1 / (1 + np.exp(-found))).tolist(), truth.tolist())
+    order = np.argsort(found)
+    below, from_here = np.cumsum(~truth[order]), np.cumsum(truth[order][::-1])[::-1]
+    # A threshold lies below all, between two different odds, or above all.
+    right = np.concatenate([from_here[:1], (below[:-1] + from_here[1:])[np.diff(found[order]) > 0], below[-1:]])
+    best = float(right.max()) / len(found)
     return {"auroc": auroc(odds, truth.tolist()), "ece": sure and sure.ece, "best_accuracy": best}
 
 
