@@ -38,13 +38,13 @@ def print_parts(parts: Sequence[Any], console: Console, title: str = "") -> None
 
 
 def _lines(part: Sentences | Remarks) -> Grid:
-    """One below the other; a remark without a level is itself in its colour."""
+    """One below the other; a remark without a level is itself in its colour. Of a path that is wider nothing is left out."""
     grid = Grid.grid(padding=(0, 2))
     for one in part.sentences if isinstance(part, Sentences) else ():
-        grid.add_row(Text(one))
+        grid.add_row(Text(one, overflow="fold"))
     for one in part.remarks if isinstance(part, Remarks) else ():
         level, told = (one.level, one.text) if one.level else (one.text, "")
-        grid.add_row(Text(level, _COLOURS[one.style]), Text(told))
+        grid.add_row(Text(level, _COLOURS[one.style]), Text(told, overflow="fold"))
     return grid
 
 
