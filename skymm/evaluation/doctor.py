@@ -29,10 +29,8 @@ from skymm.recipe import EvalRecipe
 from skymm.text import language_of, normalise
 from skymm.verdict import NO, YES
 
-_RIGHT, _ALIKE = (
-    0.8,
-    0.5,
-)  # of planning: the share that is right, and the correlation of two models' verdicts on a question
+# Of planning: the share that is right, and the correlation of two models' verdicts on a question.
+_RIGHT, _ALIKE = 0.8, 0.5
 
 
 @dataclass(frozen=True, slots=True)

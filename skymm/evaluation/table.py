@@ -43,7 +43,7 @@ def time_table(rows: Sequence[tuple[str, int, int, float]]) -> None:
     """How long a suite takes. Rows: name, number of questions, how many of them are left, the seconds for these."""
     table = Table(title="how long it will take")
     for name in ("benchmark", "questions", "left to ask", "seconds each", "minutes"):
-        table.add_column(name, justify="left" if name == "benchmark" else "right")
+        table.add_column(name, justify="left" if name == "benchmark" else "right", overflow="fold")
     for name, number, left, seconds in rows:
         each = f"{seconds / left:.2f}" if left else "-"
         table.add_row(name, str(number), str(left), each, f"{seconds / 60:.1f}", end_section=name == rows[-1][0])
@@ -62,7 +62,7 @@ def score_table(one: Benchmark, scores: Mapping[str, Any]) -> None:
     strict = scores.get("strict", {})
     head = Table(title=one.title)
     for name in ("", "official", "strict, zh and en"):
-        head.add_column(name, justify="right" if name else "left")
+        head.add_column(name, justify="right" if name else "left", overflow="fold")
     for metric in one.metrics:
         official, strictly = (_shown(value_of(part, metric.key), metric.unit) for part in (scores, strict))
         between = bounds(*scores.get("intervals", {}).get(metric.key, (None, None)), metric.unit)
@@ -89,9 +89,9 @@ def _rows_table(key: str, rows: Mapping[str, Any]) -> Table:
         dict.fromkeys(name for row in rows.values() for name in (row if isinstance(row, Mapping) else ("",)))
     )
     table = Table(title=key)
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for label, row in rows.items():
         cells = row if isinstance(row, Mapping) else {"": row}
         table.add_row(label, *(_plain(cells.get(name)) for name in columns))

@@ -105,3 +105,9 @@ def test_images_of_one_language_stand_in_one_batch():
     losses = words_loss(latents, table, labels)
     assert losses.shape == (end - start + SPANS[0][1],) and losses.max() < 1
     assert words_loss(latents.flip(0), table, labels).min() > losses.max()
+
+
+def test_what_is_no_number_is_left_to_the_step_which_says_so():
+    table = torch.randn(30, 16)
+    labels = labels_of((3, 7))
+    assert words_loss(torch.full((1, K, 16), torch.nan), table, labels).isnan().all()

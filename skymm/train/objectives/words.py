@@ -147,8 +147,10 @@ def _of_language(cosines_BKW: Tensor, index_BR: Tensor, start: int, size: int) -
 
 
 def _matched(costs_BSS: Tensor) -> Tensor:
-    """For each slot of labels the slot of latents, at least cost in sum."""
+    """For each slot of labels the slot of latents, at least cost in sum. Costs that are no numbers are left to whoever looks at
+    the loss.
+    """
     from scipy.optimize import linear_sum_assignment
 
-    latents = [linear_sum_assignment(costs.T)[1] for costs in costs_BSS.detach().cpu().numpy()]
+    latents = [linear_sum_assignment(costs.T)[1] for costs in costs_BSS.detach().nan_to_num().cpu().numpy()]
     return torch.as_tensor(np.stack(latents), device=costs_BSS.device)
