@@ -140,7 +140,9 @@ class Writing(Source):
 
 
 class Nothing(Source):
-    """A row is the number of a picture. It is described, and asked for one of COCO's things; half the answers are explained."""
+    """A row is the number of a picture. As turns it is described and asked for one of COCO's things, half the answers explained;
+    as a caption it is "nothing" in both languages.
+    """
 
     rows_per_part = 50
     default_licence = "drawn"
@@ -167,7 +169,8 @@ class Nothing(Source):
                     language,
                 ),
             )
-        return Record(f"{row['index']:08d}", {"png": Picture(data=_empty(rng))}, turns=turns, facts=Facts(absent=()))
+        captions = Caption("nothing", "en"), Caption("什么也没有", "zh")
+        return Record(f"{row['index']:08d}", {"png": Picture(data=_empty(rng))}, captions, turns, Facts(absent=()))
 
 
 def _empty(rng: random.Random, side: int = 224) -> bytes:
