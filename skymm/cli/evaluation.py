@@ -333,7 +333,7 @@ def probe_towers(
 
 @app.command("judge")
 def judge_answers(
-    predictions: Annotated[Path, typer.Argument(help="Predictions of llava_bench or mm_vet.")],
+    predictions: Annotated[Path, typer.Argument(help="Predictions of a benchmark that wants a judge, such as mm_vet.")],
     judge: Annotated[str, typer.Option(help="Who grades, as for --model: openai:URL#MODEL, hf:ID or a directory.")],
     prompt: Annotated[
         Path | None, typer.Option(help="The official prompt, where published numbers are to be met.")

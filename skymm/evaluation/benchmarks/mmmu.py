@@ -219,23 +219,24 @@ def parse_open(response: str) -> list[Value]:
     """Everything that the official scorer takes an open answer to say: what follows words like "is" and "answer" on
     every line (or all of it without any), with the numbers in it, to two decimals.
     """
-    said = _key_parts(response)
+    response = response.strip().strip(".").lower()
+    said = key_parts(response.split("\n"), _SIGNS) or [response]
     numbers = [number for part in said for rule in (_COMMAS, _SCIENTIFIC, _SIMPLE) for number in rule.findall(part)]
     return list(dict.fromkeys(value for text in said + numbers for value in _values(text)))
 
 
-def _key_parts(response: str) -> list[str]:
-    response = response.strip().strip(".").lower()
-    lines = response.split("\n")
+def key_parts(lines: Sequence[str], signs: Sequence[str], last: Sequence[str] = ("=",)) -> list[str]:
+    """The shortest rest of each line behind one of the signs, in the last line also behind `last`; none that is a mark."""
     found = []
-    for number, line in enumerate(lines):
-        signs = (*_SIGNS, "=") if number == len(lines) - 1 else _SIGNS
+    for number, line in enumerate(lines, 1):
         shortest = ""
-        for tail in (line.rpartition(sign)[2].strip() for sign in signs if sign in line):
-            shortest = tail if not shortest or len(tail) < len(shortest) else shortest
+        for sign in (*signs, *(last if number == len(lines) else ())):
+            tail = line.rpartition(sign)[2].strip()
+            if sign in line and (not shortest or len(tail) < len(shortest)):
+                shortest = tail
         if shortest and shortest not in (":", ",", ".", "!", "?", ";", "'"):
             found.append(shortest)
-    return found or [response]
+    return found
 
 
 def _values(text: str) -> list[Value]:
