@@ -119,6 +119,7 @@ def test_everything_that_can_be_asked_is_listed_with_what_to_get(tmp_path):
         # As many captions as somebody lists; made on this machine; as many rotations as a question has options; about so many.
         uncounted = (
             *("chair", "chinese_scenes", "held_out", "held_out_captions", "mmbench", "phd", "seed_bench", "trust"),
+            "videohallucer",
         )
         assert bool(one.sizes) is (name not in uncounted), f"{name}: `sizes`, or none and its name among {uncounted}"
         numbers = set(map(int, re.findall(r"\d+", one.size)))
