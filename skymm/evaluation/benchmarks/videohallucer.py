@@ -1,11 +1,12 @@
 """VideoHallucer: two questions about a clip, one about what is in it and one about what is made up; yes and no.
 
-Wang et al., arXiv 2406.16338; files and rule of github.com/patrick-tssn/VideoHallucer (evaluations/evaluation_utils.py): what
-stands before the first full stop has to be the answer, and nothing more. A pair is right where both of its answers are.
+Wang et al., arXiv 2406.16338; files and rule of github.com/patrick-tssn/VideoHallucer (evaluations/evaluation_utils.py, which
+changed: this is the latest): the right word anywhere makes an answer right, and "yes and no" is right twice.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -36,8 +37,8 @@ INSTRUCTION = "Answer the question using 'yes' or 'no'."
 def load(recipe: EvalRecipe) -> list[Question]:
     """The pairs of CATEGORY/CATEGORY.json in root, with CATEGORY/videos: eight frames of each clip, each behind its time.
 
-    `split` is a category; without it the five of the official mean. Both questions are about the clip of the basic one, as
-    officially. Clips are decoded here, which takes minutes. Raises ValueError for a file or a clip that is not there.
+    `split` is a category; without it the five of the official mean. Clips are decoded here, which takes minutes. Raises
+    ValueError for a file or a clip that is not there.
     """
     root, questions = Path(recipe.root), []
     for category in [recipe.split] if recipe.split else CATEGORIES:
@@ -50,8 +51,9 @@ def load(recipe: EvalRecipe) -> list[Question]:
         frames = cache(frames_of)
         for number, row in enumerate(read_rows(path), 1):
             where = f"{path}, pair {number}"
-            clip = find_image(folder, str(column(_half(row, where, "basic"), where, "video")), "videohallucer")
-            questions += [_question(row, where, category, number, half, frames(clip, str(clip))) for half in HALVES]
+            for half in HALVES:
+                clip = find_image(folder, str(column(_half(row, where, half), where, "video")), "videohallucer")
+                questions.append(_question(row, where, category, number, half, frames(clip, str(clip))))
     return together(questions)
 
 
@@ -95,8 +97,9 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
 
 
 def official(answer: Answer) -> str:
-    """What stands before the first full stop: "Yes." is a yes, "Yes, it is." is none."""
-    return answer.response.split(".")[0].strip().lower()
+    """The right word where it stands anywhere, else the other one, else "unknown"."""
+    words = set(re.findall(r"\b(yes|no)\b", answer.response.lower()))
+    return answer.question.gold if answer.question.gold in words else words.pop() if words else "unknown"
 
 
 def strict(answer: Answer) -> str:
