@@ -11,6 +11,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from skymm import recipe as recipes
 from skymm.conversation import LANGUAGES
 from skymm.progress import progress, say
 from skymm.recipe import EmojiScenesRecipe, EvalRecipe, StageRecipe
+from skymm.shipped import SHIPPED
 
 # How the time for training is shared out. Stage 2 is both of its runs.
 SHARES = {"words": 0.2, "stage1": 0.06, "stage2": 0.74}
@@ -30,6 +32,7 @@ MODELS = {
     "stage2": "+ positives and negatives (stage 2)",
 }
 BENCHMARKS = ("bench", "bench_new_style", "bench_new_concept")
+PHOTOS = "photos"
 
 
 def quickstart(out: Path, *, minutes: float = 10) -> None:
@@ -54,6 +57,7 @@ def quickstart(out: Path, *, minutes: float = 10) -> None:
     story.judge("positives")
     stage2 = train(story.stage("stage2", f"init={stage1}"))
     story.judge("stage2")
+    story.ask_about_photos()
     page = story.report()
     say(f"\nA page with pictures, questions and answers: {page}")
     say(f'Ask it yourself: skymm ask {stage2} {story.example_image()} "图里有熊猫吗？"')
@@ -111,7 +115,7 @@ class _Story:
         else:
             seconds = seconds_per_step(self._recipe(name, *overrides))
             share, planned = SHARES[name] / sum(SHARES[stage] for stage in waiting), name
-        left = self.deadline - time.monotonic() - self._judging_ahead(name) - 10
+        left = self.deadline - time.monotonic() - self._judging_ahead(name) - 25
         steps = max(12, int(_SAFE * share * left / seconds))
         self.plan["steps"][planned] = steps
         if name == "positives":
@@ -171,6 +175,19 @@ class _Story:
         self.plan.setdefault("seconds_of_judging", time.monotonic() - began)
         self._write_plan()
 
+    def ask_about_photos(self) -> None:
+        """The model of these minutes, which has never seen one, and the one that comes with skymm."""
+        from skymm.answering.opening import open_answerer
+        from skymm.evaluation.run import run
+        from skymm.shipped import photos
+
+        photos(self.data / PHOTOS)
+        for name, model in (("stage2", str(self.out / "stage2")), ("shipped", SHIPPED)):
+            asked = [(language, self._eval_recipe(PHOTOS, language)) for language in LANGUAGES]
+            answerer = open_answerer(model, max_new_tokens=asked[0][1].max_new_tokens)
+            for language, recipe in asked:
+                run(recipe, answerer, self._answers(name, PHOTOS, language))
+
     def _eval_recipe(self, benchmark: str, language: str) -> EvalRecipe:
         path = bundled_recipe("eval", f"quickstart_{language}")
         return recipes.load(path, EvalRecipe, [f"root={self.data / benchmark / language}"])
@@ -181,7 +198,7 @@ class _Story:
     def report(self) -> Path:
         """Print the table and write the page."""
         from skymm.evaluation.run import score_predictions
-        from skymm.evaluation.table import print_comparison, write_comparison
+        from skymm.evaluation.table import Shown, print_comparison, write_comparison
 
         scores = {
             title: {
@@ -192,16 +209,33 @@ class _Story:
             for name, title in MODELS.items()
         }
         table = print_comparison(scores)
-        images = sorted((self.data / "bench" / "en").glob("*/00[01].jpg"))[:12]
+        scenes = sorted((self.data / "bench" / "en").glob("*/00[01].jpg"))[:12]
+        both = {"stage2": f"these {self.plan['minutes']:g} minutes", "shipped": f"{SHIPPED}, which comes with skymm"}
         return write_comparison(
             self.out / "page.html",
             "skymm quickstart",
             f"{self.plan['minutes']:g} minutes on this machine, from scratch. All pictures are new to the models; answers are "
             "cut after four tokens. English is read by MME's official rule, Chinese by a strict bilingual one.",
             table,
-            {title: self.out / "answers" / name for name, title in MODELS.items()},
-            {f"bench/{path.parent.name}/{path.name}": path for path in images},
+            [
+                Shown(
+                    "What they answered",
+                    self._answers_of(MODELS),
+                    {f"bench/{one.parent.name}/{one.name}": one for one in scenes},
+                ),
+                Shown(
+                    "Photos: a model that has only seen drawings, and one that has seen photos",
+                    self._answers_of(both),
+                    {
+                        f"{PHOTOS}/existence/{one.name}": one
+                        for one in sorted((self.data / PHOTOS / "en" / "existence").glob("*.jpg"))
+                    },
+                ),
+            ],
         )
+
+    def _answers_of(self, titles: Mapping[str, str]) -> dict[str, Path]:
+        return {title: self.out / "answers" / name for name, title in titles.items()}
 
     def example_image(self) -> Path:
         return next(iter(sorted((self.data / "bench" / "en" / "existence").glob("*.jpg"))))

@@ -17,6 +17,7 @@ def tiny_story(tmp_path, tiny_llm, tiny_tower, monkeypatch):
     from skymm.recipe import load
 
     monkeypatch.setattr(assets, "default_llm_dir", lambda *a: tiny_llm)
+    monkeypatch.setattr(quickstart, "SHIPPED", str(tmp_path / "story" / "stage1"))  # the real one takes its time
     small = {
         "words": [f"model.llm={tiny_llm}", f'model.towers=["{tiny_tower}"]', "model.resampler.num_latents=8"],
         "quickstart": ["num_images=12", "images_per_shard=4", "bench_images=1"],
@@ -39,7 +40,11 @@ def test_from_nothing_to_the_page_and_again(tiny_story, capfd):
         r"Only 12 steps of stage 2 fit .* skymm quickstart --minutes \d+ --out", " ".join(printed.err.split())
     )
     page = (tiny_story / "page.html").read_text("utf-8")
-    assert page.count("data:image/jpeg;base64,") == 8 and "有" in page  # two of existence, one of each other
+    assert (
+        page.count("data:image/jpeg;base64,") == 8 + 3 and "有" in page
+    )  # two of existence, one of each other, three photos
+    photos = page[page.index("one that has seen photos") :]
+    assert all(photos.count(told) == 2 * 3 for told in ("Is there a", "吗？")) and "cat.jpg" in photos
     plan = json.loads((tiny_story / "plan.json").read_text("utf-8"))
     assert plan["steps"]["positives"] == round(plan["steps"]["stage2"] / 5)
     assert (tiny_story / "stage2" / "config.json").exists()

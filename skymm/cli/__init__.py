@@ -69,13 +69,14 @@ def study(
     out: Annotated[Path, typer.Option(help="Models, answers, table and page; a second run goes on.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as in seeds=[0]")] = None,
     language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the page.")] = "en",
+    report: Annotated[bool, typer.Option("--report", help="Only table and page, of the answers in OUT.")] = False,
 ) -> None:
     """Train several arms with several seeds, ask them the same, and say which differences are more than chance."""
+    from skymm import study as module
     from skymm.recipe import load
     from skymm.recipe.study import StudyRecipe
-    from skymm.study import study as run
 
-    print(run(load(recipe, StudyRecipe, overrides or []), out, language))
+    print((module.report if report else module.study)(load(recipe, StudyRecipe, overrides or []), out, language))
 
 
 @app.command("keys")

@@ -18,6 +18,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModeOption = Annotated[
     Literal["generate", "logits"], typer.Option(help="Write answers, or compare the choices in one forward pass.")
 ]
+ProcessesOption = Annotated[
+    int, typer.Option(min=1, help="Of the model, each with a GPU or a share of the cores; the answers are the same.")
+]
 ContrastOption = Annotated[
     Literal["blind", "noised", "calibrated"] | None,
     typer.Option(
@@ -76,6 +79,7 @@ def run_benchmark(
         Path | None, typer.Option(help="Feature cache of our model's towers; filled as needed.")
     ] = None,
     sample: Annotated[int, typer.Option(min=0, help="In logits mode: how many questions to generate as well.")] = 64,
+    processes: ProcessesOption = 1,
     contrast: ContrastOption = None,
     strength: StrengthOption = None,
     gate: GateOption = None,
@@ -89,14 +93,14 @@ def run_benchmark(
     tower = benchmark(asked.benchmark).judges == "tower"
     # Files that are missing are told before a model is loaded.
     questions = questions_of(asked, "generate" if tower else mode)
-    from skymm.answering.opening import open_answerer
+    from skymm.answering.several import open_processes
 
-    answerer = open_answerer(model, max_new_tokens=asked.max_new_tokens, tower=tower)
+    answerer = open_processes(model, processes, max_new_tokens=asked.max_new_tokens, tower=tower)
     if features is not None:
         from skymm.train.features import cache_of
 
         if not hasattr(answerer, "cache"):
-            raise ValueError(f"--features is for our own models; {model} is none")
+            raise ValueError(f"--features is for our own models in one process; found {model} in {processes}")
         answerer.cache = cache_of(answerer.model, features)
     path = _run(asked, answerer, out, "logits" if tower else mode, images, questions)
     if mode == "logits" and sample and not tower:
@@ -118,6 +122,7 @@ def run_suite(
     base: Annotated[str | None, typer.Option(help="The model's base LLM; our own models know theirs.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="This benchmark of the suite; once for each.")] = None,
     at_most: Annotated[float | None, typer.Option(help="Minutes: where it would take more, it does not start.")] = None,
+    processes: ProcessesOption = 1,
     language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the report.")] = "en",
 ) -> None:
     """A whole evaluation with one report; says before it starts how long it takes."""
@@ -126,7 +131,7 @@ def run_suite(
     from skymm.recipe.suite import SuiteRecipe
 
     asked = load(recipe, SuiteRecipe, overrides or [])
-    options = {"base": base, "only": only or (), "at_most": at_most, "language": language}
+    options = {"base": base, "only": only or (), "at_most": at_most, "processes": processes, "language": language}
     print(suite(asked, model, out, beside=recipe.parent, **options))
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -82,33 +83,46 @@ def run(
         waiting = [place for place in _longest_first(questions) if place[1].id not in done]
         advance(len(questions) - len(waiting))
         journal = Journal(path)
-        batches = _batches(waiting, max(recipe.batch_size, answerer.batch_size))
-        for batch in batches if enough is None else _here_and_there([*batches]):
-            asks, asked = [], []
-            for index, question in batch:
-                try:
-                    ask = ask_of(question, recipe, images)
-                    look(ask)
-                except (UnreadableImage, OSError) as error:  # costs this question, and not the run
-                    reply = Reply("", error=f"{UNREADABLE}: {error}")
-                    journal.add(entry_of(question, index, prompt_of(question, recipe), reply, setting))
-                    advance(1)
-                else:
-                    asks.append(ask)
-                    asked.append((index, question))
+        batches: Any = _batches(waiting, max(recipe.batch_size, answerer.batch_size))
+        batches = iter(batches if enough is None else _here_and_there([*batches]))
+        while at_once := list(islice(batches, getattr(answerer, "processes", 1))):
+            asked: list[list[tuple[Place, Ask]]] = [[] for _ in at_once]
+            for batch, kept in zip(at_once, asked):
+                for index, question in batch:
+                    try:
+                        ask = ask_of(question, recipe, images)
+                        look(ask)
+                    except (UnreadableImage, OSError) as error:  # costs this question, and not the run
+                        reply = Reply("", error=f"{UNREADABLE}: {error}")
+                        journal.add(entry_of(question, index, prompt_of(question, recipe), reply, setting))
+                        advance(1)
+                    else:
+                        kept.append(((index, question), ask))
+            asked = [kept for kept in asked if kept]
             answered, began = 0, time.perf_counter()
-            for number, reply in answerer.answer(asks, mode) if asks else ():
-                index, question = asked[number]
+            for place, number, reply in _replies(answerer, [[ask for _, ask in kept] for kept in asked], mode):
+                (index, question), ask = asked[place][number]
                 # Since the answer before: answers may come all at once, so it is the sum over a run that means something.
                 seconds, began = time.perf_counter() - began, time.perf_counter()
-                entry = entry_of(question, index, asks[number].prompt, _settled(reply, recipe), setting)
+                entry = entry_of(question, index, ask.prompt, _settled(reply, recipe), setting)
                 journal.add({**entry, "seconds": round(seconds, 6)})
                 answered += 1
                 advance(1)
-            assert answered == len(asks), f"{answerer.name} gave {answered} replies to {len(asks)} asks"
-            if enough is not None and enough([question for _, question in batch]):
+            asks = sum(map(len, asked))
+            assert answered == asks, f"{answerer.name} gave {answered} replies to {asks} asks"
+            if enough is not None and enough([question for batch in at_once for _, question in batch]):
                 break
     return path
+
+
+def _replies(answerer: Answerer, batches: Sequence[Sequence[Ask]], mode: Mode) -> Iterator[tuple[int, int, Reply]]:
+    """(place of the batch, number in it, reply); batches are answered side by side by who has processes for that."""
+    if hasattr(answerer, "answer_batches"):
+        yield from answerer.answer_batches(batches, mode)
+        return
+    for place, asks in enumerate(batches):
+        for number, reply in answerer.answer(asks, mode):
+            yield place, number, reply
 
 
 def _settled(reply: Reply, recipe: EvalRecipe) -> Reply:

@@ -53,12 +53,13 @@ def suite(
     base: str | None = None,
     only: Sequence[str] = (),
     at_most: float | None = None,
+    processes: int = 1,
     language: str = "en",
 ) -> Path:
     """Ask everything and return the report's page.
 
     `beside`: the directory that recipes are looked for in. `base`: the model's base LLM, where the model does not know it.
-    `only` these benchmarks. `at_most`: minutes.
+    `only` these benchmarks. `at_most`: minutes. `processes`: of the model, as for `open_processes`.
 
     Raises ValueError where no benchmark's files are there, before anything is asked; where it would take more than
     `at_most`, before anything but a few batches is; and whatever `run` raises.
@@ -69,8 +70,9 @@ def suite(
     if not passes:
         raise ValueError("found the files of none of these benchmarks, expected those of one at least; see above")
     from skymm.answering.opening import open_answerer
+    from skymm.answering.several import open_processes
 
-    answerer = open_answerer(model, max_new_tokens=1)
+    answerer = open_processes(model, processes, max_new_tokens=1)
     alone = None
     if any(one.base for one in passes):
         if base is None and not hasattr(answerer, "base_llm"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -157,27 +158,37 @@ def print_comparison(scores: Comparison) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Pictures of a page with what models answered about them.
+
+    `runs`: name of a model -> its predictions (all of the same questions). `images`: "benchmark/subtask/file" -> picture; the
+    cards, in order. Predictions lie in DIR/benchmark_language.
+    """
+
+    heading: str
+    runs: Mapping[str, Path]
+    images: Mapping[str, Path]
+
+
 def write_comparison(
     path: Path,
     title: str,
     intro: str,
     table: tuple[Sequence[str], Sequence[Sequence[str]]],
-    runs: Mapping[str, Path],
-    images: Mapping[str, Path],
+    shown: Sequence[Shown],
 ) -> Path:
     """Write a page with the scores, and what each model answered about some pictures.
 
     Args:
-        table: header and rows of the scores. runs: name of a model -> its predictions (all of the same questions).
-        images: "benchmark/subtask/file" -> picture; the cards, in order. Predictions lie in DIR/benchmark_language.
+        table: header and rows of the scores.
     """
     header, rows = table
-    answers = {name: _predictions(directory) for name, directory in runs.items()}
-    cards = [_answer_card(key, image, answers) for key, image in images.items()]
-    sections = [
-        document.Section("", [document.Table(header, rows, wordy=frozenset([1]))]),
-        document.Section("What they answered", [document.Cards(cards, "no picture")]),
-    ]
+    sections = [document.Section("", [document.Table(header, rows, wordy=frozenset([1]))])]
+    for one in shown:
+        answers = {name: _predictions(directory) for name, directory in one.runs.items()}
+        cards = [_answer_card(key, image, answers) for key, image in one.images.items()]
+        sections.append(document.Section(one.heading, [document.Cards(cards, "no picture")]))
     return document.write_page(document.Page(title, "en", intro, sections), path)
 
 

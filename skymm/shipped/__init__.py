@@ -27,3 +27,20 @@ def shipped_model_dir() -> Path:
             f"{directory}: found weights with SHA-256 {digest.hexdigest()}, expected {SHIPPED_SHA256}; install skymm anew"
         )
     return directory
+
+
+def photos(out: Path) -> None:
+    """Write the three photos that come with skymm as a benchmark in the layout of MME: OUT/en/existence, OUT/zh/existence."""
+    import tomllib
+
+    source = Path(__file__).parent / "photos"
+    questions = {"en": "Is there {}? Please answer yes or no.", "zh": "有{}吗？请回答是或否。"}
+    for name, things in tomllib.loads((source / "photos.toml").read_text("utf-8")).items():
+        for language, asked in questions.items():
+            folder = out / language / "existence"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.jpg").write_bytes((source / f"{name}.jpg").read_bytes())
+            lines = (
+                f"{asked.format(thing)}\t{gold}\n" for thing, gold in zip(things[language], ("Yes", "No"), strict=True)
+            )
+            (folder / f"{name}.txt").write_text("".join(lines), "utf-8")

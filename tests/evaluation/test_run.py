@@ -22,7 +22,7 @@ from skymm.evaluation.run import (
     size_of,
     unanswered,
 )
-from skymm.evaluation.table import comparison_rows, write_comparison
+from skymm.evaluation.table import Shown, comparison_rows, write_comparison
 from skymm.recipe import ContrastRecipe, EvalRecipe
 
 
@@ -264,8 +264,7 @@ def test_page_holds_pictures_questions_and_answers(recipe, tiny_data, tmp_path):
         "A title",
         "An intro",
         comparison_rows(scores),
-        {"a model": tmp_path / "answers"},
-        {"bench/existence/000.jpg": image},
+        [Shown("Answers", {"a model": tmp_path / "answers"}, {"bench/existence/000.jpg": image})],
     ).read_text("utf-8")
     assert page.count("data:image/jpeg;base64,") == 1 and "http" not in page.replace("http-equiv", "")
     assert page.count("&lt;b&gt;是&lt;/b&gt;") == 4 and "<b>" not in page, "answers are text, not markup"

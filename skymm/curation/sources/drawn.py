@@ -140,8 +140,8 @@ class Writing(Source):
 
 
 class Nothing(Source):
-    """A row is the number of a picture. As turns it is described and asked for one of COCO's things, half the answers explained;
-    as a caption it is "nothing" in both languages.
+    """A row is the number of a picture. As turns it is described and asked for one of COCO's things, half the answers
+    explained; as a caption it is "nothing" in both languages.
     """
 
     rows_per_part = 50

@@ -25,7 +25,10 @@ def test_whatever_is_asked_for_is_not_there_in_both_languages():
         languages.append(answer.language)
         assert [language_of(turn.text) for turn in described[1::2]] == ["en", "zh"]
         assert question.images == ("png",) and not any(turn.images for turn in described)
-        assert [(caption.text, caption.language) for caption in record.captions] == [("nothing", "en"), ("什么也没有", "zh")]
+        assert [(caption.text, caption.language) for caption in record.captions] == [
+            ("nothing", "en"),
+            ("什么也没有", "zh"),
+        ]
     assert languages.count("en") == languages.count("zh") == 20
     asked = {record.turns[0].text for record in records()}
     assert len(asked) > 30
