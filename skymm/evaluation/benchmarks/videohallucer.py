@@ -1,7 +1,8 @@
 """VideoHallucer: two questions about a clip, one about what is in it and one about what is made up; yes and no.
 
 Wang et al., arXiv 2406.16338; files and rule of github.com/patrick-tssn/VideoHallucer (evaluations/evaluation_utils.py, which
-changed several times: the newest that was found): the right word anywhere makes an answer right, and "yes and no" is right twice.
+changed several times: the newest that was found): the right word anywhere makes an answer right, and "yes and no" is right
+twice.
 """
 
 from __future__ import annotations
