@@ -71,9 +71,16 @@ def build_model(
 def open_model(
     directory: str | Path, *, device: str = "cpu", attention: str = "auto", trust_remote_code: bool = False
 ) -> tuple[SkyMMForConditionalGeneration, SkyMMProcessor]:
-    """Model and processor that were saved side by side in a directory. `device` "auto": a GPU where there is one."""
+    """Model and processor that were saved side by side in a directory. `device` "auto": a GPU where there is one.
+
+    It computes in the dtype in which it was saved, or in fp32 on a processor that multiplies bf16 more slowly.
+    """
+    config = SkyMMConfig.from_pretrained(str(directory), trust_remote_code=trust_remote_code)
+    on_cpu = device == "cpu" or (device == "auto" and not torch.accelerator.is_available())
+    is_slow = on_cpu and config.dtype == torch.bfloat16 and language.pick_dtype("cpu") == torch.float32
+    options = {"device_map": device, "attn_implementation": attention, "trust_remote_code": trust_remote_code}
     model = SkyMMForConditionalGeneration.from_pretrained(
-        str(directory), device_map=device, attn_implementation=attention, trust_remote_code=trust_remote_code
+        str(directory), dtype=torch.float32 if is_slow else "auto", **options
     )
     processor = SkyMMProcessor.from_pretrained(str(directory))
     stop_at(model, processor.chat.end_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 SHIPPED = "skymm-photos"
-SHIPPED_SHA256 = "5f7aeb54bd9e3dc725ba8c035c94cc06e4daafdd2766503c4403c668050e346f"
+SHIPPED_SHA256 = "b345582860772200276791df739134896ba698e1611449b6d429641b57d5a82e"
 """Of `resampler.safetensors` and `lora/adapter_model.safetensors`, one behind the other."""
 
 

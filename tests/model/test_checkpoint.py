@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.cli import app
-from skymm.model import checkpoint
-from skymm.model.build import build_model
+from skymm.model import checkpoint, language
+from skymm.model.build import build_model, open_model
 from skymm.model.checkpoint import llm_fingerprint, relocate
 from skymm.model.modeling import SkyMMForConditionalGeneration
 
@@ -163,6 +163,16 @@ def test_eyes_and_llm_are_known_in_every_width(tmp_path, tiny_model_recipe, save
     config["tower_fingerprints"] = [model.towers[0].fingerprint_as_cast()]  # as it was written down before
     (tmp_path / "config.json").write_text(json.dumps(config))
     load_model(str(tmp_path))
+
+
+@pytest.mark.parametrize(("has_amx", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_what_was_saved_in_bf16_is_opened_in_what_this_processor_multiplies_faster(
+    tmp_path, tiny_model_recipe, monkeypatch, has_amx, dtype
+):
+    for part in build_model(tiny_model_recipe.model_copy(update={"dtype": "bfloat16"})):
+        part.save_pretrained(tmp_path)
+    monkeypatch.setattr(language, "_cpu_has", lambda *features: has_amx)
+    assert open_model(tmp_path)[0].dtype == dtype
 
 
 @pytest.fixture
