@@ -86,7 +86,7 @@ def test_programs_print_what_python_says():
     """Python itself, in a process of its own, on every program whose output is asked for."""
     for index in range(24):
         group = cells.group("code.generalisation", index)
-        value = group.question["en"].removeprefix("Does this program print ").removesuffix("?")
+        value = group.question["en"].removeprefix("Does this program print “").removesuffix("”?")
         for case in group.cases:
             source = case.context["en"].removeprefix("```python\n").removesuffix("\n```")
             done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
@@ -99,9 +99,9 @@ def test_a_line_is_what_the_question_says():
         number, new, value = (
             group.question["en"]
             .removeprefix("If line ")
-            .removesuffix("?")
+            .removesuffix("”?")
             .replace(" were “", "\0")
-            .replace("”, would the program print ", "\0")
+            .replace("”, would the program print “", "\0")
             .split("\0")
         )
         for case in group.cases:

@@ -18,7 +18,7 @@ from skymm.conversation import Turn
 from skymm.evaluation.kits.trust import code_cells, image_cells, text_cells, video_cells
 from skymm.evaluation.kits.trust.items import LANGUAGES, Family, Group, jpeg, words
 
-VERSION, SEED, NUM_ITEMS = 1, 2026, 104
+VERSION, SEED, NUM_ITEMS = 2, 2026, 104
 MODALITIES = {"text": text_cells, "code": code_cells, "image": image_cells, "video": video_cells}
 PROPERTIES = ("generalisation", "trustworthiness", "causality")
 CELLS: Mapping[str, tuple[Family, ...]] = {

@@ -7,9 +7,10 @@ imagenet_c/corruptions.py), severities 1, 3 and 5 of its five. They are meant fo
 from __future__ import annotations
 
 import io
+from functools import reduce
 
 import numpy as np
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 SIDE = 224
 SEVERITIES = (1, 3, 5)
@@ -63,8 +64,9 @@ def noise(seed: int) -> Image.Image:
 
 
 def pencil(image: Image.Image) -> Image.Image:
-    """The picture as lines on white."""
-    lines = image.convert("L").filter(ImageFilter.GaussianBlur(0.7)).filter(ImageFilter.FIND_EDGES)
+    """The picture as lines on white, also where two colours are as light as each other."""
+    edges = image.convert("RGB").filter(ImageFilter.GaussianBlur(0.7)).filter(ImageFilter.FIND_EDGES)
+    lines = reduce(ImageChops.lighter, edges.split())
     drawn = ImageOps.invert(ImageOps.autocontrast(lines, cutoff=(0, 2))).convert("RGB")
     drawn.paste((255, 255, 255), (0, 0, image.width, 3))  # the filter has no edge to look at there
     drawn.paste((255, 255, 255), (0, 0, 3, image.height))

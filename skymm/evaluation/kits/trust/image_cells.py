@@ -14,7 +14,7 @@ from skymm.curation.emoji_scenes.scene import SIZE as WIDTH
 from skymm.evaluation.kits.trust.corruptions import CONSTANTS, SEVERITIES, SIDE, corrupted, noise, pencil
 from skymm.evaluation.kits.trust.items import Case, Family, Group, joined, named, say, things
 
-GROUNDS = ("yellow", "green", "blue", "pink", "white", "gray")
+GROUNDS = ("purple", "pink", "white")  # none of the things is of such a colour: a yellow cat on yellow cannot be seen
 NUMBERS = {"zh": ["零", "一", "两", "三", "四"], "en": ["no", "one", "two", "three", "four"]}
 
 

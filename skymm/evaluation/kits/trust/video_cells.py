@@ -70,7 +70,7 @@ def hampered(rng: random.Random, index: int) -> Group:
     """A clip that is harder to see: what happens in it is the same."""
     way, asked = WAYS[index % len(WAYS)], index // len(WAYS) % 3
     one, other, third = rng.sample(things(), 3)
-    num_frames = {"few frames": 2, "many frames": 12}.get(way, NUM_FRAMES)
+    num_frames = {"few frames": 2, "many frames": 10}.get(way, NUM_FRAMES)
     if asked == 0:
         question = say("before", one=named(one), other=named(other))
         clips = [in_turn(rng, order, num_frames) for order in ((one, other), (other, one))]
@@ -162,7 +162,10 @@ def burst(rng: random.Random, index: int) -> Group:
         rng.shuffle(rows)
         near, far = rows
         other = "🚗" if toucher == second else second
-        end, tracks = _FAR - _THING + 24, []
+        end, tracks = (
+            _FAR - 44,
+            [],
+        )  # so far into the balloon that all of them touch it: drawings do not fill their square
         for step in range(NUM_FRAMES):
             x = 4 + (end - 4) * min(step, NUM_FRAMES - 2) // (NUM_FRAMES - 2)
             burst_now = step == NUM_FRAMES - 1
