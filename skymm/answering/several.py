@@ -31,12 +31,12 @@ class SeveralAnswerers:
     """
 
     batch_size = 0
+    contrast: ContrastRecipe | None = None
 
     def __init__(self, spec: str, processes: int, *, max_new_tokens: int):
         if spec.partition(":")[0] in ("openai", "decisions"):
             raise ValueError(f"found {processes} processes for {spec}, expected a model that this machine runs")
-        self.max_new_tokens, self.contrast, self._base = max_new_tokens, None, False
-        self.contrast: ContrastRecipe | None
+        self.max_new_tokens, self._base = max_new_tokens, False
         self._ends: list[Connection] = []
         context = multiprocessing.get_context("spawn")
         for place in range(processes):
@@ -66,7 +66,7 @@ class SeveralAnswerers:
     def base_llm(self) -> SeveralAnswerers:
         """The LLM before any training, in the same processes."""
         base = object.__new__(SeveralAnswerers)
-        base.max_new_tokens, base.contrast, base._base, base._ends = self.max_new_tokens, None, True, self._ends
+        base.max_new_tokens, base._base, base._ends = self.max_new_tokens, True, self._ends
         return base
 
     def answer(self, asks: Sequence[Ask], mode: Mode) -> Iterator[tuple[int, Reply]]:

@@ -117,7 +117,7 @@ def run_suite(
     model: Model,
     out: Annotated[Path, typer.Option(help="Answers and report.html; a second run goes on where it ends.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value, as in benchmarks.mme.set=['root=MME_Benchmark']")
+        list[str] | None, typer.Argument(help="key=value, as in \"benchmarks.mme.set=['root=MME_Benchmark']\"")
     ] = None,
     base: Annotated[str | None, typer.Option(help="The model's base LLM; our own models know theirs.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="This benchmark of the suite; once for each.")] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +79,11 @@ def _override(data: dict[str, Any], override: str) -> None:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
+        if re.fullmatch(r"\s*\[.*\]\s*", text, re.S):  # most often the shell has taken the quotes inside it
+            raise ValueError(
+                f"override {override!r}: found no TOML list, expected one such as ['a', 'b']; quote the whole for the shell: "
+                f"\"{path}=['a', 'b']\""
+            ) from None
         value = text
     *sections, key = path.strip().split(".")
     for section in sections:

@@ -49,11 +49,8 @@ _STATED = ("是", "为", "所以")
 _BLANK_SIGNS = (*_STATED, "等于", "方案", "选择", "正确答案", "因此", "最后", "答案", "结果")
 _JUDGEMENT_SIGNS = (*_STATED, "判断", "陈述", "说法", "表达", "答案", "结果")
 _RIGHT = ("正确", "对", "准确", "肯定")
-_WRONG = (
-    "不合适",
-    "否定",
-    "错",
-)  # the official "不对" and the like have a word of _RIGHT in them, which is looked for first
+# The official "不对" and the like have a word of _RIGHT in them, which is looked for first.
+_WRONG = ("不合适", "否定", "错")
 _NO_VERDICT = ("对错", "是否正确", "否正确", "或者", "是否", "正确性", "对不")
 _NUMBERS = [
     r"-?\d{1,3}(?:，\d{3})+",

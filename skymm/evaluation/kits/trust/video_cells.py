@@ -162,10 +162,8 @@ def burst(rng: random.Random, index: int) -> Group:
         rng.shuffle(rows)
         near, far = rows
         other = "🚗" if toucher == second else second
-        end, tracks = (
-            _FAR - 44,
-            [],
-        )  # so far into the balloon that all of them touch it: drawings do not fill their square
+        end = _FAR - 44  # so far into the balloon that all of them touch it: drawings do not fill their square
+        tracks = []
         for step in range(NUM_FRAMES):
             x = 4 + (end - 4) * min(step, NUM_FRAMES - 2) // (NUM_FRAMES - 2)
             burst_now = step == NUM_FRAMES - 1
