@@ -119,7 +119,7 @@ def test_overrides_are_toml_values_or_words(tmp_path):
 def test_senseless_overrides_are_refused(tmp_path, override):
     path = tmp_path / "stage.toml"
     path.write_text('out = "a"\nsteps = 5\n[data.a]\nshards = "s"\n')
-    with pytest.raises(ValueError, match="^override "):
+    with pytest.raises(ValueError, match=r"^override "):
         load(path, StageRecipe, [override])
 
 

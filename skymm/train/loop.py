@@ -40,9 +40,7 @@ from skymm.train.parts import (
 )
 from skymm.train.run_page import write_page
 from skymm.train.step import HeldOut, losses_of, take_step, with_rates
-from skymm.train.throughput import Flops, give_back_memory, matrix_ceiling, throughput
-
-_GIVE_BACK_EVERY = 20  # steps: it takes less than a tenth of a second, and what it gave back is zeroed anew
+from skymm.train.throughput import Flops, matrix_ceiling, throughput
 
 
 def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
@@ -197,8 +195,6 @@ class _Run:
         measured = step & (step - 1) == 0 and not (recipe.compile or recipe.gradient_checkpointing)
         with self.flops.counted(sum(batch.num_positions for batch in batches)) if measured else nullcontext():
             line = take_step(self.model, self.optimizer, accelerator, recipe, batches, step)
-        if accelerator.device.type == "cpu" and step % _GIVE_BACK_EVERY == 0:
-            give_back_memory()
         line |= {"data_seconds": round(data_seconds, 4), "skipped": dict(own[-1].skips)}
         self.card["flops_per_position"] = round(self.flops.per_position)
         return with_rates(line, self.card, accelerator, data_seconds)

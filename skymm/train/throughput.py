@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import statistics
 import sys
 import time
@@ -96,17 +95,6 @@ def memory_gib(device: torch.device) -> float | None:
         return None
     unit = 2**30 if sys.platform == "darwin" else 2**20  # macOS tells bytes, others kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def give_back_memory() -> None:
-    """Free pages between blocks that are used go back to the system, where the C library can do that (glibc).
-
-    The rows of every step have other lengths, so freed blocks seldom fit the next ones: without this a run on a CPU holds
-    two or three times what it uses after a few hundred steps.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
 
 
 def throughput(lines: Sequence[dict[str, Any]]) -> dict[str, float] | None:

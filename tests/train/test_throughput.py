@@ -1,15 +1,11 @@
 """Speeds are counted, not guessed."""
 
-import ctypes
-import os
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
-from skymm.train.throughput import Flops, Stopwatch, give_back_memory, matrix_ceiling, memory_gib, throughput
+from skymm.train.throughput import Flops, Stopwatch, matrix_ceiling, memory_gib, throughput
 
 CPU = torch.device("cpu")
 
@@ -57,19 +53,3 @@ def test_throughput_leaves_out_the_step_that_warms_up():
         "mfu": 0.4,
     }
     assert throughput([line]) is None and throughput([]) is None
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"),
-    reason="the C library cannot give pages back",
-)
-def test_what_is_free_between_blocks_goes_back_to_the_system():
-    def held() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") >> 20
-
-    blocks = [torch.zeros(20_000) for _ in range(4000)]  # 80 kB each, which come out of one heap
-    kept = blocks[::20]
-    del blocks
-    before = held()
-    give_back_memory()
-    assert before - held() > 200 and len(kept) == 200
