@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ import transformers
 from torch import Tensor, nn
 
 from skymm.model import attention as varlen
+
+# On a CPU oneDNN and torch's bridge to it each keep a kernel for the last 1,024 shapes of a product, 1 to 2 MB a kernel. A step
+# of packed rows has about 60 shapes, new ones in every step: kept for longer they filled 3 GiB. Read at the first product.
+for _kept in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(_kept, "64")
 
 
 def load_llm(
