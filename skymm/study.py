@@ -128,7 +128,8 @@ class _Seed:
 
         model, answerer = self.recipe.arms[arm].model, None
         spec = str(self.made(model)) if model in self.recipe.stages else model
-        for name, benchmark in self.recipe.benchmarks.items():
+        for name in self.recipe.asked(arm):
+            benchmark = self.recipe.benchmarks[name]
             asked = self._eval_recipe(arm, benchmark)
             questions = questions_of(asked, benchmark.mode)
             if benchmark.pictures == "blank":  # whose colour it is tells nothing, so no wording is asked twice
@@ -211,11 +212,11 @@ def _compared(recipe: StudyRecipe, out: Path) -> Iterator[Found]:
     from skymm.evaluation.run import score_of
     from skymm.evaluation.statistics import cluster_bootstrap, paired_difference
 
-    first = next(iter(recipe.arms))
     for name, benchmark in recipe.benchmarks.items():
         bootstraps: dict[str, Any] = {}
         seeds: dict[str, list[Mapping[str, Any]]] = {}
-        for arm in recipe.arms:
+        arms = [arm for arm in recipe.arms if name in recipe.asked(arm)]
+        for arm in arms:
             read = [
                 read_predictions(_Seed(recipe, seed, out / f"seed{seed}").answers(arm, name)) for seed in recipe.seeds
             ]
@@ -244,8 +245,8 @@ def _compared(recipe: StudyRecipe, out: Path) -> Iterator[Found]:
                 for answer in one.answers
             ]
             bootstraps[arm] = cluster_bootstrap(answers, scored, n=NUM_RESAMPLES)
-        for arm, one in recipe.arms.items():
-            against = one.against or first
+        for arm in arms:
+            against = recipe.against(arm)
             for key in benchmark.metrics:
                 yield Found(
                     arm,
@@ -277,8 +278,8 @@ def _cells(recipe: StudyRecipe, found: Sequence[Found], arm: str) -> list[tuple[
     by_place = {(one.arm, one.benchmark, one.metric): one for one in found}
     cells = []
     for name, key, _ in _columns(recipe):
-        one = by_place[arm, name, key]
-        if one.value is None:
+        one = by_place.get((arm, name, key))  # None: not asked
+        if one is None or one.value is None:
             cells.append((NONE, ""))
             continue
         told = bounds(one.value.low, one.value.high, "rate")

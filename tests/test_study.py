@@ -13,6 +13,11 @@ from skymm.recipe.study import StudyRecipe
 from skymm.study import study
 
 
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(module, "NUM_RESAMPLES", 25)  # each scores everything anew; an interval needs no more to be one
+
+
 @pytest.fixture
 def plan(tmp_path, tiny_stage, tiny_data) -> dict:
     stage = tmp_path / "stage.toml"
@@ -72,9 +77,13 @@ def test_a_study_trains_and_asks_once(tmp_path, plan, monkeypatch, capsys):
         loop._Run, "to_the_end", lambda run, **options: (trained.append(run.out.name), real(run, **options))
     )
     plan["stages"]["again"] = {**plan["stages"]["positives"], "set": ["learning_rate=0.1"]}
-    plan["arms"]["more"] = {"model": "again", "against": "+ positives"}
+    plan["arms"]["more"] = {"model": "again", "against": "+ positives", "benchmarks": ["held_out"]}
     study(parse(plan, StudyRecipe), tmp_path / "out")
     assert trained == ["again", "again"]
+    rows = json.loads((tmp_path / "out" / "study.json").read_text("utf-8"))
+    assert {one["benchmark"] for one in rows if one["arm"] == "more"} == {"held_out"}
+    assert not (tmp_path / "out" / "seed0" / "answers" / "more" / "blank-blank").exists()
+    assert capsys.readouterr().out.splitlines()[-1].endswith("| – |")
 
 
 def test_numbers_are_means_over_seeds_and_differences_are_paired(tmp_path, plan):
@@ -102,6 +111,14 @@ def test_numbers_are_means_over_seeds_and_differences_are_paired(tmp_path, plan)
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        (
+            {"arms": {"a": {"model": "first", "benchmarks": ["blank"]}, "b": {"model": "first"}}},
+            r"arms.b is compared with 'a', which is not asked 'held_out'",
+        ),
+        (
+            {"arms": {"a": {"model": "first", "benchmarks": ["blnak"]}}},
+            r"arms.a.benchmarks is 'blnak', expected one of held_out, blank",
+        ),
         ({"arms": {"a": {"model": "frist"}}}, r"arms.a.model is 'frist', expected one of first, positives"),
         ({"pairs": {"first": {"model": "first", "shards": "x", "ways": ["rule"]}}}, r"'first' names a stage and pairs"),
     ],

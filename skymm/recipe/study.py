@@ -53,6 +53,7 @@ class StudyArm(Strict):
 
     model: str = Field(description="a stage, or what `--model` of `skymm eval run` takes: the same for every seed")
     set: list[str] = Field([], description="of every benchmark's recipe: how this arm decodes")
+    benchmarks: list[str] | None = Field(None, description="those that it is asked; None: all")
     against: str | None = Field(None, description="the arm that the difference is to; None: the first arm")
 
 
@@ -72,13 +73,27 @@ class StudyRecipe(Strict):
         given = [name for name in {one.model: 0 for one in self.arms.values()} if _is_given(name)]
         named += [(f"arms.{name}.model", one.model, [*self.stages, *given]) for name, one in self.arms.items()]
         named += [(f"arms.{name}.against", one.against, self.arms) for name, one in self.arms.items() if one.against]
+        for arm, one in self.arms.items():
+            named += [(f"arms.{arm}.benchmarks", name, self.benchmarks) for name in one.benchmarks or ()]
         for place, name, known in named:
             if name not in known:
                 raise ValueError(f"{place} is {name!r}, expected one of {', '.join(known)}")
+        for arm, one in self.arms.items():
+            lacking = [name for name in self.asked(arm) if name not in self.asked(self.against(arm))]
+            if lacking:
+                raise ValueError(f"arms.{arm} is compared with {self.against(arm)!r}, which is not asked {lacking[0]!r}")
         both = self.stages.keys() & self.pairs.keys()
         if both:
             raise ValueError(f"{min(both)!r} names a stage and pairs; give one of them another name")
         return self
+
+    def asked(self, arm: str) -> list[str]:
+        """The benchmarks that an arm is asked."""
+        return self.arms[arm].benchmarks or list(self.benchmarks)
+
+    def against(self, arm: str) -> str:
+        """The arm that the differences of this one are to, the first for those that say none."""
+        return self.arms[arm].against or next(iter(self.arms))
 
 
 def _is_given(model: str) -> bool:
