@@ -78,10 +78,12 @@ class StudyRecipe(Strict):
         for place, name, known in named:
             if name not in known:
                 raise ValueError(f"{place} is {name!r}, expected one of {', '.join(known)}")
-        for arm, one in self.arms.items():
+        for arm in self.arms:
             lacking = [name for name in self.asked(arm) if name not in self.asked(self.against(arm))]
             if lacking:
-                raise ValueError(f"arms.{arm} is compared with {self.against(arm)!r}, which is not asked {lacking[0]!r}")
+                raise ValueError(
+                    f"arms.{arm} is compared with {self.against(arm)!r}, which is not asked {lacking[0]!r}"
+                )
         both = self.stages.keys() & self.pairs.keys()
         if both:
             raise ValueError(f"{min(both)!r} names a stage and pairs; give one of them another name")
