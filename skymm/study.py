@@ -306,18 +306,14 @@ def _write_page(recipe: StudyRecipe, found: Sequence[Found], path: Path, languag
     words = read_words(__package__, "study", language)
     rows = [[arm, *(Cell(*cell) for cell in _cells(recipe, found, arm))] for arm in recipe.arms]
     notes = [words["means"].format(seeds=", ".join(map(str, recipe.seeds)))]
-    figures = [
-        Figure(
-            title,
-            interval_chart(
-                title,
-                [(one.arm, [one.value]) for one in found if (one.benchmark, one.metric) == (name, key)],
-                [title],
-                PERCENT,
-            ),
-        )
-        for name, key, title in _columns(recipe)
-    ]
+    figures, by_place = [], {(one.arm, one.benchmark, one.metric): one.value for one in found}
+    for title in dict.fromkeys(title for one in recipe.benchmarks.values() for title in one.metrics.values()):
+        places = [
+            (name, key) for name, one in recipe.benchmarks.items() for key in one.metrics if one.metrics[key] == title
+        ]
+        names = [name for name, _ in places]
+        marks = [(arm, [by_place.get((arm, *place)) for place in places]) for arm in recipe.arms]
+        figures.append(Figure(title, interval_chart(title, marks, names, PERCENT), [*enumerate(names)]))
     sections = [
         Section("", [Table([words["arm"], *(title for _, _, title in _columns(recipe))], rows, notes)]),
         Section(words["intervals"], [Figures(figures)]),
