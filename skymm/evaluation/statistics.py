@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.stats import binomtest, rankdata
+from scipy.stats import binomtest
 
 from skymm.evaluation.benchmark import Answer, Benchmark, Files, value_of
 
@@ -245,18 +245,18 @@ def share(hits: int, count: int) -> Interval:
 
 def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float | None:
     """How often a positive one has the higher score than a negative one, ties counting half: the area under the ROC curve,
-    by ranks (Mann and Whitney, 1947). It asks for no threshold, so it says what a model knows, however it leans.
+    which is Mann and Whitney's U (1947) as a share. It asks for no threshold, so it says what a model knows, however it leans.
 
     None where there are no positive or no negative ones. Raises ValueError for unequal lengths.
     """
     if len(scores) != len(positive):
         raise ValueError(f"found {len(scores)} scores and {len(positive)} truths, expected as many")
-    truth = np.asarray(positive, bool)
-    num_positive, num_negative = int(truth.sum()), int((~truth).sum())
-    if not num_positive or not num_negative:
+    found, truth = np.asarray(scores, float), np.asarray(positive, bool)
+    above, below = found[truth], np.sort(found[~truth])
+    if not len(above) or not len(below):
         return None
-    ranks = rankdata(scores)[truth].sum()
-    return float((ranks - num_positive * (num_positive + 1) / 2) / (num_positive * num_negative))
+    beaten = below.searchsorted(above, "left") + below.searchsorted(above, "right")  # twice: a tie counts half
+    return float(beaten.sum() / (2 * len(above) * len(below)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,17 +292,21 @@ def calibration(confidence: Sequence[float], correct: Sequence[bool], bins: int 
     if not len(confidence):
         return None
     said, truth = np.asarray(confidence, float), np.asarray(correct, float)
-    outside = [value for value in said if not 0 <= value <= 1]
-    if outside:
+    outside = said[~((said >= 0) & (said <= 1))]
+    if len(outside):
         raise ValueError(f"found a confidence of {outside[0]}, expected numbers from 0 to 1")
     edges = np.linspace(0, 1, bins + 1)
     places = np.digitize(said, edges[1:-1], right=True)
-    found = []
-    for place in range(bins):
-        here = places == place
-        if here.any():
-            low, high = float(edges[place]), float(edges[place + 1])
-            found.append(Bin(low, high, int(here.sum()), float(said[here].mean()), float(truth[here].mean())))
+    counts, confidences, right = (np.bincount(places, each, bins) for each in (None, said, truth))
+    found = [
+        Bin(
+            *map(float, edges[one : one + 2]),
+            int(counts[one]),
+            confidences[one] / counts[one],
+            right[one] / counts[one],
+        )
+        for one in counts.nonzero()[0]
+    ]
     ece = math.fsum(one.count / len(said) * abs(one.confidence - one.correct) for one in found)
     return Calibration(ece, float(np.mean((said - truth) ** 2)), len(said), tuple(found))
 
