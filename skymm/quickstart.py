@@ -109,8 +109,7 @@ class _Story:
         say(f"timing a few steps of {name}")
         if name == "positives":
             both = tuple(override for override in overrides if not override.startswith("negative_share"))
-            seconds = POSITIVES_STEPS * seconds_per_step(self._recipe(name, *overrides))
-            seconds += seconds_per_step(self._recipe("stage2", *both))
+            seconds = (1 + POSITIVES_STEPS) * seconds_per_step(self._recipe("stage2", *both))
             share, planned = 1.0, "stage2"
         else:
             seconds = seconds_per_step(self._recipe(name, *overrides))

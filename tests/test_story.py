@@ -2,11 +2,13 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 
 from skymm import quickstart
 from skymm.evaluation.predictions import read_lines
+from skymm.train import loop
 from skymm.train.runlog import read_log
 
 
@@ -18,6 +20,7 @@ def tiny_story(tmp_path, tiny_llm, tiny_tower, monkeypatch):
 
     monkeypatch.setattr(assets, "default_llm_dir", lambda *a: tiny_llm)
     monkeypatch.setattr(quickstart, "SHIPPED", str(tmp_path / "story" / "stage1"))  # the real one takes its time
+    monkeypatch.setattr(loop, "seconds_per_step", partial(loop.seconds_per_step, least_seconds=0.0))
     small = {
         "words": [f"model.llm={tiny_llm}", f'model.towers=["{tiny_tower}"]', "model.resampler.num_latents=8"],
         "quickstart": ["num_images=12", "images_per_shard=4", "bench_images=1"],

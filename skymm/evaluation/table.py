@@ -130,7 +130,7 @@ def comparison_rows(scores: Comparison) -> tuple[list[str], list[list[str]]]:
         for benchmark in dict.fromkeys(name for name, _ in of_model):
             english, chinese = of_model[benchmark, "en"]["subtasks"], of_model[benchmark, "zh"]["strict"]["subtasks"]
             for subtask, one in english.items():
-                label = subtask + benchmark.removeprefix("bench").replace("_", " ")
+                label = (subtask + benchmark.removeprefix("bench")).replace("_", " ")
                 official = {**one, "unknown": one["other"] / one["num_questions"]}
                 cells = [_cell(name, part[name]) for part in (official, chinese[subtask]) for name in COLUMNS]
                 rows.append([model, label, *cells])

@@ -226,9 +226,11 @@ class _Run:
         return self.card | {"best": self.best, "throughput": throughput(runlog.read_log(self.out))}
 
 
-def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 4) -> float:
-    """Mean seconds of steps 2..num_steps of a stage, data included, on throw-away weights, so that a run can be planned to
-    fit a time. Nothing is written.
+def seconds_per_step(recipe: StageRecipe, *, least_steps: int = 4, least_seconds: float = 3.0) -> float:
+    """Mean seconds of a step of a stage, data included, on throw-away weights, so that a run can be planned to fit a time.
+
+    The later half counts of at least so many steps and seconds: the first ones also allocate, compile kernels and fill caches.
+    Nothing is written.
     """
     accelerator = Accelerator()
     model, processor = model_for(recipe, None)
@@ -239,13 +241,15 @@ def seconds_per_step(recipe: StageRecipe, *, num_steps: int = 4) -> float:
     items = iter(Loader(mixture, workers=recipe.workers))
     cut = cutter(recipe, processor, packing=why_padded(recipe, model) is None)
     language.fast_float32(accelerator.device)
-    seconds = []
-    for step in range(1, num_steps + 1):
+    seconds: list[float] = []
+    while len(seconds) < least_steps or sum(seconds) < least_seconds:
         start = time.perf_counter()
-        take_step(model, optimizer, accelerator, recipe, cut(list(islice(items, recipe.batch_size))), step)
+        take_step(
+            model, optimizer, accelerator, recipe, cut(list(islice(items, recipe.batch_size))), step=1 + len(seconds)
+        )
         seconds.append(time.perf_counter() - start)
-    # The first step also allocates, compiles kernels and fills caches.
-    return sum(seconds[1:]) / len(seconds[1:])
+    later = seconds[len(seconds) // 2 :]
+    return sum(later) / len(later)
 
 
 def _note(line: dict[str, Any]) -> str:

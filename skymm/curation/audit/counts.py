@@ -311,20 +311,20 @@ def count_shards(
     num_shown: int = 24,
     decode: bool = False,
     leakage: str | None = None,
-    workers: int | None = None,
+    workers: int | Local | None = None,
     advance: Callable[[int], None] = lambda shards: None,
 ) -> Counts:
     """Counts of all shards, in the order of their names; `advance` is told of every shard that is done.
 
     `decode` reads all pixels: slower, and damage behind headers is found. `leakage`: an index of evaluation sets on disk, whose
-    pictures and questions may not be trained on. `workers`: processes; None: as many as there are processors. The counts are
-    the same whatever their number. A shard that cannot be read to its end is told in `bad_shards`, and what stands before the
-    damage is counted. Raises ValueError where there are no shards.
+    pictures and questions may not be trained on. `workers`: processes, or an engine that has some; None: as many as there are
+    processors. The counts are the same whatever their number. A shard that cannot be read to its end is told in `bad_shards`,
+    and what stands before the damage is counted. Raises ValueError where there are no shards.
     """
     paths = expand(shards)
     if not paths:
         raise ValueError(f"no shards found: looked for {shards!r}; expected .tar files there")
-    engine = Local((os.cpu_count() or 1) if workers is None else workers)
+    engine = workers if isinstance(workers, Local) else Local((os.cpu_count() or 1) if workers is None else workers)
     jobs = [{"path": path, "num_shown": num_shown, "decode": decode, "leakage": leakage} for path in paths]
     counts, parts, merged = Counts(num_shown), {}, 0
     for number, part in engine.run(_count_shard, jobs):

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from skymm.curation.audit.counts import Balance, Counts, count_shards, share
 from skymm.curation.audit.reading import CAPTION_KINDS
+from skymm.curation.building.workers import Engine, Ray
 from skymm.page.document import Cell, Remark, Remarks, Section, Sentences, Table, Words
 from skymm.page.numbers import NONE, percent
 from skymm.page.terminal import print_parts
@@ -219,7 +220,9 @@ def _languages(counts: Counts) -> Iterator[Finding]:
 # --- what a build tells of itself -------------------------------------------------------------------------------------------
 
 
-def find_leaks(directory: Path, shards: Sequence[Mapping[str, Any]], workers: int = 1) -> list[dict[str, Any]]:
+def find_leaks(
+    directory: Path, shards: Sequence[Mapping[str, Any]], engine: Engine | None = None
+) -> list[dict[str, Any]]:
     """How well answers can be guessed without a look at a picture. Per kind and language of yes/no questions: how many answers
     were looked at, and the share of them that the words of the question alone give ("words"), what was said before
     ("history"), and the more frequent answer ("one answer").
@@ -230,6 +233,7 @@ def find_leaks(directory: Path, shards: Sequence[Mapping[str, Any]], workers: in
     if not total:
         return []
     wanted = min(len(shards), max(1, round(len(shards) * MOST_SAMPLES / total)))
+    workers = engine.workers if isinstance(engine, Ray) else engine or 1
     places = sorted({int(place) for place in np.linspace(0, len(shards) - 1, wanted)})
     counts = count_shards([directory / shards[place]["name"] for place in places], num_shown=0, workers=workers)
     rows = []

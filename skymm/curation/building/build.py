@@ -49,7 +49,7 @@ def build(recipe: DataRecipe, out: str | Path, engine: Engine | None = None, lea
     shards = write_all(manifest, recipe, choice.shards, conversations, licences)
     told = {name: _told(rows[name], records[name], reasons[name], conversations, choice.kept[name]) for name in rows}
     card = {"sources": told, "recipe": recipe.model_dump()}
-    write_card(out, {**card, "guessed without looking": find_leaks(out, shards, engine.workers)}, shards)
+    write_card(out, {**card, "guessed without looking": find_leaks(out, shards, engine)}, shards)
     _tidy(out)
     return out
 

@@ -17,31 +17,37 @@ Work = Callable[[Job], Any]
 
 
 class Local:
-    """Processes of this machine; one worker is this process itself."""
+    """Processes of this machine; one worker is this process itself. They start with the first run and end with this object."""
 
     def __init__(self, workers: int = 1) -> None:
         if workers < 1:
             raise ValueError(f"workers is {workers}, expected at least 1")
         self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
 
     def run(self, work: Work, jobs: Sequence[Job]) -> Iterator[tuple[int, Any]]:
         """(index of the job, its result) for every job, in the order in which they finish."""
         if self.workers == 1 or len(jobs) < 2:
             yield from ((index, work(job)) for index, job in enumerate(jobs))
             return
-        # Spawned, not forked: a fork of a process with threads (torch, ray) may hang.
-        pool = ProcessPoolExecutor(min(self.workers, len(jobs)), mp_context=multiprocessing.get_context("spawn"))
+        if self._pool is None:
+            # Spawned, not forked: a fork of a process with threads (torch, ray) may hang.
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+        pool, whole = self._pool, False
         try:
             running = {pool.submit(work, job): index for index, job in enumerate(jobs)}
             for future in as_completed(running):
                 yield running.pop(future), future.result()
+            whole = True
         except BrokenProcessPool as error:
             raise ValueError(
                 "a worker process was killed, most likely for want of memory; what is finished stays. Run the same command "
                 "again, with fewer --workers"
             ) from error
         finally:
-            pool.shutdown(cancel_futures=True)
+            if not whole:
+                self._pool = None
+                pool.shutdown(cancel_futures=True)
 
 
 class Ray:

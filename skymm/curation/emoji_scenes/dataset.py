@@ -70,7 +70,7 @@ def _complete(directory: Path, recipe: EmojiScenesRecipe, lines: Sequence[Mappin
     if directory.name in STAGES:
         shards = [line["shard"] for line in lines]
         if directory.name == "stage2":
-            card["guessed without looking"] = find_leaks(directory, shards, engine.workers)
+            card["guessed without looking"] = find_leaks(directory, shards, engine)
         write_card(directory, card, shards)
         return
     written = {directory.parent / name for line in lines for name in line["files"]}

@@ -1,7 +1,10 @@
 """Each piece is made once, whoever does the work and whatever happens in between; the manifest tells what is whole."""
 
+import gc
 import json
+import multiprocessing
 import os
+import time
 
 import jobs
 import pytest
@@ -82,3 +85,19 @@ def test_several_processes_and_this_one_give_the_same_and_mistakes_come_back_as_
         list(Local(2).run(jobs.die, [{"x": x} for x in range(6)]))
     with pytest.raises(ValueError, match="workers is 0"):
         Local(0)
+
+
+def test_the_processes_of_a_build_stay_for_its_next_step_and_end_with_it():
+    engine, jobs_of_two = Local(2), [{"x": x, "sleep": 0.2} for x in range(4)]
+    steps = [{result["pid"] for _, result in engine.run(jobs.square, jobs_of_two)} for _ in range(2)]
+    assert len(steps[0]) == 2 and steps[0] == steps[1]
+    with pytest.raises(ValueError, match="three is not to be squared"):
+        list(engine.run(jobs.refuse, [{"x": x} for x in range(6)]))
+    (_, first), *_ = engine.run(jobs.square, jobs_of_two)
+    assert first["pid"] not in steps[0], "after a mistake it begins anew"
+    del engine
+    gc.collect()  # a traceback holds it, too
+    deadline = time.monotonic() + 30
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not multiprocessing.active_children()

@@ -53,7 +53,7 @@ def test_every_shipped_recipe_builds_and_gives_the_same_bytes_by_every_way(name,
     run = build if isinstance(recipe, DataRecipe) else build_scenes
     engines = {"one": Local(1)}
     if not name.startswith("photos"):  # the ways are the same for all of them, and each takes its time
-        engines["four"] = Local(4)
+        engines["three"] = Local(3)
     if name == "preference":
         engines["again"] = Local(1)
     if name in ("quickstart", "stage2_posneg"):
