@@ -15,6 +15,11 @@ from skymm.recipe import ContrastRecipe, EvalRecipe
 NUM_PICTURES = 40
 
 
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    monkeypatch.setitem(compare.__kwdefaults__, "n", 80)  # each scores all answers anew
+
+
 def write(directory, odds, *, logits=True, contrast=None, seconds=0.5, **setting):
     """Answers to two questions about each picture, the first deserving yes; `odds`: (picture, gold) -> log-odds of yes."""
     recipe = EvalRecipe(benchmark="held_out", root="shards", contrast=contrast)
