@@ -37,10 +37,16 @@ def command(recipe: StageRecipe, path: Path) -> list[str]:
     return [sys.executable, "-m", "skymm.cli", "train", str(as_toml(recipe, path))]
 
 
-def launch(recipe: StageRecipe, path: Path, port: int, **environment: str) -> subprocess.CompletedProcess:
-    """On two processes. A hang is an error after two minutes."""
+def launch(folder: Path, port: int, *recipes: StageRecipe, **environment: str) -> subprocess.CompletedProcess:
+    """One after another on two processes, whose start takes longest. A hang is an error after two minutes."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={port}"]
+    files = [str(as_toml(recipe, folder / f"{number}.toml")) for number, recipe in enumerate(recipes)]
     variables = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(
-        [*launcher, *command(recipe, path)[1:]], capture_output=True, text=True, env=variables, timeout=120
-    )
+    return subprocess.run([*launcher, __file__, *files], capture_output=True, text=True, env=variables, timeout=120)
+
+
+if __name__ == "__main__":
+    from skymm.cli import app
+
+    for file in sys.argv[1:]:
+        app(["train", file], standalone_mode=False)

@@ -34,41 +34,52 @@ def first_sample(recipe):
     return conversation_of(sample), sample.members["jpg"]
 
 
-@pytest.mark.parametrize(("name", "environment", "port"), [("each-whole", {}, 29533), ("fsdp2", FSDP2, 29534)])
-def test_two_processes_learn_what_one_does(tiny_stage, tmp_path, name, environment, port):
-    """Same samples per step are not promised across rank counts, so one shared conversation is used by all."""
-    conversation, picture = first_sample(tiny_stage)
-    copies = [(Conversation(f"{index}", conversation.turns), {"jpg": picture}) for index in range(8)]
-    write_shards(copies, tmp_path / "same", "same", max_samples=2)
-    recipe = on(tiny_stage, tmp_path / "same", steps=4, save_every=2)
-    alone = train(recipe, quiet=True)
-    again = {"gradient_checkpointing": name == "fsdp2"}  # computed twice, which changes nothing
-    two = recipe.model_copy(update={"out": f"{recipe.out}-{name}", **again})
-    done = launch(two, tmp_path / "two.toml", port, **environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads((Path(two.out) / "run.json").read_text("utf-8"))["llm_dealt_out"] == (name == "fsdp2")
-    for one, other in zip(losses(alone), losses(two.out), strict=True):
-        assert one["labels"] == other["labels"] and one["samples"] == other["samples"] == 4
-        assert one["loss"] == pytest.approx(other["loss"], rel=5e-6)  # sums in another order, and Adam in between
-        assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=5e-6)
-    for file in ("resampler.safetensors", "lora/adapter_model.safetensors"):
-        for key, tensor in load_file(alone / file).items():
-            torch.testing.assert_close(tensor, load_file(Path(two.out) / file)[key], rtol=1e-4, atol=1e-5)
-
-
-def test_text_alone_and_uneven_shards_on_two_ranks_do_not_hang(tiny_stage, tmp_path):
-    """Three shards of 1, 3 and 5 samples for two readers, one of them without any image."""
+def test_two_processes_learn_what_one_does_and_uneven_shards_do_not_hang(tiny_stage, tmp_path):
+    """Uneven: three shards of 1, 3 and 5 samples for two readers, one of them without any image."""
+    same = with_the_same_samples(tiny_stage, tmp_path)
     conversation, picture = first_sample(tiny_stage)
     words = (Turn("user", "你好"), Turn("assistant", "Hello.", language="en"))
     for number, (count, image) in enumerate(((1, True), (3, False), (5, True))):
         turns = conversation.turns if image else words
         samples = [(Conversation(f"{number}-{i}", turns), {"jpg": picture} if image else {}) for i in range(count)]
         write_shards(samples, tmp_path / "shards" / str(number), "s")
-    recipe = on(tiny_stage, tmp_path / "shards", steps=20, batch_size=2)
-    done = launch(recipe, tmp_path / "uneven.toml", 29535)
+    changes = {"out": f"{tiny_stage.out}-uneven", "steps": 20, "batch_size": 2}
+    uneven = on(tiny_stage, tmp_path / "shards", **changes)
+    alone, two = train(same, quiet=True), same.model_copy(update={"out": f"{same.out}-two"})
+    done = launch(tmp_path, 29533, two, uneven)
     assert done.returncode == 0, done.stderr[-3000:]
-    images = [line["images"] for line in losses(recipe.out)]
+    assert_learned_alike(alone, Path(two.out), dealt_out=False)
+    images = [line["images"] for line in losses(uneven.out)]
     assert len(images) == 20 and 1 in images, "in some step one rank had a picture and the other had none"
+
+
+def test_two_processes_that_share_the_llm_learn_what_one_does(tiny_stage, tmp_path):
+    same = with_the_same_samples(tiny_stage, tmp_path)
+    alone = train(same, quiet=True)
+    again = {"gradient_checkpointing": True}  # computed twice, which changes nothing
+    two = same.model_copy(update={"out": f"{same.out}-two", **again})
+    done = launch(tmp_path, 29534, two, **FSDP2)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_learned_alike(alone, Path(two.out), dealt_out=True)
+
+
+def with_the_same_samples(recipe, folder):
+    """Same samples per step are not promised across rank counts, so one shared conversation is used by all."""
+    conversation, picture = first_sample(recipe)
+    copies = [(Conversation(f"{index}", conversation.turns), {"jpg": picture}) for index in range(8)]
+    write_shards(copies, folder / "same", "same", max_samples=2)
+    return on(recipe, folder / "same", steps=4, save_every=2)
+
+
+def assert_learned_alike(alone, two, *, dealt_out):
+    assert json.loads((two / "run.json").read_text("utf-8"))["llm_dealt_out"] == dealt_out
+    for one, other in zip(losses(alone), losses(two), strict=True):
+        assert one["labels"] == other["labels"] and one["samples"] == other["samples"] == 4
+        assert one["loss"] == pytest.approx(other["loss"], rel=5e-6)  # sums in another order, and Adam in between
+        assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=5e-6)
+    for file in ("resampler.safetensors", "lora/adapter_model.safetensors"):
+        for key, tensor in load_file(alone / file).items():
+            torch.testing.assert_close(tensor, load_file(two / file)[key], rtol=1e-4, atol=1e-5)
 
 
 def test_another_number_of_processes_is_refused_with_what_to_do_instead(tiny_stage):

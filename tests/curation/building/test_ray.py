@@ -20,6 +20,22 @@ JOBS = [{"x": x} for x in range(6)]
 
 
 @pytest.fixture(scope="module")
+def fetcher(tmp_path_factory):
+    """Processes that are started from here find the stand-in for img2dataset."""
+    modules = tmp_path_factory.mktemp("modules")
+    shutil.copy(Path(__file__).with_name("img2dataset_stand_in.py"), modules / "img2dataset.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(modules), str(Path(__file__).parents[2])]))
+        yield
+
+
+@pytest.fixture(scope="module")
+def processes(fetcher):
+    """Started once for all recipes: they import what they need once, too."""
+    return Local(2)
+
+
+@pytest.fixture(scope="module")
 def local_ray():
     """Its workers find the tests' modules."""
     ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'skymm[ray]'")
@@ -44,19 +60,13 @@ def test_ray_on_this_machine(local_ray):
 
 
 @pytest.mark.parametrize("name", shipped.NAMES)
-def test_every_shipped_recipe_builds_and_gives_the_same_bytes_by_every_way(name, tmp_path, local_ray, monkeypatch):
-    (tmp_path / "modules").mkdir()
-    stand_in = Path(__file__).with_name("img2dataset_stand_in.py")
-    shutil.copy(stand_in, tmp_path / "modules" / "img2dataset.py")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "modules"), str(Path(__file__).parents[2])]))
+def test_every_shipped_recipe_builds_and_gives_the_same_bytes_by_every_way(name, tmp_path, processes, local_ray):
     recipe = shipped.recipe(name, tmp_path / "in")
     run = build if isinstance(recipe, DataRecipe) else build_scenes
     engines = {"one": Local(1)}
     if not name.startswith("photos"):  # the ways are the same for all of them, and each takes its time
-        engines["three"] = Local(3)
-    if name == "preference":
-        engines["again"] = Local(1)
-    if name in ("quickstart", "stage2_posneg"):
+        engines["two"] = processes
+    if name in ("quickstart", "preference"):  # scenes, and a recipe of few sources: ray takes seconds for each step
         engines["ray"] = Ray(2)
     built = {told: digests(run(recipe, tmp_path / told, engine)) for told, engine in engines.items()}
     first = built.pop("one")
