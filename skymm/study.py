@@ -149,6 +149,14 @@ class _Seed:
                     questions=questions,
                     advance=lambda n, task=task, bar=bar: bar.advance(task, n),
                 )
+            if benchmark.probe and not (told := self.probed(arm, name)).exists():
+                from skymm.evaluation import probe
+
+                told.write_text("\n".join(probe.told(answerer, benchmark.probe, questions)) + "\n", "utf-8")
+
+    def probed(self, arm: str, benchmark: str) -> Path:
+        """What its towers and latents tell by themselves, in words, beside the answers."""
+        return self.answers(arm, benchmark) / "probe.txt"
 
     def _eval_recipe(self, arm: str, benchmark: StudyBenchmark) -> EvalRecipe:
         overrides = [*self._filled(benchmark.set), *self.recipe.arms[arm].set]
@@ -203,7 +211,20 @@ def report(recipe: StudyRecipe, out: Path, language: str = "en") -> Path:
     ]
     (out / "study.json").write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n", "utf-8")
     _print_table(recipe, found)
-    return _write_page(recipe, found, out / "study.html", language)
+    probed = list(_probed(recipe, out))
+    for line in probed:
+        print(line)
+    return _write_page(recipe, found, probed, out / "study.html", language)
+
+
+def _probed(recipe: StudyRecipe, out: Path) -> Iterator[str]:
+    for seed in recipe.seeds:
+        run = _Seed(recipe, seed, out / f"seed{seed}")
+        for arm in recipe.arms:
+            for name in recipe.asked(arm):
+                if recipe.benchmarks[name].probe:
+                    lines = run.probed(arm, name).read_text("utf-8").splitlines()
+                    yield f"{arm}, {name}, seed {seed}: {'; '.join(lines)}"
 
 
 def _compared(recipe: StudyRecipe, out: Path) -> Iterator[Found]:
@@ -298,14 +319,14 @@ def _print_table(recipe: StudyRecipe, found: Sequence[Found]) -> None:
         print(f"| {arm} | " + " | ".join(cells) + " |")
 
 
-def _write_page(recipe: StudyRecipe, found: Sequence[Found], path: Path, language: str) -> Path:
+def _write_page(recipe: StudyRecipe, found: Sequence[Found], probed: Sequence[str], path: Path, language: str) -> Path:
     from skymm.page.charts import interval_chart
     from skymm.page.document import Cell, Figure, Figures, Page, Section, Table, read_words, write_page
     from skymm.page.drawing import PERCENT
 
     words = read_words(__package__, "study", language)
     rows = [[arm, *(Cell(*cell) for cell in _cells(recipe, found, arm))] for arm in recipe.arms]
-    notes = [words["means"].format(seeds=", ".join(map(str, recipe.seeds)))]
+    notes = [words["means"].format(seeds=", ".join(map(str, recipe.seeds))), *probed]
     figures, by_place = [], {(one.arm, one.benchmark, one.metric): one.value for one in found}
     for title in dict.fromkeys(title for one in recipe.benchmarks.values() for title in one.metrics.values()):
         places = [

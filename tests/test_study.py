@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from evaluation.test_probe import shards
 
 from skymm import study as module
+from skymm.evaluation import probe
 from skymm.evaluation.predictions import read_lines
 from skymm.recipe import parse
 from skymm.recipe.study import StudyRecipe
@@ -84,6 +87,20 @@ def test_a_study_trains_and_asks_once(tmp_path, plan, monkeypatch, capsys):
     assert {one["benchmark"] for one in rows if one["arm"] == "more"} == {"held_out"}
     assert not (tmp_path / "out" / "seed0" / "answers" / "more" / "blank-blank").exists()
     assert capsys.readouterr().out.splitlines()[-1].endswith("| – |")
+
+
+def test_what_eyes_hold_is_told_below_the_table_and_found_out_once(tmp_path, plan, monkeypatch, capsys):
+    known = shards(tmp_path / "known", 1, 40)
+    asked = {**plan["benchmarks"]["held_out"], "set": [f"root={known}"], "probe": [known]}
+    plan["benchmarks"] = {"held_out": asked}
+    plan |= {"seeds": [0], "arms": {"it": {"model": "first"}}}
+    page = study(parse(plan, StudyRecipe), tmp_path / "out")
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(r"it, held_out, seed 0: towers, linear probe: AUROC [01]\.\d+ \(.*\); latents: AUROC .*", line)
+    assert line in page.read_text("utf-8")
+    monkeypatch.setattr(probe, "fit", None)  # not called again
+    study(parse(plan, StudyRecipe), tmp_path / "out")
+    assert capsys.readouterr().out.splitlines()[-1] == line
 
 
 def test_numbers_are_means_over_seeds_and_differences_are_paired(tmp_path, plan):

@@ -327,13 +327,7 @@ def probe_towers(
     from skymm.recipe import EvalRecipe, parse
 
     questions = benchmark("held_out").load(parse({"benchmark": "held_out", "root": root}, EvalRecipe))
-    answerer = open_answerer(model, max_new_tokens=1)
-    if not hasattr(answerer, "features_of"):
-        raise ValueError(f"{model} is no model of ours; expected the directory of one, whose towers are looked through")
-    towers = probe.judge(probe.fit(answerer, shards), answerer, questions)
-    for name, (found, number) in (("towers, linear probe", towers), ("latents", probe.named(answerer, questions))):
-        told = "nothing that is known is asked for" if found is None else f"AUROC {found:.3f}"
-        print(f"{name}: {told} ({number} of {len(questions)} questions)")
+    print("\n".join(probe.told(open_answerer(model, max_new_tokens=1), shards, questions)))
 
 
 @app.command("judge")

@@ -97,6 +97,20 @@ def judge(probe: Probe, answerer: SkyMMAnswerer, questions: Sequence[Question]) 
     return _auroc([float(rows[one.image][probe.things.index(one.thing)]) for one in asked], asked)
 
 
+def told(answerer: SkyMMAnswerer, shards: Sequence[str], questions: Sequence[Question]) -> list[str]:
+    """A line for the towers and one for the latents. Raises ValueError for a model of others."""
+    if not hasattr(answerer, "features_of"):
+        raise ValueError(
+            f"{answerer.name} is no model of ours; expected the directory of one, whose towers are looked through"
+        )
+    towers = judge(fit(answerer, shards), answerer, questions)
+    lines = []
+    for name, (found, number) in (("towers, linear probe", towers), ("latents", named(answerer, questions))):
+        said = "nothing that is known is asked for" if found is None else f"AUROC {found:.3f}"
+        lines.append(f"{name}: {said} ({number} of {len(questions)} questions)")
+    return lines
+
+
 @torch.inference_mode()
 def named(answerer: SkyMMAnswerer, questions: Sequence[Question]) -> tuple[float | None, int]:
     """(AUROC, questions that it is of) of how near the latents come to the word for what is asked for, in the question's

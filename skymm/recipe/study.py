@@ -46,6 +46,10 @@ class StudyBenchmark(Strict):
         "true", description="blank: the mean colour in place of every picture, so whatever is seen in it is made up"
     )
     metrics: dict[str, str] = Field(min_length=1, description="key of the scores -> its name in the table")
+    probe: list[str] = Field(
+        [],
+        description="shards with facts: what linear readers of towers fitted to them, and latents, tell, below the table",
+    )
 
 
 class StudyArm(Strict):
