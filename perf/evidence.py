@@ -11,15 +11,45 @@ from __future__ import annotations
 
 import argparse
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 
 from skymm.answering.protocol import Ask
 from skymm.answering.skymm_model import SkyMMAnswerer
 from skymm.curation import emoji
 from skymm.curation.emoji_scenes.instructions import fact
 from skymm.curation.emoji_scenes.scene import SIZE, Item, draw_scene, encode, render
+from skymm.evaluation.statistics import Interval, share
 from skymm.quickstart import bundled_recipe
 from skymm.recipe import EmojiScenesRecipe, load
-from skymm.serve.evidence import Box, EvidenceMap, Occlusion, evidence_map, passes, pointing
+from skymm.serve.evidence import Box, EvidenceMap, Occlusion, evidence_map, passes
+
+
+@dataclass(frozen=True, slots=True)
+class Pointing:
+    """The pointing game: how often the peak of a map lies in a box of what was asked for, and how often a random cell would."""
+
+    num_maps: int
+    hits: int
+    share: Interval
+    chance: float
+
+
+def pointing(maps: Sequence[EvidenceMap], boxes: Sequence[Sequence[Box]]) -> Pointing:
+    """The game over maps of different pictures and the boxes of what was asked for in each. Raises ValueError without maps."""
+    hits, chances = 0, []
+    for one, found in zip(maps, boxes, strict=True):
+        hits += _inside(one.peak, found)
+        middles = product([(index + 0.5) / one.side for index in range(one.side)], repeat=2)
+        chances.append(sum(_inside(middle, found) for middle in middles) / one.side**2)
+    rate = share(hits, len(maps))
+    return Pointing(len(maps), hits, rate, sum(chances) / len(chances))
+
+
+def _inside(point: tuple[float, float], boxes: Sequence[Box]) -> bool:
+    x, y = point
+    return any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in boxes)
 
 
 def main() -> None:

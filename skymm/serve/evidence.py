@@ -21,7 +21,6 @@ from torch import Tensor
 
 from skymm.answering.protocol import Ask
 from skymm.answering.skymm_model import SkyMMAnswerer
-from skymm.evaluation.statistics import Interval, share
 
 CELLS = 7  # a map has at most as many rows and columns
 DRAWS = 20  # random deletions: a map without any meaning passes once in 21 times
@@ -180,32 +179,3 @@ def _without(features_1NC: Tensor, grid: tuple[int, int], side: int, occluded: S
     ]
     hidden_VN = torch.tensor([[cell in cells for cell in cell_of] for cells in occluded], device=features_1NC.device)
     return torch.where(hidden_VN[..., None], features_1NC.mean(1, keepdim=True), features_1NC)
-
-
-# --- does it point at what was asked for? -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Pointing:
-    """The pointing game: how often the peak of a map lies in a box of what was asked for, and how often a random cell would."""
-
-    num_maps: int
-    hits: int
-    share: Interval
-    chance: float
-
-
-def pointing(maps: Sequence[EvidenceMap], boxes: Sequence[Sequence[Box]]) -> Pointing:
-    """The game over maps of different pictures and the boxes of what was asked for in each. Raises ValueError without maps."""
-    hits, chances = 0, []
-    for one, found in zip(maps, boxes, strict=True):
-        hits += _inside(one.peak, found)
-        middles = product([(index + 0.5) / one.side for index in range(one.side)], repeat=2)
-        chances.append(sum(_inside(middle, found) for middle in middles) / one.side**2)
-    rate = share(hits, len(maps))
-    return Pointing(len(maps), hits, rate, sum(chances) / len(chances))
-
-
-def _inside(point: tuple[float, float], boxes: Sequence[Box]) -> bool:
-    x, y = point
-    return any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in boxes)
