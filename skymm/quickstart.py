@@ -25,7 +25,7 @@ from skymm.shipped import SHIPPED
 SHARES = {"words": 0.25, "stage1": 0.06, "stage2": 0.69}
 POSITIVES_STEPS = 1 / 5  # of the steps of stage 2
 FEW_STEPS, ENOUGH_STEPS = 160, 260  # of stage 2: below the first the story shows nothing, with the second it does
-_SAFE = 0.92  # of the time is planned: other programs slow a machine down more often than they speed it up
+_SAFE = 0.9  # of the time is planned: other programs slow a machine down more often than they speed it up
 MODELS = {
     "stage1": "captions (stage 1)",
     "positives": "+ positives (stage 2)",
@@ -114,7 +114,7 @@ class _Story:
         else:
             seconds = seconds_per_step(self._recipe(name, *overrides))
             share, planned = SHARES[name] / sum(SHARES[stage] for stage in waiting), name
-        left = self.deadline - time.monotonic() - self._judging_ahead(name) - 25
+        left = self.deadline - time.monotonic() - self._judging_ahead(name) - 40
         steps = max(12, int(_SAFE * share * left / seconds))
         self.plan["steps"][planned] = steps
         if name == "positives":
