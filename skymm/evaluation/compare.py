@@ -259,10 +259,10 @@ def sections(found: Sequence[Compared], title: str, unit: str, language: str = "
             rows.append([title if key == "score" else words[key], *cells])
     tests = [one.test and f"{one.test.only_b} : {one.test.only_a}, p {numbers.p_value(one.test.p)}" for one in found]
     rows.append([words["only_one"], *(test or numbers.NONE for test in tests)])
-    for name in ("tokens_per_second", "answers_per_second"):
-        speeds = [getattr(one, name) for one in found]
+    for rate in ("tokens_per_second", "answers_per_second"):
+        speeds = [getattr(one, rate) for one in found]
         if any(speeds):
-            rows.append([words[name], *(numbers.NONE if speed is None else f"{speed:.3g}" for speed in speeds)])
+            rows.append([words[rate], *(numbers.NONE if speed is None else f"{speed:.3g}" for speed in speeds)])
     header = ["", *(Cell(one.name, one.decoding) for one in found)]
     sentences = [f"{one.name}{words['says']}{note}" for one in found for note in one.notes]
     return [Section(name, [Table(header, rows, [words["intervals"]]), Sentences(sentences)])]

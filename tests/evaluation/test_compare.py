@@ -1,6 +1,7 @@
 """Runs compared: made-up answers whose AUROC, shares of yes and verdicts are known."""
 
 import json
+import re
 
 import pytest
 from test_commands import done
@@ -166,7 +167,8 @@ def test_two_whole_runs_are_compared_benchmark_by_benchmark(tmp_path):
     pairs, left = pairs_below(tmp_path / "three", tmp_path / "four")  # each the only one of its benchmark
     assert pairs == [(tmp_path / "three" / "here", tmp_path / "four" / "there")] and left == []
     done("eval", "compare", first, other, "--language", "zh", "--out", tmp_path / "zh.html")
-    assert "共比较 2 个基准" in (tmp_path / "zh.html").read_text("utf-8")
+    page = (tmp_path / "zh.html").read_text("utf-8")
+    assert "共比较 2 个基准" in page and re.findall(r"<h2[^>]*>(.*?)</h2>", page) == ["en", "zh"], "each under its name"
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match=r"two has predictions of held_out, .*none of none; expected a benchmark in"):
         pairs_below(other, tmp_path / "none")
