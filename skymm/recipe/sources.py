@@ -34,8 +34,8 @@ class _Source(Strict):
 
 
 class PairsSource(_Source):
-    """Pictures on this disk with captions: a table of paths, parquet files that hold the pictures themselves, or a folder
-    whose pictures have a .txt beside them, a caption a line.
+    """Pictures on this disk with captions: a table of paths, Karpathy's splits (dataset_coco.json), parquet files that hold the
+    pictures themselves, or a folder whose pictures have a .txt beside them, a caption a line.
     """
 
     format: Literal["pairs"]
@@ -46,6 +46,9 @@ class PairsSource(_Source):
     image_column: str = "image"
     caption_column: str | dict[Literal["en", "zh"], str] = Field(
         "caption", description="one column, whose language is told by its script, or one per language"
+    )
+    splits: list[str] = Field(
+        ["train", "restval"], description="of Karpathy's files; pictures of the others are for judging, and left out"
     )
     encoding: str = Field("utf-8", description="of csv, tsv, txt; gb18030 for old Chinese tables")
 

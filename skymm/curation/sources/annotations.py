@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -20,6 +21,7 @@ _OWN = "coco80"  # the vocabulary of the lexicon that has COCO's 80 categories, 
 _NEITHER = ("iscrowd", "difficult", "ignore", "ignored", "crowd")
 # As Pascal VOC writes them.
 _RUN_TOGETHER = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv"}
+_JOINED = re.compile(r"(?<=[a-z])_(?=[a-z(])")
 _LISTS = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
 _NO_LABELS = ("classes.txt", "train.txt", "val.txt", "test.txt", "readme.txt")
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".JPG", ".JPEG", ".PNG")
@@ -40,7 +42,8 @@ class Coco(JoinedSource):
 
     Of tables in COCO's format with other kinds of things nobody knows what was looked for, so nothing is absent and no number
     is exact, but where an image lists what is `absent`, or the recipe says that the table is complete. `difficult_only` are
-    kinds that are neither; a table that has such lists leaves difficult boxes out, so its numbers are not exact.
+    kinds that are neither; a table that has such lists leaves difficult boxes out, so its numbers are not exact. LVIS lists by
+    their ids what is absent (neg_category_ids), and of what not all was marked.
     """
 
     nothing_said = ("caption is missing", "and there are no things")
@@ -65,7 +68,8 @@ class Coco(JoinedSource):
         elif not isinstance(name, str):
             raise Unusable(BROKEN)
         elif part == "images":
-            join.add(image, kind, [name, _names(said.get("absent")), _names(said.get("difficult_only"))])
+            ids = [said.get("neg_category_ids"), said.get("not_exhaustive_category_ids")]
+            join.add(image, kind, [name, _names(said.get("absent")), _names(said.get("difficult_only")), ids])
         else:
             self._kinds[image] = plain(name)
 
@@ -79,7 +83,11 @@ class Coco(JoinedSource):
             if name is None:
                 raise Unusable("unknown category", f"image {image}: category {category!r} has no name")
             boxes.append((name, not marked))
-        _, absent, difficult = said.get("searched", [(None, None, None)])[0]
+        _, absent, difficult, (never, not_all) = said.get("searched", [(None, None, None, (None, None))])[0]
+        if absent is None and isinstance(never, list):  # LVIS
+            known = {one: self._kinds.get(identity(one)) for one in (*never, *(not_all or []))}
+            absent = [name for one in never if (name := known[one])]
+            boxes += [(name, False) for one in not_all or [] if (name := known[one])]
         sought = absent
         if absent is None and (self.recipe.complete or {*self._kinds.values()} == _own()):
             sought = [*self._kinds.values()]
@@ -117,8 +125,9 @@ def boxed(boxes: Sequence[tuple[str, bool]], sought: Collection[str] | None) -> 
 
 
 def plain(name: str) -> str:
-    """The name of a kind of thing as it is compared: in small letters, Pascal VOC's as COCO's."""
-    return _RUN_TOGETHER.get(name.strip().lower(), name.strip().lower())
+    """The name of a kind of thing as it is compared: in small letters, Pascal VOC's and LVIS's as COCO's."""
+    name = _JOINED.sub(" ", name.strip().lower())
+    return _RUN_TOGETHER.get(name, name)
 
 
 def _names(value: Any) -> list[str] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +18,14 @@ from skymm.curation.sources.pictures import MISSING, Unusable
 from skymm.curation.sources.source import text_of
 
 TURNS = ("messages", "conversations", "conversation", "texts")
-ASKED = ("prompt", "question", "query", "instruction")
-ANSWERED = ("chosen", "answer", "response", "output", "completion")
+ASKED = ("prompt", "question", "query", "instruction", "prefix")
+ANSWERED = ("chosen", "answer", "response", "output", "completion", "suffix", "answers", "label")
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "rejected_conversations")
 VIDEOS = ("videos", "video", "video_path")
 _HEARD = ("audio", "audios")
-_OTHERS = "text input history system tools objects label kto_tag rejected_images rejected_image"
-FIELDS = (*TURNS, *ASKED, *ANSWERED, *REJECTED, *VIDEOS, *_HEARD, *_OTHERS.split())
+_OTHERS = "text input history system tools objects kto_tag rejected_images rejected_image"
+_CHOICES = ("choices", "options")
+FIELDS = (*TURNS, *ASKED, *ANSWERED, *REJECTED, *VIDEOS, *_HEARD, *_CHOICES, *_OTHERS.split())
 """What of a row is looked at, besides its pictures."""
 
 _ROLES = {
@@ -50,7 +52,7 @@ class Clip:
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A picture or a clip at its place. `cell`: what a table has for one (a path, bytes, ...; a Clip); None: the next of the
-    row's own, or the one that the row calls `name`.
+    row's own, or the one that the row calls `name`; its place among them, from 0, is a name as well.
     """
 
     cell: Any = None
@@ -82,7 +84,7 @@ def form_of(row: Mapping[str, Any]) -> str:
             inner = first["content"] if isinstance(first.get("content"), list) else []
             parts = "" if not inner else " in parts" if "role" in first else " of turns"
             return f"{name}{f' ({keys}{parts})' if keys else ''}{rejected}"
-    asked, answered = (next((name for name in names if row.get(name)), "") for names in (ASKED, ANSWERED))
+    asked, answered = (next((name for name in names if _is_given(row, name)), "") for names in (ASKED, ANSWERED))
     return (
         f"{asked}, {answered}{rejected}" if asked and answered else f"chosen{rejected}" if _both_are_whole(row) else ""
     )
@@ -170,7 +172,11 @@ def _turns_of(turns: Any) -> Iterator[SaidTurn]:
 
 
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((row[name] for name in names if row.get(name)), None)
+    return next((row[name] for name in names if _is_given(row, name)), None)
+
+
+def _is_given(row: Mapping[str, Any], name: str) -> bool:
+    return row.get(name) not in (None, "", [], {})  # zero is an answer
 
 
 def _with_own_pictures(turn: Mapping[str, Any], pieces: tuple[str | Shown, ...]) -> tuple[str | Shown, ...]:
@@ -214,7 +220,7 @@ def _part(part: Any) -> str | Shown:
     if kind in _TEXT_PARTS:
         return str(_first(given, ("text", "value", "content")) or "")
     if kind in _IMAGE_PARTS:
-        return Shown(_first(given, _CELLS))
+        return Shown(_first(given, _CELLS), str(given.get("index", "")))
     if kind in ("video", "video_url"):
         cell = _first(given, ("video", "video_url", *_CELLS))
         return Shown(cell and Clip(cell), is_clip=True)
@@ -230,15 +236,19 @@ def _question_and_answer(row: Mapping[str, Any]) -> Iterator[SaidTurn]:
             raise Unusable("turns out of order", f"history: {str(pair)[:60]}")
         yield from (SaidTurn(role, _pieces(text)) for role, text in zip(("user", "assistant"), pair))
     asked, answered = (_json(_first(row, names)) for names in (ASKED, ANSWERED))
+    if not isinstance(answered, bool | str) and _first(row, _CHOICES):
+        raise Unusable("answer is the number of a choice", f"found {str(answered)[:60]!r}, expected words")
     if not asked and _both_are_whole(row):
         return
-    if not asked or (not answered and not row.get("chosen")):
+    if not asked or (answered is None and not row.get("chosen")):
         raise Unusable("conversation is missing", f"found {', '.join(name for name in row if row[name])}"[:200])
     if isinstance(asked, str):
         more = row.get("input") if row.get("instruction") else None
         yield SaidTurn("user", _pieces([asked, more]))
     else:
         yield from _turns_of(asked)
+    if isinstance(answered, list) and answered and all(isinstance(one, str) for one in answered):
+        answered = Counter(answered).most_common(1)[0][0]  # of answers that are all right
     if not row.get("chosen"):
         yield from _answer(answered)
 
@@ -249,12 +259,14 @@ def _both_are_whole(row: Mapping[str, Any]) -> bool:
 
 
 def _answer(value: Any) -> list[SaidTurn]:
-    """An answer: a text, a turn, or a list of turns that may begin with the question."""
+    """An answer: a text, a number, a turn, or a list of turns that may begin with the question."""
     value = _json(value)
     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
         return list(_turns_of(value))
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = f"{value:g}"
     if value and not isinstance(value, str):
         raise Unusable("turn is no text", f"found {str(value)[:60]!r}")
     return [SaidTurn("assistant", (text_of(value, _EMPTY),))]

@@ -106,7 +106,7 @@ class Source(source.Source):
             cell = next(iter(given.values()))
             if isinstance(cell, dict) and all(forms.MARK.fullmatch(name) for name in cell):
                 return list(cell.values()), cell
-            return _listed(cell), {}
+            return _listed(cell), {str(index): one for index, one in enumerate(_listed(cell))}
         if entry.get("image_id") is not None:
             return [entry["image_id"]], {}
         return [] if any(isinstance(entry.get(name), list) for name in columns) else None, {}
@@ -225,6 +225,8 @@ def _cell(piece: forms.Shown, left: list[Any], by_name: Mapping[str, Any], known
         return by_name[piece.name]
     if piece.name in known:
         return known[piece.name]
+    if piece.name.isdigit():
+        raise Unusable(_DIFFER, f"index {piece.name}, which none of the {len(left)} pictures has")
     if not left:
         raise Unusable(_DIFFER, "more markers than pictures")
     # Those who write for one kind alone mark a clip as they mark a picture (LLaVA-Video).

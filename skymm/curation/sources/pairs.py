@@ -1,5 +1,6 @@
-"""Pictures with captions on this disk: tables of paths, parquet files with the pictures in them, or folders of pictures with
-their captions beside them (`dog.jpg` and `dog.txt`, one caption a line).
+"""Pictures with captions on this disk: tables of paths, Karpathy's files (dataset_coco.json, dataset_flickr30k.json), parquet
+files with the pictures in them, or folders of pictures with their captions beside them (`dog.jpg` and `dog.txt`, one caption a
+line).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from skymm.curation.sources.pictures import MISSING, Unusable, check_directories
 from skymm.curation.sources.source import broken, captions_of, key_of, refused
 from skymm.recipe.sources import PairsSource
 from skymm.tables import ParquetCells, expect_names, is_text, parquet_rows, parquet_types, stream_rows, tables_at
-from skymm.text_files import opened
+from skymm.text_files import json_entries, opened
 
 _NUMBERED = re.compile(r"\.\w+#(\w+#)?\d+\b")
 _MOST = 100  # captions of one picture; in a table without picture names all rows would seem to be about one
@@ -47,7 +48,8 @@ class Source(source.Source):
             return
         number = 0
         for path in tables_at(self.recipe.table):
-            rows = self._parquet(path) if path.suffix.lower() == ".parquet" else self._text(path)
+            is_parquet = path.suffix.lower() == ".parquet"
+            rows = (self._parquet if is_parquet else self._karpathys if _is_karpathys(path) else self._text)(path)
             for row in _joined(rows):
                 number += 1
                 name = row["image"] if isinstance(row.get("image"), str) else path.stem
@@ -85,6 +87,24 @@ class Source(source.Source):
         except ValueError as error:
             raise Unusable("caption cannot be read", str(error)) from error
 
+    def _karpathys(self, path: Path) -> Iterator[dict[str, Any]]:
+        """Of a file that says how COCO, Flickr8k or Flickr30k is split: {"images": [{filename, split, sentences: [{raw}]}]}."""
+        for entry in json_entries(path):
+            said = entry.value if isinstance(entry.value, dict) else {}
+            if entry.name != "images":
+                continue
+            name, sentences, split = said.get("filename"), said.get("sentences"), said.get("split", "train")
+            if not isinstance(name, str) or not isinstance(sentences, list):
+                yield broken(path, f"image {entry.number}", entry.value)
+            elif split not in self.recipe.splits:
+                yield refused(
+                    name, "of another split", f"{name}: found {split}, expected {', '.join(self.recipe.splits)}"
+                )
+            else:
+                raw = [one.get("raw") for one in sentences if isinstance(one, dict)]
+                name = f"{said['filepath']}/{name}" if said.get("filepath") else name
+                yield {"image": name, "captions": [dict.fromkeys(self._columns, raw)]}
+
     def _text(self, path: Path) -> Iterator[dict[str, Any]]:
         column, checked = self.recipe.image_column, False
         for row in stream_rows(path, self.recipe.encoding):
@@ -111,6 +131,11 @@ class Source(source.Source):
         for group, index, cells in parquet_rows(path, [*self._columns, *([column] if named_only else [])]):
             picture = {"image": cells[column]} if named_only else {"cell": [str(path), group, index, [column]]}
             yield {**picture, "captions": [{name: cells[name] for name in self._columns}]}
+
+
+def _is_karpathys(path: Path) -> bool:
+    first = next(json_entries(path), None) if path.suffix.lower() == ".json" else None
+    return first is not None and first.name == "images" and isinstance(first.value, dict) and "sentences" in first.value
 
 
 def _joined(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

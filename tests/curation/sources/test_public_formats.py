@@ -120,6 +120,38 @@ def test_the_captions_of_flickr_as_published(tmp_path):
                 gather({**fields, "format": "pairs"})
 
 
+def test_karpathys_splits(tmp_path):
+    """Pictures for judging stay out, unless the recipe wants them; COCO's lie in a directory of their part."""
+    photos = f"{miniatures.pairs(tmp_path, broken=False)['images']}/photos"
+    images = [
+        {"filename": "000.jpg", "split": "train", "sentences": [{"raw": "A dog ."}, {"raw": "So"}]},
+        {"filename": "001.jpg", "split": "test", "sentences": [{"raw": "A cat"}]},
+        {"filepath": "photos", "filename": "002.jpg", "split": "restval", "sentences": [{"raw": "A bus"}]},
+        {"filename": "003.jpg", "split": "train"},
+    ]
+    table = tmp_path / "dataset_coco.json"
+    table.write_text(json.dumps({"images": images, "dataset": "coco"}))
+    fields = {"format": "pairs", "table": str(table), "images": photos}
+    found = gather(fields)
+    assert texts(found.records) == [["A dog .", "So"]]
+    assert found.reasons() == ["of another split", "picture is missing", "row is broken"]
+    found = gather(fields, images=str(Path(photos).parent), splits=["restval"])
+    assert texts(found.records) == [["A bus"]]
+
+
+def test_lvis_says_by_ids_what_is_absent_and_of_what_not_all_is_marked(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.jpg")
+    image = {"id": 1, "file_name": "1.jpg", "neg_category_ids": [3, 9], "not_exhaustive_category_ids": [2]}
+    data = {
+        "images": [image],
+        "annotations": [{"image_id": 1, "category_id": kind} for kind in (1, 1, 2)],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(("dog", "cat", "alarm_clock"), 1)],
+    }
+    (tmp_path / "lvis.json").write_text(json.dumps(data))
+    (one,) = gather({"format": "coco", "images": str(tmp_path), "instances": str(tmp_path / "lvis.json")}).records
+    assert one.facts == Facts((Thing("cat", None), Thing("dog", 2)), absent=("alarm clock",))
+
+
 def test_pairs_of_a_folder(tmp_path):
     gathered = gather(miniatures.pairs_folder(tmp_path))
     assert {tuple(said) for said in texts(gathered.records)} == set(zip(ENGLISH, CHINESE))
