@@ -141,7 +141,9 @@ def _existence(tokens: tuple[str, ...], question: Asked, clause: str, bare: bool
         if after and clause.isascii() and (_is(after[0], "heads") or _is_noun(after[0])):
             continue  # a dog house is no dog
         # What is denied of all animals is denied of dogs.
-        if _is_a(head, token) and (after == (NOT,) or (NOT in before and _is_denied(before, qualities))):
+        # 狗和猫都没有, 狗也没有
+        neither = after[:1] == (OR,) and (after[-1:] == (NOT,) or (after[1:2] == (NOT,) and not clause.isascii()))
+        if _is_a(head, token) and (after == (NOT,) or neither or (NOT in before and _is_denied(before, qualities))):
             return "no"
         if before[-1:] == ("of",) and any(_is(one.rstrip(_VERBAL), "likenesses") for one in before[-3:]):
             continue  # a statue of a person

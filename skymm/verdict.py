@@ -33,7 +33,7 @@ _MARKUP = re.compile(
     "[\u2190-\u2bff\U0001f000-\U0001faff\ufe0f\u200d]+"
 )
 _SENTENCE_END = re.compile(r"(?<=\?)|[!。;\n]+|\.{2,}|\.(?![\d\w])|…+")
-_NAMED = re.compile(r"([^:]{1,60}): *([^:]{1,200})")
+_NAMED = re.compile(r"([^:—–]{1,60}?)(?:: *| *[—–]+ *| -+ )([^:—–]{1,200})")
 _JSON = re.compile(r"\{[^{}]*\}|\[[^\[\]{}]*\]")
 _SIGNS = {YES: "✅✔☑👍🆗⭕", NO: "❌✖✗✘👎🚫🙅"}
 

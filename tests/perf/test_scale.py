@@ -11,12 +11,12 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_it_measures_every_size(tmp_path):
     small = ["--samples-per-shard", "20", "--image-bytes", "500", "--directory", str(tmp_path)]
-    command = [sys.executable, str(ROOT / "perf/scale.py"), "--sizes", "200", "1000", *small]
+    command = [sys.executable, str(ROOT / "perf/scale.py"), "--sizes", "200", *small]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = {line[:20].strip(): line[20:].split() for line in printed.splitlines()}
-    assert lines["samples"][:2] == ["200", "1,000"] and lines["shards"] == ["10", "50"]
+    assert lines["samples"][:1] == ["200"] and lines["shards"] == ["10"]
     for name, (unit, _) in scale.MEASURES.items():
-        assert all(float(value) >= 0 for value in lines[f"{name}, {unit}"][:2])
+        assert all(float(value) >= 0 for value in lines[f"{name}, {unit}"][:1])
     assert float(lines["1000 samples, s"][0]) > 0 and "ARITHMETIC, not measured" in printed
     assert not list(tmp_path.iterdir()), "ten thousand links are not left behind"
 
