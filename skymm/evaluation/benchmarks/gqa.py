@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from skymm.evaluation.benchmark import YES_NO, Answer, Answers, Files, Question, declared, find_image, picture_folder
-from skymm.evaluation.reading.rows import join, read_answers, tables_below, tallies, tally, together
+from skymm.evaluation.reading.rows import (
+    join,
+    read_answers,
+    tables_below,
+    tallies,
+    tally,
+    together,
+    with_own_labels,
+)
 from skymm.recipe import EvalRecipe
 from skymm.tables import column, read_entries
 from skymm.text import normalise
@@ -49,10 +57,16 @@ def _question(name: str, entry: dict[str, Any], where: str) -> Question:
 
 def read(paths: Sequence[Path], files: Files) -> Answers:
     """Official predictions [{questionId, prediction}], or those of a kit by question_id, with the questions as
-    `files["labels"]`. Answers to questions that are not balanced are not counted, as officially.
+    `files["labels"]`, or (lmms-eval) with question and right answer in their own rows. Answers to questions that are not
+    balanced are not counted, as officially.
     """
     if "labels" not in files:
-        raise ValueError(f"{paths[0]} holds no right answers; give testdev_balanced_questions.json with --labels")
+        given = read_answers(paths, files)
+        if not all(one.gold and one.key("image") for one in given):
+            raise ValueError(f"{paths[0]} holds no right answers; give testdev_balanced_questions.json with --labels")
+        rows = [{**one.row, "imageId": one.key("image"), "answer": one.gold} for one in given]
+        own = [_question(one.key("id"), row, one.where) for one, row in zip(given, rows)]
+        return with_own_labels(given, own, files)
     entries = read_entries(files["labels"], ENTRIES)
     asked = [
         ({"id": name, "question": entry.get("question", "")}, _question(name, entry, f"{files['labels']}, {name}"))

@@ -20,7 +20,9 @@ from skymm.evaluation.reading.letters import named_in, option_letter, plain, voi
 from skymm.evaluation.reading.rows import (
     Given,
     given_of,
+    listed,
     option_lines,
+    options_of,
     picture_of,
     refuse_labels,
     rows_of,
@@ -82,14 +84,7 @@ def load(recipe: EvalRecipe) -> list[Question]:
 
 def _question(row: dict[str, Any], where: str) -> Question:
     name, asked = str(column(row, where, "id")), str(column(row, where, "question"))
-    options = row.get("options") or []
-    if isinstance(options, str):
-        try:
-            options = ast.literal_eval(options)
-        except (SyntaxError, ValueError) as error:
-            raise ValueError(f"{where}: the options are {options[:60]!r}, expected a list of texts") from error
-    is_choice = row.get("question_type", "multiple-choice") == "multiple-choice"
-    by_letter = dict(zip(ascii_uppercase, map(str, options))) if is_choice else {}
+    by_letter = _options(row, where)
     numbers = list(dict.fromkeys(_IMAGE.findall(" ".join([asked, *by_letter.values()]))))
     if not numbers:
         numbers = [str(number) for number in range(1, 8) if (row.get(f"image_{number}") or {}).get("bytes")]
@@ -98,6 +93,17 @@ def _question(row: dict[str, Any], where: str) -> Question:
     instruction = OPTIONS_INSTRUCTION if by_letter else OPEN_INSTRUCTION
     text = "\n".join(filter(None, [_mention(asked), option_lines(shown, "({}) {}"), instruction]))
     return _asked(name, row.get("answer", ""), by_letter, text, pictures)
+
+
+def _options(row: Mapping[str, Any], where: str) -> dict[str, str]:
+    """By letter; none where the question is open."""
+    if row.get("question_type", "multiple-choice") != "multiple-choice":
+        return {}
+    try:
+        by_letter = dict(zip(ascii_uppercase, map(str, listed(row.get("options")))))
+        return dict(row.get("index2ans") or by_letter or options_of(row))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _asked(
@@ -136,7 +142,8 @@ def _golds(answer: Any) -> list[str]:
 
 def read(paths: Sequence[Path], files: Files) -> list[Answer]:
     """Official outputs: a directory with SUBJECT/output.json (raw answers), or total_val_output.json (id -> answer as
-    parsed) with answer_dict_val.json as `files["labels"]`. Subjects in the official order, which is alphabetical.
+    parsed) with answer_dict_val.json as `files["labels"]`. Or tables of VLMEvalKit and lmms-eval, which hold options and right
+    answer. Subjects in the official order, which is alphabetical.
 
     Raises ValueError naming the file and what it lacks.
     """
@@ -144,7 +151,7 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
     for path in paths:
         outputs = sorted(path.glob("**/output.json")) if path.is_dir() else [path]
         for file in outputs or tables_below(path, "output.json"):
-            values = read_json(file)
+            values = read_json(file) if file.suffix == ".json" else []
             if len(values) == 1 and isinstance(values[0], dict) and "response" not in values[0]:
                 found += _parsed(values[0], file, files)
             else:
@@ -156,8 +163,12 @@ def read(paths: Sequence[Path], files: Files) -> list[Answer]:
 
 def _raw(one: Given) -> Answer:
     row = dict(one.row)
-    name, gold, kind = (column(row, one.where, key) for key in ("id", "answer", "question_type"))
-    options = dict(column(row, one.where, "index2ans")) if kind == "multiple-choice" else {}
+    name, gold = (column(row, one.where, key) for key in ("id", "answer"))
+    options = _options(row, one.where)
+    if not options and row.get("question_type", "multiple-choice") == "multiple-choice":
+        raise ValueError(
+            f"{one.where}: found fields {sorted(row)}, expected index2ans, options or A, B, ... among them"
+        )
     return Answer(_asked(str(name), gold, options), one.said)
 
 

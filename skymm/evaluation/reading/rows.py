@@ -7,6 +7,7 @@ answer beside `filtered_resps`, PAI `query`, `label` and `ans`. Ids differ from 
 
 from __future__ import annotations
 
+import ast
 import base64
 import binascii
 import hashlib
@@ -88,8 +89,24 @@ def number_of(row: Row, where: str) -> int:
 
 
 def options_of(row: Row) -> dict[str, str]:
-    """Options by letter, from the columns A, B, C, ..., without those that are empty."""
-    return {letter: str(row[letter]) for letter in ascii_uppercase if letter in row and not is_empty(row[letter])}
+    """Options by letter, without those that are empty: from the columns A, B, C, ..., choice_a, ..., or a list of them, which
+    may be the text of one.
+    """
+    named = dict(zip(ascii_uppercase, listed(row.get("options") or row.get("choices"))))
+    found = (
+        (letter, row.get(letter, row.get(f"choice_{letter.lower()}", named.get(letter)))) for letter in ascii_uppercase
+    )
+    return {letter: str(option) for letter, option in found if not is_empty(option)}
+
+
+def listed(cell: Any) -> list[Any]:
+    """A list, or the text of one; nothing is the empty list. Raises ValueError."""
+    if isinstance(cell, str):
+        try:
+            return list(ast.literal_eval(cell))
+        except (SyntaxError, ValueError, TypeError) as error:
+            raise ValueError(f"the options are {cell[:60]!r}, expected a list of texts") from error
+    return list(cell or [])
 
 
 def option_lines(options: Mapping[str, str], form: str = "{}. {}") -> str:
@@ -268,7 +285,7 @@ def _flat(row: Row) -> Row:
     while isinstance(said, Sequence) and not isinstance(said, str) and said:
         said = said[0]
     own = _lower(row["doc"]) if isinstance(row.get("doc"), Mapping) else {}
-    asked = {"question": row["input"]} if isinstance(row.get("input"), str) else {}
+    asked = {"index": row.get("doc_id")} | ({"question": row["input"]} if isinstance(row.get("input"), str) else {})
     kept = {name: cell for name, cell in own.items() if name not in SAID}
     return {**asked, "target": row.get("target"), **kept, "prediction": said}
 

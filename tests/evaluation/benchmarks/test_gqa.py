@@ -123,6 +123,20 @@ def test_answer_files_of_both_kinds(tmp_path):
         assert score(answers, {})["correct"] == 2 and answers[0].question.cluster == "n1.jpg"
 
 
+def test_lmms_eval_has_the_right_answers_beside_its_own(tmp_path):
+    doc = {"imageId": "n1", "question": "Is it red?", "fullAnswer": "Yes, it is."}
+    lines = [
+        {"doc_id": place, "doc": {**doc, "id": name, "answer": gold}, "target": gold, "filtered_resps": ["Yes"]}
+        for place, (name, gold) in enumerate({"201": "yes", "202": "no"}.items())
+    ]
+    answers = read([write_lines(tmp_path / "samples_gqa.jsonl", lines)], {})
+    assert [(one.question.id, one.question.gold, one.question.cluster) for one in answers] == [
+        ("201", "yes", "n1.jpg"),
+        ("202", "no", "n1.jpg"),
+    ]
+    assert score(answers, {})["correct"] == 1
+
+
 def test_bad_answer_files_are_named(tmp_path):
     labels = {"labels": write_json(tmp_path / "q/testdev_balanced_questions.json", QUESTIONS)}
     path = write_json(tmp_path / "p.json", [{"questionId": "201", "prediction": "red"}])

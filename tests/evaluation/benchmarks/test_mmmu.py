@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmark_tables import doubled, picture, write_json, write_parquet
+from benchmark_tables import doubled, picture, write_json, write_lines, write_parquet, write_xlsx
 from official import oracle
 
 from skymm.evaluation.benchmark import Answer, Question
@@ -153,6 +153,34 @@ def test_both_official_files_are_read(tmp_path):
     lost = write_json(tmp_path / "lost.json", {"validation_Math_9": "A"})
     with pytest.raises(ValueError, match=r"validation_Math_9 is not in .*answer_dict_val"):
         read([lost], {"labels": tmp_path / "answer_dict_val.json"})
+
+
+def test_tables_of_the_kits_are_read(tmp_path):
+    """VLMEvalKit's with a column for each option, lmms-eval's with the text of a list; an option "None" is one."""
+    said = {"validation_Math_1": "B", "validation_Math_2": "A"}
+    options = {"A": "a cat", "B": "a dog", "C": "", "D": "a bus"}
+    table = [
+        {"index": place, "id": name, "question": "Which?", **options, "answer": "B", "prediction": text}
+        for place, (name, text) in enumerate(said.items())
+    ]
+    doc = {"question": "Which?", "options": "['a cat', 'None']", "answer": "B", "question_type": "multiple-choice"}
+    lines = [
+        {"doc_id": place, "doc": {"id": name, **doc}, "target": "B", "resps": [[text]], "filtered_resps": [text]}
+        for place, (name, text) in enumerate(said.items())
+    ]
+    for path, shown in (
+        (write_xlsx(tmp_path / "M_MMMU_DEV_VAL.xlsx", table), {"A": "a cat", "B": "a dog", "D": "a bus"}),
+        (write_lines(tmp_path / "samples_mmmu_val.jsonl", lines), {"A": "a cat", "B": "None"}),
+    ):
+        answers = read([path], {})
+        assert [one.question.id for one in answers] == [*said] and answers[0].question.fields["options"] == shown
+        assert score(answers, {})["correct"] == 1
+    for letter in options:
+        del table[0][letter]
+    with pytest.raises(
+        ValueError, match=r"entry 1: found fields .*, expected index2ans, options or A, B, \.\.\. among"
+    ):
+        read([write_lines(tmp_path / "bare.jsonl", table[:1])], {})
 
 
 def test_bad_official_files_are_named(tmp_path):

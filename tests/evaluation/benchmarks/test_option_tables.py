@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmark_tables import encoded, picture, write_tsv, write_xlsx
+from benchmark_tables import encoded, picture, write_lines, write_tsv, write_xlsx
 
 from skymm.evaluation.benchmark import Answer, benchmark
 from skymm.recipe import EvalRecipe
@@ -61,3 +61,19 @@ def test_exact_matching_by_hand(tmp_path):
     assert scores["strict"]["correct"] == 4 and scores["strict"]["unknown"] == 0.2
     assert one.right(answers[2]) and not one.right(answers[3])
     assert not one.right(Answer(answers[0].question, "A", failed=True))
+
+
+def test_lmms_eval_lists_the_options(tmp_path):
+    """AI2D and ScienceQA a list, SEED-Bench a field for each; questions have no number but their place."""
+    for place, more in enumerate(
+        [{"options": ["one", "two"]}, {"choices": ["one", "two"]}, {"choice_a": "one", "choice_b": "two"}]
+    ):
+        lines = [
+            {"doc_id": number, "doc": {"question": "?", "answer": "1", **more}, "target": "B", "filtered_resps": [said]}
+            for number, said in enumerate("BA")
+        ]
+        one = benchmark(NAMES[place])
+        answers = one.read([write_lines(tmp_path / f"{place}.jsonl", lines)], {})
+        assert [(each.question.id, each.question.gold) for each in answers] == [("0", "B"), ("1", "B")]
+        assert answers[0].question.fields["options"] == {"A": "one", "B": "two"}
+        assert one.score(answers, {})["correct"] == 1
