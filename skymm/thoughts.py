@@ -1,8 +1,9 @@
 """What a model thinks aloud is no part of its answer: one place that tells the two apart, whatever marks they are in.
 
 Marks as models write them, spaces and case aside: <think>, <thinking>, <reasoning>, <seed:think>, ◁think▷, [THINK],
-<|begin_of_thought|>, <|START_THINKING|>, <details type="reasoning">, a heading "Thinking" before one "Final response", and
-the channels of Harmony ("analysis", "final"), also where a tokenizer has dropped their marks.
+<|begin_of_thought|>, <|START_THINKING|>, 【思考】, <details type="reasoning">, a heading "Thinking" before one "Final response"
+("Reasoning" before "Answer"), and the channels of Harmony ("analysis", "final"), also where a tokenizer has dropped their
+marks.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ def _marks(names: str) -> tuple[str, str]:
     """Patterns of the opening and of the closing marks of these names."""
     opening = (
         rf"<\s*(?:{names})(?:\s[^<>]*)?>|◁\s*(?:{names})\s*▷|<\|(?:(?:begin|start)_of_)?(?:{names})(?:_(?:begin|start))?\|>|"
-        rf"<\|start_(?:{names})\|>"
+        rf"<\|start_(?:{names})\|>|【\s*(?:{names})\s*】"
     )
     closing = (
-        rf"<\s*/\s*(?:{names})\s*>|◁\s*/\s*(?:{names})\s*▷|<\|(?:/|end_of_|end_)(?:{names})\|>|<\|(?:{names})_end\|>"
+        rf"<\s*/\s*(?:{names})\s*>|◁\s*/\s*(?:{names})\s*▷|<\|(?:/|end_of_|end_)(?:{names})\|>|<\|(?:{names})_end\|>|"
+        rf"【\s*/\s*(?:{names})\s*】"
     )
     return opening, closing
 
@@ -39,10 +41,18 @@ _OTHER_OPENING = re.compile(
     r"<unused94>|<\|?channel\|?>\s*(?:analysis|commentary|thought)|\Aanalysis(?=[A-Z])"
 )
 _OTHER_CLOSING = re.compile(
-    r"\[/THINK\]|</details>|<unused95>|<channel\|>|<\|channel\|>\s*final\s*(?:<\|constrain\|>\w+)?(?:<\|message\|>)?|"
+    r"【\s*(?:最终)?(?:答案|回答)\s*】|\[/THINK\]|</details>|<unused95>|<channel\|>|<\|channel\|>\s*final\s*(?:<\|constrain\|>\w+)?(?:<\|message\|>)?|"
     r"(?<=\S)assistantfinal|(?im:^[^\w\n]*(?:final (?:response|answer)|最终(?:回答|答案))[^\w\n]*\n)"
 )
+_REASONED = re.compile(
+    r"\A\W*(?:thinking process|reasoning|analysis|推理(?:过程)?|分析)\W*\n.*"
+    r"^[^\w\n]*(?:final |最终)?(?:answer|response|答案|回答)\W+",
+    re.I | re.M | re.S,
+)
 _CHANNEL_END = re.compile(r"<\|(?:end|return|start|call)\|>")
+
+
+_HEADINGS = ("analysis", "thinking", "thought", "reasoning", "思考", "推理", "分析")
 
 
 def without_thoughts(text: str) -> str:
@@ -55,9 +65,9 @@ def without_thoughts(text: str) -> str:
 
 def _may_think(text: str) -> bool:
     return (
-        any(mark in text for mark in "<◁[")
+        any(mark in text for mark in "<◁[【")
         or "&lt;" in text
-        or text.lstrip(" #*\n")[:8].lower().startswith(("analysis", "thinking", "thought", "思考"))
+        or text.lstrip(" #*\n")[:9].lower().startswith(_HEADINGS)
     )
 
 
@@ -65,6 +75,7 @@ def _may_think(text: str) -> bool:
 def _answer_of(text: str) -> str:
     if "&lt;" in text:
         text = html.unescape(text)
+    text = _REASONED.sub("", text)
     # Headings close what a heading opened, and a closing mark of any other kind needs no opening one.
     opened = [*_OPENING.finditer(text), *_OTHER_OPENING.finditer(text)]
     closed = [*_CLOSING.finditer(text)]

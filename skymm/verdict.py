@@ -29,7 +29,7 @@ _SAYS = Wording("skymm", "verdict.toml", "verdict")
 _BOXED = re.compile(r"\\boxed\s*\{\s*((?:\\\w+\s*\{)?[^{}]*)\}+")
 _MARKUP = re.compile(
     r"</?[a-z][^<>]*>|<\|[^|<>]*\|>?|\\(?:textbf|text|mathrm|mathbf|boldsymbol)|"
-    r"[*_`~#>\"“”«»「」『』【】\[\]{}|$\\]+|"
+    r"[*_`~#>\"“”«»「」『』【】¡¿\[\]{}|$\\]+|"
     "[\u2190-\u2bff\U0001f000-\U0001faff\ufe0f\u200d]+"
 )
 _SENTENCE_END = re.compile(r"(?<=\?)|[!。;\n]+|\.{2,}|\.(?![\d\w])|…+")

@@ -37,6 +37,11 @@ ANSWERED = {
     "Harmony": "<|channel|>analysis<|message|>{}<|end|><|start|>assistant<|channel|>final<|message|>No<|return|>",
     "Harmony without its marks": "analysisWe look. {}assistantfinalNo",
     "Chinese": "<思考>{}</思考><答案>No</答案>",
+    "Chinese brackets": "【思考】{}【/思考】【答案】No",
+    "Chinese brackets, the thought is not closed": "【思考】{}\n【最终答案】No",
+    "headings": "### Reasoning\n\n{}\n\n### Answer\nNo",
+    "an answer behind its heading": "Thinking Process:\n1. {}\n\nFinal Answer: No",
+    "Chinese headings": "推理过程：\n{}\n答案：No",
 }
 CUT = [
     "<think>{}", "<thinking>{}", "Hm.\n<reasoning>{}", "◁think▷{}", "[THINK]{}", "<|begin_of_thought|>{}", "{}</think>",
@@ -47,7 +52,7 @@ CUT = [
 PLAIN = [
     "No", "a < b > c", "[THINKER] no", "<img src='a'> a dog", "I think so", "thinking about it, no", "analysis of it: no",
     "The final answer is no", "<answer></answer>No", "Final answer\nNo", "<s>No</s>", "<b>No</b>", "<details>No</details>",
-    "Thinking cap: a hat\n",
+    "Thinking cap: a hat\n", "Reasoning\nNo, there is none.", "No. Analysis:\nAnswer: it is not", "分析：没有",
 ]  # fmt: skip
 
 
