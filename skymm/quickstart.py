@@ -2,7 +2,7 @@
 
 What is compared: after stage 1 (captions only), after stage 2 on positives only, and after stage 2 on as many negatives as
 positives. Both stage-2 runs start from the same stage 1 and read the same conversations in the same order. The one on positives
-takes a fifth of the steps: it says yes to everything long before, and more of the same would only make it surer.
+takes a fifth of the time: it says yes to everything long before, and more of the same would only make it surer.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from skymm.progress import progress, say
 from skymm.recipe import EmojiScenesRecipe, EvalRecipe, StageRecipe
 from skymm.shipped import SHIPPED
 
-# How the time for training is shared out. Stage 2 is both of its runs.
-SHARES = {"words": 0.25, "stage1": 0.06, "stage2": 0.69}
-POSITIVES_STEPS = 1 / 5  # of the steps of stage 2
+# How the time for training is shared out.
+SHARES = {"words": 0.25, "stage1": 0.06, "positives": 0.115, "stage2": 0.575}
 FEW_STEPS, ENOUGH_STEPS = 160, 260  # of stage 2: below the first the story shows nothing, with the second it does
 _SAFE = 0.9  # of the time is planned: other programs slow a machine down more often than they speed it up
+_AFTER = 15  # seconds for the photos and the page
 MODELS = {
     "stage1": "captions (stage 1)",
     "positives": "+ positives (stage 2)",
@@ -107,20 +107,12 @@ class _Story:
 
         waiting = [stage for stage in SHARES if stage not in self.plan["steps"]]
         say(f"timing a few steps of {name}")
-        if name == "positives":
-            both = tuple(override for override in overrides if not override.startswith("negative_share"))
-            seconds = (1 + POSITIVES_STEPS) * seconds_per_step(self._recipe("stage2", *both))
-            share, planned = 1.0, "stage2"
-        else:
-            seconds = seconds_per_step(self._recipe(name, *overrides))
-            share, planned = SHARES[name] / sum(SHARES[stage] for stage in waiting), name
-        left = self.deadline - time.monotonic() - self._judging_ahead(name) - 40
-        steps = max(12, int(_SAFE * share * left / seconds))
-        self.plan["steps"][planned] = steps
-        if name == "positives":
-            self.plan["steps"][name] = round(POSITIVES_STEPS * steps)
-            if steps < FEW_STEPS:
-                say(self._too_few(steps, seconds, left))
+        seconds = seconds_per_step(self._recipe(name, *overrides))
+        left = self.deadline - time.monotonic() - self._judging_ahead(name) - _AFTER
+        share = SHARES[name] / sum(SHARES[stage] for stage in waiting)
+        steps = self.plan["steps"][name] = max(12, int(_SAFE * share * left / seconds))
+        if name == "stage2" and steps < FEW_STEPS:
+            say(self._too_few(steps, seconds, left))
         self._write_plan()
 
     def _too_few(self, steps: int, seconds: float, left: float) -> str:
@@ -134,7 +126,7 @@ class _Story:
 
     def _judging_ahead(self, name: str) -> float:
         """Seconds that the judgings still to come will take: as long as the last one did, or a guess."""
-        still = 3 if name in ("words", "stage1") else 2
+        still = {"positives": 2, "stage2": 1}.get(name, 3)
         return still * self.plan.get("seconds_of_judging", 25.0)
 
     def _write_plan(self) -> None:
