@@ -85,9 +85,10 @@ class Coco(JoinedSource):
             boxes.append((name, not marked))
         _, absent, difficult, (never, not_all) = said.get("searched", [(None, None, None, (None, None))])[0]
         if absent is None and isinstance(never, list):  # LVIS
-            known = {one: self._kinds.get(identity(one)) for one in (*never, *(not_all or []))}
-            absent = [name for one in never if (name := known[one])]
-            boxes += [(name, False) for one in not_all or [] if (name := known[one])]
+            absent, partly = (
+                [name for one in ids or [] if (name := self._kinds.get(identity(one)))] for ids in (never, not_all)
+            )
+            boxes += [(name, False) for name in partly]
         sought = absent
         if absent is None and (self.recipe.complete or {*self._kinds.values()} == _own()):
             sought = [*self._kinds.values()]

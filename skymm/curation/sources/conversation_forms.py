@@ -236,7 +236,8 @@ def _question_and_answer(row: Mapping[str, Any]) -> Iterator[SaidTurn]:
             raise Unusable("turns out of order", f"history: {str(pair)[:60]}")
         yield from (SaidTurn(role, _pieces(text)) for role, text in zip(("user", "assistant"), pair))
     asked, answered = (_json(_first(row, names)) for names in (ASKED, ANSWERED))
-    if not isinstance(answered, bool | str) and _first(row, _CHOICES):
+    by_number = isinstance(answered, int | float) and not isinstance(answered, bool)
+    if by_number and (_first(row, _CHOICES) or not any(_is_given(row, name) for name in ANSWERED if name != "label")):
         raise Unusable("answer is the number of a choice", f"found {str(answered)[:60]!r}, expected words")
     if not asked and _both_are_whole(row):
         return
@@ -266,7 +267,7 @@ def _answer(value: Any) -> list[SaidTurn]:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        value = f"{value:g}"
+        value = str(int(value) if value == int(value) else value)
     if value and not isinstance(value, str):
         raise Unusable("turn is no text", f"found {str(value)[:60]!r}")
     return [SaidTurn("assistant", (text_of(value, _EMPTY),))]
