@@ -39,7 +39,7 @@ class MasterAdamW:
                 options = {"lr": learning_rate, "peak": learning_rate, "weight_decay": decay}
                 torch_groups += [{"params": chosen, **options}] if chosen else []
         # betas: short memory of squares, since stages are hundreds of steps and not hundreds of thousands.
-        self.adamw = torch.optim.AdamW(torch_groups, betas=(0.9, 0.98))
+        self.adamw = torch.optim.AdamW(torch_groups, betas=(0.9, 0.98), fused=True)
 
     def step(self, share_of_peak: float, reduce: Callable[[list[Tensor]], None] = lambda gradients: None) -> float:
         """One update at `share_of_peak` of each group's learning rate; returns the gradient norm before clipping.
@@ -95,10 +95,7 @@ class MasterAdamW:
                 self.parameters[name].copy_(master)
                 moments = {key: state.get(f"{name}:{key}") for key in ("step", "exp_avg", "exp_avg_sq")}
                 if moments["step"] is not None:
-                    self.adamw.state[master] = {
-                        key: value.clone().to("cpu" if key == "step" else master.device)
-                        for key, value in moments.items()
-                    }
+                    self.adamw.state[master] = {key: value.clone().to(master.device) for key, value in moments.items()}
 
 
 def share_of_peak(step: int, steps: int, warmup_steps: int, schedule: str = "wsd") -> float:
