@@ -147,6 +147,17 @@ class DataRecipe(Strict):
     filters: FiltersRecipe = FiltersRecipe()
 
 
+EmojiKind = Literal[
+    "existence", "count", "position", "color", "OCR", "text_translation", "numerical_calculation", "name", "layout"
+]
+
+
+def _whole_or_part(number: float) -> float:
+    if not (0 <= number <= 1 or (number > 1 and number % 1 == 0)):
+        raise PydanticCustomError("number_of_kind", "input should be 0, a part of 1, or a whole number")
+    return number
+
+
 class EmojiScenesRecipe(Strict):
     """Scenes of emoji with bilingual captions and questions, and a benchmark in MME's layout, made on this machine."""
 
@@ -159,7 +170,7 @@ class EmojiScenesRecipe(Strict):
     word_share: float = Field(0.10, ge=0, le=1, description="images that show a written word")
     sum_share: float = Field(0.04, ge=0, le=1, description="images that show a written sum")
     questions_per_image: int = Field(8, ge=2)
-    kinds: dict[str, int] = Field(
+    kinds: dict[EmojiKind, Annotated[float, AfterValidator(_whole_or_part)]] = Field(
         {
             "existence": 5,
             "count": 1,
@@ -170,7 +181,8 @@ class EmojiScenesRecipe(Strict):
             "numerical_calculation": 3,
         }
         | {"name": 1, "layout": 0},
-        description="pairs of questions of each kind per image at most, and open questions (name, layout)",
+        description="pairs of questions of each kind per image at most, and open questions (name, layout); "
+        "0.2: one for a fifth of the images",
     )
     bench_images: int = Field(6, ge=1, description="per subtask of the benchmark; five times as many for existence")
     seed: int = 0

@@ -8,6 +8,7 @@ in one art style only, so that the other style of the same thing can be asked ab
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -125,14 +126,21 @@ def _training_scene(recipe: EmojiScenesRecipe, index: int) -> Scene:
 
 def _asked(recipe: EmojiScenesRecipe) -> list[list[Asked]]:
     """What is asked of each scene: of every thing, number, place, color and word as often yes as no, over all of them."""
-    found = []
+    found, room = [], []
     for index in range(recipe.num_images):
-        scene = _training_scene(recipe, index)
+        scene, numbers = _training_scene(recipe, index), _numbers(recipe, index)
         rng = random.Random(f"{recipe.seed}/askable/{index}")
-        found.append(instructions.askable(rng, scene, emoji.pool(recipe.concepts, scene.style)))
-    num_open = sum(recipe.kinds.get(kind, 0) for kind in OPEN_KINDS)
-    rules = instructions.rules({kind: 2 * number for kind, number in recipe.kinds.items() if kind in KINDS})
-    return balance(found, [recipe.questions_per_image - num_open] * len(found), rules, str(recipe.seed))
+        askable = instructions.askable(rng, scene, emoji.pool(recipe.concepts, scene.style))
+        found.append({kind: both for kind, both in askable.items() if numbers.get(kind)})
+        room.append(recipe.questions_per_image - sum(numbers.get(kind, 0) for kind in OPEN_KINDS))
+    rules = instructions.rules({kind: 2 * math.ceil(recipe.kinds.get(kind, 0)) for kind in KINDS})
+    return balance(found, room, rules, str(recipe.seed))
+
+
+def _numbers(recipe: EmojiScenesRecipe, index: int) -> dict[str, int]:
+    """How many of each kind this scene may be asked: a part of one is one for that part of the scenes."""
+    rng = random.Random(f"{recipe.seed}/kinds/{index}")
+    return {kind: int(number) + (rng.random() < number % 1) for kind, number in recipe.kinds.items()}
 
 
 def _samples(
@@ -142,7 +150,9 @@ def _samples(
         scene = _training_scene(recipe, index)
         # The questions about an image do not move its pixels: another random stream.
         rng = random.Random(f"{recipe.seed}/{stage}/{index}")
-        facts = _captions(rng, scene) if stage == "stage1" else _instructions(rng, recipe, scene, asked)
+        facts = (
+            _captions(rng, scene) if stage == "stage1" else _instructions(rng, _numbers(recipe, index), scene, asked)
+        )
         turns: list[Turn] = []
         for fact, language in facts:
             turns += fact.turns(language, images=() if turns else ("jpg",))
@@ -156,11 +166,11 @@ def _captions(rng: random.Random, scene: Scene) -> list[tuple[Fact, str]]:
 
 
 def _instructions(
-    rng: random.Random, recipe: EmojiScenesRecipe, scene: Scene, asked: Sequence[dict[str, Any]]
+    rng: random.Random, numbers: Mapping[str, int], scene: Scene, asked: Sequence[dict[str, Any]]
 ) -> list[tuple[Fact, str]]:
     """Open questions come last: what they tell would answer the others."""
     facts = [(instructions.fact(one["label"], tuple(one["key"]), one["polarity"]), one["language"]) for one in asked]
-    kinds = [kind for kind in OPEN_KINDS for _ in range(recipe.kinds.get(kind, 0))]
+    kinds = [kind for kind in OPEN_KINDS for _ in range(numbers.get(kind, 0))]
     for kind in kinds or (["name"] if not facts else []):
         facts.append((_open_fact(rng, kind, scene), rng.choice(LANGUAGES)))
     return facts

@@ -64,6 +64,25 @@ def test_every_question_has_both_answers_equally_often_and_open_ones_come_last(s
     assert told.total() > 400 and all(told[text, "positive"] == told[text, "negative"] for text, _ in list(told))
 
 
+def test_a_kind_may_be_asked_at_a_part_of_the_pictures(tmp_path):
+    kinds = {"existence": 5, "color": 0.3, "name": 0.2}
+    few = {"num_images": 150, "bench_images": 1, "word_share": 0, "sum_share": 0}
+    recipe = EmojiScenesRecipe(
+        source="emoji_scenes", concepts=list("🐼🐈🐕🐟🦋🐧🐙🍌🍉🍓🍕🍄🌹🌵🚲🚗"), kinds=kinds, **few
+    )
+    asked: Counter = Counter()
+    for one in conversations(build(recipe, tmp_path) / "stage2"):
+        asked.update({turn.kind for turn in one.targets})
+    assert set(asked) == set(kinds)
+    assert asked["existence"] > 130 and 25 <= asked["color"] <= 60 and 15 <= asked["name"] <= 45, asked
+
+
+@pytest.mark.parametrize("kinds", [{"color": 1.5}, {"color": -1}, {"color": float("nan")}, {"exitence": 1}])
+def test_numbers_and_kinds_that_mean_nothing_are_refused(kinds):
+    with pytest.raises(ValueError, match="kinds"):
+        EmojiScenesRecipe(source="emoji_scenes", kinds=kinds)
+
+
 def test_held_out_things_are_never_trained_on(tmp_path):
     recipe = EmojiScenesRecipe(
         source="emoji_scenes", concepts=[], num_images=60, bench_images=3, word_share=0, sum_share=0
