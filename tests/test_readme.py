@@ -161,7 +161,7 @@ def parts(tiny_llm, tiny_tower, tiny_second_tower) -> dict[str, list[str]]:
     own = [f"model.llm={tiny_llm}", f"model.towers=['{tiny_tower}']", *small, "model.dtype=float32"]
     short = ["steps=1", "batch_size=2", "warmup_steps=0"]
     return {
-        "skymm data build data_recipes/quickstart.toml": ["num_images=12", "images_per_shard=4", "bench_images=1"],
+        "skymm data build data_recipes/quickstart.toml": ["num_images=24", "images_per_shard=4", "bench_images=1"],
         "skymm data blind-pairs": ["--towers", str(tiny_tower), str(tiny_second_tower)],
         "skymm train training/words.toml": [*own, *short],
         "skymm train": short,
