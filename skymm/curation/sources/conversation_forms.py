@@ -8,6 +8,7 @@ OpenAI, Qwen, XTuner, TRL and the Hugging Face hub (content in parts), MiniCPM-V
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -267,7 +268,8 @@ def _answer(value: Any) -> list[SaidTurn]:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(int(value) if value == int(value) else value)
+        whole = int(value) if value % 1 == 0 else value
+        value = str(whole) if math.isfinite(value) else None  # a table's empty cell is not a number
     if value and not isinstance(value, str):
         raise Unusable("turn is no text", f"found {str(value)[:60]!r}")
     return [SaidTurn("assistant", (text_of(value, _EMPTY),))]

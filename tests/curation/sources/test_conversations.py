@@ -13,6 +13,7 @@ from curation.sources.gathered import gather
 from curation.sources.miniatures import picture
 
 from skymm.curation.record import Record
+from skymm.curation.sources import conversation_forms
 
 PICTURES = {picture(number): number for number in range(1, 5)}
 BYTES = {number: data for data, number in PICTURES.items()}
@@ -154,3 +155,9 @@ def said_of(record: Record, seconds: dict[str, float]) -> str:
         }
         said.append("".join(of[part] if kind == "image" else part for kind, part in turn.parts))
     return "|".join(said)
+
+
+@pytest.mark.parametrize("cell", [float("nan"), float("inf")])
+def test_an_empty_cell_of_a_table_of_numbers_is_no_answer(cell):
+    with pytest.raises(conversation_forms.Unusable, match="turn is empty"):
+        conversation_forms._answer(cell)
