@@ -54,7 +54,7 @@ def test_killed_at_any_moment_and_started_again_is_never_having_stopped(tiny_sta
         time.sleep(moments.uniform(0, 0.1))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "this kill came too late to show anything"
-    subprocess.run(line, check=True, capture_output=True)
+    train(killed, quiet=True)
     assert losses(killed.out) == losses(undisturbed)
     assert same(weights(killed.out), weights(undisturbed))
 
