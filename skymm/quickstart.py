@@ -24,7 +24,7 @@ from skymm.shipped import SHIPPED
 # How the time for training is shared out.
 SHARES = {"words": 0.18, "stage1": 0.03, "positives": 0.06, "stage2": 0.73}
 FEW_STEPS, ENOUGH_STEPS = 160, 260  # of stage 2: below the first the story shows nothing, with the second it does
-_SAFE = 0.85  # of the time is planned: a stage has to start, and other programs slow a machine down
+_SAFE = 0.88  # of the time is planned: a stage has to start, and other programs slow a machine down
 _AFTER = 30  # seconds for the photos and the page
 MODELS = {
     "stage1": "captions (stage 1)",
