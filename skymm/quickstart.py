@@ -2,7 +2,7 @@
 
 What is compared: after stage 1 (captions only), after stage 2 on positives only, and after stage 2 on as many negatives as
 positives. Both stage-2 runs start from the same stage 1 and read the same conversations in the same order. The one on positives
-takes a tenth of the time: it says yes to everything long before, and more of the same would only make it surer.
+is short: it soon says yes to everything, and more would only make it surer. The last one has all time that is left.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from skymm.progress import progress, say
 from skymm.recipe import EmojiScenesRecipe, EvalRecipe, StageRecipe
 from skymm.shipped import SHIPPED
 
-# How the time for training is shared out.
-SHARES = {"words": 0.18, "stage1": 0.03, "positives": 0.06, "stage2": 0.73}
+ENOUGH = {"words": 350, "stage1": 12, "positives": 25}  # steps; with more of them the last stage does not learn more
+WORDS_SHARE = 0.3  # of the time for training, at most
 FEW_STEPS, ENOUGH_STEPS = 160, 260  # of stage 2: below the first the story shows nothing, with the second it does
-_SAFE = 0.88  # of the time is planned: a stage has to start, and other programs slow a machine down
+_SAFE = 0.85  # of the time is planned: a stage has to start, and other programs slow a machine down
 _AFTER = 30  # seconds for the photos and the page
 MODELS = {
     "stage1": "captions (stage 1)",
@@ -90,9 +90,12 @@ class _Story:
     # --- training -----------------------------------------------------------------------------------------------------
 
     def stage(self, name: str, *overrides: str) -> StageRecipe:
-        """The recipe of a stage with the number of steps that fits into its share of the time that is left."""
-        self._plan_steps(name, overrides)
-        return self._recipe(name, *overrides, f"steps={self.plan['steps'][name]}")
+        """The recipe of a stage with as many steps as are enough; of the last one, as fit into the time that is left."""
+        steps = self.plan["steps"]
+        if name not in steps:
+            steps[name] = self._planned(name, self._recipe(name, *overrides))
+            self._write_plan()
+        return self._recipe(name, *overrides, f"steps={steps[name]}")
 
     def _recipe(self, name: str, *overrides: str) -> StageRecipe:
         file = "stage2" if name == "positives" else name
@@ -100,34 +103,30 @@ class _Story:
         places = [f"out={self.out / name}", f"features={self.features}", f"data.{source}.shards={self.data / shards}"]
         return recipes.load(bundled_recipe("training", file), StageRecipe, [*places, *overrides])
 
-    def _plan_steps(self, name: str, overrides: tuple[str, ...]) -> None:
-        if name in self.plan["steps"]:
-            return
+    def _planned(self, name: str, recipe: StageRecipe) -> int:
+        if name not in ("words", "stage2"):
+            return ENOUGH[name]
         from skymm.train.loop import seconds_per_step
 
-        waiting = [stage for stage in SHARES if stage not in self.plan["steps"]]
         say(f"timing a few steps of {name}")
-        seconds = seconds_per_step(self._recipe(name, *overrides))
-        left = self.deadline - time.monotonic() - self._judging_ahead(name) - _AFTER
-        share = SHARES[name] / sum(SHARES[stage] for stage in waiting)
-        steps = self.plan["steps"][name] = max(12, int(_SAFE * share * left / seconds))
-        if name == "stage2" and steps < FEW_STEPS:
-            say(self._too_few(steps, seconds, left))
-        self._write_plan()
+        seconds = seconds_per_step(recipe)
+        judging = self.plan.get("seconds_of_judging", 25.0)  # as long as the first one took, or a guess
+        left = self.deadline - time.monotonic() - (1 if name == "stage2" else 3) * judging - _AFTER
+        fit = max(12, int(_SAFE * left / seconds))
+        if name == "words":
+            return max(12, min(ENOUGH[name], int(WORDS_SHARE * fit)))
+        if fit < FEW_STEPS:
+            say(self._too_few(fit, seconds, left))
+        return fit
 
     def _too_few(self, steps: int, seconds: float, left: float) -> str:
-        """What to do where so few steps of stage 2 fit in that the story shows nothing; the other stages grow along."""
+        """What to do where so few steps of stage 2 fit in that the story shows nothing; the words may grow along."""
         missing = ENOUGH_STEPS * seconds / _SAFE - left
-        minutes = math.ceil(self.plan["minutes"] + missing / SHARES["stage2"] / 60)
+        minutes = math.ceil(self.plan["minutes"] + missing / (1 - WORDS_SHARE) / 60)
         return (
             f"Only {steps} steps of stage 2 fit into the time that is left, too few to show what negatives teach. This machine "
             f"needs about {minutes} minutes for {ENOUGH_STEPS}: skymm quickstart --minutes {minutes} --out ANOTHER"
         )
-
-    def _judging_ahead(self, name: str) -> float:
-        """Seconds that the judgings still to come will take: as long as the last one did, or a guess."""
-        still = {"positives": 2, "stage2": 1}.get(name, 3)
-        return still * self.plan.get("seconds_of_judging", 25.0)
 
     def _write_plan(self) -> None:
         self.plan_file.write_text(json.dumps(self.plan, indent=2) + "\n", "utf-8")

@@ -49,7 +49,7 @@ def test_from_nothing_to_the_page_and_again(tiny_story, capfd):
     photos = page[page.index("one that has seen photos") :]
     assert all(photos.count(told) == 2 * 3 for told in ("Is there a", "吗？")) and "cat.jpg" in photos
     plan = json.loads((tiny_story / "plan.json").read_text("utf-8"))
-    assert [*plan["steps"]] == ["words", "stage1", "positives", "stage2"], "each planned in the time that is left"
+    assert [*plan["steps"]] == ["words", "stage1", "positives", "stage2"], "each planned when its turn comes"
     assert (tiny_story / "stage2" / "config.json").exists()
     positives, both = (
         [line["negative_share"] for line in read_log(tiny_story / name)] for name in ("positives", "stage2")

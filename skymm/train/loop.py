@@ -226,10 +226,11 @@ class _Run:
         return self.card | {"best": self.best, "throughput": throughput(runlog.read_log(self.out))}
 
 
-def seconds_per_step(recipe: StageRecipe, *, least_steps: int = 4, least_seconds: float = 3.0) -> float:
+def seconds_per_step(recipe: StageRecipe, *, least_steps: int = 4, least_seconds: float = 8.0) -> float:
     """Mean seconds of a step of a stage, data included, on throw-away weights, so that a run can be planned to fit a time.
 
-    The later half counts of at least so many steps and seconds: the first ones also allocate, compile kernels and fill caches.
+    The later half counts of at least so many steps and seconds: the first ones also allocate, compile kernels and fill caches,
+    and conversations are of many lengths.
     Nothing is written.
     """
     accelerator = Accelerator()
