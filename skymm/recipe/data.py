@@ -184,7 +184,7 @@ class EmojiScenesRecipe(Strict):
         description="pairs of questions of each kind per image at most, and open questions (name, layout); "
         "0.2: one for a fifth of the images",
     )
-    bench_images: int = Field(6, ge=1, description="per subtask of the benchmark; ten times as many for existence")
+    bench_images: int = Field(6, ge=1, description="per subtask of the benchmark; five times as many for existence")
     seed: int = 0
 
 

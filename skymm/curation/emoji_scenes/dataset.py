@@ -94,7 +94,7 @@ def _pieces(recipe: EmojiScenesRecipe) -> Iterator[Piece]:
     for part, folder in emoji.PARTS.items():
         if any(emoji.pool(recipe.concepts, style, part) for style in recipe.styles):
             for subtask in KINDS if part == "train" else ("existence",):
-                images = recipe.bench_images * (10 if part == "train" and subtask == "existence" else 1)
+                images = recipe.bench_images * (5 if part == "train" and subtask == "existence" else 1)
                 yield _piece(recipe, folder, subtask, part=part, num_images=images)
 
 
