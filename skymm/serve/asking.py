@@ -99,7 +99,10 @@ class Models:
                 for engine, ask in zip(self.engines, asks)
             ]
             for said, both in zip(exchange.said, jobs):
-                said.sure, said.blind = (job.result().probability_of_yes for job in both)
+                try:
+                    said.sure, said.blind = (job.result().probability_of_yes for job in both)
+                except Exception as error:  # of the model, whatever it is: what it has said is shown all the same
+                    said.error = said.error or str(error)
         yield exchange
 
     def look_for(self, talk: Talk, probes: Sequence[Probe]) -> None:

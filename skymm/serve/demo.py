@@ -153,31 +153,31 @@ def page(models: Models) -> gr.Blocks:
             return [*([] for _ in chats), "", "", "", "", gr.update(interactive=False)]
 
         def changed(state: Talk, path: str | None, spoken: str) -> list[Any]:
-            data = Path(path).read_bytes() if path else b""
-            try:
-                if data:
-                    open_image(data, Path(path).name)
-            except ValueError as error:
-                gr.Warning(_words(spoken)["unreadable"].format(error=error))
-                data, path = b"", None
-            return [gr.skip() if path else None, gr.update(choices=[], visible=False), *begin(state, data)]
+            data = _read(path, spoken)
+            if data and data == state.picture:  # a question about it was faster than the news of it
+                shown = [*_messages(state, names, _words(spoken)), *all_shown(state, spoken), gr.skip()]
+            else:
+                shown = begin(state, data)
+            return [gr.skip() if data else None, gr.update(choices=[], visible=False), *shown]
 
         def choose(name: str, state: Talk, spoken: str) -> list[Any]:
             asked = list(questions(name, spoken))
             cleared = begin(state, _drawn(name), name)
             return [_file(name), gr.update(choices=asked, value=None, visible=True), *cleared, asked[0]]
 
-        def answer(state: Talk, text: str, spoken: str) -> Iterator[list[Any]]:
+        def answer(state: Talk, path: str | None, text: str, spoken: str) -> Iterator[list[Any]]:
             said = _words(spoken)
             if not text.strip():
                 gr.Warning(said["no_question"])
                 yield [gr.skip()] * len(asking)
                 return
+            if (data := _read(path, spoken)) != state.picture:
+                begin(state, data)
             truth = {key: value for one in LANGUAGES for key, value in _truths(state, one[1])}.get(text.strip(), "")
             running = [gr.update(interactive=False), gr.update(interactive=True), gr.update(interactive=False)]
             try:
                 for _ in models.ask(state, text.strip(), truth):
-                    yield ["", *_messages(state, said), "", "", gr.skip(), "", *running]
+                    yield ["", *_messages(state, names, said), "", "", gr.skip(), "", *running]
             except Busy:
                 gr.Warning(said["busy"])
             last: Exchange | None = state.exchanges[-1] if state.exchanges else None
@@ -186,14 +186,16 @@ def page(models: Models) -> gr.Blocks:
                     gr.Warning(said["failed"].format(error=one.error))
             explained = bool(last and any(one.sure is not None for one in last.said))
             rest = [gr.update(interactive=True), gr.update(interactive=False), gr.update(interactive=explained)]
-            yield ["", *_messages(state, said), *all_shown(state, spoken), *rest]
+            yield ["", *_messages(state, names, said), *all_shown(state, spoken), *rest]
 
         def reason(state: Talk, spoken: str) -> list[str]:
             models.explain(state)
             return [evidence(state, names, _words(spoken)), *all_shown(state, spoken)[3:]]
 
-        def look_for(state: Talk, wanted: str, spoken: str) -> list[Any]:
+        def look_for(state: Talk, path: str | None, wanted: str, spoken: str) -> list[Any]:
             said = _words(spoken)
+            if (data := _read(path, spoken)) != state.picture:
+                begin(state, data)
             if not state.picture:
                 gr.Warning(said["no_picture"])
                 return [gr.skip(), gr.skip()]
@@ -217,7 +219,7 @@ def page(models: Models) -> gr.Blocks:
         for name, button in shown.items():
             button.click(partial(choose, name), [talk, language], [picture, known, *cleared, question])
         known.input(lambda asked: asked, known, question)
-        gr.on([ask.click, question.submit], answer, [talk, question, language], asking, show_progress="hidden")
+        gr.on([ask.click, question.submit], answer, [talk, picture, question, language], asking, show_progress="hidden")
         stop.click(lambda state: state.stop(), talk, None, queue=False)
         gr.on(
             [clear.click, *(chat.clear for chat in chats)],
@@ -226,7 +228,7 @@ def page(models: Models) -> gr.Blocks:
             cleared,
         )
         explain.click(reason, [talk, language], [where, export])
-        gr.on([probe.click, things.submit], look_for, [talk, things, language], [found, export])
+        gr.on([probe.click, things.submit], look_for, [talk, picture, things, language], [found, export])
     # Waiting is the engines' business: they answer together those who ask at once.
     return blocks.queue(default_concurrency_limit=64)
 
@@ -235,9 +237,21 @@ def _head(words: Words) -> str:
     return f'<header lang="{words["html_language"]}"><h1>{words["title"]}</h1><p>{words["intro"]}</p></header>'
 
 
-def _messages(state: Talk, words: Words) -> list[list[dict[str, str]]]:
-    """What stands in the chat of each model."""
-    chats: list[list[dict[str, str]]] = [[] for _ in (state.exchanges[0].said if state.exchanges else ())]
+def _read(path: str | None, language: str) -> bytes:
+    """The picture on the page; none where it cannot be shown to a model, which is said."""
+    data = Path(path).read_bytes() if path else b""
+    try:
+        if data:
+            open_image(data, Path(path or "").name)
+    except ValueError as error:
+        gr.Warning(_words(language)["unreadable"].format(error=error))
+        return b""
+    return data
+
+
+def _messages(state: Talk, names: Sequence[str], words: Words) -> list[list[dict[str, str]]]:
+    """What stands in the chat of each model; nothing in a talk that was begun anew while they wrote."""
+    chats: list[list[dict[str, str]]] = [[] for _ in names]
     for exchange in state.exchanges:
         for chat, said in zip(chats, exchange.said):
             text = f"{said.text} {words['stopped']}".strip() if said.stopped else said.text

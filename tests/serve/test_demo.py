@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+import time
 
 import pytest
 
@@ -20,10 +21,10 @@ PATIENCE = 60_000
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory, tiny_model_recipe):
+def models(tmp_path_factory, tiny_model_recipe):
     """Two models of random weights, which differ in what their resamplers give."""
     from skymm.model.build import build_model
-    from skymm.serve.demo import launch, open_models
+    from skymm.serve.demo import open_models
 
     place = tmp_path_factory.mktemp("models")
     for name in ("before", "after"):
@@ -32,11 +33,17 @@ def url(tmp_path_factory, tiny_model_recipe):
             model.resampler.output.weight.data.neg_()
         for part in (model, processor):
             part.save_pretrained(place / name)
-    models = open_models([str(place / "before"), str(place / "after")], max_new_tokens=8)
-    _, found, _ = launch(models, host="127.0.0.1", port=None, prevent_thread_lock=True, quiet=True)
-    yield found
-    for engine in models.engines:
+    opened = open_models([str(place / "before"), str(place / "after")], max_new_tokens=8)
+    yield opened
+    for engine in opened.engines:
         engine.close()
+
+
+@pytest.fixture(scope="module")
+def url(models):
+    from skymm.serve.demo import launch
+
+    return launch(models, host="127.0.0.1", port=None, prevent_thread_lock=True, quiet=True)[1]
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +182,34 @@ def test_nothing_comes_from_the_network_and_all_fits_a_phone(page, url):
     unnamed = """() => [...document.querySelectorAll('button, input, textarea, img, a')].filter(one => one.checkVisibility()
         && !(one.ariaLabel || one.alt || one.innerText?.trim() || one.title || one.labels?.length)).map(one => one.outerHTML)"""
     assert page.evaluate(unnamed) == [], "everything that can be used has a name"
+
+
+def test_what_is_begun_anew_in_the_middle_of_an_answer_can_be_asked_about(page, models):
+    upload(page)
+    with models.engines[0].alone(), models.engines[1].alone():  # nobody answers before it is begun anew
+        question = page.get_by_label("问题", exact=True)
+        question.fill("图里有熊猫吗？")
+        question.press("Enter")
+        page.get_by_text("图里有熊猫吗？").first.wait_for()
+        page.get_by_role("button", name="重新开始").click()
+        page.get_by_text("图里有熊猫吗？").first.wait_for(state="detached")
+    playwright.expect(page.get_by_role("button", name="提问")).to_be_enabled(timeout=PATIENCE)
+    ask(page, "有猫吗？")
+    assert [one["question"] for one in json.loads(exported(page, "JSON"))["exchanges"]] == ["有猫吗？"]
+
+
+def test_a_question_may_be_faster_than_the_news_of_its_picture(page, monkeypatch):
+    from skymm.serve import demo
+
+    read, waits = demo._read, [1.5, 0.0]
+    monkeypatch.setattr(demo, "_read", lambda *given: time.sleep(waits.pop(0) if waits else 0) or read(*given))
+    upload(page)
+    ask(page, "图里有熊猫吗？")
+    page.wait_for_timeout(2000)
+    told = json.loads(exported(page, "JSON"))
+    assert [one["question"] for one in told["exchanges"]] == ["图里有熊猫吗？"] and told["picture"]["sha256"]
+    assert "probability_of_yes" in told["exchanges"][0]["answers"][0], "it was asked with its picture"
+    assert page.get_by_text("图里有熊猫吗？").count() == 2, "and it stays"
 
 
 def test_a_new_picture_is_a_new_conversation_and_a_broken_one_is_named(page):
