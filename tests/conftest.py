@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
 from types import SimpleNamespace
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here is on a hub, and asking it takes a minute where there is no network
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process per processor already; before torch is loaded
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import elsewhere
 import pytest
 from hypothesis import settings
 from tiny_parts import save_tiny_clip, save_tiny_dinov2, save_tiny_llm, save_tiny_matcher, save_tiny_vlm
@@ -21,6 +25,15 @@ from skymm.recipe import EmojiScenesRecipe, ModelRecipe, StageRecipe, parse
 
 settings.register_profile("patient", deadline=None)  # the first example loads dictionaries, on a busy machine
 settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is imported by now stays, and need not be looked through again and again
+    if "PYTEST_XDIST_WORKER" in os.environ:  # else it is started when it is wanted
+        forkserver.set_forkserver_preload(elsewhere.PRELOAD)
+        forkserver.ensure_running()
+
+
 EMOJI = list("🐼🐈🐕🦋🐧🍌")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 
 import pytest
 from PIL import Image
 
 from skymm import shipped
+from skymm.answering import opening
 from skymm.assets import AssetError
 from skymm.shipped import shipped_model_dir
 
@@ -29,7 +31,8 @@ def test_other_weights_are_refused(monkeypatch):
         shipped_model_dir()
 
 
-def test_without_a_model_it_is_asked(skymm, tmp_path):
+def test_without_a_model_it_is_asked(skymm, tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "open_answerer", cache(opening.open_answerer))  # once is enough
     Image.new("RGB", (64, 64), "green").save(tmp_path / "empty.png")
     for question, no in (("Is there a dog in the picture?", "No"), ("图里有狗吗？", "没有")):
         asked = skymm("ask", tmp_path / "empty.png", question)

@@ -5,13 +5,13 @@ Answers are those of one process, for batches are cut as for one, and each is an
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from skymm.answering import opening
 from skymm.answering.protocol import Answerer, Ask, Mode, Reply
+from skymm.processes import fresh_context
 from skymm.recipe import ContrastRecipe
 
 
@@ -38,7 +38,7 @@ class SeveralAnswerers:
             raise ValueError(f"found {processes} processes for {spec}, expected a model that this machine runs")
         self.max_new_tokens, self._base = max_new_tokens, False
         self._ends: list[Connection] = []
-        context = multiprocessing.get_context("spawn")
+        context = fresh_context(["skymm.answering.skymm_model"])
         for place in range(processes):
             ours, its = context.Pipe()
             context.Process(target=_work, args=(its, spec, place, processes), daemon=True).start()

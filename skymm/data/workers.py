@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import logging
-import multiprocessing
 import pickle
 import signal
 import traceback
@@ -30,15 +29,14 @@ import torch.multiprocessing  # teaches pipes to carry a shared tensor
 from torch import Tensor
 
 from skymm.data.stream import Item, Mixture, Stream
+from skymm.processes import fresh_context
 
 logger = logging.getLogger(__name__)
 
 PREFETCH = 4
 """Finished items that may wait per worker."""
 
-# Forking a process that has threads or has touched CUDA breaks in ways that show late. A fork server is a fresh process
-# that has neither; it imports what workers need once, and they share it. Where there is none, they start from nothing.
-_PRELOAD = ["skymm.data.workers", "transformers.processing_utils"]
+_IMPORTS = ["skymm.data.workers", "transformers.processing_utils"]
 
 
 class Loader:
@@ -107,7 +105,7 @@ class _Worker:
                 "it must be a function or a class of a module; or read with workers=0"
             ) from error
         self.place = source.place
-        context = _context()
+        context = fresh_context(_IMPORTS)
         self.connection, far_end = context.Pipe()
         self.receive = Receiver(self.connection).receive
         self.process = context.Process(
@@ -138,14 +136,6 @@ class _Worker:
         self.process.terminate()
         self.process.join()
         self.connection.close()
-
-
-def _context() -> Any:
-    server = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if server else "spawn")
-    if server:
-        context.set_forkserver_preload(_PRELOAD)
-    return context
 
 
 # --- in the worker's process ------------------------------------------------------------------------------------------

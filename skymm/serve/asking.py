@@ -50,9 +50,10 @@ class Exchange:
 
 @dataclass
 class Talk:
-    """A conversation about one picture, or about none."""
+    """A conversation about one picture, or about none; `previous` is the picture before it."""
 
     picture: bytes = b""
+    previous: bytes = b""
     example: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
     asked_for: list[tuple[Probe, list[float]]] = field(default_factory=list)

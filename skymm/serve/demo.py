@@ -149,8 +149,14 @@ def page(models: Models) -> gr.Blocks:
         def begin(state: Talk, data: bytes = b"", example: str = "") -> list[Any]:
             """A new conversation about this picture: everything that was said is about another one."""
             state.stop()
-            state.picture, state.example, state.exchanges, state.asked_for = data, example, [], []
+            state.previous, state.picture, state.example = state.picture, data, example
+            state.exchanges, state.asked_for = [], []
             return [*([] for _ in chats), "", "", "", "", gr.update(interactive=False)]
+
+        def catch_up(state: Talk, path: str | None, spoken: str) -> None:
+            """A question may be faster than the news of its picture; a page may still show the picture before."""
+            if (data := _read(path, spoken)) not in (b"", state.picture, state.previous):
+                begin(state, data)
 
         def changed(state: Talk, path: str | None, spoken: str) -> list[Any]:
             data = _read(path, spoken)
@@ -171,8 +177,7 @@ def page(models: Models) -> gr.Blocks:
                 gr.Warning(said["no_question"])
                 yield [gr.skip()] * len(asking)
                 return
-            if (data := _read(path, spoken)) != state.picture:
-                begin(state, data)
+            catch_up(state, path, spoken)
             truth = {key: value for one in LANGUAGES for key, value in _truths(state, one[1])}.get(text.strip(), "")
             running = [gr.update(interactive=False), gr.update(interactive=True), gr.update(interactive=False)]
             try:
@@ -194,8 +199,7 @@ def page(models: Models) -> gr.Blocks:
 
         def look_for(state: Talk, path: str | None, wanted: str, spoken: str) -> list[Any]:
             said = _words(spoken)
-            if (data := _read(path, spoken)) != state.picture:
-                begin(state, data)
+            catch_up(state, path, spoken)
             if not state.picture:
                 gr.Warning(said["no_picture"])
                 return [gr.skip(), gr.skip()]

@@ -497,7 +497,7 @@ def mutated(rng, good):
     return bytes(data)
 
 
-def test_2000_mutations_of_good_requests_are_answered_or_refused(served):
+def test_600_mutations_of_good_requests_are_answered_or_refused(served):
     limited = Server(served.engine, "tiny", limits=replace(LIMITS, num_tokens=2))
     with running(limited) as url:
         for path, body in GOOD:
@@ -515,9 +515,9 @@ def test_2000_mutations_of_good_requests_are_answered_or_refused(served):
             return response.status, b'"server_error"' in response.read(), data
 
         with ThreadPoolExecutor(8) as pool:
-            answered = list(pool.map(send, range(2_000)))
+            answered = list(pool.map(send, range(600)))
     statuses = Counter(status for status, _, _ in answered)
     wrong = [(status, data[:300]) for status, failed, data in answered if failed or status not in (200, 400, 404)]
     assert not wrong, wrong[:3]
-    assert statuses[200] > 300 and statuses[400] > 800 and statuses[404] > 0, statuses
+    assert statuses[200] > 90 and statuses[400] > 240 and statuses[404] > 0, statuses
     assert lives(served) and served.engine.alive

@@ -1,10 +1,9 @@
-"""Stages started as users start them: as a command, alone or by torch's launcher on several processes of this machine."""
+"""Stages started in processes of their own: as a command, or on two processes as a launcher starts them."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from elsewhere import Elsewhere, cli
 
 from skymm.recipe import StageRecipe
 from skymm.train.runlog import read_log
@@ -33,20 +32,16 @@ def as_toml(recipe: StageRecipe, path: Path) -> Path:
     return path
 
 
-def command(recipe: StageRecipe, path: Path) -> list[str]:
-    return [sys.executable, "-m", "skymm.cli", "train", str(as_toml(recipe, path))]
+def command(recipe: StageRecipe, path: Path) -> str:
+    return cli("train", as_toml(recipe, path))
 
 
-def launch(folder: Path, port: int, *recipes: StageRecipe, **environment: str) -> subprocess.CompletedProcess:
-    """One after another on two processes, whose start takes longest. A hang is an error after two minutes."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={port}"]
+def launch(folder: Path, port: int, *recipes: StageRecipe, **environment: str) -> str:
+    """One after another on two processes, which are told what torch's launcher tells. A hang is an error after two minutes."""
     files = [str(as_toml(recipe, folder / f"{number}.toml")) for number, recipe in enumerate(recipes)]
-    variables = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run([*launcher, __file__, *files], capture_output=True, text=True, env=variables, timeout=120)
-
-
-if __name__ == "__main__":
-    from skymm.cli import app
-
-    for file in sys.argv[1:]:
-        app(["train", file], standalone_mode=False)
+    code = f"from skymm.cli import app\nfor file in {files!r}: app(['train', file], standalone_mode=False)"
+    told = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    told |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", **environment}
+    both = [Elsewhere(code, RANK=rank, LOCAL_RANK=rank, **told) for rank in "01"]
+    codes = [one.wait() for one in both]
+    assert codes == [0, 0], "\n".join(one.err[-3000:] for one in both)

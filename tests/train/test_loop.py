@@ -3,12 +3,12 @@
 import os
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from elsewhere import Elsewhere
 from launching import command, losses
 from safetensors.torch import load_file
 
@@ -47,12 +47,12 @@ def test_killed_at_any_moment_and_started_again_is_never_having_stopped(tiny_sta
     line, moments = command(killed, tmp_path / "killed.toml"), random.Random(workers)
     for _ in range(kills):
         known = len(read_log(killed.out))
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = Elsewhere(line)
         # The log of a resumed run begins at its checkpoint, so it is shorter first and then longer than it was.
         while process.poll() is None and len(read_log(killed.out)) <= known:
             time.sleep(0.001)
         time.sleep(moments.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         assert process.wait() == -signal.SIGKILL, "this kill came too late to show anything"
     train(killed, quiet=True)
     assert losses(killed.out) == losses(undisturbed)

@@ -46,8 +46,7 @@ def test_two_processes_learn_what_one_does_and_uneven_shards_do_not_hang(tiny_st
     changes = {"out": f"{tiny_stage.out}-uneven", "steps": 20, "batch_size": 2}
     uneven = on(tiny_stage, tmp_path / "shards", **changes)
     alone, two = train(same, quiet=True), same.model_copy(update={"out": f"{same.out}-two"})
-    done = launch(tmp_path, 29533, two, uneven)
-    assert done.returncode == 0, done.stderr[-3000:]
+    launch(tmp_path, 29533, two, uneven)
     assert_learned_alike(alone, Path(two.out), dealt_out=False)
     images = [line["images"] for line in losses(uneven.out)]
     assert len(images) == 20 and 1 in images, "in some step one rank had a picture and the other had none"
@@ -58,8 +57,7 @@ def test_two_processes_that_share_the_llm_learn_what_one_does(tiny_stage, tmp_pa
     alone = train(same, quiet=True)
     again = {"gradient_checkpointing": True}  # computed twice, which changes nothing
     two = same.model_copy(update={"out": f"{same.out}-two", **again})
-    done = launch(tmp_path, 29534, two, **FSDP2)
-    assert done.returncode == 0, done.stderr[-3000:]
+    launch(tmp_path, 29534, two, **FSDP2)
     assert_learned_alike(alone, Path(two.out), dealt_out=True)
 
 

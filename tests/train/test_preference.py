@@ -7,7 +7,6 @@ import pickle
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections import Counter
 from dataclasses import replace
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from elsewhere import Elsewhere
 from launching import command, losses
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -330,11 +330,11 @@ def test_sigkill_in_the_reference_pass_and_in_the_steps_is_never_having_stopped(
     line, journal = command(killed, Path(stage.out + ".toml")), Path(killed.out) / "checkpoints/reference-0.jsonl"
 
     def kill_when(begun, delay: float = 0) -> None:
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = Elsewhere(line)
         while process.poll() is None and not begun():
             time.sleep(0.001)
         time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         assert process.wait() == -signal.SIGKILL, "this kill came too late to show anything"
 
     def walked() -> list[int]:

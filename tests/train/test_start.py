@@ -1,11 +1,10 @@
 """What a start refuses is told alike by `train`, `train --check` and the doctor, and leaves the directory as it was."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from elsewhere import Elsewhere, cli
 from launching import as_toml
 
 from skymm.conversation import Conversation, Turn
@@ -54,9 +53,8 @@ def test_what_a_start_refuses_is_told_before_it_and_leaves_nothing(stage):
 
 def test_a_check_of_what_can_start_says_so_and_leaves_nothing(stage, tmp_path):
     before = sorted(tmp_path.rglob("*"))
-    line = [sys.executable, "-m", "skymm.cli", "train", str(stage), "--check"]
-    done = subprocess.run(line, capture_output=True, text=True, check=True)
-    assert "training resampler" in done.stdout and "it can start" in done.stdout
+    done = Elsewhere(cli("train", stage, "--check"))
+    assert done.wait() == 0 and "training resampler" in done.out and "it can start" in done.out
     assert sorted(tmp_path.rglob("*")) == before
     assert "does not start" not in {one.name for one in examine(stage).findings}
 
@@ -68,8 +66,8 @@ def test_two_processes_in_one_directory_are_refused(stage, tiny_stage):
             "from skymm.recipe import StageRecipe, load; from skymm.train.loop import train\n"
             f"train(load({str(stage)!r}, StageRecipe), quiet=True)"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert done.returncode == 1 and f"another process trains in {out}" in done.stderr
+        done = Elsewhere(code)
+        assert done.wait() == 1 and f"another process trains in {out}" in done.err
     assert not out.exists()
     train(tiny_stage, quiet=True)
     with pytest.raises(ValueError, match="holds a run of another recipe:\n  batch_size: 4 -> 2"):

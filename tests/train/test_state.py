@@ -4,11 +4,10 @@ import contextlib
 import json
 import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from elsewhere import Elsewhere
 from launching import command, losses
 
 from skymm.data.shards import expand
@@ -92,25 +91,20 @@ def test_a_kill_at_any_moment_leaves_the_best_model(tmp_path, tiny_stage, monkey
 def test_a_full_disk_is_told_and_the_last_checkpoint_stays_good(tiny_stage, tmp_path):
     """No file of the second checkpoint may grow beyond a kilobyte: the system refuses to write, as on a full disk."""
     undisturbed = losses(train(tiny_stage.model_copy(update={"out": tiny_stage.out + "-undisturbed"}), quiet=True))
-    file = tmp_path / "stage.toml"
-    arguments = command(tiny_stage, file)[3:]
     program = (
-        "import resource, sys\n"
+        "import resource\n"
         "from skymm.train import state\n"
-        "from skymm.cli import main\n"
         "save = state.save\n"
         "def then_full(*arguments, **options):\n"
         "    save(*arguments, **options)\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
         "state.save = then_full\n"
-        f"sys.argv = ['skymm', *{arguments!r}]\n"
-        "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
+    done = Elsewhere(program + command(tiny_stage, tmp_path / "stage.toml"))
+    assert done.wait() == 1 and "Traceback" not in done.err
     checkpoints = Path(tiny_stage.out) / "checkpoints"
-    assert f"{checkpoints / 'step-000006'} could not be written" in done.stderr
-    assert f"{checkpoints / 'step-000003'} is whole; make room and run the same command" in done.stderr
+    assert f"{checkpoints / 'step-000006'} could not be written" in done.err
+    assert f"{checkpoints / 'step-000003'} is whole; make room and run the same command" in done.err
     assert [path.name for path in checkpoints.iterdir()] == ["step-000003"]
     assert not list(Path(tiny_stage.out).glob(".step*"))
     open_model(checkpoints / "step-000003")

@@ -1,11 +1,10 @@
 """Speeds are counted, not guessed."""
 
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
+from elsewhere import Elsewhere
 
 from skymm.train.throughput import Flops, Stopwatch, matrix_ceiling, memory_gib, throughput
 
@@ -73,5 +72,5 @@ for dtype in (torch.float32, torch.bfloat16):
 
 def test_memory_does_not_grow_with_each_new_length_of_a_packed_row():
     """As torch comes, 200 more lengths take about 130 MB more."""
-    told = subprocess.run([sys.executable, "-c", _NEW_LENGTHS], capture_output=True, text=True, check=True)
-    assert all(float(growth) < 60 for growth in told.stdout.split())
+    done = Elsewhere(_NEW_LENGTHS)
+    assert done.wait() == 0 and all(float(growth) < 60 for growth in done.out.split())

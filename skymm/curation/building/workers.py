@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
+
+from skymm.processes import fresh_context
 
 Job = dict[str, Any]
 """Plain JSON data that says what is to be made of what; results are plain JSON data, too."""
@@ -31,8 +32,7 @@ class Local:
             yield from ((index, work(job)) for index, job in enumerate(jobs))
             return
         if self._pool is None:
-            # Spawned, not forked: a fork of a process with threads (torch, ray) may hang.
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=fresh_context(["skymm.curation.building.build"]))
         pool, whole = self._pool, False
         try:
             running = {pool.submit(work, job): index for index, job in enumerate(jobs)}

@@ -13,7 +13,7 @@ the table gives CHAIRs of three, and is one caption off in two; CHAIRi is at mos
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from functools import lru_cache
 
 # A full stop is a word of its own before a space, and at the end of the text. Before a quotation mark within the text it
@@ -60,7 +60,8 @@ def tokens(text: str) -> list[str]:
     return found
 
 
-def singular(word: str, known: Container[str]) -> str:
+@lru_cache(maxsize=1 << 16)
+def singular(word: str, known: frozenset[str]) -> str:
     """The word of a list that a lower-case word is a form of; the word itself where it is in the list or no form is."""
     if word in known:
         return word
@@ -73,7 +74,7 @@ def singular(word: str, known: Container[str]) -> str:
     return next((candidate for candidate in candidates if candidate in known), word)
 
 
-def singular_as_published(word: str, known: Container[str]) -> str:
+def singular_as_published(word: str, known: frozenset[str]) -> str:
     """The same with the published mistakes: what ends in s loses it even where it is singular ("tennis", "glass").
 
     For a list that knows "glas", so that "wine glass" is still found, as CHAIR's own tables do.
@@ -105,7 +106,7 @@ def nltk_lemmas() -> tuple[str, Callable[[str], list[str]] | None]:
     return f"nltk {nltk.__version__}", lemmas
 
 
-def lemmas(text: str, known: Container[str]) -> list[str]:
+def lemmas(text: str, known: frozenset[str]) -> list[str]:
     """The lemmas of a lower-case text; from the table, singulars are those of words in the list."""
     _, exact = nltk_lemmas()
     if exact is not None:
