@@ -36,7 +36,7 @@ def command(recipe: StageRecipe, path: Path) -> str:
     return cli("train", as_toml(recipe, path))
 
 
-def launch(folder: Path, port: int, *recipes: StageRecipe, **environment: str) -> str:
+def launch(folder: Path, port: int, *recipes: StageRecipe, **environment: str) -> None:
     """One after another on two processes, which are told what torch's launcher tells. A hang is an error after two minutes."""
     files = [str(as_toml(recipe, folder / f"{number}.toml")) for number, recipe in enumerate(recipes)]
     code = f"from skymm.cli import app\nfor file in {files!r}: app(['train', file], standalone_mode=False)"
