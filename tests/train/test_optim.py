@@ -34,7 +34,9 @@ def test_in_fp32_it_is_torchs_adamw():
         twin(torch.ones(2, 4)).pow(2).sum().backward()
         nn.utils.clip_grad_norm_(twin.parameters(), 1.0)
         theirs.step()
-    assert torch.equal(layer.weight, twin.weight) and torch.equal(layer.bias, twin.bias)
+    # Ours is the fused one: how it rounds depends on the processor.
+    torch.testing.assert_close(layer.weight, twin.weight, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(layer.bias, twin.bias, rtol=1e-6, atol=1e-7)
 
 
 def test_small_updates_to_bf16_parameters_are_not_lost():
