@@ -14,8 +14,9 @@ from bisect import bisect_left
 from functools import lru_cache
 
 _THOUGHT = (
-    r"(?:\w+:)?(?:thinking|think|thoughts?|reasoning|reason|reflections?|reflect|analysis|analy[sz]e|rationale|cot|"
-    r"scratch_?pad|(?:inner|internal)_?(?:thoughts?|monologue|reasoning)|chain_of_thought|思考过程|思考|推理过程|推理|思维链)"
+    r"(?:\w+:)?(?:thinking|think(?:_\w+)?|thoughts?|reasoning|reason|reflections?|reflect|analysis|analy[sz]e|rationale|cot|"
+    r"ponder(?:ing)?|deliberation|monologue|plan(?:ning)?|verif(?:y|ication)|critique|scratch_?pad|(?:inner|internal)_?"
+    r"(?:thoughts?|monologue|reasoning)|chain_of_thought|思考过程|思考|推理过程|推理|思维链)"
 )
 _SAID = r"(?:final_?)?(?:answer|response|conclusion|solution|output|result)|final|box|答案|回答|最终答案"
 
@@ -37,11 +38,13 @@ _OPENING, _CLOSING = (re.compile(pattern, re.I) for pattern in _marks(_THOUGHT))
 _ANSWER, _ANSWER_END = (re.compile(pattern, re.I) for pattern in _marks(_SAID))
 # These say the same in words that mean something else in small letters, or elsewhere.
 _OTHER_OPENING = re.compile(
-    r"""\[THINK\]|<details\b[^<>]*reasoning[^<>]*>|(?i:\A\W*(?:thinking|thought process|思考(?:过程)?)\W*\n)|"""
+    r"""(?i:\[(?:think|thinking|thought|reasoning)\])|<\|im_start\|>think\b|"""
+    r"""<details\b[^<>]*reasoning[^<>]*>|(?i:\A\W*(?:thinking|thought process|思考(?:过程)?)\W*\n)|"""
     r"<unused94>|<\|?channel\|?>\s*(?:analysis|commentary|thought)|\Aanalysis(?=[A-Z])"
 )
 _OTHER_CLOSING = re.compile(
-    r"【\s*(?:最终)?(?:答案|回答)\s*】|\[/THINK\]|</details>|<unused95>|<channel\|>|<\|channel\|>\s*final\s*(?:<\|constrain\|>\w+)?(?:<\|message\|>)?|"
+    r"【\s*(?:最终)?(?:答案|回答)\s*】|(?i:\[/(?:think|thinking|thought|reasoning)\])|<\|im_start\|>answer\b|</details>|<unused95>|"
+    r"<channel\|>|<\|channel\|>\s*final\s*(?:<\|constrain\|>\w+)?(?:<\|message\|>)?|"
     r"(?<=\S)assistantfinal|(?im:^[^\w\n]*(?:final (?:response|answer)|最终(?:回答|答案))[^\w\n]*\n)"
 )
 _REASONED = re.compile(
