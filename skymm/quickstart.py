@@ -24,7 +24,7 @@ from skymm.shipped import SHIPPED
 ENOUGH = {"words": 350, "stage1": 12, "positives": 25}  # steps; with more of them the last stage does not learn more
 WORDS_SHARE = 0.3  # of the time for training, at most
 _KEPT = 'trains=["lora"]'  # of stage 2: latents keep the words that they have learned, and a step takes a fifth less
-FEW_STEPS, ENOUGH_STEPS = 160, 260  # of stage 2: below the first the story shows nothing, with the second it does
+FEW_STEPS, ENOUGH_STEPS = 200, 260  # of stage 2: below the first the story shows nothing, with the second it does
 _SAFE = 0.8  # of the time is planned: a stage has to start, and other programs slow a machine down
 _AFTER = 30  # seconds for the photos and the page
 MODELS = {

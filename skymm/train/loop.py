@@ -42,6 +42,8 @@ from skymm.train.run_page import write_page
 from skymm.train.step import HeldOut, losses_of, take_step, with_rates
 from skymm.train.throughput import Flops, matrix_ceiling, throughput
 
+_AHEAD = 256  # conversations
+
 
 def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     """Run a stage, or go on with it, and return its directory, which holds the finished model.
@@ -229,8 +231,8 @@ class _Run:
 def seconds_per_step(recipe: StageRecipe, *, least_steps: int = 4, least_seconds: float = 8.0) -> float:
     """Mean seconds of a step of a stage, data included, on throw-away weights, so that a run can be planned to fit a time.
 
-    The later half counts of at least so many steps and seconds: the first ones also allocate, compile kernels and fill caches,
-    and conversations are of many lengths.
+    The later half counts of at least so many steps and seconds: the first ones also allocate, compile kernels and fill caches.
+    Conversations are of many lengths, and few fit into these seconds: how long they are is seen on `_AHEAD` of those that follow.
     Nothing is written.
     """
     accelerator = Accelerator()
@@ -242,15 +244,16 @@ def seconds_per_step(recipe: StageRecipe, *, least_steps: int = 4, least_seconds
     items = iter(Loader(mixture, workers=recipe.workers))
     cut = cutter(recipe, processor, packing=why_padded(recipe, model) is None)
     language.fast_float32(accelerator.device)
-    seconds: list[float] = []
-    while len(seconds) < least_steps or sum(seconds) < least_seconds:
+    timed: list[tuple[float, int]] = []  # seconds and positions
+    while len(timed) < least_steps or sum(seconds for seconds, _ in timed) < least_seconds:
         start = time.perf_counter()
-        take_step(
-            model, optimizer, accelerator, recipe, cut(list(islice(items, recipe.batch_size))), step=1 + len(seconds)
-        )
-        seconds.append(time.perf_counter() - start)
-    later = seconds[len(seconds) // 2 :]
-    return sum(later) / len(later)
+        batches = cut(list(islice(items, recipe.batch_size)))
+        line = take_step(model, optimizer, accelerator, recipe, batches, step=1 + len(timed))
+        timed.append((time.perf_counter() - start, line["positions"]))
+    seconds, positions = map(sum, zip(*timed[len(timed) // 2 :]))
+    steps = max(1, _AHEAD // recipe.batch_size)
+    ahead = [cut(list(islice(items, recipe.batch_size))) for _ in range(steps)]
+    return seconds / positions * sum(batch.num_positions for batch in chain(*ahead)) / steps
 
 
 def _note(line: dict[str, Any]) -> str:
