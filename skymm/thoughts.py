@@ -14,9 +14,9 @@ from bisect import bisect_left
 from functools import lru_cache
 
 _THOUGHT = (
-    r"(?:\w+:)?(?:thinking|think(?:_\w+)?|thoughts?|reasoning|reason|reflections?|reflect|analysis|analy[sz]e|rationale|cot|"
-    r"ponder(?:ing)?|deliberation|monologue|plan(?:ning)?|verif(?:y|ication)|critique|scratch_?pad|(?:inner|internal)_?"
-    r"(?:thoughts?|monologue|reasoning)|chain_of_thought|思考过程|思考|推理过程|推理|思维链)"
+    r"(?:\w+:)?(?:thinking|think(?:_\w+)?|thoughts?|reason(?:ing)?|reflect(?:ions?)?|analysis|analy[sz]e|rationale|cot|ponder(?:ing)?|"
+    r"(?:inner_?|internal_?)?monologue|plan(?:ning)?|verif(?:y|ication)|critique|scratch_?pad|(?:inner|internal)_?(?:thoughts?|"
+    r"reasoning)|chain_of_thought|思考过程|思考|推理过程|推理|思维链)"
 )
 _SAID = r"(?:final_?)?(?:answer|response|conclusion|solution|output|result)|final|box|答案|回答|最终答案"
 
@@ -53,8 +53,6 @@ _REASONED = re.compile(
     re.I | re.M | re.S,
 )
 _CHANNEL_END = re.compile(r"<\|(?:end|return|start|call)\|>")
-
-
 _HEADINGS = ("analysis", "thinking", "thought", "reasoning", "思考", "推理", "分析")
 
 

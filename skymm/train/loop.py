@@ -42,8 +42,6 @@ from skymm.train.run_page import write_page
 from skymm.train.step import HeldOut, losses_of, take_step, with_rates
 from skymm.train.throughput import Flops, matrix_ceiling, throughput
 
-_AHEAD = 256  # conversations
-
 
 def train(recipe: StageRecipe, *, quiet: bool = False) -> Path:
     """Run a stage, or go on with it, and return its directory, which holds the finished model.
@@ -228,12 +226,11 @@ class _Run:
         return self.card | {"best": self.best, "throughput": throughput(runlog.read_log(self.out))}
 
 
-def seconds_per_step(recipe: StageRecipe, *, least_steps: int = 4, least_seconds: float = 8.0) -> float:
+def seconds_per_step(recipe: StageRecipe, *, least_steps: int = 4, least_seconds: float = 8, ahead: int = 256) -> float:
     """Mean seconds of a step of a stage, data included, on throw-away weights, so that a run can be planned to fit a time.
 
     The later half counts of at least so many steps and seconds: the first ones also allocate, compile kernels and fill caches.
-    Conversations are of many lengths, and few fit into these seconds: how long they are is seen on `_AHEAD` of those that follow.
-    Nothing is written.
+    How long conversations are is seen on `ahead` that follow, since few fit into these seconds. Nothing is written.
     """
     accelerator = Accelerator()
     model, processor = model_for(recipe, None)
@@ -251,9 +248,9 @@ def seconds_per_step(recipe: StageRecipe, *, least_steps: int = 4, least_seconds
         line = take_step(model, optimizer, accelerator, recipe, batches, step=1 + len(timed))
         timed.append((time.perf_counter() - start, line["positions"]))
     seconds, positions = map(sum, zip(*timed[len(timed) // 2 :]))
-    steps = max(1, _AHEAD // recipe.batch_size)
-    ahead = [cut(list(islice(items, recipe.batch_size))) for _ in range(steps)]
-    return seconds / positions * sum(batch.num_positions for batch in chain(*ahead)) / steps
+    steps = max(1, ahead // recipe.batch_size)
+    coming = chain.from_iterable(cut(list(islice(items, recipe.batch_size))) for _ in range(steps))
+    return seconds / positions * sum(batch.num_positions for batch in coming) / steps
 
 
 def _note(line: dict[str, Any]) -> str:
