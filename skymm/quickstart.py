@@ -110,7 +110,8 @@ class _Story:
         from skymm.train.loop import seconds_per_step
 
         say(f"timing a few steps of {name}")
-        seconds, judging = seconds_per_step(recipe), self.plan.get("seconds_of_judging", 25.0)  # of the first, or a guess
+        seconds = seconds_per_step(recipe)
+        judging = self.plan.get("seconds_of_judging", 25.0)  # as long as the first one took, or a guess
         left = self.deadline - time.monotonic() - (1 if name == "stage2" else 3) * judging - _AFTER
         fit = max(12, int(_SAFE * (WORDS_SHARE if name == "words" else 1) * left / seconds))
         if name == "words":

@@ -38,9 +38,8 @@ _OPENING, _CLOSING = (re.compile(pattern, re.I) for pattern in _marks(_THOUGHT))
 _ANSWER, _ANSWER_END = (re.compile(pattern, re.I) for pattern in _marks(_SAID))
 # These say the same in words that mean something else in small letters, or elsewhere.
 _OTHER_OPENING = re.compile(
-    r"""(?i:\[(?:think|thinking|thought|reasoning)\])|<\|im_start\|>think\b|"""
-    r"""<details\b[^<>]*reasoning[^<>]*>|(?i:\A\W*(?:thinking|thought process|思考(?:过程)?)\W*\n)|"""
-    r"<unused94>|<\|?channel\|?>\s*(?:analysis|commentary|thought)|\Aanalysis(?=[A-Z])"
+    r"\Aanalysis(?=[A-Z])|<unused94>|(?i:\[(?:think(?:ing)?|thought|reasoning)\])|<\|im_start\|>think\b|<details\b[^<>]*reasoning[^<>]*>|"
+    r"(?i:\A\W*(?:thinking|thought process|思考(?:过程)?)\W*\n)|<\|?channel\|?>\s*(?:analysis|commentary|thought)"
 )
 _OTHER_CLOSING = re.compile(
     r"【\s*(?:最终)?(?:答案|回答)\s*】|(?i:\[/(?:think|thinking|thought|reasoning)\])|<\|im_start\|>answer\b|</details>|<unused95>|"

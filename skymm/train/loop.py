@@ -245,8 +245,8 @@ def seconds_per_step(recipe: StageRecipe, *, least_steps: int = 4, least_seconds
     while len(timed) < least_steps or sum(seconds for seconds, _ in timed) < least_seconds:
         start = time.perf_counter()
         batches = cut(list(islice(items, recipe.batch_size)))
-        line = take_step(model, optimizer, accelerator, recipe, batches, step=1 + len(timed))
-        timed.append((time.perf_counter() - start, line["positions"]))
+        positions = take_step(model, optimizer, accelerator, recipe, batches, 1 + len(timed))["positions"]
+        timed.append((time.perf_counter() - start, positions))
     seconds, positions = map(sum, zip(*timed[len(timed) // 2 :]))
     steps = max(1, ahead // recipe.batch_size)
     coming = chain.from_iterable(cut(list(islice(items, recipe.batch_size))) for _ in range(steps))

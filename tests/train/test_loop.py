@@ -43,7 +43,7 @@ def test_a_step_is_timed_by_how_long_the_conversations_are_that_come(tiny_stage,
 
     seen = []
 
-    def step_of(_model, _optimizer, _accelerator, _recipe, batches, **_):
+    def step_of(_model, _optimizer, _accelerator, _recipe, batches, _step):
         seen.append(sum(batch.num_positions for batch in batches))
         time.sleep(seen[-1] / 2000 if len(seen) <= 4 else 0)
         return {"positions": seen[-1]}
