@@ -154,7 +154,7 @@ def test_every_tool_has_one_home():
 def test_the_whole_has_a_budget():
     """A cap for each file would make many small files. The numbers go down with the code, and up only on purpose."""
     lines = {path: len(path.read_text("utf-8").splitlines()) for path in FILES}
-    whole, most = (sum(lines.values()), len(FILES)), (44_237, 252)
+    whole, most = (sum(lines.values()), len(FILES)), (44_241, 252)
     assert whole[0] <= most[0] and whole[1] <= most[1], f"skymm has (lines, files) {whole}, expected {most} at most"
     assert not [name_of(path) for path in FILES if lines[path] > 600], "a file is one idea"
     names = Counter(path.name for path in FILES if path.name != "__init__.py")

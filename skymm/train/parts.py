@@ -54,6 +54,10 @@ def model_for(recipe: StageRecipe, checkpoint: Path | None, device: str | torch.
             model.config.calibration = None  # of the answers before this stage
         else:
             model, processor = build_model(recipe.model or ModelRecipe(), seed=recipe.seed, **options)
+    except OSError as error:
+        if source is None or Path(source).is_dir():
+            raise
+        raise ValueError(f"init: no run or model at {source}, and no hub gives one of that name ({error})") from error
     except ImportError as error:
         asked = "or leave that out of the recipe (`attention`, `model.quantization`)"
         raise ValueError(f"{str(error).rstrip('.')}; {asked}") from error
