@@ -53,7 +53,7 @@ def test_what_a_start_refuses_is_told_before_it_and_leaves_nothing(stage):
 
 def test_a_model_to_start_from_that_is_nowhere_is_named(stage, tmp_path):
     recipe = load(stage, StageRecipe).model_copy(update={"init": str(tmp_path / "nowhere"), "model": None})
-    with pytest.raises(ValueError, match="init: no run or model at .*nowhere"):
+    with pytest.raises(ValueError, match=r"init: no run or model at .*nowhere"):
         check(recipe)
 
 
