@@ -29,7 +29,7 @@ def _marks(names: str) -> tuple[str, str]:
     )
     closing = (
         rf"<\s*/\s*(?:{names})\s*>|◁\s*/\s*(?:{names})\s*▷|<\|(?:/|end_of_|end_)(?:{names})\|>|<\|(?:{names})_end\|>|"
-        rf"【\s*/\s*(?:{names})\s*】"
+        rf"【\s*/\s*(?:{names})\s*】|\[/(?:{names})\]"
     )
     return opening, closing
 
@@ -38,11 +38,11 @@ _OPENING, _CLOSING = (re.compile(pattern, re.I) for pattern in _marks(_THOUGHT))
 _ANSWER, _ANSWER_END = (re.compile(pattern, re.I) for pattern in _marks(_SAID))
 # These say the same in words that mean something else in small letters, or elsewhere.
 _OTHER_OPENING = re.compile(
-    r"\Aanalysis(?=[A-Z])|<unused94>|(?i:\[(?:think(?:ing)?|thought|reasoning)\])|<\|im_start\|>think\b|<details\b[^<>]*reasoning[^<>]*>|"
+    r"\Aanalysis(?=[A-Z])|<unused94>|\[THINK\]|<\|im_start\|>think\b|<details\b[^<>]*reasoning[^<>]*>|"
     r"(?i:\A\W*(?:thinking|thought process|思考(?:过程)?)\W*\n)|<\|?channel\|?>\s*(?:analysis|commentary|thought)"
 )
 _OTHER_CLOSING = re.compile(
-    r"【\s*(?:最终)?(?:答案|回答)\s*】|(?i:\[/(?:think|thinking|thought|reasoning)\])|<\|im_start\|>answer\b|</details>|<unused95>|"
+    r"【\s*(?:最终)?(?:答案|回答)\s*】|<\|im_start\|>answer\b|</details>|<unused95>|"
     r"<channel\|>|<\|channel\|>\s*final\s*(?:<\|constrain\|>\w+)?(?:<\|message\|>)?|"
     r"(?<=\S)assistantfinal|(?im:^[^\w\n]*(?:final (?:response|answer)|最终(?:回答|答案))[^\w\n]*\n)"
 )

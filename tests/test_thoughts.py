@@ -57,6 +57,7 @@ PLAIN = [
     "No", "a < b > c", "[THINKER] no", "<img src='a'> a dog", "I think so", "thinking about it, no", "analysis of it: no",
     "The final answer is no", "<answer></answer>No", "Final answer\nNo", "<s>No</s>", "<b>No</b>", "<details>No</details>",
     "Thinking cap: a hat\n", "Reasoning\nNo, there is none.", "No. Analysis:\nAnswer: it is not", "分析：没有",
+    "[Reasoning] No", "I see, [thinking] well, no",
 ]  # fmt: skip
 
 
